@@ -1,0 +1,1 @@
+"""From a model to something callable under a backend."""

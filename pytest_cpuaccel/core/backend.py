@@ -1,0 +1,94 @@
+"""A backend: one way to run a model on a CPU, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A distribution that a backend needs, as pip names it.
+
+    ``specifier`` is a PEP 440 version range ("" allows all); ``reason`` says why the range ends where it does
+    and is shown to a user whose version lies outside.
+    """
+
+    distribution: str
+    specifier: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a backend is asked to build: a model, and the inputs of the forward call it is built for.
+
+    ``fresh_module()`` returns a private deep copy of the eager model, in eval mode, which the backend may
+    alter. ``expected`` is what eager returned for ``inputs``; it gives the structure and names that the
+    built model must reproduce. ``generates`` is true when the test called ``generate()``: the built model
+    must then have ``generate`` set, or raise :class:`BuildError` saying why it can't.
+    """
+
+    fresh_module: Callable[[], nn.Module]
+    inputs: Inputs
+    expected: Any
+    threads: int
+    generates: bool = False
+    options: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+def accept_all(inputs: Inputs) -> bool:  # noqa: ARG001
+    """Accept any inputs: the answer of a backend that runs the original Python code."""
+    return True
+
+
+def close_nothing() -> None:
+    """Close nothing: for a built model that holds only ordinary memory."""
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A model under a backend, ready to be called.
+
+    ``forward`` and ``generate`` take what the original takes and return the type the original returns.
+    ``accepts`` tells whether this build is right for other inputs too (other shapes, other keywords); where it
+    is not, a new build is made. ``facts`` are what the backend proved of itself: the route it took, the
+    precision and thread count it read back, how many graphs it compiled. ``facts["threads"]`` is compulsory.
+    ``attributes`` is searched first for attributes that the test reads from ``cpu_model``.
+    """
+
+    forward: Callable[..., Any]
+    facts: Mapping[str, Scalar]
+    generate: Callable[..., Any] | None = None
+    accepts: Callable[[Inputs], bool] = accept_all
+    attributes: Any = None
+    close: Callable[[], None] = close_nothing
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way to run a model.
+
+    ``export(subject, folder)`` writes an artifact into an empty folder; ``load(subject, folder)`` makes a
+    :class:`BuiltModel` of it. A backend without ``export`` keeps nothing on disk and gets ``None`` as folder.
+    Both raise :class:`BuildError` for a model they can't handle. ``options`` reach them through the subject and
+    are part of the artifact's key.
+    """
+
+    name: str
+    summary: str
+    load: Callable[[Subject, Path | None], BuiltModel]
+    export: Callable[[Subject, Path], None] | None = None
+    precision: Precision = Precision.FP32
+    requires: tuple[Requirement, ...] = ()
+    options: Mapping[str, Scalar] = field(default_factory=dict)

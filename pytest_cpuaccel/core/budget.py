@@ -1,0 +1,64 @@
+"""What a mark allows: tolerances for parity, budgets for latency and accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far one output may lie from eager's. All unset: the defaults for the backend's precision.
+
+    ``rtol`` and ``atol`` as in ``torch.testing.assert_close``: ``|actual - expected| <= atol + rtol * |expected|``.
+    ``cosine`` is the least cosine similarity, ``sqnr_db`` the least signal-to-quantisation-noise ratio in dB,
+    ``top1`` the least share of positions whose argmax over the last dimension agrees.
+    """
+
+    rtol: float | None = None
+    atol: float | None = None
+    cosine: float | None = None
+    sqnr_db: float | None = None
+    top1: float | None = None
+
+
+@dataclass(frozen=True)
+class ParityBudget:
+    """The ``parity`` mark.
+
+    ``outputs`` maps output names (globs allowed) to tolerances of their own; with ``only`` set, other outputs
+    are not compared. ``mask`` names the input that marks valid positions (1) and padding (0); ``None`` finds
+    it by itself, ``""`` compares padding too.
+    """
+
+    tolerance: Tolerance = Tolerance()
+    outputs: Mapping[str, Tolerance] = field(default_factory=dict)
+    only: tuple[str, ...] = ()
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
+class LatencyBudget:
+    """The ``latency_budget`` mark: percentiles of one call in ns, and ratios against ``vs``.
+
+    ``speedup`` is the least allowed ``latency(vs) / latency(backend)``; ``max_slowdown`` the greatest allowed
+    ``latency(backend) / latency(vs) - 1``, a fraction.
+    """
+
+    p50_ns: int | None = None
+    p90_ns: int | None = None
+    p99_ns: int | None = None
+    speedup: float | None = None
+    max_slowdown: float | None = None
+    vs: str = "eager"
+
+
+@dataclass(frozen=True)
+class AccuracyBudget:
+    """The ``accuracy_budget`` mark: greatest allowed drop of the mean score below eager's, and least mean score.
+
+    Both are in the units of the scores themselves; for right/wrong scores that is a fraction of the items.
+    """
+
+    max_drop: float | None = None
+    min_score: float | None = None

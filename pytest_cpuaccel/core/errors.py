@@ -1,0 +1,23 @@
+"""Errors that reach a user as one line: what was given, what would do, where it stands."""
+
+from __future__ import annotations
+
+
+class CpuaccelError(Exception):
+    """Base of every error this package raises on purpose; its text is one line for the user."""
+
+
+class UsageError(CpuaccelError):
+    """The user asked for something that has no meaning: a wrong name, value, unit or path."""
+
+
+class BackendUnavailable(CpuaccelError):
+    """A backend's packages are missing, broken, or outside the versions that it works with."""
+
+
+class BuildError(CpuaccelError):
+    """A backend is installed and cannot build or run this model; the text carries upstream's reason."""
+
+
+class EagerError(CpuaccelError):
+    """The reference itself is unfit: it raises, is in training mode, or disagrees with itself."""

@@ -1,0 +1,127 @@
+"""A model call as a pure function from named tensors to named tensors: what tracers and exporters need."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.inputs import Inputs
+
+STATE_OUTPUTS = ("past_key_values",)
+"""Outputs that carry state for a next step and are no answer; transformers' Trainer leaves them out too."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The call ``module(*inputs.args, **inputs.kwargs)`` seen as ``tensors -> tensors``.
+
+    ``input_names`` are dotted paths of the tensors among the bound arguments, ``constants`` all other
+    arguments, which a graph has baked in. ``template`` is eager's output, whose structure is given back.
+    """
+
+    parameters: inspect.Signature
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    constants: tuple[tuple[str, str], ...]
+    example: Mapping[str, Any]
+    template: Any
+
+    @staticmethod
+    def of(module: nn.Module, inputs: Inputs, expected: Any) -> Graph:
+        """Return the graph of one call whose eager output is ``expected``.
+
+        Raises:
+            BuildError: the call has no tensor input or no tensor output.
+        """
+        parameters = inspect.signature(module.forward)
+        example = _bind(parameters, inputs)
+        template = without_state(expected)
+        leaves = list(tree.named_leaves(template))
+        input_names = tuple(
+            name for name, leaf in tree.named_leaves(example) if isinstance(leaf, torch.Tensor)
+        )
+        output_names = tuple(name or "output" for name, leaf in leaves if isinstance(leaf, torch.Tensor))
+        if not input_names or not output_names:
+            missing = "inputs" if not input_names else "outputs"
+            raise BuildError(f"{type(module).__name__}: the call has no tensors among its {missing}")
+        return Graph(parameters, input_names, output_names, _constants(example), example, template)
+
+    def tensors(self, inputs: Inputs) -> tuple[torch.Tensor, ...]:
+        """Return the tensors of a call in the order of ``input_names``."""
+        return tuple(tree.tensors(_bind(self.parameters, inputs)))
+
+    def fits(self, inputs: Inputs) -> bool:
+        """Tell whether a call has the same tensor names and the same constants (shapes aside)."""
+        bound = _bind(self.parameters, inputs)
+        names = tuple(name for name, leaf in tree.named_leaves(bound) if isinstance(leaf, torch.Tensor))
+        return names == self.input_names and _constants(bound) == self.constants
+
+    def rebuild(self, outputs: tuple[torch.Tensor, ...] | list[torch.Tensor]) -> Any:
+        """Return flat outputs in the structure and type that eager returns."""
+        remaining = iter(outputs)
+        return tree.map_leaves(
+            lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else leaf, self.template
+        )
+
+    def flatten(self, module: nn.Module) -> FlatModule:
+        """Return ``module`` as one that takes and returns flat tensors; it must be a private copy."""
+        return FlatModule(module, self)
+
+
+class FlatModule(nn.Module):
+    """Takes a graph's tensors as positional arguments and returns its outputs as a flat tuple."""
+
+    def __init__(self, module: nn.Module, graph: Graph) -> None:
+        super().__init__()
+        self.module = module
+        self._graph = graph
+        if getattr(getattr(module, "config", None), "use_cache", False):
+            module.config.use_cache = False  # type: ignore[union-attr]
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Run the module on the graph's constants and these tensors."""
+        remaining = iter(tensors)
+        arguments = tree.map_leaves(
+            lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else leaf, self._graph.example
+        )
+        positional = arguments.pop("*", ())
+        return tuple(tree.tensors(without_state(self.module(*positional, **arguments))))
+
+
+def without_state(output: Any) -> Any:
+    """Return a model's output without its key/value cache."""
+    if isinstance(output, Mapping) and any(name in output for name in STATE_OUTPUTS):
+        answers = {name: value for name, value in output.items() if name not in STATE_OUTPUTS}
+        return type(output)(**answers) if hasattr(output, "to_tuple") else answers
+    return output
+
+
+def _bind(parameters: inspect.Signature, inputs: Inputs) -> dict[str, Any]:
+    """Arguments by parameter name, in the signature's order; ``*args`` under "*", absent ones left out."""
+    try:
+        bound = parameters.bind(*inputs.args, **inputs.kwargs)
+    except TypeError as mistake:
+        raise BuildError(f"the call does not fit forward(): {mistake}") from None
+    named: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        kind = parameters.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            named["*"] = value
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            named.update(value)
+        elif value is not None or parameters.parameters[name].default is not None:
+            named[name] = value
+    return named
+
+
+def _constants(bound: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, repr(leaf)) for name, leaf in tree.named_leaves(bound) if not isinstance(leaf, torch.Tensor)
+    )

@@ -1,0 +1,91 @@
+"""Nested values that models take and return: tensors in tuples, dicts, dataclasses and ModelOutputs."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+Leaf = Any
+"""What is not a container: a tensor, an ndarray, a Python scalar, None, or an object we do not look into."""
+
+
+def map_leaves(function: Callable[[Leaf], Leaf], value: Any) -> Any:
+    """Return ``value`` with ``function`` applied to every leaf and all containers rebuilt as they were."""
+    if isinstance(value, torch.Tensor):
+        return function(value)
+    if isinstance(value, Mapping):
+        return _rebuild_mapping(value, {key: map_leaves(function, item) for key, item in value.items()})
+    if isinstance(value, tuple):
+        items = [map_leaves(function, item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, list):
+        return [map_leaves(function, item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {item.name: getattr(value, item.name) for item in dataclasses.fields(value) if item.init}
+        return dataclasses.replace(
+            value, **{name: map_leaves(function, item) for name, item in fields.items()}
+        )
+    return function(value)
+
+
+def named_leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Leaf]]:
+    """Yield every leaf with its dotted path: ``logits``, ``hidden_states.2``, ``0``; ``""`` for a bare leaf."""
+    children = _children(value)
+    if children is None:
+        yield prefix, value
+        return
+    for name, child in children:
+        yield from named_leaves(child, f"{prefix}.{name}" if prefix else str(name))
+
+
+def tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors in ``value``, in the order of :func:`named_leaves`."""
+    return (leaf for _, leaf in named_leaves(value) if isinstance(leaf, torch.Tensor))
+
+
+def clone(value: Any) -> Any:
+    """Return a copy that shares no memory with ``value``: tensors detached, arrays and caches copied."""
+    return map_leaves(_clone_leaf, value)
+
+
+def cast_floats(value: Any, dtype: torch.dtype) -> Any:
+    """Return ``value`` with every floating-point tensor in ``dtype``; integers and the rest as they were."""
+    return map_leaves(
+        lambda leaf: leaf.to(dtype) if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() else leaf,
+        value,
+    )
+
+
+def _clone_leaf(leaf: Leaf) -> Leaf:
+    if isinstance(leaf, torch.Tensor):
+        return leaf.detach().clone()
+    if isinstance(leaf, np.ndarray):
+        return leaf.copy()
+    if hasattr(leaf, "get_seq_length"):  # a key/value cache of transformers, which forward() alters in place
+        return copy.deepcopy(leaf)
+    return leaf
+
+
+def _children(value: Any) -> list[tuple[Any, Any]] | None:
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, (tuple, list)):
+        return list(enumerate(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)]
+    return None
+
+
+def _rebuild_mapping(original: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+    """A mapping of the original's type; a plain dict where that type can't be made of keywords or a dict."""
+    if hasattr(original, "to_tuple"):  # transformers.ModelOutput: fields in, unset fields stay None
+        return type(original)(**items)
+    try:
+        return type(original)(items)  # type: ignore[call-arg]
+    except TypeError:
+        return items

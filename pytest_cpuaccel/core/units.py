@@ -1,0 +1,85 @@
+"""Quantities with units, as users write them ("30 ms", "5%", "10 GB") and as the inside counts them."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_cpuaccel.core.errors import UsageError
+
+NS_PER_UNIT = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-zA-Zµ%]*)\s*")  # noqa: RUF001
+
+
+def parse_duration_ns(text: object) -> int:
+    """Nanoseconds in a text such as ``"30 ms"``; units are ns, us, ms and s.
+
+    Raises:
+        UsageError: the text has no unit, another unit, or is not positive.
+    """
+    return round(_parse(text, NS_PER_UNIT, example="30 ms"))
+
+
+def parse_bytes(text: object) -> int:
+    """Bytes in a text such as ``"10 GB"`` (powers of ten) or ``"10 GiB"`` (powers of two).
+
+    Raises:
+        UsageError: the text has no unit, another unit, or is not positive.
+    """
+    return round(_parse(text, BYTES_PER_UNIT, example="10 GB"))
+
+
+def parse_fraction(value: object) -> float:
+    """A share as a fraction of one: ``"5%"`` and ``0.05`` are both 0.05.
+
+    Raises:
+        UsageError: not a percentage or a number in [0, 1).
+    """
+    if isinstance(value, str):
+        number = _parse(value, {"%": 1}, example="5%", allow_zero=True) / 100
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        number = float(value)
+    else:
+        raise UsageError(f'{value!r} is not a share; write "5%" or 0.05')
+    if not 0 <= number < 1:
+        raise UsageError(f'{value!r} is outside [0, 1); write "5%" or 0.05 for five percent')
+    return number
+
+
+def format_duration(ns: float) -> str:
+    """``21_400_000`` as ``"21.4 ms"``: three significant digits in the largest unit that fits."""
+    for unit in ("s", "ms", "us"):
+        if abs(ns) >= NS_PER_UNIT[unit]:
+            return f"{_three_digits(ns / NS_PER_UNIT[unit])} {unit}"
+    return f"{ns:.0f} ns"
+
+
+def format_bytes(count: float) -> str:
+    """``440_000_000`` as ``"440 MB"``: three significant digits, powers of ten."""
+    for unit in ("GB", "MB", "KB"):
+        if abs(count) >= BYTES_PER_UNIT[unit]:
+            return f"{_three_digits(count / BYTES_PER_UNIT[unit])} {unit}"
+    return f"{count:.0f} B"
+
+
+def _three_digits(number: float) -> str:
+    if abs(number) >= 100:
+        return f"{number:.0f}"
+    return f"{number:.1f}" if abs(number) >= 10 else f"{number:.2f}"
+
+
+def _parse(text: object, units: dict[str, int], *, example: str, allow_zero: bool = False) -> float:
+    if not isinstance(text, str):
+        raise UsageError(f'{text!r} is not a text with a unit; write "{example}"')
+    match = _QUANTITY.fullmatch(text.replace("µs", "us"))  # noqa: RUF001
+    if match is None:
+        raise UsageError(f'{text!r} is not a quantity; write "{example}"')
+    unit = {known.lower(): known for known in units}.get(match["unit"].lower())
+    if unit is None:
+        given = f"has unit {match['unit']!r}" if match["unit"] else "has no unit"
+        raise UsageError(f'{text!r} {given}; write "{example}" (units: {", ".join(units)})')
+    number = float(match["number"]) * units[unit]
+    if number == 0 and not allow_zero:
+        raise UsageError(f'{text!r} is zero; write "{example}"')
+    return number

@@ -1,0 +1,34 @@
+"""The answer to one mark: PASS, FAIL or INCONCLUSIVE, one sentence, and its facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal
+
+from pytest_cpuaccel.core.backend import Scalar
+
+Kind = Literal["parity", "accuracy", "latency"]
+
+
+class Outcome(str, Enum):
+    """Three words, of which INCONCLUSIVE means "could not be measured" and never "slower"."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``sentence`` holds both numbers, what was found and what was allowed; ``evidence`` the lines below it.
+
+    ``facts`` are the numbers behind it, scalars only: they travel through JUnit and xdist as they are.
+    """
+
+    kind: Kind
+    outcome: Outcome
+    sentence: str
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()

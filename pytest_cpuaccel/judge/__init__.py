@@ -1,0 +1,1 @@
+"""Holds recorded calls to their marks."""

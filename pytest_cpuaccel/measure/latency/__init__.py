@@ -1,0 +1,1 @@
+"""How long calls take, and whether one side is slower than allowed."""

@@ -1,0 +1,1 @@
+"""One file for each form that facts are shown in."""
