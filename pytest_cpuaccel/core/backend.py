@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,14 @@ class Requirement:
     distribution: str
     specifier: str = ""
     reason: str = ""
+
+    @property
+    def installed(self) -> str | None:
+        """Return the version that is installed, told without importing it; None where there is none."""
+        try:
+            return metadata.version(self.distribution)
+        except metadata.PackageNotFoundError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -92,3 +101,8 @@ class Backend:
     precision: Precision = Precision.FP32
     requires: tuple[Requirement, ...] = ()
     options: Mapping[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Return the installed versions of the distributions this backend needs, by name."""
+        return {item.distribution: item.installed for item in self.requires if item.installed}

@@ -1,0 +1,153 @@
+"""What exports left on disk: a folder for each artifact, checked before use and bounded in size."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pytest_cpuaccel.core.units import format_bytes
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class ArtifactKey:
+    """``name`` is for people; ``facts`` are all that the artifact depends on, and decide its identity."""
+
+    name: str
+    facts: Mapping[str, object]
+
+    @property
+    def folder_name(self) -> str:
+        """Return the folder's name: the readable name with a digest of the facts."""
+        text = json.dumps(self.facts, sort_keys=True, default=str)
+        return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
+
+
+@dataclass(frozen=True)
+class ArtifactStore:
+    """A cache folder of artifacts, shared by any number of processes.
+
+    An artifact is complete when its manifest is there and every file has the size and SHA-256 that the manifest
+    says; anything else is exported again. A lock file for each artifact keeps writers apart; the operating
+    system frees it when a process dies. The least recently used artifacts go when ``limit_bytes`` is passed.
+    """
+
+    root: Path
+    limit_bytes: int
+
+    @contextlib.contextmanager
+    def artifact(
+        self, key: ArtifactKey, export: Callable[[Path], None], say: Callable[[str], None]
+    ) -> Iterator[Path]:
+        """Yield the folder of an artifact, exported now unless it was before; it stays while in this context.
+
+        ``say`` gets a line when an entry was unusable or the cache can't be written; then the artifact lives in
+        a temporary folder until the context ends.
+        """
+        folder = self.root / key.folder_name
+        with contextlib.ExitStack() as held:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                held.enter_context(FileLock(f"{folder}.lock"))
+            except OSError as refusal:
+                yield held.enter_context(self._without_writing(folder, export, refusal, say))
+                return
+            fault = _fault(folder)
+            if fault:
+                if folder.exists():
+                    say(f"cache entry {folder} {fault}; exported again")
+                self._write(folder, key, export)
+            os.utime(folder / MANIFEST)
+            yield folder
+        self._evict(keep=folder)
+
+    @contextlib.contextmanager
+    def _without_writing(
+        self, folder: Path, export: Callable[[Path], None], refusal: OSError, say: Callable[[str], None]
+    ) -> Iterator[Path]:
+        if _fault(folder) is None:
+            yield folder
+            return
+        say(f"cache folder {self.root} can't be written ({refusal.strerror}); artifacts are kept for this session "
+            "only: choose another folder with --cpu-cache-dir")
+        with tempfile.TemporaryDirectory(prefix="cpuaccel-") as temporary:
+            export(Path(temporary))
+            yield Path(temporary)
+
+    def _write(self, folder: Path, key: ArtifactKey, export: Callable[[Path], None]) -> None:
+        partial = folder.with_name(f"{folder.name}.partial")
+        for leftover in (partial, folder):
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial.mkdir()
+        try:
+            export(partial)
+            manifest = {"key": dict(key.facts), "files": _digests(partial)}
+            (partial / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str), encoding="utf-8")
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _evict(self, keep: Path) -> None:
+        entries = sorted(self.root.glob(f"*/{MANIFEST}"), key=lambda manifest: manifest.stat().st_mtime)
+        sizes = {manifest.parent: _size(manifest.parent) for manifest in entries}
+        excess = sum(sizes.values()) - self.limit_bytes
+        for folder, size in sizes.items():
+            if excess <= 0:
+                return
+            if folder != keep and _remove_unused(folder):
+                excess -= size
+
+
+def describe(store: ArtifactStore) -> str:
+    """Return one line on the cache: where it is, how many artifacts it holds and how much of its limit."""
+    folders = [manifest.parent for manifest in store.root.glob(f"*/{MANIFEST}")]
+    used = format_bytes(sum(_size(folder) for folder in folders))
+    return f"{store.root}: {len(folders)} artifacts, {used} of {format_bytes(store.limit_bytes)}"
+
+
+def _remove_unused(folder: Path) -> bool:
+    """Remove an artifact unless another process is using it; tell whether it went."""
+    try:
+        with FileLock(f"{folder}.lock", timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
+    except Timeout:
+        return False
+    return True
+
+
+def _fault(folder: Path) -> str | None:
+    """What is wrong with an entry; None when it is whole."""
+    try:
+        expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except FileNotFoundError:
+        return "is incomplete"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "has an unreadable manifest"
+    return None if _digests(folder) == expected else "was altered"
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in sorted(files)}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

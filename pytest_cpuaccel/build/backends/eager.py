@@ -1,0 +1,27 @@
+"""Plain PyTorch in fp32: the reference, as a backend, so that it is measured like all others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+
+
+def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    """Return a private copy of the model as it is."""
+    import torch
+
+    module = subject.fresh_module()
+    return BuiltModel(
+        forward=module,
+        generate=getattr(module, "generate", None),
+        facts={"threads": torch.get_num_threads()},
+    )
+
+
+EAGER = Backend(
+    name="eager",
+    summary="plain PyTorch in fp32, the reference",
+    load=load,
+    requires=(Requirement("torch", ">=2.4"),),
+)

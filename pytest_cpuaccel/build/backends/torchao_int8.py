@@ -1,0 +1,46 @@
+"""Dynamic int8 quantisation of linear layers by torchao."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.precision import Precision
+
+
+def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    """Return the model with int8 weights in its linear layers, activations quantised call by call.
+
+    Raises:
+        BuildError: the model has no ``nn.Linear``; GPT-2, for one, is made of transformers' Conv1D.
+    """
+    import torch
+
+    from pytest_cpuaccel.core import upstream
+    from pytest_cpuaccel.core.rehearsal import rehearse
+
+    module = subject.fresh_module()
+    with upstream.contained():
+        from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+        from torchao.utils import TorchAOBaseTensor
+
+        quantize_(module, Int8DynamicActivationInt8WeightConfig())
+        quantised = sum(isinstance(weight, TorchAOBaseTensor) for weight in module.parameters())
+        if not quantised:
+            raise BuildError(f"{type(module).__name__} has no nn.Linear to quantise")
+        rehearse(module, subject.inputs)
+    return BuiltModel(
+        forward=module,
+        generate=getattr(module, "generate", None),
+        facts={"threads": torch.get_num_threads(), "quantised_linears": quantised},
+    )
+
+
+TORCHAO_INT8 = Backend(
+    name="torchao-int8",
+    summary="dynamic int8 linears by torchao",
+    load=load,
+    precision=Precision.INT8,
+    requires=(Requirement("torch", ">=2.8"), Requirement("torchao", ">=0.13")),
+)

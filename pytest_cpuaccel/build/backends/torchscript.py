@@ -1,0 +1,59 @@
+"""TorchScript: the model traced and frozen, as transformers' Trainer does under ``--jit_mode_eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.errors import BuildError
+
+FILE = "model.pt"
+
+
+def export(subject: Subject, folder: Path) -> None:
+    """Write the frozen trace of the subject's call to ``folder``.
+
+    Raises:
+        BuildError: the model can't be traced, or the test generates, which takes a loop that no trace holds.
+    """
+    import torch
+
+    from pytest_cpuaccel.core import upstream
+    from pytest_cpuaccel.core.graph import Graph
+    from pytest_cpuaccel.core.trace import frozen_trace
+
+    if subject.generates:
+        raise BuildError("a trace holds one forward call and has no generate(); use sdpa, bf16 or inductor")
+    module = subject.fresh_module()
+    graph = Graph.of(module, subject.inputs, subject.expected)
+    with upstream.contained():
+        torch.jit.save(frozen_trace(module, graph, subject.inputs), folder / FILE)
+
+
+def load(subject: Subject, folder: Path | None) -> BuiltModel:
+    """Return the trace in ``folder``."""
+    import torch
+
+    from pytest_cpuaccel.core import upstream
+    from pytest_cpuaccel.core.graph import Graph
+    from pytest_cpuaccel.core.trace import Trace
+
+    assert folder is not None
+    graph = Graph.of(subject.fresh_module(), subject.inputs, subject.expected)
+    with upstream.contained():
+        script = torch.jit.load(folder / FILE)  # type: ignore[no-untyped-call]
+        trace = Trace.of(script, graph, subject.inputs)
+    return BuiltModel(
+        forward=trace.forward,
+        accepts=trace.accepts,
+        facts={"threads": torch.get_num_threads(), "module": type(script).__name__},
+    )
+
+
+TORCHSCRIPT = Backend(
+    name="torchscript",
+    summary="TorchScript, traced and frozen",
+    load=load,
+    export=export,
+    requires=(Requirement("torch", ">=2.4"),),
+)

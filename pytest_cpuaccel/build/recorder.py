@@ -1,0 +1,154 @@
+"""The model that a test gets: called like the original, run by a backend, every call recorded."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.build.workshop import Workshop, run_eager
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.backend import Backend, BuiltModel
+from pytest_cpuaccel.core.call import Call, Method
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.upstream import reason
+
+_STAYS_AS_IT_IS = frozenset({"eval", "cpu", "float", "requires_grad_"})
+_WOULD_CHANGE_IT = frozenset({"train", "cuda", "half", "bfloat16", "double", "load_state_dict", "apply", "share_memory"})
+_COPIED = frozenset({"config", "generation_config"})
+
+
+class Recorder:
+    """Stands in for ``model`` in a test: says it is of the same class, and runs under ``backend``.
+
+    Nothing is built before the first call. Attributes come from the original, then from the build; ``config`` is
+    a private copy, so that code which edits it (``pipeline`` does) leaves the original alone.
+    """
+
+    def __init__(self, model: nn.Module, backend: Backend, workshop: Workshop) -> None:
+        self._model = model
+        self._backend = backend
+        self._workshop = workshop
+        self._calls: list[Call] = []
+        self._builds: dict[tuple[Any, ...], BuiltModel] = {}
+
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        return type(self._model)
+
+    @__class__.setter
+    def __class__(self, value: type) -> None:
+        raise UsageError("cpu_model: its class can't be set; change eager_model")
+
+    def __repr__(self) -> str:
+        return f"<{type(self._model).__name__} under {self._backend.name}>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the model's forward under the backend."""
+        return self._run("forward", args, kwargs)
+
+    forward = __call__
+
+    def to(self, *args: Any, **kwargs: Any) -> Recorder:
+        """Stay on the CPU, in fp32.
+
+        Raises:
+            UsageError: asked for another device or dtype.
+        """
+        for target in (*args, *kwargs.values()):
+            if isinstance(target, torch.dtype) and target is not torch.float32:
+                raise UsageError(f"cpu_model.to({target}): choose a precision by backend, --cpu-backends=bf16")
+            if isinstance(target, (str, torch.device)) and torch.device(target).type != "cpu":
+                raise UsageError(f"cpu_model.to({str(target)!r}): backends here run on the CPU")
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "generate" and hasattr(self._model, "generate"):
+            return self._generate
+        if name in _STAYS_AS_IT_IS:
+            return lambda *_: self
+        if name in _WOULD_CHANGE_IT:
+            raise UsageError(f"cpu_model.{name}: a built model can't be changed; change eager_model instead")
+        value = self._attribute(name)
+        if isinstance(value, nn.Module) and not name.startswith("_"):
+            raise UsageError(
+                f"cpu_model.{name}: would run a part of the model in eager mode; "
+                f"build that part alone with cpu_accelerate(eager_model.{name})"
+            )
+        if name in _COPIED:
+            value = copy.deepcopy(value)
+            self.__dict__[name] = value
+        return value
+
+    def _attribute(self, name: str) -> Any:
+        if hasattr(self._model, name):
+            return getattr(self._model, name)
+        for built in self._builds.values():
+            if hasattr(built.attributes, name):
+                return getattr(built.attributes, name)
+        raise AttributeError(f"{type(self._model).__name__!r} object has no attribute {name!r}")
+
+    def _generate(self, *args: Any, **kwargs: Any) -> Any:
+        return self._run("generate", args, kwargs)
+
+    def _run(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        inputs = Inputs(tree.clone(args), tree.clone(kwargs))
+        built = self._built(method, inputs)
+        rng_state = torch.get_rng_state() if method == "generate" else None
+        run = built.forward if method == "forward" else built.generate
+        try:
+            with torch.no_grad():
+                output = run(*args, **kwargs)  # type: ignore[misc]
+        except CpuaccelError:
+            raise
+        except Exception as error:
+            run_eager(self._model, method, inputs)
+            raise BuildError(
+                f"{self._backend.name}: raises where eager does not: {reason(error)}"
+            ) from error
+        self._calls.append(Call(method, inputs, tree.clone(output), rng_state))
+        return output
+
+    def _built(self, method: Method, inputs: Inputs) -> BuiltModel:
+        key = (method, *_shape_key(inputs))
+        built = self._builds.get(key)
+        if built is None:
+            check_devices(inputs)
+            built = self._builds[key] = self._workshop.built(self._model, self._backend, method, inputs)
+        return built
+
+
+def calls_of(recorder: Recorder) -> tuple[Call, ...]:
+    """Return what was recorded, in order."""
+    return tuple(object.__getattribute__(recorder, "_calls"))
+
+
+def check_devices(inputs: Inputs) -> None:
+    """Refuse inputs that are not on the CPU.
+
+    Raises:
+        UsageError: names the first one and its device.
+    """
+    for name, leaf in tree.named_leaves([inputs.args, dict(inputs.kwargs)]):
+        if isinstance(leaf, torch.Tensor) and leaf.device.type != "cpu":
+            where = name.partition(".")[2]
+            raise UsageError(f"input {where!r} is on device '{leaf.device}'; backends here run on the CPU: .to('cpu')")
+
+
+def _shape_key(inputs: Inputs) -> tuple[Any, ...]:
+    """A cheap key under which two calls may share a build: equal names, shapes, dtypes and plain values."""
+    return (
+        *(_leaf_key(value) for value in inputs.args),
+        *((name, _leaf_key(value)) for name, value in inputs.kwargs.items()),
+    )
+
+
+def _leaf_key(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.shape, value.dtype
+    if isinstance(value, (dict, list, tuple)):
+        return tuple((name, _leaf_key(leaf)) for name, leaf in tree.named_leaves(value))
+    return value if isinstance(value, (bool, int, float, str)) else type(value)

@@ -1,0 +1,97 @@
+"""The backends that are known, and the choice among them by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.build.backends import (
+    bettertransformer,
+    bf16,
+    eager,
+    inductor,
+    ipex,
+    openvino,
+    ort,
+    sdpa,
+    torch_int8,
+    torchao_int8,
+    torchscript,
+)
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.errors import BackendUnavailable, UsageError
+
+EAGER = eager.EAGER
+
+BUILTIN: tuple[Backend, ...] = (
+    EAGER,
+    sdpa.SDPA,
+    bf16.BF16,
+    torchscript.TORCHSCRIPT,
+    inductor.INDUCTOR,
+    torch_int8.TORCH_INT8,
+    torchao_int8.TORCHAO_INT8,
+    ort.ORT,
+    ort.ORT_INT8,
+    openvino.OPENVINO,
+    openvino.OPENVINO_BF16,
+    openvino.OPENVINO_INT8,
+    ipex.IPEX,
+    ipex.IPEX_BF16,
+    bettertransformer.BETTERTRANSFORMER,
+)
+
+
+def register(backends: Iterable[Backend]) -> dict[str, Backend]:
+    """Return backends by name, ours first.
+
+    Raises:
+        UsageError: two backends have one name, or a name that could be read as a glob or a list.
+    """
+    known = {backend.name: backend for backend in BUILTIN}
+    for backend in backends:
+        if backend.name in known or backend.name == "all":
+            raise UsageError(f"pytest_cpuaccel_backends: the name {backend.name!r} is taken; choose another")
+        if set(backend.name) & set("*?[],") or not backend.name.strip():
+            raise UsageError(f"pytest_cpuaccel_backends: {backend.name!r} is no name; use letters, digits, '-'")
+        known[backend.name] = backend
+    return known
+
+
+def select(wanted: Sequence[str], known: Mapping[str, Backend]) -> list[Backend]:
+    """Return the backends chosen by names and globs, in the order given, each once.
+
+    A name chooses its backend whether or not it is installed; a glob, like ``all``, chooses what is installed.
+
+    Raises:
+        UsageError: a name or glob matches no backend.
+        BackendUnavailable: a glob matches only backends that are not installed.
+    """
+    chosen: dict[str, Backend] = {}
+    for name in wanted:
+        for backend in _matching(name, known):
+            chosen[backend.name] = backend
+    return list(chosen.values())
+
+
+def no_such_backend(name: str, known: Iterable[str]) -> UsageError:
+    """Return the error for a name that no backend has, with the nearest that one has."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
+    return UsageError(f"no backend named {name!r}; {hint}")
+
+
+def _matching(name: str, known: Mapping[str, Backend]) -> list[Backend]:
+    if name in known:
+        return [known[name]]
+    matching = [backend for backend in known.values() if name == "all" or fnmatchcase(backend.name, name)]
+    if not matching:
+        raise no_such_backend(name, known)
+    reasons = {backend.name: unmet_requirement(backend) for backend in matching}
+    installed = [backend for backend in matching if reasons[backend.name] is None]
+    if not installed:
+        raise BackendUnavailable(f"{name!r} matches no installed backend: {next(iter(reasons.values()))}")
+    return installed

@@ -1,0 +1,103 @@
+"""Where an eager model comes from: a module as it is, or a folder or hub id that transformers loads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.core.errors import EagerError, UsageError
+from pytest_cpuaccel.core.upstream import reason
+
+
+def eager_model_of(source: object, task: str | None = None) -> nn.Module:
+    """Return the eager model that ``source`` stands for: an ``nn.Module``, a path or a hub id.
+
+    Raises:
+        UsageError: not a model, a path that isn't there, an id that can't be loaded, an unknown task.
+        EagerError: the model is in training mode, on another device, or not in fp32.
+    """
+    if isinstance(source, nn.Module):
+        return _fit(source)
+    if isinstance(source, (str, os.PathLike)):
+        return _fit(_loaded(os.fspath(source), task))
+    raise UsageError(
+        f"eager_model: {type(source).__name__} is not a model; return an nn.Module, a folder or a hub id"
+    )
+
+
+def _fit(model: nn.Module) -> nn.Module:
+    name = type(model).__name__
+    if model.training:
+        raise EagerError(f"eager_model: {name} is in training mode, where dropout is on; call .eval() on it")
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.device.type != "cpu":
+            raise EagerError(f"eager_model: {name} is on '{tensor.device}'; backends here run on the CPU: .to('cpu')")
+        if tensor.is_floating_point() and tensor.dtype is not torch.float32:
+            raise EagerError(
+                f"eager_model: {name} has weights in {tensor.dtype}; the reference is fp32: load it with "
+                "dtype=torch.float32 and choose precisions by backend"
+            )
+    return model
+
+
+def _loaded(source: str, task: str | None) -> nn.Module:
+    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
+    folder = Path(source).expanduser()
+    if looks_like_path and not folder.is_dir():
+        raise UsageError(f"eager_model: no folder {source!r}; give a folder that save_pretrained wrote, or a hub id")
+    try:
+        import transformers
+    except ImportError as error:
+        raise UsageError(f"eager_model: {source!r} needs transformers to load: pip install transformers") from error
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder if folder.is_dir() else source)
+        loader = _loader(config, task)
+        model: nn.Module = loader.from_pretrained(folder if folder.is_dir() else source, torch_dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"eager_model: can't load {source!r}: {reason(error)}") from error
+    return model.eval()
+
+
+def _loader(config: Any, task: str | None) -> Any:
+    """The Auto class for a task; without one, the class that the checkpoint itself names."""
+    import transformers
+
+    if task:
+        return _auto_class(task)
+    named = next(iter(config.architectures or ()), None)
+    return getattr(transformers, named, None) or transformers.AutoModel if named else transformers.AutoModel
+
+
+_AUTO_CLASSES = {
+    "text-classification": "SequenceClassification",
+    "zero-shot-classification": "SequenceClassification",
+    "token-classification": "TokenClassification",
+    "ner": "TokenClassification",
+    "question-answering": "QuestionAnswering",
+    "fill-mask": "MaskedLM",
+    "text-generation": "CausalLM",
+    "text2text-generation": "Seq2SeqLM",
+    "summarization": "Seq2SeqLM",
+    "translation": "Seq2SeqLM",
+    "feature-extraction": "",
+    "image-classification": "ImageClassification",
+    "object-detection": "ObjectDetection",
+    "image-segmentation": "ImageSegmentation",
+    "audio-classification": "AudioClassification",
+    "automatic-speech-recognition": "SpeechSeq2Seq",
+    "multiple-choice": "MultipleChoice",
+}
+"""Task -> what follows ``AutoModelFor`` ("" for AutoModel): pipelines' task names, also those transformers 5 dropped."""
+
+
+def _auto_class(task: str) -> Any:
+    import transformers
+
+    if task not in _AUTO_CLASSES:
+        raise UsageError(f"--cpu-task: no task {task!r}; there are: {', '.join(_AUTO_CLASSES)}")
+    suffix = _AUTO_CLASSES[task]
+    return getattr(transformers, f"AutoModelFor{suffix}" if suffix else "AutoModel")

@@ -1,0 +1,177 @@
+"""Builds models under backends, each once, and keeps them while their backend is in force."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.build.artifacts import ArtifactKey, ArtifactStore
+from pytest_cpuaccel.build.fingerprint import inputs_signature, model_digest
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.call import Method
+from pytest_cpuaccel.core.errors import BackendUnavailable, BuildError, CpuaccelError, EagerError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.upstream import reason
+from pytest_cpuaccel.measure.machine import this_machine
+
+_EXPORTERS = ("torch", "transformers", "optimum", "optimum-onnx", "optimum-intel", "onnx", "onnxscript")
+"""Distributions whose version may change what an export writes, whatever the backend."""
+
+
+@dataclass
+class Workshop:
+    """``say`` gets notes for the user; ``busy(text)`` is a context that shows what takes long."""
+
+    store: ArtifactStore
+    threads: int
+    say: Callable[[str], None]
+    busy: Callable[[str], contextlib.AbstractContextManager[None]]
+    _built: dict[tuple[str, str], list[BuiltModel]] = field(default_factory=dict)
+
+    def built(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> BuiltModel:
+        """Return the model under a backend, fit for these inputs; built now unless it was before.
+
+        Raises:
+            EagerError: the eager model itself raises on these inputs.
+            BuildError: the backend can't build this model for them.
+            BackendUnavailable: the backend's packages don't import.
+        """
+        builds = self._built.setdefault((model_digest(model), backend.name), [])
+        needed = forward_inputs(model, inputs) if method == "generate" else inputs
+        for built in builds:
+            if built.accepts(needed) and (method == "forward" or built.generate):
+                return built
+        builds.append(self.build_anew(model, backend, method, inputs))
+        return builds[-1]
+
+    def build_anew(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> BuiltModel:
+        """Return a fresh build that nobody else uses; from the same artifact where there is one."""
+        torch.set_num_threads(self.threads)
+        subject = self._subject(model, backend, method, inputs)
+        with self.busy(f"building {type(model).__name__} for {backend.name}"), _named_errors(backend):
+            if backend.export is None:
+                built = backend.load(subject, None)
+            else:
+                with self._artifact(model, backend, subject) as folder:
+                    built = backend.load(subject, folder)
+            _check(built, self.threads, method)
+        return built
+
+    def release(self) -> None:
+        """Close every build and forget it."""
+        for builds in self._built.values():
+            for built in builds:
+                built.close()
+        self._built.clear()
+
+    def _subject(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> Subject:
+        needed = forward_inputs(model, inputs) if method == "generate" else inputs
+        example = Inputs(tree.clone(needed.args), tree.clone(dict(needed.kwargs)))
+        return Subject(
+            fresh_module=lambda: private_copy(model),
+            inputs=example,
+            expected=tree.clone(run_eager(model, "forward", needed)),
+            threads=self.threads,
+            generates=method == "generate",
+            options=backend.options,
+        )
+
+    def _artifact(
+        self, model: nn.Module, backend: Backend, subject: Subject
+    ) -> contextlib.AbstractContextManager[Path]:
+        key = ArtifactKey(
+            f"{type(model).__name__}-{backend.name}",
+            {
+                "model": model_digest(model),
+                "inputs": inputs_signature(subject.inputs),
+                "generates": subject.generates,
+                "backend": backend.name,
+                "options": dict(backend.options),
+                "versions": backend.versions | {name: Requirement(name).installed for name in _EXPORTERS},
+                "isa": this_machine().isa,
+            },
+        )
+
+        def export(folder: Path) -> None:
+            if backend.export is not None:
+                backend.export(subject, folder)
+
+        return self.store.artifact(key, export, self.say)
+
+
+def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:
+    """Return what the eager model returns for private copies of the inputs.
+
+    Raises:
+        EagerError: it raises; the text names the exception.
+    """
+    arguments = tree.clone(inputs.args), tree.clone(dict(inputs.kwargs))
+    run = getattr(model, method) if method == "generate" else model
+    try:
+        with torch.no_grad():
+            return run(*arguments[0], **arguments[1])
+    except Exception as error:
+        raise EagerError(f"the eager model itself raises on this call: {reason(error)}") from error
+
+
+def forward_inputs(model: nn.Module, inputs: Inputs) -> Inputs:
+    """Return inputs of a forward call that is typical for this ``generate()`` call."""
+    names = ("inputs", "input_ids", "input_features", "pixel_values", "input_values")
+    main = inputs.args[0] if inputs.args else next((inputs.kwargs[n] for n in names if n in inputs.kwargs), None)
+    if main is None:
+        raise EagerError("generate() was called without inputs; pass input_ids=...")
+    name = getattr(model, "main_input_name", "input_ids")
+    mask = inputs.kwargs.get("attention_mask")
+    kwargs = {name: main}
+    if mask is not None or name == "input_ids":
+        kwargs["attention_mask"] = torch.ones_like(main) if mask is None else mask
+    config = getattr(model, "config", None)
+    if getattr(config, "is_encoder_decoder", False):
+        start = getattr(model.generation_config, "decoder_start_token_id", None) or 0
+        kwargs["decoder_input_ids"] = torch.full((main.shape[0], 1), start, dtype=torch.long)
+    return Inputs(kwargs=kwargs)
+
+
+def private_copy(model: nn.Module) -> nn.Module:
+    """Return a deep copy of a model, in eval mode, that shares no memory with it.
+
+    Raises:
+        BuildError: the model holds something that can't be copied.
+    """
+    try:
+        return copy.deepcopy(model).eval()
+    except Exception as error:
+        raise BuildError(f"{type(model).__name__} can't be copied: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def _named_errors(backend: Backend) -> Iterator[None]:
+    """Put the backend's name before what goes wrong in it, and make it an error of ours."""
+    try:
+        yield
+    except CpuaccelError as error:
+        raise type(error)(_prefixed(backend, str(error))) from error
+    except ImportError as error:
+        raise BackendUnavailable(f"{backend.name}: installed but does not import: {reason(error)}") from error
+    except Exception as error:
+        raise BuildError(f"{backend.name}: {reason(error)}") from error
+
+
+def _prefixed(backend: Backend, text: str) -> str:
+    return text if text.startswith(f"{backend.name}:") else f"{backend.name}: {text}"
+
+
+def _check(built: BuiltModel, threads: int, method: Method) -> None:
+    used = built.facts.get("threads")
+    if used != threads:
+        raise BuildError(f"runs with {used} threads, was told {threads}; a comparison would be unfair")
+    if method == "generate" and built.generate is None:
+        raise BuildError("has no generate(); narrow the test with @pytest.mark.cpu_backends(exclude=...)")

@@ -1,0 +1,57 @@
+"""The backends a session knows, and those it runs tests under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.build.registry import EAGER, no_such_backend, register, select
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.errors import BackendUnavailable, UsageError
+from pytest_cpuaccel.settings import Settings
+
+
+@dataclass(frozen=True)
+class Choice:
+    """``known`` by name; ``chosen`` in the user's order; ``missing`` says why a chosen one can't run here."""
+
+    known: Mapping[str, Backend]
+    chosen: tuple[Backend, ...]
+    missing: Mapping[str, str]
+
+    def named(self, name: str) -> Backend:
+        """Return a backend by name.
+
+        Raises:
+            UsageError: there is none of that name.
+            BackendUnavailable: it isn't installed.
+        """
+        if name not in self.known:
+            raise no_such_backend(name, self.known)
+        reason = unmet_requirement(self.known[name])
+        if reason:
+            raise BackendUnavailable(reason)
+        return self.known[name]
+
+
+def choose(settings: Settings, added: Iterable[Backend], where: str) -> Choice:
+    """Return the choice that the settings make; eager alone when they name nothing.
+
+    ``where`` says where the names were written.
+
+    Raises:
+        UsageError: an unknown name, or a chosen backend that isn't installed while ``missing`` is "fail".
+    """
+    known = register(added)
+    if not settings.backends:
+        return Choice(known, (EAGER,), {})
+    try:
+        chosen = tuple(select(settings.backends, known))
+    except (UsageError, BackendUnavailable) as mistake:
+        raise UsageError(f"{where}: {mistake}") from None
+    reasons = {backend.name: unmet_requirement(backend) for backend in chosen}
+    missing = {name: reason for name, reason in reasons.items() if reason}
+    if missing and settings.missing == "fail":
+        raise UsageError(f"{where}: {'; '.join(missing.values())} (--cpu-missing=skip runs the others)")
+    return Choice(known, chosen, missing)

@@ -1,0 +1,38 @@
+"""Upstream code at work for a backend: its warnings are dropped, its failures become one line of ours."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pytest_cpuaccel.core.errors import BackendUnavailable, BuildError, CpuaccelError
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Run upstream code without its warnings, which fail suites that run under ``-W error``.
+
+    Raises:
+        BackendUnavailable: an import failed; the text is upstream's.
+        BuildError: anything else failed; the text is upstream's class and first line.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except CpuaccelError:
+        raise
+    except ImportError as error:
+        raise BackendUnavailable(reason(error)) from error
+    except Exception as error:
+        raise BuildError(reason(error)) from error
+
+
+def reason(error: BaseException) -> str:
+    """Return an exception as one line: its class, and its text as far as the first full statement."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else ""
+    if text.endswith(":") and len(lines) > 1:  # the heading of a report whose next line says what happened
+        text = f"{text} {lines[1]}"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,90 @@
+"""The journal: collects what tests' reports carry, and writes the table and the report files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_cpuaccel.state import SETTINGS, choice_of
+
+if TYPE_CHECKING:
+    from pytest_cpuaccel.core.backend import Scalar
+    from pytest_cpuaccel.report.json_file import JsonFile
+    from pytest_cpuaccel.report.row import Row
+
+NAME = "cpuaccel-journal"
+
+
+class Journal:
+    """A plugin of the process that talks to the user: xdist's controller, or the only one there is."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._rows: list[Row] = []
+        self._notes: dict[str, None] = {}
+        self._json_files: list[JsonFile] | None = None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the facts of a test whose body has run."""
+        if report.when == "call":
+            outcome = ("xpassed" if report.passed else "xfailed") if hasattr(report, "wasxfail") else report.outcome
+            self.add(report.nodeid, outcome, report.user_properties)
+
+    def add(self, test: str, outcome: str, properties: Iterable[tuple[str, object]]) -> None:
+        """Keep the facts among a test's user properties, and write them to the JSON reports at once."""
+        if not any(key.startswith("cpuaccel.") for key, _ in properties):
+            return
+        from pytest_cpuaccel.report.row import notes_of, rows_of
+
+        rows = rows_of(test, outcome, properties)
+        self._rows += rows
+        self._notes |= dict.fromkeys(notes_of(properties))
+        for file in self._open_json_files():
+            file.add(rows)
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the reports that are written whole, also when the run was interrupted."""
+        reports = self._config.stash[SETTINGS].reports
+        if not reports:
+            return
+        from pytest_cpuaccel.report.html_file import html
+        from pytest_cpuaccel.report.markdown_file import markdown
+
+        self._open_json_files()
+        for path in reports:
+            if path.suffix == ".md":
+                path.write_text(markdown(self._rows, self._environment()), encoding="utf-8")
+            if path.suffix == ".html":
+                path.write_text(html(self._rows, self._environment()), encoding="utf-8")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the table, then the notes."""
+        if not self._rows and not self._notes:
+            return
+        from pytest_cpuaccel.report.terminal import summary
+
+        threads = self._config.stash[SETTINGS].threads
+        terminalreporter.section(f"cpuaccel ({threads} thread{'s' * (threads > 1)})", sep="-")
+        for line, colour in summary(self._rows, self._notes):
+            terminalreporter.write_line(line, **{colour: True} if colour else {})
+
+    def _open_json_files(self) -> Sequence[JsonFile]:
+        if self._json_files is None:
+            from pytest_cpuaccel.report.json_file import JsonFile
+
+            paths = [path for path in self._config.stash[SETTINGS].reports if path.suffix == ".json"]
+            self._json_files = [JsonFile(path, self._environment()) for path in paths]
+        return self._json_files
+
+    def _environment(self) -> Mapping[str, Scalar | Sequence[str]]:
+        from pytest_cpuaccel.report.environment import environment
+
+        return environment(choice_of(self._config).chosen, self._config.stash[SETTINGS].threads)
+
+
+def journal_of(config: pytest.Config) -> Journal | None:
+    """Return this process's journal; None in an xdist worker, whose controller keeps it."""
+    journal = config.pluginmanager.get_plugin(NAME)
+    return journal if isinstance(journal, Journal) else None

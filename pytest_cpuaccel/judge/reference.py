@@ -1,0 +1,71 @@
+"""The reference: what eager returns for a call, and what it returns in other precisions."""
+
+from __future__ import annotations
+
+import functools
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.build.fingerprint import inputs_digest, model_digest
+from pytest_cpuaccel.build.workshop import private_copy, run_eager
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.measure.parity.comparison import References
+from pytest_cpuaccel.measure.parity.agreement import self_agreement
+
+_KEPT = 256
+"""References kept: the same calls come again under the next backend."""
+
+
+@dataclass
+class ReferenceBook:
+    """Runs the eager model once for each call and precision, however many backends are held to it."""
+
+    _pages: OrderedDict[tuple[str, ...], References] = field(default_factory=OrderedDict)
+
+    def references(self, model: nn.Module, call: Call, precision: Precision) -> References:
+        """Return eager's outputs for a forward call: fp32, fp64, and in the backend's own precision.
+
+        Raises:
+            EagerError: eager raises, or disagrees with itself.
+        """
+        key = (model_digest(model), inputs_digest(call.inputs), precision.value)
+        if key not in self._pages:
+            self._pages[key] = _run(model, call.inputs, precision)
+            if len(self._pages) > _KEPT:
+                self._pages.popitem(last=False)
+        return self._pages[key]
+
+
+def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Any | None:
+    """Return eager's output with weights and float inputs in ``dtype``; None where the model can't run so."""
+    cast = Inputs(tree.cast_floats(inputs.args, dtype), tree.cast_floats(dict(inputs.kwargs), dtype))
+    try:
+        return run_eager(_in_dtype(model, model_digest(model), dtype), "forward", cast)
+    except CpuaccelError:
+        return None
+
+
+def _run(model: nn.Module, inputs: Inputs, precision: Precision) -> References:
+    expected = run_eager(model, "forward", inputs)
+    disagreement = self_agreement(expected, run_eager(model, "forward", inputs))
+    if disagreement:
+        raise EagerError(disagreement)
+    expected64 = run_in(model, inputs, torch.float64)
+    if precision is Precision.BF16:
+        rounding = run_in(model, inputs, torch.bfloat16)
+        return References(expected, expected64, tree.cast_floats(rounding, torch.float32))
+    return References(expected, expected64, expected)
+
+
+@functools.lru_cache(maxsize=2)
+def _in_dtype(model: nn.Module, digest: str, dtype: torch.dtype) -> nn.Module:  # noqa: ARG001
+    """A copy in another precision; ``digest`` makes a changed model a new one."""
+    return private_copy(model).to(dtype)

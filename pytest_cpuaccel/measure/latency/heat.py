@@ -1,0 +1,159 @@
+"""A heat: pairs of turns taken until they settle whether the candidate is slower than allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.latency.config import SLOW_CALL_NS, RaceConfig
+from pytest_cpuaccel.measure.latency.evidence import critical, median_interval
+from pytest_cpuaccel.measure.latency.pair import Pair
+
+MOST_WAITING = 0.05
+"""Where a side spends more of its time than this off the processor, CPU time does not stand for latency."""
+
+ESTIMATE_S = 0.5
+ESTIMATE_PAIRS = 30
+ESTIMATE_CAP_S = 3.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When a heat may end. With ``cpu_arm`` the alphas are split between wall clock and CPU time."""
+
+    alpha_fail: float
+    alpha_pass: float
+    min_pairs: int
+    min_s: float
+    cap_s: float
+    cpu_arm: bool
+
+
+@dataclass(frozen=True)
+class Heat:
+    """The pairs of one heat and what they settled; ``outcome`` is ``None`` where nothing was asked."""
+
+    outcome: Outcome | None
+    reason: str
+    pairs: tuple[Pair, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Median wall-clock ratio, candidate over reference."""
+        return median(pair.ratio for pair in self.pairs)
+
+
+@dataclass(frozen=True)
+class Signs:
+    """How many ratios lay above and below the limit; one exactly at the limit speaks for neither."""
+
+    above: int = 0
+    below: int = 0
+    trials: int = 0
+
+    def then(self, ratio: float, limit: float) -> Signs:
+        """Return the signs with one more ratio."""
+        return Signs(self.above + (ratio > limit), self.below + (ratio < limit), self.trials + 1)
+
+    def outcome(self, rules: Rules) -> Outcome | None:
+        """Return what these signs show by themselves, or ``None`` while they show nothing."""
+        arms = 2 if rules.cpu_arm else 1
+        if self.above >= critical(self.trials, rules.alpha_fail / arms):
+            return Outcome.FAIL
+        if self.below >= critical(self.trials, rules.alpha_pass / arms):
+            return Outcome.PASS
+        return None
+
+
+def rules_for(call_ns: float, config: RaceConfig) -> Rules:
+    """Return the rules for calls that take about ``call_ns``."""
+    cpu_arm = config.threads == 1 and call_ns >= SLOW_CALL_NS
+    return Rules(
+        alpha_fail=config.alpha_fail,
+        alpha_pass=config.alpha_pass,
+        min_pairs=config.min_pairs_with_cpu if cpu_arm else config.min_pairs,
+        min_s=config.min_s,
+        cap_s=config.cap_for(call_ns),
+        cpu_arm=cpu_arm,
+    )
+
+
+def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> Heat:
+    """Take pairs until they show that the median ratio is above ``limit`` or below it, or until the cap.
+
+    The sign of ``ratio - limit`` is tested, not the ratio: latencies are autocorrelated and heavy-tailed,
+    the signs of interleaved pairs are neither.
+    """
+    taken: list[Pair] = []
+    wall, cpu = Signs(), Signs()
+    for pair in pairs:
+        taken.append(pair)
+        wall = wall.then(pair.ratio, limit)
+        if rules.cpu_arm:
+            cpu = cpu.then(pair.cpu_ratio, limit)
+        if len(taken) >= rules.min_pairs and pair.elapsed_s >= rules.min_s:
+            if outcome := wall.outcome(rules):
+                return Heat(outcome, _majority(wall, limit, "wall-clock"), tuple(taken))
+            outcome = cpu.outcome(rules)
+            if outcome and _wall_agrees(outcome, taken, limit) and _on_processor(taken):
+                return Heat(outcome, _majority(cpu, limit, "CPU-time"), tuple(taken))
+        if pair.elapsed_s >= rules.cap_s:
+            break
+    return Heat(Outcome.INCONCLUSIVE, _undecided(taken, limit, rules), tuple(taken))
+
+
+def estimate(pairs: Iterable[Pair]) -> Heat:
+    """Take pairs for 0.5 s and at least 30 of them, or 3 s; ask nothing of them."""
+    taken: list[Pair] = []
+    for pair in pairs:
+        taken.append(pair)
+        enough = len(taken) >= ESTIMATE_PAIRS and pair.elapsed_s >= ESTIMATE_S
+        if enough or pair.elapsed_s >= ESTIMATE_CAP_S:
+            break
+    return Heat(None, f"estimated from {len(taken)} pairs", tuple(taken))
+
+
+def off_cpu_share(pairs: Sequence[Pair]) -> float | None:
+    """Return the share of wall time off the processor, over turns that nothing preempted.
+
+    What remains is the call's own waiting: sleep, disk, other threads. ``None`` if every turn was preempted.
+    """
+    turns = [turn for pair in pairs for turn in (pair.candidate, pair.reference) if turn.switches == 0]
+    wall_ns = sum(sum(turn.calls_ns) / len(turn.calls_ns) for turn in turns)
+    if not wall_ns:
+        return None
+    return max(0.0, 1 - sum(turn.cpu_ns for turn in turns) / wall_ns)
+
+
+def _on_processor(pairs: Sequence[Pair]) -> bool:
+    waiting = off_cpu_share(pairs)
+    return waiting is not None and waiting < MOST_WAITING
+
+
+def _wall_agrees(outcome: Outcome, pairs: Sequence[Pair], limit: float) -> bool:
+    """CPU time may settle what the wall clock leaves open, never what it contradicts.
+
+    A FAIL asks the wall clock for half of the slowdown allowed; where a speed-up is required, for all of it.
+    """
+    ratio = median(pair.ratio for pair in pairs)
+    if outcome is Outcome.PASS:
+        return ratio <= limit
+    return ratio > min(limit, (1 + limit) / 2)
+
+
+def _majority(signs: Signs, limit: float, clock: str) -> str:
+    side, count = ("above", signs.above) if signs.above > signs.below else ("below", signs.below)
+    return f"{count} of {signs.trials} {clock} ratios were {side} {limit:.4g}"
+
+
+def _undecided(pairs: Sequence[Pair], limit: float, rules: Rules) -> str:
+    if len(pairs) < rules.min_pairs:
+        return f"only {len(pairs)} pairs in {rules.cap_s:g} s, and a verdict needs {rules.min_pairs}"
+    ratios = [pair.ratio for pair in pairs]
+    low, high = median_interval(ratios, rules.alpha_fail)
+    return (
+        f"{len(pairs)} pairs in {rules.cap_s:g} s did not tell the ratio {median(ratios):.3f} "
+        f"[{low:.3f}, {high:.3f}] from the limit {limit:.4g}"
+    )

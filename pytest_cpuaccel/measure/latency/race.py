@@ -1,0 +1,153 @@
+"""A race: the latency of a candidate against that of a reference, and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf, sqrt
+from statistics import median
+from time import perf_counter_ns
+
+from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.evidence import median_interval
+from pytest_cpuaccel.measure.latency.heat import Heat, decide, estimate, off_cpu_share, rules_for
+from pytest_cpuaccel.measure.latency.pair import Pair, Sides, take_pairs
+from pytest_cpuaccel.measure.latency.pressure import Pressure, read_pressure
+from pytest_cpuaccel.measure.latency.quantile import quantile
+from pytest_cpuaccel.measure.latency.quiet import attended, no_collection
+from pytest_cpuaccel.measure.latency.turn import burst_for
+from pytest_cpuaccel.measure.latency.warmup import warm_up
+
+
+@dataclass(frozen=True)
+class Race:
+    """What a race found.
+
+    ``outcome`` is ``None`` when no limit was given. ``ratio`` is the median of candidate over reference;
+    ``interval`` holds it with probability ``1 - 2 alpha_fail`` whenever the race stops. Pairs and percentiles
+    are those of the last heat. ``confirmed`` tells whether a fresh build repeated a FAIL, ``None`` when there
+    was none to repeat. ``cpu_ratio`` is ``None`` with several threads, ``off_cpu_share`` when every turn was
+    preempted.
+    """
+
+    outcome: Outcome | None
+    reason: str
+    ratio: float
+    interval: tuple[float, float]
+    pairs: tuple[Pair, ...]
+    seconds: float
+    p50_ns: float
+    p90_ns: float
+    reference_p50_ns: float
+    reference_p90_ns: float
+    cpu_ratio: float | None
+    off_cpu_share: float | None
+    context_switches: int
+    before: Pressure
+    after: Pressure
+    confirmed: bool | None
+    threads: int
+    seed: int
+
+    @property
+    def speedup(self) -> float:
+        """Reference over candidate."""
+        return 1 / self.ratio
+
+    @property
+    def speedup_interval(self) -> tuple[float, float]:
+        """The interval of reference over candidate."""
+        low, high = self.interval
+        return 1 / high, 1 / low if low else inf
+
+    @property
+    def pairs_ns(self) -> tuple[tuple[float, float], ...]:
+        """Wall ns per call of every pair, candidate first."""
+        return tuple((pair.candidate.wall_ns, pair.reference.wall_ns) for pair in self.pairs)
+
+    def facts(self) -> dict[str, Scalar]:
+        """Return the numbers as flat scalars; what could not be measured is left out."""
+        facts: dict[str, Scalar | None] = {
+            "ratio": self.ratio,
+            "ratio_low": self.interval[0] or None,
+            "ratio_high": self.interval[1] if self.interval[1] < inf else None,
+            "pairs": len(self.pairs),
+            "seconds": self.seconds,
+            "p50_ns": self.p50_ns,
+            "p90_ns": self.p90_ns,
+            "reference_p50_ns": self.reference_p50_ns,
+            "reference_p90_ns": self.reference_p90_ns,
+            "cpu_ratio": self.cpu_ratio,
+            "off_cpu_share": self.off_cpu_share,
+            "context_switches": self.context_switches,
+            "load_before": self.before.load,
+            "load_after": self.after.load,
+            "cpu_waiting_before": self.before.cpu_waiting,
+            "cpu_waiting_after": self.after.cpu_waiting,
+            "confirmed": self.confirmed,
+            "threads": self.threads,
+            "seed": self.seed,
+        }
+        return {name: value for name, value in facts.items() if value is not None}
+
+
+def race(sides: Sides, *, limit: float | None, rebuild: Callable[[], Sides], config: RaceConfig) -> Race:
+    """Hold latency(candidate) / latency(reference) to ``limit``; with ``None``, only estimate it.
+
+    A FAIL is said only when a second heat on ``rebuild()`` repeats it: separate builds of one model differ by
+    up to 3 %, and the layout of one build is not the model's fault.
+    """
+    before = read_pressure()
+    started_ns = perf_counter_ns()
+    heat = _run_heat(sides, limit, config)
+    confirmed = None
+    if limit is not None and heat.outcome is Outcome.FAIL:
+        config.progress("slower than allowed; confirming on a fresh build")
+        heat = confirm(heat, _run_heat(rebuild(), limit, replace(config, seed=config.seed + 1)))
+        confirmed = heat.outcome is Outcome.FAIL
+    seconds = (perf_counter_ns() - started_ns) / 1e9
+    candidate_ns = [ns for pair in heat.pairs for ns in pair.candidate.calls_ns]
+    reference_ns = [ns for pair in heat.pairs for ns in pair.reference.calls_ns]
+    return Race(
+        outcome=heat.outcome,
+        reason=heat.reason,
+        ratio=heat.ratio,
+        interval=median_interval([pair.ratio for pair in heat.pairs], config.alpha_fail),
+        pairs=heat.pairs,
+        seconds=seconds,
+        p50_ns=quantile(candidate_ns, 0.5),
+        p90_ns=quantile(candidate_ns, 0.9),
+        reference_p50_ns=quantile(reference_ns, 0.5),
+        reference_p90_ns=quantile(reference_ns, 0.9),
+        cpu_ratio=median(pair.cpu_ratio for pair in heat.pairs) if config.threads == 1 else None,
+        off_cpu_share=off_cpu_share(heat.pairs),
+        context_switches=sum(pair.candidate.switches + pair.reference.switches for pair in heat.pairs),
+        before=before,
+        after=read_pressure(),
+        confirmed=confirmed,
+        threads=config.threads,
+        seed=config.seed,
+    )
+
+
+def confirm(first: Heat, second: Heat) -> Heat:
+    """Return the second heat, run on a fresh build, as the answer to a first one that failed."""
+    if second.outcome is Outcome.FAIL:
+        return second
+    reason = (
+        f"slower than allowed at first (ratio {first.ratio:.3f}), "
+        f"but not on a fresh build ({second.ratio:.3f})"
+    )
+    return replace(second, outcome=Outcome.INCONCLUSIVE, reason=reason)
+
+
+def _run_heat(sides: Sides, limit: float | None, config: RaceConfig) -> Heat:
+    with no_collection():
+        # One burst for both sides, or two equal sides near a boundary would be timed in different ways.
+        call_ns = sqrt(
+            warm_up(sides.candidate, config.warmup_cap_s) * warm_up(sides.reference, config.warmup_cap_s)
+        )
+        pairs = attended(take_pairs(sides, burst_for(call_ns), config.seed), "pairs", config.progress)
+        return estimate(pairs) if limit is None else decide(pairs, limit, rules_for(call_ns, config))

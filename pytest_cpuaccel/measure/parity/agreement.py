@@ -1,0 +1,46 @@
+"""Self-agreement: whether eager returns the same twice, without which nothing can be held to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pytest_cpuaccel.measure.parity import error
+from pytest_cpuaccel.measure.parity.defaults import SELF_AGREEMENT
+from pytest_cpuaccel.measure.parity.leaves import Pair, pair_leaves
+
+
+def self_agreement(first: Any, second: Any) -> str | None:
+    """Return None if two runs of eager on the same inputs agree, else the sentence that says how not."""
+    pairing = pair_leaves(second, first)
+    differing = [*pairing.missing, *pairing.extra]
+    if differing:
+        return f"eager disagrees with itself: '{differing[0]}' came out of one of two runs on the same inputs"
+    for pair in pairing.pairs:
+        if isinstance(pair.expected, torch.Tensor) and (by := _disagreement(pair)):
+            return (
+                f"eager disagrees with itself {by} in '{pair.name}', between two runs on the same inputs: "
+                "is dropout on (model.eval() turns it off), or does a layer draw random numbers?"
+            )
+    return None
+
+
+def _disagreement(pair: Pair) -> str | None:
+    first, second = pair.expected, pair.actual
+    if not isinstance(second, torch.Tensor) or first.shape != second.shape:
+        return "in shape"
+    if torch.equal(first, second):
+        return None
+    if not first.is_floating_point():
+        return f"at {int((first != second).sum())} of {first.numel()} elements"
+    finite = first.isfinite() & second.isfinite()
+    same = (first == second) | (first.isnan() & second.isnan())
+    if not bool((finite | same).all()):
+        return "in what is NaN or infinite"
+    if not bool(finite.any()):
+        return None
+    off = error.relative_max(second[finite].double(), first[finite].double())
+    return (
+        f"by {off:.1e} of the largest value (allowed {SELF_AGREEMENT:.0e})" if off > SELF_AGREEMENT else None
+    )

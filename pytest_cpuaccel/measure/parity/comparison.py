@@ -1,0 +1,152 @@
+"""The comparison of one call: all its outputs under a backend with those under eager."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.parity.finding import Finding, find
+from pytest_cpuaccel.measure.parity.hints import hints
+from pytest_cpuaccel.measure.parity.leaves import Pairing, matches, pair_leaves, select, tensor_pairs
+from pytest_cpuaccel.measure.parity.mask import mask_for
+
+MOST_EXPLAINED = 5
+"""Failing outputs shown in full; a wrong model returns dozens of wrong hidden states."""
+
+
+@dataclass(frozen=True)
+class References:
+    """What eager returns for the inputs of a call.
+
+    ``expected`` is eager in fp32; ``expected64`` eager in fp64, None where that can't run; ``rounding``
+    eager in the backend's own precision, cast to fp32: for fp32 the same as ``expected``, None where that
+    can't run.
+    """
+
+    expected: Any
+    expected64: Any | None = None
+    rounding: Any | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``sentence`` says what was found and what was allowed, ``figure`` the same in few words for a table."""
+
+    outcome: Outcome
+    sentence: str
+    figure: str
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
+
+
+def compare(
+    actual: Any, references: References, *, inputs: Inputs, precision: Precision, budget: ParityBudget
+) -> Comparison:
+    """Compare what a backend returned for ``inputs`` with what eager returns; PASS or FAIL.
+
+    Raises:
+        UsageError: the budget names an output or a mask that the call does not have.
+    """
+    pairing = pair_leaves(actual, references.expected, references.expected64, references.rounding)
+    _check_names(pairing, budget)
+    if budget.only:
+        pairing = select(pairing, budget.only)
+    names = (*(pair.name for pair in pairing.pairs), *pairing.missing)
+    findings = [
+        *_strays(pairing),
+        *(
+            find(
+                pair,
+                mask_for(pair.name, inputs, budget.mask, names),
+                _tolerance_for(pair.name, budget),
+                precision,
+            )
+            for pair in pairing.pairs
+        ),
+    ]
+    return _conclude(findings, pairing, precision)
+
+
+def _conclude(findings: Sequence[Finding], pairing: Pairing, precision: Precision) -> Comparison:
+    notes = (*pairing.notes, *(note for finding in findings for note in finding.notes))
+    failing = [finding for finding in findings if not finding.passed]
+    compared = [finding for finding in findings if finding.compared]
+    if not failing and not compared:
+        return Comparison(
+            Outcome.FAIL,
+            "nothing was compared: no output has an element to compare",
+            "nothing compared",
+            {},
+            notes,
+        )
+    worst = max(failing or compared, key=lambda finding: (finding.use, bool(finding.facts)))
+    outcome = Outcome.FAIL if failing else Outcome.PASS
+    facts: dict[str, Scalar] = {
+        "output": worst.name,
+        "outputs": len(findings),
+        "failing_outputs": len(failing),
+        "compared_elements": sum(finding.compared for finding in findings),
+        "masked_elements": sum(finding.masked for finding in findings),
+        "precision": precision.value,
+    }
+    number, counted = (len(failing), "failing outputs") if failing else (len(compared), "outputs")
+    of_several = f" (worst of {number} {counted})" if number > 1 else ""
+    evidence = (*_evidence(failing, pairing, precision), *notes)
+    return Comparison(
+        outcome, f"{worst.sentence}{of_several}", worst.figure, {**facts, **worst.facts}, evidence
+    )
+
+
+def _evidence(failing: list[Finding], pairing: Pairing, precision: Precision) -> Iterator[str]:
+    pairs = tuple(tensor_pairs(pairing))
+    by_name = {pair.name: pair for pair in pairs}
+    for finding in sorted(failing, key=lambda finding: -finding.use)[:MOST_EXPLAINED]:
+        yield from finding.evidence or (finding.sentence,)
+        if finding.name in by_name:
+            yield from hints(by_name[finding.name], pairs, precision)
+    left_out = len(failing) - MOST_EXPLAINED
+    if left_out > 0:
+        yield f"and {left_out} more failing outputs"
+
+
+def _strays(pairing: Pairing) -> Iterator[Finding]:
+    """Outputs that only one side has."""
+    of_eager = ", ".join(f"'{name}'" for name in (*(pair.name for pair in pairing.pairs), *pairing.missing))
+    for name in pairing.missing:
+        returned = ", ".join(
+            f"'{other}'" for other in (*(pair.name for pair in pairing.pairs), *pairing.extra)
+        )
+        sentence = f"output '{name}' is missing; the backend returned {returned or 'none'}"
+        yield Finding(name, passed=False, sentence=sentence, figure="missing output")
+    for name in pairing.extra:
+        sentence = f"output '{name}' is extra; eager returned {of_eager or 'none'}"
+        yield Finding(name, passed=False, sentence=sentence, figure="extra output")
+
+
+def _tolerance_for(name: str, budget: ParityBudget) -> Tolerance:
+    """The output's own tolerance: by its exact name, else by the first glob that matches, else the mark's."""
+    if name in budget.outputs:
+        return budget.outputs[name]
+    return next(
+        (tolerance for pattern, tolerance in budget.outputs.items() if matches(name, pattern)),
+        budget.tolerance,
+    )
+
+
+def _check_names(pairing: Pairing, budget: ParityBudget) -> None:
+    names = [*(pair.name for pair in pairing.pairs), *pairing.missing, *pairing.extra]
+    for pattern in (*budget.outputs, *budget.only):
+        if not any(matches(name, pattern) for name in names):
+            close = get_close_matches(pattern, names, 1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(
+                f"parity: no output is named {pattern!r}; {meant}outputs: {', '.join(names) or 'none'}"
+            )

@@ -1,0 +1,91 @@
+"""Every default of parity, with its reason.
+
+Measured against eager fp32 on MiniLM (real weights), bert-base, ViT, GPT-2 and ResNet, in units of eager's
+own rounding: right fp32 backends 0.9-5.3, right bf16 backends 0.5-1 (of bf16 rounding), bf16 passed off as
+fp32 8,000 and more, int8 35,000 and more.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.measure.distribution import t_quantile
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What one floating-point precision is held to, all relative to the scale of eager's output.
+
+    ``k``: times eager's own rounding error in that precision that a backend may be off; see ``widened``.
+    ``floor``: error that is never held against a backend, since rounding alone may cause it.
+    ``few_elements``: most that ``k`` may be widened to for outputs of few elements (see ``widened``).
+    ``ceiling``: error that no rounding excuses.
+    ``rtol``, ``scaled_atol``: used where eager can't run in fp64; ``atol`` is ``scaled_atol *
+    RMS(expected)``.
+    """
+
+    k: float
+    floor: float
+    few_elements: float
+    ceiling: float
+    rtol: float
+    scaled_atol: float
+
+
+BARS: Mapping[Precision, Bar] = {
+    Precision.FP32: Bar(
+        k=10,  # twice what any right backend needed, 1/800 of what the mildest wrong one did
+        floor=1e-6,  # 8 machine epsilons (2**-23): eager may be exact by luck, a fused kernel then is not
+        few_elements=1e-4,  # 1/20 of one bf16 rounding (2**-9), so bf16 passed off as fp32 still shows
+        ceiling=0.5,  # zeros are off by 1, unrelated values by 1.4; one wrong row of eight by 0.5
+        rtol=1e-4,  # 10 times what deep fp32 models need, 1/20 of one bf16 rounding
+        scaled_atol=1e-4,
+    ),
+    Precision.BF16: Bar(
+        k=10,  # as fp32
+        floor=1e-2,  # 1.3 machine epsilons (2**-7)
+        few_elements=0.1,  # bf16 backends reached 0.07 of the output's range on bert-base
+        ceiling=0.5,  # as fp32
+        rtol=0.1,
+        scaled_atol=0.1,
+    ),
+}
+
+INT8_SQNR_DB = 8.0
+"""Least signal-to-quantisation-noise ratio: a relative RMSE of 0.40. Sound int8 models lie at 0.01-0.37."""
+
+INT8_COSINE = 0.9
+"""Least cosine similarity: noise of 0.40, independent of the signal, leaves 1 / sqrt(1 + 0.40**2) = 0.93."""
+
+NEEDED = 5.0
+"""Times eager's rounding that the least exact of the right backends needed, on outputs of many elements."""
+
+LUCK = 1e-3
+"""Chance that the rounding of an output of few elements comes out so small that a right backend is blamed."""
+
+BF16_ROUNDING = 2.0**-9
+"""Typical relative error of rounding one number to bf16, whose unit roundoff is 2**-8."""
+
+SELF_AGREEMENT = 1e-6
+"""Relative difference allowed between two runs of eager: threads may add in another order, no more."""
+
+INFINITE = 1e30
+"""Values beyond this stand for infinity: masked scores are often ``torch.finfo(dtype).min``, whatever the dtype."""
+
+
+@functools.cache
+def widened(k: float, elements: int) -> float:
+    """Return ``k``, or more where so few elements say little about how large rounding is.
+
+    The ratio of two root mean squares of n independent errors of one size exceeds ``sqrt(F)``, F the upper
+    LUCK quantile of the F distribution with (n, n) degrees of freedom. That is ``u + sqrt(u**2 + 1)`` at
+    ``u = t / sqrt(n)``, t the same quantile of Student's t with n (Cacoullos, JASA 60, 1965, 528-531): 32
+    for n = 2, 2 for n = 20. Seen: with two logits, 4 of 400 right answers of ONNX Runtime were 10 to 19
+    times eager's rounding off.
+    """
+    u = t_quantile(LUCK, elements) / math.sqrt(elements)
+    return max(k, NEEDED * (u + math.sqrt(u * u + 1)))

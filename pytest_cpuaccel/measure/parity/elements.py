@@ -1,0 +1,64 @@
+"""The elements of one output that are compared: unmasked, and finite on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from pytest_cpuaccel.measure.parity.defaults import INFINITE
+from pytest_cpuaccel.measure.parity.leaves import Pair
+
+
+@dataclass(frozen=True)
+class Elements:
+    """``actual``, ``expected``, ``expected64``, ``rounding``: fp64 vectors over the True places of ``kept``.
+
+    ``mismatched`` are unmasked places that are NaN or infinite on one side and not the same on the other,
+    ``alike`` counts those that are the same on both. Values beyond ``INFINITE`` count as infinite.
+    """
+
+    actual: torch.Tensor
+    expected: torch.Tensor
+    expected64: torch.Tensor | None
+    rounding: torch.Tensor | None
+    kept: torch.Tensor
+    mismatched: torch.Tensor
+    alike: int
+
+    @staticmethod
+    def of(pair: Pair, valid: torch.Tensor) -> Elements:
+        """Return the elements of two tensors of one shape; complex numbers are pairs of elements."""
+        actual, expected = _real(pair.actual), _real(pair.expected)
+        if expected.dim() > valid.dim():
+            valid = valid.unsqueeze(-1).expand(expected.shape)
+        finite = actual.isfinite() & expected.isfinite()
+        same = (actual == expected) | (actual.isnan() & expected.isnan())
+        kept = valid & finite
+        return Elements(
+            actual=actual[kept],
+            expected=expected[kept],
+            expected64=_finite_at(pair.expected64, kept),
+            rounding=_finite_at(pair.rounding, kept),
+            kept=kept,
+            mismatched=valid & ~finite & ~same,
+            alike=int((valid & ~finite & same).sum()),
+        )
+
+    def place(self, number: int) -> tuple[int, ...]:
+        """Return the index in the output of the vectors' element ``number``."""
+        return tuple(self.kept.nonzero()[number].tolist())
+
+
+def _real(tensor: torch.Tensor) -> torch.Tensor:
+    values = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+    values = values.to(torch.float64)
+    return torch.where(values.abs() > INFINITE, values.sign() * torch.inf, values)
+
+
+def _finite_at(tensor: torch.Tensor | None, kept: torch.Tensor) -> torch.Tensor | None:
+    """None where it can't be a measure of rounding: absent, or not finite where the fp32 output is."""
+    if tensor is None:
+        return None
+    values = _real(tensor)[kept]
+    return values if bool(values.isfinite().all()) else None

@@ -1,0 +1,51 @@
+"""Measures of error between one-dimensional fp64 tensors of finite values.
+
+All are relative to the scale of the reference; where the reference is zero throughout, the scale is 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+
+def rms(values: torch.Tensor) -> float:
+    """Return the root mean square."""
+    return float(values.square().mean().sqrt())
+
+
+def relative_rmse(values: torch.Tensor, reference: torch.Tensor) -> float:
+    """Return ``RMS(values - reference) / RMS(reference)``."""
+    return rms(values - reference) / (rms(reference) or 1.0)
+
+
+def relative_max(values: torch.Tensor, reference: torch.Tensor) -> float:
+    """Return ``max|values - reference| / max|reference|``."""
+    return float((values - reference).abs().max()) / (float(reference.abs().max()) or 1.0)
+
+
+def cosine(values: torch.Tensor, reference: torch.Tensor) -> float:
+    """Return the cosine of the angle between the two; 1 if both are zero, 0 if one is."""
+    lengths = float(values.norm()) * float(reference.norm())
+    if lengths == 0:
+        return float(torch.equal(values, reference))
+    return min(1.0, max(-1.0, float(values @ reference) / lengths))
+
+
+def sqnr_db(values: torch.Tensor, reference: torch.Tensor) -> float:
+    """Return the signal-to-noise ratio ``20 log10(RMS(reference) / RMS(values - reference))`` in dB."""
+    noise = relative_rmse(values, reference)
+    return math.inf if noise == 0 else -20 * math.log10(noise)
+
+
+def top1_hits(actual: torch.Tensor, expected: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Return where the argmax over the last dimension agrees: a bool for each position with a valid element.
+
+    All three have the output's shape. Either of two equal maxima agrees with the other.
+    """
+    lowest = torch.finfo(torch.float64).min
+    among = expected.masked_fill(~valid, lowest)
+    chosen = actual.masked_fill(~valid, lowest).argmax(-1, keepdim=True)
+    hits = among.gather(-1, chosen).squeeze(-1) == among.amax(-1)
+    return hits[valid.any(-1)]

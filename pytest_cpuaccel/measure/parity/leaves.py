@@ -1,0 +1,135 @@
+"""Pairs of leaves: each output of eager with the backend's output of the same name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import torch
+
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.graph import STATE_OUTPUTS
+
+BARE = "output"
+"""Name of an output that is no member of anything."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One output under the backend and under eager; arrays and numbers have become tensors.
+
+    ``expected64`` and ``rounding`` are eager's output in fp64 and in the backend's precision, where known.
+    """
+
+    name: str
+    actual: Any
+    expected: Any
+    expected64: torch.Tensor | None = None
+    rounding: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """``missing`` are names that only eager has, ``extra`` those that only the backend has."""
+
+    pairs: tuple[Pair, ...]
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def pair_leaves(actual: Any, expected: Any, expected64: Any = None, rounding: Any = None) -> Pairing:
+    """Pair outputs by name; by position where one side has no names (a tuple against a dict), with a note.
+
+    Key/value caches are state for a next step, no answer, and are left out, as transformers' Trainer does.
+    """
+    of_eager, of_backend = _leaves(expected), _leaves(actual)
+    notes: tuple[str, ...] = ()
+    if of_eager.keys() != of_backend.keys() and _is_nameless(of_eager) != _is_nameless(of_backend):
+        of_backend = _renamed(of_backend, of_eager)
+        side = "eager" if _is_nameless(of_eager) else "backend"
+        notes = (f"outputs were matched by position: the {side}'s have no names",)
+    of_eager, of_backend = _answers(of_eager), _answers(of_backend)
+    exact, rounded = _leaves(expected64), _leaves(rounding)
+    pairs = tuple(
+        Pair(name, of_backend[name], leaf, _twin(leaf, exact.get(name)), _twin(leaf, rounded.get(name)))
+        for name, leaf in of_eager.items()
+        if name in of_backend
+    )
+    return Pairing(
+        pairs=pairs,
+        missing=tuple(name for name, leaf in of_eager.items() if name not in of_backend and leaf is not None),
+        extra=tuple(name for name, leaf in of_backend.items() if name not in of_eager and leaf is not None),
+        notes=notes,
+    )
+
+
+def select(pairing: Pairing, patterns: tuple[str, ...]) -> Pairing:
+    """Return the part of a pairing whose names match one of the patterns."""
+    return dataclasses.replace(
+        pairing,
+        pairs=tuple(pair for pair in pairing.pairs if _matches_any(pair.name, patterns)),
+        missing=tuple(name for name in pairing.missing if _matches_any(name, patterns)),
+        extra=tuple(name for name in pairing.extra if _matches_any(name, patterns)),
+    )
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Tell whether an output is meant: ``logits``, a glob ``*_logits``, or a group, ``hidden_states``."""
+    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
+
+
+def _matches_any(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(matches(name, pattern) for pattern in patterns)
+
+
+def _leaves(value: Any) -> dict[str, Any]:
+    return {name or BARE: _as_tensor(leaf) for name, leaf in tree.named_leaves(value)}
+
+
+def _as_tensor(leaf: Any) -> Any:
+    if isinstance(leaf, torch.Tensor):
+        leaf = leaf.detach().cpu()
+        return leaf if leaf.layout is torch.strided else leaf.to_dense()
+    if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc":
+        return torch.from_numpy(np.array(leaf))
+    if isinstance(leaf, (bool, int, float)):
+        return torch.tensor(leaf, dtype=torch.float64 if isinstance(leaf, float) else None)
+    return leaf
+
+
+def _is_nameless(leaves: dict[str, Any]) -> bool:
+    return all(name == BARE or name.replace(".", "").isdigit() for name in leaves)
+
+
+def _renamed(leaves: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
+    """Name leaves by position; where a cache was dropped, the others have moved up."""
+    names = iter(like if len(leaves) == len(like) else _answers(like))
+    return {next(names, name): leaf for name, leaf in leaves.items()}
+
+
+def _answers(leaves: dict[str, Any]) -> dict[str, Any]:
+    return {name: leaf for name, leaf in leaves.items() if not _is_state(name, leaf)}
+
+
+def _is_state(name: str, leaf: Any) -> bool:
+    return name.split(".")[0] in STATE_OUTPUTS or hasattr(leaf, "get_seq_length")
+
+
+def _twin(leaf: Any, other: Any) -> torch.Tensor | None:
+    """Eager's output in another precision, where it is one that can stand beside the original."""
+    if isinstance(leaf, torch.Tensor) and isinstance(other, torch.Tensor) and leaf.shape == other.shape:
+        return other
+    return None
+
+
+def tensor_pairs(pairing: Pairing) -> Iterator[Pair]:
+    """Yield the pairs of floating-point tensors of one shape."""
+    for pair in pairing.pairs:
+        both = isinstance(pair.actual, torch.Tensor) and isinstance(pair.expected, torch.Tensor)
+        if both and pair.actual.shape == pair.expected.shape and pair.expected.is_floating_point():
+            yield pair

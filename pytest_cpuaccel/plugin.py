@@ -1,0 +1,175 @@
+"""The pytest plugin: options, hooks and fixtures; it translates and decides nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_cpuaccel import hookspecs, marks, settings
+from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.journal import NAME, Journal, journal_of
+from pytest_cpuaccel.state import SETTINGS, choice_of, is_worker, lock_of, session_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pytest_cpuaccel.core.backend import Backend
+    from pytest_cpuaccel.judge.bench import Bench
+
+BENCH = pytest.StashKey["Bench"]()
+
+
+@contextlib.contextmanager
+def _usage_errors() -> Iterator[None]:
+    """Let a user's mistake end the run as one ``ERROR:`` line."""
+    try:
+        yield
+    except CpuaccelError as mistake:
+        raise pytest.UsageError(f"cpuaccel: {mistake}") from None
+
+
+@contextlib.contextmanager
+def _failures(prefix: str = "") -> Iterator[None]:
+    """Let what is wrong with a model, a backend or a value fail its test as one line, without our traceback."""
+    try:
+        yield
+    except CpuaccelError as error:
+        pytest.fail(f"{prefix}{error}", pytrace=False)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    settings.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in marks.MARKS.values():
+        config.addinivalue_line("markers", line)
+    with _usage_errors():
+        config.stash[SETTINGS] = settings.read_settings(config)
+        if config.stash[SETTINGS].backends:
+            choice_of(config)
+    if not is_worker(config):
+        config.pluginmanager.register(Journal(config), NAME)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    chosen = config.stash[SETTINGS]
+    if not chosen.backends:
+        return ["cpuaccel: eager only; choose backends with --cpu-backends=NAMES, such as ort,openvino* or all"]
+    from pytest_cpuaccel.report.header import header
+
+    choice = choice_of(config)
+    return list(header(choice.chosen, choice.missing, chosen.threads))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "cpu_backend" not in metafunc.fixturenames:
+        return
+    from pytest_cpuaccel.parameters import backend_parameters
+
+    test = metafunc.definition
+    mark = test.get_closest_marker("cpu_backends")
+    with _usage_errors():
+        parameters = list(backend_parameters(choice_of(metafunc.config), mark, test.nodeid))
+    metafunc.parametrize("cpu_backend", parameters, indirect=True, scope="session")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    ours = [item for item in items if marks.judged(item) or "cpu_backend" in getattr(item, "fixturenames", ())]
+    if not ours:
+        return
+    from pytest_cpuaccel.hearing import check_marks
+    from pytest_cpuaccel.parameters import backend_name, in_backend_order
+
+    with _usage_errors():
+        for item in ours:
+            check_marks(item, backend_name(item) or "eager", choice_of(config))
+        items[:] = in_backend_order(items, choice_of(config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Under xdist, stand still while another worker's clock runs."""
+    if not is_worker(item.config):
+        return (yield)
+    with lock_of(item.config).shared():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Judge a test when its body is through, still inside the call phase, so that xfail and --pdb apply."""
+    bench = pyfuncitem.stash.get(BENCH, None)
+    if bench is None:
+        return (yield)
+    from pytest_cpuaccel.hearing import judged, place_of
+
+    try:
+        result = yield
+        judged(pyfuncitem, bench)
+    except CpuaccelError as error:
+        pytest.fail(f"{place_of(error, pyfuncitem)}{error}", pytrace=False)
+    except KeyboardInterrupt:
+        journal = journal_of(pyfuncitem.config)
+        if journal:
+            journal.add(pyfuncitem.nodeid, "interrupted", pyfuncitem.user_properties)
+        raise
+    return result
+
+
+@pytest.fixture(scope="session")
+def cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """The backend in force: ``cpu_backend.name``, ``.precision``, ``.versions``."""
+    choice = choice_of(request.config)
+    with _failures():
+        backend = choice.named(getattr(request, "param", choice.chosen[0].name))
+    yield backend
+    session_of(request.config).court.workshop.release()
+
+
+@pytest.fixture(scope="session")
+def eager_model(request: pytest.FixtureRequest) -> nn.Module | str:
+    """The reference model: override it to return an ``nn.Module``, a folder or a hub id."""
+    source = request.config.stash[SETTINGS].model
+    if source is None:
+        pytest.fail(
+            "eager_model: no model yet; override this fixture in conftest.py to return an nn.Module, "
+            "a folder or a hub id, or pass --cpu-model=FOLDER_OR_ID",
+            pytrace=False,
+        )
+    return source
+
+
+@pytest.fixture
+def cpu_accelerate(request: pytest.FixtureRequest, cpu_backend: Backend) -> Callable[[nn.Module | str], Any]:
+    """``cpu_accelerate(model)``: any model under the backend in force, recorded and judged like ``cpu_model``."""
+    bench = session_of(request.config).bench(cpu_backend)
+    request.node.stash[BENCH] = bench
+    return bench.accelerate
+
+
+@pytest.fixture
+def cpu_model(cpu_accelerate: Callable[[nn.Module | str], Any], eager_model: nn.Module | str) -> Any:
+    """``eager_model`` under the backend in force: call it like the original."""
+    with _failures():
+        return cpu_accelerate(eager_model)
+
+
+@pytest.fixture
+def score_items(
+    request: pytest.FixtureRequest, cpu_model: Any, eager_model: nn.Module | str
+) -> Callable[[Callable[[Any, Any], float], Iterable[Any]], list[float]]:
+    """``score_items(fn, items)``: ``fn(model, item)`` for every item, under the backend and under eager.
+
+    Returns the backend's scores; ``accuracy_budget`` judges them against eager's.
+    """
+    bench = request.node.stash[BENCH]
+    return lambda fn, items: bench.score(eager_model, fn, items)

@@ -1,0 +1,26 @@
+"""What results were measured on: versions, CPU and threads."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+
+from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar
+from pytest_cpuaccel.measure.machine import this_machine
+
+
+def environment(backends: Iterable[Backend], threads: int) -> dict[str, Scalar | Sequence[str]]:
+    """Return what a reader needs to know before comparing figures with their own."""
+    machine = this_machine()
+    versions = {name: Requirement(name).installed for name in ("pytest-cpuaccel", "torch", "transformers")}
+    for backend in backends:
+        versions |= backend.versions
+    return {
+        "cpu": machine.cpu,
+        "isa": list(machine.isa),
+        "cpus": machine.cpus,
+        "threads": threads,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": [f"{name} {version}" for name, version in versions.items() if version],
+    }

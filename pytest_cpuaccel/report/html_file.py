@@ -1,0 +1,85 @@
+"""The HTML report: one page without scripts or links, the table with a bar for every speed-up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+
+from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.report.row import Row
+from pytest_cpuaccel.report.table import in_table_order, table
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --pass: #2a7d4f; --fail: #c0362c; --unsure: #a06a00; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .35rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 0 0 2rem; }
+dt { opacity: .65; } dd { margin: 0; }
+.PASS { color: var(--pass); } .FAIL { color: var(--fail); } .INCONCLUSIVE { color: var(--unsure); }
+.found { white-space: pre-wrap; margin: .3rem 0; }
+svg { vertical-align: middle; } .axis { stroke: var(--line); } .bar { stroke: currentColor; stroke-width: 6; opacity: .45; }
+"""
+
+_WIDTH, _GREATEST = 160, 4.0
+"""Pixels of a bar's scale, and the speed-up at its right end; twice as fast and half as fast are equally far out."""
+
+
+def html(rows: Sequence[Row], environment: Mapping[str, Scalar | Sequence[str]]) -> str:
+    """Return the report as one self-contained page."""
+    return "\n".join(
+        (
+            '<!doctype html><html lang="en"><meta charset="utf-8"><title>CPU backends</title>',
+            f"<style>{_STYLE}</style><h1>CPU backends</h1>",
+            *_environment(environment),
+            *_table(rows),
+            *_not_passed(rows),
+            "</html>\n",
+        )
+    )
+
+
+def _environment(environment: Mapping[str, Scalar | Sequence[str]]) -> Iterator[str]:
+    yield "<dl>"
+    for name, value in environment.items():
+        text = value if isinstance(value, str) else ", ".join(value) if isinstance(value, Sequence) else str(value)
+        yield f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>"
+    yield "</dl>"
+
+
+def _table(rows: Sequence[Row]) -> Iterator[str]:
+    headings, lines = table(rows)
+    yield f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in headings)}<th></th></tr>"
+    for row, line in zip(in_table_order(rows), lines, strict=True):
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in line[:-1])
+        word = row.verdict.partition(" ")[0]
+        yield f'<tr title="{escape(row.test)}">{cells}<td class="{word}">{escape(line[-1])}</td><td>{_bar(row)}</td></tr>'
+    yield "</table>"
+
+
+def _not_passed(rows: Sequence[Row]) -> Iterator[str]:
+    for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
+        for row in rows:
+            for sentence in row.sentences(outcome):
+                text = escape(f"{row.test}\n{sentence}")
+                yield f'<p class="found"><b class="{outcome.value}">{outcome.value}</b> {text}</p>'
+
+
+def _bar(row: Row) -> str:
+    """The interval of the speed-up on a logarithmic scale, with a line at 1x."""
+    ratio, low, high = (row.number(f"latency.{name}") for name in ("ratio", "ratio_low", "ratio_high"))
+    if not ratio or not low or not high:
+        return ""
+    left, right, middle = _x(1 / high), _x(1 / low), _x(1.0)
+    return (
+        f'<svg width="{_WIDTH}" height="14" role="img" aria-label="{1 / ratio:.2f}x">'
+        f'<line class="axis" x1="{middle:.1f}" x2="{middle:.1f}" y1="0" y2="14"/>'
+        f'<line class="bar" x1="{left:.1f}" x2="{max(right, left + 2):.1f}" y1="7" y2="7"/></svg>'
+    )
+
+
+def _x(speedup: float) -> float:
+    share = math.log(min(max(speedup, 1 / _GREATEST), _GREATEST)) / math.log(_GREATEST)
+    return (share + 1) / 2 * _WIDTH

@@ -1,0 +1,74 @@
+"""One line of every report: a workload of a test, with the facts that its verdicts stand on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.finding import Finding
+from pytest_cpuaccel.core.verdict import Outcome
+
+PREFIX = "cpuaccel"
+KINDS = ("parity", "accuracy", "latency")
+
+_PROPERTY = re.compile(rf"{PREFIX}\.(?P<number>\d+)\.(?P<name>.+)")
+
+
+@dataclass(frozen=True)
+class Row:
+    """``test`` is a node id, ``outcome`` pytest's word for the whole test; ``facts`` as ``Finding.facts`` names them."""
+
+    test: str
+    outcome: str
+    facts: Mapping[str, Scalar]
+
+    def text(self, name: str) -> str:
+        """Return a fact as text; "" where there is none."""
+        return str(self.facts.get(name, ""))
+
+    def number(self, name: str) -> float | None:
+        """Return a fact as a number; None where there is none."""
+        value = self.facts.get(name)
+        return float(value) if isinstance(value, (int, float)) else None
+
+    @property
+    def verdict(self) -> str:
+        """Return the worst verdict, with its kind unless it is PASS."""
+        for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
+            kinds = [kind for kind in KINDS if self.facts.get(f"{kind}.verdict") == outcome.value]
+            if kinds:
+                return f"{outcome.value} {', '.join(kinds)}"
+        return Outcome.PASS.value
+
+    def sentences(self, outcome: Outcome) -> list[str]:
+        """Return the sentences of the verdicts with this outcome."""
+        return [
+            self.text(f"{kind}.sentence") for kind in KINDS if self.text(f"{kind}.verdict") == outcome.value
+        ]
+
+
+def properties_of(number: int, finding: Finding) -> Iterator[tuple[str, Scalar]]:
+    """Yield a finding as pytest user properties: they reach JUnit and xdist's controller by themselves."""
+    return ((f"{PREFIX}.{number}.{name}", value) for name, value in finding.facts())
+
+
+def note_property(text: str) -> tuple[str, str]:
+    """Return a note for the user as a pytest user property."""
+    return f"{PREFIX}.note", text
+
+
+def notes_of(properties: Iterable[tuple[str, object]]) -> list[str]:
+    """Return the notes that a test's user properties hold."""
+    return [str(value) for key, value in properties if key == f"{PREFIX}.note"]
+
+
+def rows_of(test: str, outcome: str, properties: Iterable[tuple[str, object]]) -> list[Row]:
+    """Return the rows that a test's user properties hold."""
+    facts: dict[str, dict[str, Scalar]] = {}
+    for key, value in properties:
+        match = _PROPERTY.fullmatch(key)
+        if match and isinstance(value, (str, int, float, bool)):
+            facts.setdefault(match["number"], {})[match["name"]] = value
+    return [Row(test, outcome, found) for found in facts.values()]

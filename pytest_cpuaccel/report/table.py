@@ -1,0 +1,49 @@
+"""The table that every report shows: which columns there are, and what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_cpuaccel.core.units import format_duration
+from pytest_cpuaccel.report.row import Row
+
+COLUMNS = ("model", "call", "backend", "parity", "accuracy", "p50", "vs eager", "verdict")
+
+
+def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Return headings and lines, in table order; a column that nobody fills is left out."""
+    lines = [_cells(row) for row in in_table_order(rows)]
+    used = [index for index in range(len(COLUMNS)) if any(line[index] for line in lines)]
+    return [COLUMNS[index] for index in used], [[line[index] for index in used] for line in lines]
+
+
+def in_table_order(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows by model and call, so that backends stand below each other, in the order they ran."""
+    return sorted(rows, key=lambda row: (row.text("model"), row.text("call")))
+
+
+def _cells(row: Row) -> list[str]:
+    p50 = row.number("latency.p50_ns")
+    return [
+        row.text("model"),
+        row.text("call"),
+        row.text("backend"),
+        row.text("parity.figure"),
+        row.text("accuracy.figure"),
+        format_duration(p50) if p50 else _withheld(row),
+        _ratio(row),
+        row.verdict + (" (xfail)" if row.outcome == "xfailed" else ""),
+    ]
+
+
+def _withheld(row: Row) -> str:
+    return "withheld" if row.facts.get("parity.withholds") else ""
+
+
+def _ratio(row: Row) -> str:
+    ratio, low, high = (row.number(f"latency.{name}") for name in ("ratio", "ratio_low", "ratio_high"))
+    if not ratio:
+        return ""
+    interval = f" [{1 / high:.2f}, {1 / low:.2f}]" if low and high else ""
+    versus = row.text("latency.vs")
+    return f"{1 / ratio:.2f}x{interval}" + ("" if versus == "eager" else f" vs {versus}")

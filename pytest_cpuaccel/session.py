@@ -1,0 +1,74 @@
+"""What lives as long as the pytest session: builds, references, the machine's lock."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import platformdirs
+from torch import nn
+
+from pytest_cpuaccel.build.artifacts import ArtifactStore
+from pytest_cpuaccel.build.source import eager_model_of
+from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.judge.bench import Bench
+from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.reference import ReferenceBook
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.machine_lock import MachineLock
+from pytest_cpuaccel.progress import Progress
+from pytest_cpuaccel.settings import Settings
+
+
+@dataclass
+class Session:
+    """``notes`` are lines for the user that no verdict carries; the test that caused them takes them along."""
+
+    court: Court
+    task: str | None
+    notes: list[str]
+    _loaded: dict[str, nn.Module] = field(default_factory=dict)
+
+    def bench(self, backend: Backend) -> Bench:
+        """Return a bench for one test."""
+        return Bench(backend, self.court.workshop, self.model)
+
+    def model(self, source: object) -> nn.Module:
+        """Return the eager model that a module, folder or hub id stands for; each is loaded once.
+
+        Raises:
+            UsageError: it stands for none.
+            EagerError: the model is unfit to be a reference.
+        """
+        if not isinstance(source, (str, os.PathLike)):
+            return eager_model_of(source)
+        name = os.fspath(source)
+        if name not in self._loaded:
+            self._loaded[name] = eager_model_of(name, self.task)
+        return self._loaded[name]
+
+    def take_notes(self) -> list[str]:
+        """Return the notes since the last time."""
+        taken, self.notes[:] = list(self.notes), []
+        return taken
+
+
+def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> Session:
+    """Return a session under these settings; nothing is built yet."""
+    notes: list[str] = []
+    root = settings.cache_dir or platformdirs.user_cache_path("pytest-cpuaccel")
+    store = ArtifactStore(root, settings.cache_limit_bytes)
+    workshop = Workshop(store, settings.threads, notes.append, progress.busy)
+    race = RaceConfig(threads=settings.threads, progress=progress.show)
+    court = Court(workshop, ReferenceBook(), functools.partial(_alone, lock, progress), race)
+    return Session(court, settings.task, notes)
+
+
+@contextlib.contextmanager
+def _alone(lock: MachineLock, progress: Progress) -> Iterator[None]:
+    with progress.busy("timing"), lock.alone():
+        yield

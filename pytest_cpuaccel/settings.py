@@ -1,0 +1,172 @@
+"""The plugin's settings: options, their ini twins, and the frozen value they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.units import parse_bytes
+
+if TYPE_CHECKING:
+    import pytest
+
+Missing = Literal["fail", "skip"]
+Inconclusive = Literal["warn", "fail", "skip"]
+
+REPORT_SUFFIXES = (".json", ".md", ".html")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the user set, parsed; ``cache_dir`` is None for the user's own cache folder."""
+
+    backends: tuple[str, ...]
+    model: str | None
+    task: str | None
+    missing: Missing
+    inconclusive: Inconclusive
+    threads: int
+    reports: tuple[Path, ...]
+    cache_dir: Path | None
+    cache_limit_bytes: int
+
+
+@dataclass(frozen=True)
+class Option:
+    """``--cpu-NAME`` on the command line, ``cpu_NAME`` in the ini file; the command line wins."""
+
+    name: str
+    metavar: str
+    help: str
+    default: str
+    parse: Callable[[str], Any]
+
+    @property
+    def flag(self) -> str:
+        """Return the option as it is written on the command line."""
+        return f"--cpu-{self.name}"
+
+    @property
+    def ini(self) -> str:
+        """Return the setting as it is written in the ini file."""
+        return f"cpu_{self.name.replace('-', '_')}"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise UsageError(f"{text!r} is not one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"{text!r} is not a number of threads; write 1 or more")
+    return int(text)
+
+
+def _reports(text: str) -> tuple[Path, ...]:
+    paths = tuple(Path(name) for name in _names(text))
+    for path in paths:
+        if path.suffix not in REPORT_SUFFIXES:
+            raise UsageError(f"{str(path)!r} ends in none of {', '.join(REPORT_SUFFIXES)}")
+        _check_writable(path)
+    return paths
+
+
+def _check_writable(path: Path) -> None:
+    """Try now what would otherwise fail when the first result is in."""
+    existed = path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as refusal:
+        raise UsageError(f"can't write {str(path)!r}: {refusal.strerror}") from None
+    if not existed:
+        path.unlink()
+
+
+def _optional(text: str) -> str | None:
+    return text or None
+
+
+def _folder(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
+
+
+OPTIONS = (
+    Option("backends", "NAMES", "backends to run tests under: names and globs, 'ort,openvino*', or 'all'", "", _names),
+    Option("model", "PATH_OR_ID", "model for the eager_model fixture: a folder or a hub id", "", _optional),
+    Option("task", "TASK", "task of --cpu-model, such as 'text-classification'", "", _optional),
+    Option("missing", "fail|skip", "what a chosen backend that isn't installed does", "fail", _one_of("fail", "skip")),
+    Option(
+        "inconclusive",
+        "warn|fail|skip",
+        "what an INCONCLUSIVE verdict does to its test",
+        "warn",
+        _one_of("warn", "fail", "skip"),
+    ),
+    Option("threads", "N", "threads of every runtime", "1", _threads),
+    Option("report", "FILES", "reports to write, by ending: a.json, b.md, c.html", "", _reports),
+    Option("cache-dir", "FOLDER", "where exported models are kept", "", _folder),
+    Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", parse_bytes),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option and its ini twin."""
+    group = parser.getgroup("cpuaccel", "CPU backends for PyTorch models")
+    for option in OPTIONS:
+        default = f" (default: {option.default})" if option.default else ""
+        group.addoption(
+            option.flag, dest=option.ini, metavar=option.metavar, default=None, help=f"{option.help}{default}"
+        )
+        parser.addini(option.ini, f"twin of {option.flag}", default=option.default)
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Return the settings in force.
+
+    Raises:
+        UsageError: a value has no meaning; the text names the option or ini setting it stands in.
+    """
+    values = {option.name: _read(config, option) for option in OPTIONS}
+    return Settings(
+        backends=values["backends"],
+        model=values["model"],
+        task=values["task"],
+        missing=values["missing"],
+        inconclusive=values["inconclusive"],
+        threads=values["threads"],
+        reports=values["report"],
+        cache_dir=values["cache-dir"],
+        cache_limit_bytes=values["cache-limit"],
+    )
+
+
+def source_of(config: pytest.Config, name: str) -> str:
+    """Return where a setting was written: its flag, or its ini name with the file."""
+    option = next(option for option in OPTIONS if option.name == name)
+    if config.getoption(option.ini) is not None:
+        return option.flag
+    return f"{option.ini} in {config.inipath.name if config.inipath else 'the ini file'}"
+
+
+def _read(config: pytest.Config, option: Option) -> Any:
+    given = config.getoption(option.ini)
+    text: str = config.getini(option.ini) if given is None else given
+    if isinstance(text, Sequence) and not isinstance(text, str):
+        text = ",".join(text)
+    try:
+        return option.parse(text)
+    except UsageError as mistake:
+        raise UsageError(f"{source_of(config, option.name)}: {mistake}") from None

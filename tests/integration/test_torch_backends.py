@@ -1,0 +1,186 @@
+"""Every torch-side backend, on models of all the kinds we know: what each promises whatever the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.build.backends import (
+    bf16,
+    eager,
+    inductor,
+    sdpa,
+    torch_int8,
+    torchao_int8,
+    torchscript,
+)
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
+from tests import models
+from tests.promises import assert_alike, assert_same_state, build, state
+from tests.subjects import subject
+
+BACKENDS = [
+    eager.EAGER,
+    sdpa.SDPA,
+    bf16.BF16,
+    torchscript.TORCHSCRIPT,
+    inductor.INDUCTOR,
+    torch_int8.TORCH_INT8,
+    torchao_int8.TORCHAO_INT8,
+]
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model, one call of it, another call with other shapes, and the backends that say they can't build it."""
+
+    model: Any
+    inputs: dict[str, Any]
+    other: dict[str, Any]
+    refused: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+NO_ATTENTION = {"sdpa": "no transformers model"}
+X, SCALE = torch.linspace(-1, 1, 48).reshape(3, 16), torch.full((3, 1), 2.0)
+CASES = {
+    "bert_classifier": Case(models.bert_classifier, models.tokens(), models.tokens(3, 7)),
+    "bert_qa": Case(models.bert_qa, models.tokens(), models.tokens(3, 7)),
+    "bert_encoder": Case(models.bert_encoder, models.tokens(), models.tokens(3, 7)),
+    "vit": Case(models.vit, models.digits(), models.digits(3)),
+    "gpt2": Case(models.gpt2, models.tokens(), models.tokens(3, 7)),
+    "llama": Case(models.llama, models.tokens(), models.tokens(3, 7)),
+    "mlp": Case(models.mlp, {"x": X}, {"x": X[:2]}, NO_ATTENTION),
+    "two_heads": Case(models.two_heads, {"x": X}, {"x": X, "scale": SCALE}, NO_ATTENTION),
+    "two_heads_scaled": Case(models.two_heads, {"x": X, "scale": SCALE}, {"x": X}, NO_ATTENTION),
+    "cnn": Case(
+        models.cnn,
+        {"input": models.digits()["pixel_values"]},
+        {"input": models.digits(3)["pixel_values"]},
+        NO_ATTENTION,
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    skip_unless_installed(request.param)
+    return request.param
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest, backend: Backend) -> Case:
+    chosen = CASES[request.param]
+    if chosen.model not in (models.mlp, models.two_heads, models.cnn):
+        transformers = pytest.importorskip("transformers")
+        if backend is torchscript.TORCHSCRIPT and chosen.model in (models.gpt2, models.llama):
+            if transformers.__version__.startswith("4.57"):
+                return dataclasses.replace(chosen, refused={"torchscript": "unordered_map::at"})
+    return chosen
+
+
+def skip_unless_installed(backend: Backend) -> None:
+    reason = unmet_requirement(backend)
+    if reason:
+        pytest.skip(reason)
+
+
+def test_a_backend_answers_as_eager_does_or_says_why_not(backend: Backend, case: Case, tmp_path: Path) -> None:
+    model = case.model()
+    asked = subject(model, **case.inputs)
+    before = state(model)
+
+    if backend.name in case.refused:
+        with pytest.raises(BuildError, match=case.refused[backend.name]) as refusal:
+            build(backend, asked, tmp_path)
+        assert "\n" not in str(refusal.value)
+        assert_same_state(before, state(model))
+        return
+
+    built = build(backend, asked, tmp_path)
+    other = Inputs(kwargs=case.other)
+    with torch.no_grad():
+        assert_alike(built.forward(**case.inputs), asked.expected, backend.precision)
+        assert built.accepts(asked.inputs)
+        if built.accepts(other):
+            assert_alike(built.forward(**case.other), model(**case.other), backend.precision)
+    assert built.facts["threads"] == 1
+    assert_same_state(before, state(model))
+
+
+@pytest.mark.parametrize("backend", [torchscript.TORCHSCRIPT, inductor.INDUCTOR], indirect=True, ids=lambda b: b.name)
+def test_an_exported_model_loads_again_from_an_unchanged_folder(backend: Backend, tmp_path: Path) -> None:
+    asked = subject(models.mlp(), x=X)
+    with torch.no_grad():
+        first = build(backend, asked, tmp_path).forward(x=X)
+        files = contents(tmp_path)
+        again = backend.load(asked, tmp_path).forward(x=X)
+    assert torch.equal(first, again)
+    assert files
+    assert contents(tmp_path) == files
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("model", [models.gpt2, models.llama], ids=["gpt2", "llama"])
+def test_generate_gives_eagers_tokens(backend: Backend, model: Any, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    generator, prompt = model(), models.tokens(padding=0)
+    asked = subject(generator, generates=True, **prompt)
+    if backend is torchscript.TORCHSCRIPT:
+        with pytest.raises(BuildError, match="no generate"):
+            build(backend, asked, tmp_path)
+        return
+    built = build(backend, asked, tmp_path)
+    assert built.generate is not None
+    settings = {"max_new_tokens": 4, "do_sample": False}
+    with torch.no_grad():
+        actual = built.generate(**prompt, **settings)
+        expected = generator.generate(**prompt, **settings)
+    assert actual.dtype == expected.dtype
+    assert actual.shape[0] == expected.shape[0]
+    if backend.precision is Precision.FP32:
+        assert torch.equal(actual, expected)
+
+
+def test_nothing_of_the_process_is_changed(backend: Backend, tmp_path: Path) -> None:
+    if backend is sdpa.SDPA:
+        pytest.importorskip("transformers")
+        asked = subject(models.bert_classifier(), **models.tokens())
+    else:
+        asked = subject(models.mlp(), x=X)
+    build(backend, asked, tmp_path / "first")  # imports may set what imports set
+    before = dict(os.environ), flags(), torch.random.get_rng_state()
+    build(backend, asked, tmp_path / "second")
+    after = dict(os.environ), flags(), torch.random.get_rng_state()
+    assert before[:2] == after[:2]
+    assert torch.equal(before[2], after[2])
+
+
+def flags() -> dict[str, Any]:
+    return {
+        "threads": torch.get_num_threads(),
+        "default": torch.get_default_dtype(),
+        "engine": torch.backends.quantized.engine,
+        "mkldnn": torch.backends.mkldnn.flags,
+        "autocast": torch.is_autocast_enabled("cpu"),
+        "grad": torch.is_grad_enabled(),
+    }

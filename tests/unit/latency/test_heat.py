@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.heat import decide, estimate, off_cpu_share, rules_for
+from tests.unit.latency import streams
+
+FAST = rules_for(1e6, RaceConfig())
+SLOW = rules_for(100e6, RaceConfig())
+LIMIT = 1.05
+
+
+def test_equal_sides_pass() -> None:
+    heat = decide(streams.pairs(1.0, noise=0.02), LIMIT, FAST)
+    assert heat.outcome is Outcome.PASS
+    assert heat.reason == "50 of 50 wall-clock ratios were below 1.05"
+
+
+def test_a_side_slower_than_allowed_fails() -> None:
+    assert decide(streams.pairs(1.10, noise=0.02), LIMIT, FAST).outcome is Outcome.FAIL
+
+
+def test_a_speedup_that_is_not_reached_fails() -> None:
+    assert decide(streams.pairs(1 / 1.2, noise=0.02), 1 / 1.3, FAST).outcome is Outcome.FAIL
+    assert decide(streams.pairs(1 / 1.4, noise=0.02), 1 / 1.3, FAST).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize("limit", [LIMIT, 1 / 1.3])
+def test_a_ratio_at_the_limit_is_said_to_be_too_slow_no_more_often_than_stated(limit: float) -> None:
+    rules = replace(FAST, cap_s=1.0)
+    outcomes = [
+        decide(streams.pairs(limit, noise=0.2, seed=seed), limit, rules).outcome for seed in range(300)
+    ]
+    assert outcomes.count(Outcome.FAIL) <= 3
+    assert outcomes.count(Outcome.PASS) <= 6
+    assert outcomes.count(Outcome.INCONCLUSIVE) >= 290
+
+
+def test_a_ratio_exactly_at_the_limit_speaks_for_neither_verdict() -> None:
+    heat = decide(streams.pairs(LIMIT), LIMIT, FAST)
+    assert heat.outcome is Outcome.INCONCLUSIVE
+    assert "did not tell the ratio 1.050 [1.050, 1.050] from the limit 1.05" in heat.reason
+
+
+def test_no_verdict_comes_before_thirty_pairs_and_a_tenth_of_a_second() -> None:
+    assert len(decide(streams.pairs(2.0, call_ns=10e6), LIMIT, FAST).pairs) == 30
+    assert decide(streams.pairs(2.0, call_ns=1e5), LIMIT, FAST).pairs[-1].elapsed_s == pytest.approx(0.1)
+
+
+def test_slow_calls_need_twelve_pairs_and_may_take_thirty_seconds() -> None:
+    assert len(decide(streams.pairs(2.0, call_ns=100e6), LIMIT, SLOW).pairs) == 12
+    heat = decide(streams.pairs(LIMIT, call_ns=100e6), LIMIT, SLOW)
+    assert heat.pairs[-1].elapsed_s == pytest.approx(30)
+
+
+def test_calls_too_slow_for_the_cap_are_inconclusive_and_say_how_many_pairs_are_missing() -> None:
+    heat = decide(streams.pairs(2.0, call_ns=2e9), LIMIT, SLOW)
+    assert heat.outcome is Outcome.INCONCLUSIVE
+    assert heat.reason == "only 8 pairs in 30 s, and a verdict needs 12"
+
+
+@pytest.mark.parametrize(("ratio", "outcome"), [(1.0, Outcome.PASS), (1.10, Outcome.FAIL)])
+def test_cpu_time_settles_what_a_crowded_wall_clock_leaves_open(ratio: float, outcome: Outcome) -> None:
+    wall_only = replace(SLOW, cpu_arm=False)
+    for seed in range(20):
+        heat = decide(streams.crowded_pairs(ratio, seed=seed), LIMIT, SLOW)
+        assert heat.outcome is outcome
+        assert "CPU-time" in heat.reason
+    assert decide(streams.crowded_pairs(ratio), LIMIT, wall_only).outcome is Outcome.INCONCLUSIVE
+
+
+def test_cpu_time_of_short_calls_or_several_threads_is_not_asked() -> None:
+    assert not rules_for(1e6, RaceConfig()).cpu_arm
+    assert not rules_for(100e6, RaceConfig(threads=2)).cpu_arm
+    assert rules_for(100e6, RaceConfig(threads=2)).min_pairs == 30
+
+
+def test_cpu_time_says_nothing_about_a_call_that_waits() -> None:
+    waiting = streams.crowded_pairs(1.10, waiting=0.2)
+    heat = decide(islice(waiting, 30), LIMIT, SLOW)
+    assert "CPU-time" not in heat.reason
+
+
+def test_cpu_time_never_says_what_the_wall_clock_contradicts() -> None:
+    for seed in range(30):
+        busy = decide(streams.crowded_pairs(1.0, cpu_ratio=1.2, seed=seed), LIMIT, SLOW)
+        assert busy.outcome is not Outcome.FAIL or busy.ratio > 1.025
+        slower = decide(streams.crowded_pairs(1.2, cpu_ratio=1.0, seed=seed), LIMIT, SLOW)
+        assert slower.outcome is not Outcome.PASS or slower.ratio <= LIMIT
+
+
+def test_two_clocks_share_the_error_rates_of_one() -> None:
+    unanimous = streams.pairs(2.0, call_ns=100e6)
+    strict = replace(SLOW, min_pairs=1)
+    assert len(decide(unanimous, LIMIT, strict).pairs) == 12
+    assert len(decide(streams.pairs(2.0, call_ns=100e6), LIMIT, replace(strict, cpu_arm=False)).pairs) == 10
+
+
+def test_an_estimate_takes_half_a_second_and_thirty_pairs() -> None:
+    heat = estimate(streams.pairs(1.3, noise=0.1, call_ns=1e6))
+    assert heat.outcome is None
+    assert len(heat.pairs) == 250
+    assert heat.ratio == pytest.approx(1.3, rel=0.05)
+    assert len(estimate(streams.pairs(1.3, call_ns=20e6)).pairs) == 30
+
+
+def test_an_estimate_of_slow_calls_ends_after_three_seconds() -> None:
+    assert len(estimate(streams.pairs(1.3, call_ns=250e6)).pairs) == 6
+
+
+def test_preempted_turns_do_not_count_as_waiting() -> None:
+    pair = next(streams.pairs(1.0))
+    preempted = replace(pair, candidate=streams.turn(wall_ns=9e6, cpu_ns=1e6, switches=3))
+    assert off_cpu_share([pair, preempted]) == 0
+    waiting = replace(pair, candidate=streams.turn(wall_ns=3e6, cpu_ns=1e6))
+    assert math.isclose(off_cpu_share([waiting]) or 0, 0.5)
+    alone = replace(pair, candidate=preempted.candidate, reference=preempted.candidate)
+    assert off_cpu_share([alone]) is None

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.latency.block import Block
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.observation import Observation
+from pytest_cpuaccel.measure.latency.percentile import Hold, hold, hold_percentiles, level_of
+from pytest_cpuaccel.measure.latency.probe import Probe
+from pytest_cpuaccel.measure.latency.quantile import quantile
+from tests.unit.latency import streams
+from tests.unit.latency.clock import Clock
+
+MS = 1e6
+
+
+def judge(
+    blocks: Iterable[Block],
+    budgets: Mapping[str, float],
+    *,
+    cap_s: float = 10.0,
+    best_probe_ns: float = 1000.0,
+) -> tuple[dict[str, Hold], float]:
+    """Return the holds and the seconds they took."""
+    seen = Observation([level_of(name) for name in budgets], best_probe_ns)
+    holds = hold(blocks, budgets, RaceConfig(), cap_s, seen)
+    return holds, seen.blocks[-1].elapsed_s
+
+
+@pytest.mark.parametrize(("level", "value"), [(0.5, 5), (0.9, 9), (0.99, 10), (0.0, 1)])
+def test_a_quantile_is_one_of_the_values(level: float, value: int) -> None:
+    assert quantile([10, 9, 8, 7, 6, 5, 4, 3, 2, 1], level) == value
+
+
+@pytest.mark.parametrize("call_ns", [0.1 * MS, 10 * MS, 30 * MS])
+def test_a_median_well_inside_its_budget_passes_within_a_second(call_ns: float) -> None:
+    holds, seconds = judge(streams.blocks(call_ns, noise=0.1), {"p50": 1.5 * call_ns})
+    assert holds["p50"].outcome is Outcome.PASS
+    assert holds["p50"].reason == "8 of 8 drawn calls kept the budget"
+    assert seconds < 1
+
+
+@pytest.mark.parametrize("call_ns", [0.1 * MS, 10 * MS, 30 * MS])
+def test_a_median_far_over_its_budget_fails_within_two_seconds(call_ns: float) -> None:
+    holds, seconds = judge(streams.blocks(call_ns, noise=0.1), {"p50": call_ns / 2})
+    assert holds["p50"].outcome is Outcome.FAIL
+    assert 1 <= seconds < 2
+
+
+@pytest.mark.parametrize("call_ns", [1 * MS, 30 * MS])
+def test_a_median_a_tenth_over_its_budget_fails(call_ns: float) -> None:
+    holds, _ = judge(streams.blocks(call_ns, noise=0.05), {"p50": call_ns / 1.1})
+    assert holds["p50"].outcome is Outcome.FAIL
+
+
+def test_one_good_window_saves_a_median_from_failing() -> None:
+    def blocks() -> Iterable[Block]:
+        for count, block in enumerate(streams.blocks(1.2 * MS, noise=0.05)):
+            yield block if count != 5 else next(streams.blocks(0.9 * MS))
+
+    holds, seconds = judge(blocks(), {"p50": 1 * MS})
+    assert holds["p50"].outcome is Outcome.INCONCLUSIVE
+    assert "but in the best window p50 was 900 us" in holds["p50"].reason
+    assert seconds >= 10
+
+
+def test_a_machine_that_is_not_itself_fails_nobody() -> None:
+    holds, _ = judge(streams.blocks(1.2 * MS, probe_ns=1300), {"p50": 1 * MS})
+    assert holds["p50"].outcome is Outcome.INCONCLUSIVE
+    assert "the machine was not itself: p50 of a probe was 1.30 times its best" in holds["p50"].reason
+
+
+def test_a_machine_that_is_not_itself_still_lets_a_call_pass() -> None:
+    holds, _ = judge(streams.blocks(0.5 * MS, probe_ns=1300), {"p50": 1 * MS})
+    assert holds["p50"].outcome is Outcome.PASS
+
+
+def test_p99_passes_on_clean_blocks_given_half_a_minute() -> None:
+    holds, seconds = judge(streams.blocks(1 * MS), {"p99": 2 * MS}, cap_s=30)
+    assert holds["p99"].outcome is Outcome.PASS
+    assert holds["p99"].blocks >= 459
+    assert seconds < 30
+
+
+def test_p99_without_the_time_says_how_many_more_blocks_it_needs() -> None:
+    holds, _ = judge(streams.blocks(1 * MS), {"p99": 2 * MS}, cap_s=10)
+    short = holds["p99"]
+    assert short.outcome is Outcome.INCONCLUSIVE
+    assert short.more_blocks is not None
+    assert f"needs {short.more_blocks} more blocks" in short.reason
+    longer, _ = judge(streams.blocks(1 * MS), {"p99": 2 * MS}, cap_s=30)
+    assert short.blocks + short.more_blocks == longer["p99"].blocks
+
+
+def test_every_budget_gets_its_own_verdict() -> None:
+    """Three calls in ten are slow: the median holds, p90 does not."""
+    holds, _ = judge(streams.blocks(1 * MS, noise=0.02, slow_share=0.3), {"p50": 2 * MS, "p90": 2 * MS})
+    assert holds["p50"].outcome is Outcome.PASS
+    assert holds["p90"].outcome is Outcome.FAIL
+
+
+def test_a_median_over_a_p90_budget_fails_p90() -> None:
+    holds, _ = judge(streams.blocks(3 * MS, noise=0.02), {"p90": 2 * MS})
+    assert holds["p90"].outcome is Outcome.FAIL
+
+
+def test_calls_slower_than_half_a_second_fail_on_their_fastest() -> None:
+    holds, seconds = judge(streams.blocks(500 * MS, noise=0.05), {"p50": 300 * MS}, cap_s=30)
+    assert holds["p50"].outcome is Outcome.FAIL
+    assert seconds < 10
+
+
+@pytest.mark.parametrize("name", ["p50", "p90"])
+def test_a_percentile_at_its_budget_passes_no_more_often_than_stated(name: str) -> None:
+    slow_share = 1 - level_of(name)
+    passed = 0
+    for seed in range(100):
+        stream = streams.blocks(25 * MS, slow_share=slow_share, seed=seed)
+        passed += judge(stream, {name: 30 * MS}, cap_s=5)[0][name].outcome is Outcome.PASS
+    assert passed <= 3
+
+
+def test_a_live_hold_gives_scalars_and_a_sentence_with_both_numbers(clock: Clock) -> None:
+    budgets = {"p50": 20 * MS, "p90": 40 * MS}
+    result = hold_percentiles(clock.call(30_000_000), budgets, RaceConfig(), SteadyProbe())
+    assert result.outcome is Outcome.FAIL
+    assert result.sentence.startswith("p50 was 30.0 ms, budget 20.0 ms (")
+    assert result.holds["p90"].outcome is Outcome.PASS
+    assert json.loads(json.dumps(result.facts(), allow_nan=False)) == result.facts()
+    assert result.facts()["p50_ns"] == 30_000_000
+    assert result.facts()["p90_held_blocks"] == result.holds["p90"].blocks
+
+
+def test_a_p99_budget_gets_the_long_cap_without_being_asked(clock: Clock) -> None:
+    result = hold_percentiles(clock.call(1_000_000), {"p99": 2 * MS}, RaceConfig(), SteadyProbe())
+    assert result.outcome is Outcome.PASS
+    assert 20 < result.seconds < 30
+
+
+class SteadyProbe(Probe):
+    def time_ns(self) -> float:
+        self.best_ns = 1000.0
+        return 1000.0

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import gc
+import json
+import math
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.pair import Sides
+from pytest_cpuaccel.measure.latency.race import race
+from tests.unit.latency.clock import Clock
+
+LIMIT = 1.05
+
+
+@pytest.fixture
+def build(clock: Clock) -> Callable[[float], Sides]:
+    """Return sides of which the candidate takes this many times the reference's 1 ms, give or take 2 %."""
+
+    def durations(ns: float, seed: int) -> Iterator[int]:
+        draw = random.Random(seed)
+        while True:
+            yield round(ns * draw.lognormvariate(0, 0.02))
+
+    return lambda ratio: Sides(clock.call(durations(ratio * 1e6, 1)), clock.call(durations(1e6, 2)))
+
+
+def never() -> Sides:
+    raise AssertionError("there was nothing to confirm")
+
+
+def test_a_slowdown_that_a_fresh_build_repeats_is_a_confirmed_fail(build) -> None:
+    result = race(build(1.10), limit=LIMIT, rebuild=lambda: build(1.12), config=RaceConfig())
+    assert result.outcome is Outcome.FAIL
+    assert result.confirmed is True
+    assert result.ratio == pytest.approx(1.12, rel=0.01)
+
+
+def test_a_slowdown_that_a_fresh_build_does_not_show_is_inconclusive(build) -> None:
+    result = race(build(1.10), limit=LIMIT, rebuild=lambda: build(1.0), config=RaceConfig())
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert result.confirmed is False
+    assert result.reason.startswith("slower than allowed at first (ratio 1.10")
+    assert "not on a fresh build (1.00" in result.reason
+
+
+def test_a_pass_is_not_rebuilt(build) -> None:
+    result = race(build(1.0), limit=LIMIT, rebuild=never, config=RaceConfig())
+    assert result.outcome is Outcome.PASS
+    assert result.confirmed is None
+
+
+def test_without_a_limit_the_ratio_is_estimated_and_nothing_is_judged(build) -> None:
+    result = race(build(0.5), limit=None, rebuild=never, config=RaceConfig())
+    assert result.outcome is None
+    low, high = result.speedup_interval
+    assert low < 2 < high
+    assert result.speedup == pytest.approx(2, rel=0.01)
+    assert result.speedup_interval == (1 / result.interval[1], 1 / result.interval[0])
+
+
+def test_both_sides_are_timed_in_bursts_of_one_size_even_astride_a_boundary(clock: Clock) -> None:
+    sides = Sides(clock.call(4_900_000), clock.call(5_100_000))
+    result = race(sides, limit=LIMIT, rebuild=never, config=RaceConfig())
+    assert {len(turn.calls_ns) for pair in result.pairs for turn in (pair.candidate, pair.reference)} == {5}
+
+
+def test_facts_are_flat_scalars_that_json_can_carry(build) -> None:
+    facts = race(build(1.10), limit=LIMIT, rebuild=lambda: build(1.10), config=RaceConfig(seed=5)).facts()
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+    assert facts["p50_ns"] == pytest.approx(1.1e6, rel=0.02)
+    assert facts["reference_p50_ns"] == pytest.approx(1e6, rel=0.02)
+    assert facts["reference_p90_ns"] > facts["reference_p50_ns"]
+    assert facts["ratio_low"] < facts["ratio"] < facts["ratio_high"]
+    assert facts["cpu_ratio"] == pytest.approx(1.1, rel=0.02)
+    assert (facts["confirmed"], facts["threads"], facts["seed"]) == (True, 1, 5)
+
+
+def test_facts_leave_out_an_interval_that_too_few_pairs_could_not_give(clock: Clock) -> None:
+    sides = Sides(clock.call(10**9), clock.call(10**9))
+    result = race(sides, limit=None, rebuild=never, config=RaceConfig())
+    assert result.interval == (0, math.inf)
+    assert result.speedup_interval == (0, math.inf)
+    assert "ratio_low" not in result.facts()
+    json.dumps(result.facts(), allow_nan=False)
+
+
+def test_the_cpu_ratio_of_several_threads_is_not_given(build) -> None:
+    result = race(build(1.0), limit=LIMIT, rebuild=never, config=RaceConfig(threads=2))
+    assert result.cpu_ratio is None
+    assert "cpu_ratio" not in result.facts()
+
+
+def test_an_interrupt_comes_through_with_the_collector_on_again(clock: Clock) -> None:
+    calls = iter(range(200))
+
+    def interrupted() -> None:
+        clock.ns += 1_000_000
+        if next(calls) == 150:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        race(Sides(interrupted, clock.call(10**6)), limit=LIMIT, rebuild=never, config=RaceConfig())
+    assert gc.isenabled()
+
+
+def test_a_race_that_drags_on_says_how_far_it_is(clock: Clock) -> None:
+    told: list[str] = []
+    sides = Sides(clock.call(1_050_000), clock.call(1_000_000))
+    result = race(sides, limit=LIMIT, rebuild=never, config=RaceConfig(progress=told.append))
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert len(told) >= 9
+    assert told[-1].endswith("pairs in 9 s")

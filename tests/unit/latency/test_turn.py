@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from itertools import chain, repeat
+
+import pytest
+
+from pytest_cpuaccel.measure.latency.turn import Burst, burst_for, take_turn
+from tests.unit.latency.clock import Clock
+
+
+@pytest.mark.parametrize(
+    ("call_ns", "burst"),
+    [
+        (200_000_000, Burst(discarded=0, timed=1, batch=1)),
+        (5_000_000, Burst(discarded=0, timed=1, batch=1)),
+        (4_900_000, Burst(discarded=1, timed=5, batch=1)),
+        (20_000, Burst(discarded=1, timed=5, batch=1)),
+        (6_000, Burst(discarded=1, timed=5, batch=4)),
+    ],
+)
+def test_a_burst_fits_the_length_of_the_call(call_ns: int, burst: Burst) -> None:
+    assert burst_for(call_ns) == burst
+
+
+def test_the_first_call_of_a_burst_is_not_counted(clock: Clock) -> None:
+    turn = take_turn(clock.call(chain([900], repeat(100))), Burst(discarded=1, timed=5, batch=1))
+    assert turn.calls_ns == (100,) * 5
+    assert turn.cpu_ns == 100
+
+
+def test_one_slow_call_does_not_move_a_turn(clock: Clock) -> None:
+    turn = take_turn(clock.call(iter([100, 101, 5000, 99, 100])), Burst(discarded=0, timed=5, batch=1))
+    assert turn.wall_ns == 100
+
+
+def test_batched_calls_are_counted_one_by_one(clock: Clock) -> None:
+    turn = take_turn(clock.call(10), Burst(discarded=1, timed=5, batch=4))
+    assert clock.ns == 6 * 4 * 10
+    assert turn.calls_ns == (10,) * 5
+    assert turn.cpu_ns == 10
+
+
+def test_a_turn_counts_how_often_it_was_preempted(clock: Clock) -> None:
+    def preempted() -> None:
+        clock.ns += 1
+        clock.switches += 2
+
+    assert take_turn(preempted, Burst(discarded=1, timed=5, batch=1)).switches == 10

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from itertools import chain, repeat
+
+from pytest_cpuaccel.measure.latency.warmup import warm_up
+from tests.unit.latency.clock import Clock
+
+
+def test_a_steady_call_is_warm_after_sixty_calls(clock: Clock) -> None:
+    assert warm_up(clock.call(1_000), cap_s=3) == 1_000
+    assert clock.ns == 60 * 1_000
+
+
+def test_a_call_that_gets_faster_late_is_called_until_it_stays_so(clock: Clock) -> None:
+    compiling = chain([85_000_000] * 2, [2_000] * 48, repeat(1_000))
+    assert warm_up(clock.call(compiling), cap_s=3) == 1_000
+
+
+def test_a_call_as_long_as_the_cap_is_still_made_three_times(clock: Clock) -> None:
+    assert warm_up(clock.call(5_000_000_000), cap_s=3) == 5_000_000_000
+    assert clock.ns == 3 * 5_000_000_000
+
+
+def test_warm_up_ends_at_the_cap(clock: Clock) -> None:
+    warm_up(clock.call(200_000_000), cap_s=3)
+    assert clock.ns == 3_000_000_000
