@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.judge.court import Court
     from pytest_cpuaccel.judge.trial import Budgets
 
+
 def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
     """Check a test's marks before anything runs.
 
@@ -31,8 +32,10 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
     if not marked:
         return
     fixtures = getattr(item, "fixturenames", ())
-    if "cpu_accelerate" not in fixtures:
-        raise UsageError(f"{item.nodeid}: @{marked[0]} judges calls of cpu_model or cpu_accelerate; take one as argument")
+    if "_cpu_bench" not in fixtures:
+        raise UsageError(
+            f"{item.nodeid}: @{marked[0]} judges calls of cpu_model or cpu_accelerate; take one as argument"
+        )
     if "accuracy_budget" in marked and "score_items" not in fixtures:
         raise UsageError(f"{item.nodeid}: @accuracy_budget judges what score_items found; take it as argument")
     versus_name(item, backend, choice)

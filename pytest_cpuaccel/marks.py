@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_cpuaccel.core.budget import AccuracyBudget, LatencyBudget, ParityBudget, Tolerance
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.core.units import parse_duration_ns, parse_fraction
+from pytest_cpuaccel.core.units import parse_duration_ns, parse_percentage
 
 if TYPE_CHECKING:
     import pytest
+
+    from pytest_cpuaccel.core.budget import AccuracyBudget, LatencyBudget, ParityBudget, Tolerance
 
 MARKS = {
     "parity": "parity(rtol=, atol=, cosine=, sqnr_db=, top1=, outputs=, mask=): outputs equal eager's within tolerance",
@@ -37,6 +38,8 @@ def parity_budget(item: pytest.Item, backend: str) -> ParityBudget | None:
     Raises:
         UsageError: an argument or value that has no meaning, with the test's name.
     """
+    from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
+
     values = _values(item, "parity", backend, {**_TOLERANCES, "outputs": _outputs, "mask": _text})
     if values is None:
         return None
@@ -51,6 +54,8 @@ def latency_budget(item: pytest.Item, backend: str) -> LatencyBudget | None:
     Raises:
         UsageError: an argument or value that has no meaning, or no budget at all.
     """
+    from pytest_cpuaccel.core.budget import LatencyBudget
+
     values = _values(item, "latency_budget", backend, _LATENCY)
     if values is None:
         return None
@@ -67,7 +72,9 @@ def accuracy_budget(item: pytest.Item, backend: str) -> AccuracyBudget | None:
     Raises:
         UsageError: an argument or value that has no meaning, or no budget at all.
     """
-    values = _values(item, "accuracy_budget", backend, {"max_drop": _drop, "min_score": _number})
+    from pytest_cpuaccel.core.budget import AccuracyBudget
+
+    values = _values(item, "accuracy_budget", backend, {"max_drop": _excess, "min_score": _number})
     if values is None:
         return None
     if not values:
@@ -96,9 +103,7 @@ def allowed_backends(mark: pytest.Mark | None, where: str, known: Iterable[str])
     )
 
 
-def _values(
-    item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser]
-) -> dict[str, Any] | None:
+def _values(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser]) -> dict[str, Any] | None:
     """Parsed arguments of a mark; those set to None, or not set for this backend, are left out."""
     mark = item.get_closest_marker(name)
     if mark is None:
@@ -169,8 +174,8 @@ def _speedup(value: Any) -> float:
     return float(value)
 
 
-def _drop(value: Any) -> float:
-    return parse_fraction(value) if isinstance(value, str) else _not_negative(value)
+def _excess(value: Any) -> float:
+    return parse_percentage(value) if isinstance(value, str) else _not_negative(value)
 
 
 def _text(value: Any) -> str:
@@ -191,7 +196,7 @@ _LATENCY: dict[str, Parser] = {
     "p90": parse_duration_ns,
     "p99": parse_duration_ns,
     "speedup": _speedup,
-    "max_slowdown": parse_fraction,
+    "max_slowdown": _excess,
     "vs": _text,
 }
 _RENAMED = {"p50": "p50_ns", "p90": "p90_ns", "p99": "p99_ns"}
@@ -208,6 +213,8 @@ def _outputs(value: Any) -> tuple[dict[str, Tolerance], tuple[str, ...]]:
 
 
 def _tolerance(value: Any) -> Tolerance:
+    from pytest_cpuaccel.core.budget import Tolerance
+
     if not isinstance(value, Mapping):
         raise UsageError(f'{value!r} is not a tolerance; write {{"rtol": 1e-3, "atol": 1e-5}}')
     for key in value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.core.backend import Backend
     from pytest_cpuaccel.judge.bench import Bench
 
-BENCH = pytest.StashKey["Bench"]()
+BENCH: pytest.StashKey[Bench] = pytest.StashKey()
 
 
 @contextlib.contextmanager
@@ -32,12 +33,12 @@ def _usage_errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _failures(prefix: str = "") -> Iterator[None]:
+def _failures() -> Iterator[None]:
     """Let what is wrong with a model, a backend or a value fail its test as one line, without our traceback."""
     try:
         yield
     except CpuaccelError as error:
-        pytest.fail(f"{prefix}{error}", pytrace=False)
+        pytest.fail(str(error), pytrace=False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -149,27 +150,30 @@ def eager_model(request: pytest.FixtureRequest) -> nn.Module | str:
 
 
 @pytest.fixture
-def cpu_accelerate(request: pytest.FixtureRequest, cpu_backend: Backend) -> Callable[[nn.Module | str], Any]:
-    """``cpu_accelerate(model)``: any model under the backend in force, recorded and judged like ``cpu_model``."""
-    bench = session_of(request.config).bench(cpu_backend)
-    request.node.stash[BENCH] = bench
-    return bench.accelerate
+def _cpu_bench(request: pytest.FixtureRequest, cpu_backend: Backend) -> Bench:
+    bench = request.node.stash[BENCH] = session_of(request.config).bench(cpu_backend)
+    return bench
 
 
 @pytest.fixture
-def cpu_model(cpu_accelerate: Callable[[nn.Module | str], Any], eager_model: nn.Module | str) -> Any:
+def cpu_accelerate(_cpu_bench: Bench) -> Callable[[nn.Module | str], Any]:
+    """``cpu_accelerate(model)``: any model under the backend in force, recorded and judged like ``cpu_model``."""
+    return _cpu_bench.accelerate
+
+
+@pytest.fixture
+def cpu_model(_cpu_bench: Bench, eager_model: nn.Module | str) -> Any:
     """``eager_model`` under the backend in force: call it like the original."""
     with _failures():
-        return cpu_accelerate(eager_model)
+        return _cpu_bench.accelerate(eager_model)
 
 
 @pytest.fixture
 def score_items(
-    request: pytest.FixtureRequest, cpu_model: Any, eager_model: nn.Module | str
+    _cpu_bench: Bench, eager_model: nn.Module | str
 ) -> Callable[[Callable[[Any, Any], float], Iterable[Any]], list[float]]:
     """``score_items(fn, items)``: ``fn(model, item)`` for every item, under the backend and under eager.
 
     Returns the backend's scores; ``accuracy_budget`` judges them against eager's.
     """
-    bench = request.node.stash[BENCH]
-    return lambda fn, items: bench.score(eager_model, fn, items)
+    return functools.partial(_cpu_bench.score, eager_model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.session import Session
 
 SETTINGS = pytest.StashKey[Settings]()
-_CHOICE = pytest.StashKey["Choice"]()
-_SESSION = pytest.StashKey["Session"]()
-_LOCK = pytest.StashKey["MachineLock"]()
+_CHOICE: pytest.StashKey[Choice] = pytest.StashKey()
+_SESSION: pytest.StashKey[Session] = pytest.StashKey()
+_LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
 
 
 def choice_of(config: pytest.Config) -> Choice:
@@ -59,7 +59,7 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def open_terminal(config: pytest.Config):  # type: ignore[no-untyped-def]
+def open_terminal(config: pytest.Config) -> TextIO | None:
     """Return the terminal to show progress on; None under ``-q``, in a worker, and where there is none.
 
     It is opened anew, past the capture of the tests' output.
@@ -67,6 +67,6 @@ def open_terminal(config: pytest.Config):  # type: ignore[no-untyped-def]
     if is_worker(config) or config.get_verbosity() < 0 or not sys.__stdout__ or not sys.__stdout__.isatty():
         return None
     try:
-        return open("/dev/tty", "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        return open("/dev/tty", "w", encoding="utf-8")  # noqa: PTH123
     except OSError:
         return None

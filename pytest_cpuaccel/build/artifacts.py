@@ -46,9 +46,7 @@ class ArtifactStore:
     limit_bytes: int
 
     @contextlib.contextmanager
-    def artifact(
-        self, key: ArtifactKey, export: Callable[[Path], None], say: Callable[[str], None]
-    ) -> Iterator[Path]:
+    def artifact(self, key: ArtifactKey, export: Callable[[Path], None], say: Callable[[str], None]) -> Iterator[Path]:
         """Yield the folder of an artifact, exported now unless it was before; it stays while in this context.
 
         ``say`` gets a line when an entry was unusable or the cache can't be written; then the artifact lives in
@@ -78,8 +76,10 @@ class ArtifactStore:
         if _fault(folder) is None:
             yield folder
             return
-        say(f"cache folder {self.root} can't be written ({refusal.strerror}); artifacts are kept for this session "
-            "only: choose another folder with --cpu-cache-dir")
+        say(
+            f"cache folder {self.root} can't be written ({refusal.strerror}); artifacts are kept for this session "
+            "only: choose another folder with --cpu-cache-dir"
+        )
         with tempfile.TemporaryDirectory(prefix="cpuaccel-") as temporary:
             export(Path(temporary))
             yield Path(temporary)

@@ -55,7 +55,7 @@ def inputs_digest(inputs: Inputs) -> str:
 def tensor_bytes(tensor: torch.Tensor) -> memoryview:
     """Return the bytes of a CPU tensor in row-major order, whatever its dtype."""
     flat = tensor.detach().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else memoryview(b"")
+    return flat.view(torch.uint8).numpy().data
 
 
 def _leaf_signature(leaf: Any) -> str:

@@ -17,7 +17,9 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.upstream import reason
 
 _STAYS_AS_IT_IS = frozenset({"eval", "cpu", "float", "requires_grad_"})
-_WOULD_CHANGE_IT = frozenset({"train", "cuda", "half", "bfloat16", "double", "load_state_dict", "apply", "share_memory"})
+_WOULD_CHANGE_IT = frozenset(
+    {"train", "cuda", "half", "bfloat16", "double", "load_state_dict", "apply", "share_memory"}
+)
 _COPIED = frozenset({"config", "generation_config"})
 
 
@@ -36,7 +38,7 @@ class Recorder:
         self._builds: dict[tuple[Any, ...], BuiltModel] = {}
 
     @property
-    def __class__(self) -> type:  # type: ignore[override]
+    def __class__(self) -> type:
         return type(self._model)
 
     @__class__.setter
@@ -106,9 +108,7 @@ class Recorder:
             raise
         except Exception as error:
             run_eager(self._model, method, inputs)
-            raise BuildError(
-                f"{self._backend.name}: raises where eager does not: {reason(error)}"
-            ) from error
+            raise BuildError(f"{self._backend.name}: raises where eager does not: {reason(error)}") from error
         self._calls.append(Call(method, inputs, tree.clone(output), rng_state))
         return output
 

@@ -24,9 +24,7 @@ def eager_model_of(source: object, task: str | None = None) -> nn.Module:
         return _fit(source)
     if isinstance(source, (str, os.PathLike)):
         return _fit(_loaded(os.fspath(source), task))
-    raise UsageError(
-        f"eager_model: {type(source).__name__} is not a model; return an nn.Module, a folder or a hub id"
-    )
+    raise UsageError(f"eager_model: {type(source).__name__} is not a model; return an nn.Module, a folder or a hub id")
 
 
 def _fit(model: nn.Module) -> nn.Module:
@@ -91,7 +89,7 @@ _AUTO_CLASSES = {
     "automatic-speech-recognition": "SpeechSeq2Seq",
     "multiple-choice": "MultipleChoice",
 }
-"""Task -> what follows ``AutoModelFor`` ("" for AutoModel): pipelines' task names, also those transformers 5 dropped."""
+"""Pipelines' task names, also those transformers 5 dropped, and what follows ``AutoModelFor`` ("" for AutoModel)."""
 
 
 def _auto_class(task: str) -> Any:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.graph import FlatModule
 from pytest_cpuaccel.core.shapes import Shapes
 
@@ -131,8 +130,3 @@ def _outputs(module: torch.nn.Module, tensors: Tensors) -> Tensors | None:
     except Exception:
         return None
     return outputs
-
-
-def why_not(error: BuildError, module: torch.nn.Module, tool: str) -> BuildError:
-    """Return ``error`` saying which tool failed on which model."""
-    return BuildError(f"{tool} could not take {type(module).__name__}: {error}")

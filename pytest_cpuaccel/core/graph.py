@@ -44,9 +44,7 @@ class Graph:
         example = _bind(parameters, inputs)
         template = without_state(expected)
         leaves = list(tree.named_leaves(template))
-        input_names = tuple(
-            name for name, leaf in tree.named_leaves(example) if isinstance(leaf, torch.Tensor)
-        )
+        input_names = tuple(name for name, leaf in tree.named_leaves(example) if isinstance(leaf, torch.Tensor))
         output_names = tuple(name or "output" for name, leaf in leaves if isinstance(leaf, torch.Tensor))
         if not input_names or not output_names:
             missing = "inputs" if not input_names else "outputs"
@@ -66,9 +64,7 @@ class Graph:
     def rebuild(self, outputs: tuple[torch.Tensor, ...] | list[torch.Tensor]) -> Any:
         """Return flat outputs in the structure and type that eager returns."""
         remaining = iter(outputs)
-        return tree.map_leaves(
-            lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else leaf, self.template
-        )
+        return tree.map_leaves(lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else leaf, self.template)
 
     def flatten(self, module: nn.Module) -> FlatModule:
         """Return ``module`` as one that takes and returns flat tensors; it must be a private copy."""
@@ -122,6 +118,4 @@ def _bind(parameters: inspect.Signature, inputs: Inputs) -> dict[str, Any]:
 
 
 def _constants(bound: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (name, repr(leaf)) for name, leaf in tree.named_leaves(bound) if not isinstance(leaf, torch.Tensor)
-    )
+    return tuple((name, repr(leaf)) for name, leaf in tree.named_leaves(bound) if not isinstance(leaf, torch.Tensor))

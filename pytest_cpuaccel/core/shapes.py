@@ -63,4 +63,7 @@ def _holds(condition: str, shapes: tuple[Shape, ...]) -> bool:
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
     tensors = [torch.empty(shape, device="meta") for shape in shapes]
-    return bool(ShapeEnv().evaluate_guards_expression(condition, tensors))
+    try:
+        return bool(ShapeEnv().evaluate_guards_expression(condition, tensors))
+    except ZeroDivisionError:  # a guard divides by a size, and this one is 0
+        return False

@@ -27,9 +27,7 @@ def map_leaves(function: Callable[[Leaf], Leaf], value: Any) -> Any:
         return [map_leaves(function, item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {item.name: getattr(value, item.name) for item in dataclasses.fields(value) if item.init}
-        return dataclasses.replace(
-            value, **{name: map_leaves(function, item) for name, item in fields.items()}
-        )
+        return dataclasses.replace(value, **{name: map_leaves(function, item) for name, item in fields.items()})
     return function(value)
 
 

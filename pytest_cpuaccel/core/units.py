@@ -9,7 +9,7 @@ from pytest_cpuaccel.core.errors import UsageError
 NS_PER_UNIT = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
-_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-zA-Zµ%]*)\s*")  # noqa: RUF001
+_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-zA-Zµ%]*)\s*")
 
 
 def parse_duration_ns(text: object) -> int:
@@ -30,21 +30,13 @@ def parse_bytes(text: object) -> int:
     return round(_parse(text, BYTES_PER_UNIT, example="10 GB"))
 
 
-def parse_fraction(value: object) -> float:
-    """A share as a fraction of one: ``"5%"`` and ``0.05`` are both 0.05.
+def parse_percentage(text: object) -> float:
+    """A text such as ``"5%"`` as a fraction of one, 0.05; zero is allowed, and more than 100 % too.
 
     Raises:
-        UsageError: not a percentage or a number in [0, 1).
+        UsageError: the text is no percentage.
     """
-    if isinstance(value, str):
-        number = _parse(value, {"%": 1}, example="5%", allow_zero=True) / 100
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        number = float(value)
-    else:
-        raise UsageError(f'{value!r} is not a share; write "5%" or 0.05')
-    if not 0 <= number < 1:
-        raise UsageError(f'{value!r} is outside [0, 1); write "5%" or 0.05 for five percent')
-    return number
+    return _parse(text, {"%": 1}, example="5%", allow_zero=True) / 100
 
 
 def format_duration(ns: float) -> str:
@@ -72,7 +64,7 @@ def _three_digits(number: float) -> str:
 def _parse(text: object, units: dict[str, int], *, example: str, allow_zero: bool = False) -> float:
     if not isinstance(text, str):
         raise UsageError(f'{text!r} is not a text with a unit; write "{example}"')
-    match = _QUANTITY.fullmatch(text.replace("µs", "us"))  # noqa: RUF001
+    match = _QUANTITY.fullmatch(text.replace("µs", "us"))
     if match is None:
         raise UsageError(f'{text!r} is not a quantity; write "{example}"')
     unit = {known.lower(): known for known in units}.get(match["unit"].lower())

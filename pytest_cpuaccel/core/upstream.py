@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pytest_cpuaccel.core.errors import BackendUnavailable, BuildError, CpuaccelError
 
@@ -27,6 +28,17 @@ def contained() -> Iterator[None]:
         raise BackendUnavailable(reason(error)) from error
     except Exception as error:
         raise BuildError(reason(error)) from error
+
+
+def silent(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` without its warnings, for upstream code that warns in every call."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return function(*args, **kwargs)
+
+    return call
 
 
 def reason(error: BaseException) -> str:

@@ -42,9 +42,7 @@ def _verdicts(workload: Workload, trial: Trial, court: Court, of: int) -> Iterat
             return
         yield parity
     if budgets.latency is not None:
-        config = replace(
-            court.race, alpha_fail=court.race.alpha_fail / of, alpha_pass=court.race.alpha_pass / of
-        )
+        config = replace(court.race, alpha_fail=court.race.alpha_fail / of, alpha_pass=court.race.alpha_pass / of)
         yield judge_latency(workload, trial, budgets.latency, court, config)
 
 

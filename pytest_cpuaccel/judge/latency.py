@@ -37,9 +37,7 @@ class _Part:
     sentence: str
 
 
-def judge_latency(
-    workload: Workload, trial: Trial, budget: LatencyBudget, court: Court, config: RaceConfig
-) -> Verdict:
+def judge_latency(workload: Workload, trial: Trial, budget: LatencyBudget, court: Court, config: RaceConfig) -> Verdict:
     """Return the verdict on a workload's ratio and percentiles, the worst of its parts.
 
     The bare backend call is timed, with equal threads on both sides, while nothing else runs on this machine.
@@ -82,7 +80,7 @@ def _ratio_part(result: Race, budget: LatencyBudget) -> _Part:
     allowed = (
         f"budget {budget.speedup:.2f}x or more"
         if budget.speedup is not None
-        else f"budget at most {budget.max_slowdown or 0:.1%} slower"
+        else f"budget at most {100 * (budget.max_slowdown or 0):.3g}% slower"
     )
     reason = f"; {result.reason}" if result.outcome is Outcome.INCONCLUSIVE else ""
     return _Part(result.outcome, f"{found}, {allowed}{reason}")
@@ -110,9 +108,7 @@ def _fresh_sides(call: Call, trial: Trial, court: Court, opened: contextlib.Exit
     )
 
 
-def _fresh(
-    trial: Trial, backend: Backend, call: Call, court: Court, opened: contextlib.ExitStack
-) -> BuiltModel:
+def _fresh(trial: Trial, backend: Backend, call: Call, court: Court, opened: contextlib.ExitStack) -> BuiltModel:
     built = court.workshop.build_anew(trial.model, backend, call.method, call.inputs)
     opened.callback(built.close)
     return built

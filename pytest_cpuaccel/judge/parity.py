@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -65,7 +66,7 @@ def _compare_generation(call: Call, model: nn.Module, backend: Backend, workshop
         torch.set_rng_state(call.rng_state)
         expected = sequences(run_eager(model, "generate", repeatable(call.inputs)))
     forced = _teacher_forced(model, call.inputs, expected)
-    prompt = 0 if model.config.is_encoder_decoder else forward_inputs(model, call.inputs).kwargs["input_ids"].shape[1]
+    prompt = 0 if getattr(model.config, "is_encoder_decoder", False) else forward_inputs(model, call.inputs).kwargs["input_ids"].shape[1]
     expected64 = run_in(model, forced, torch.float64)
     return compare_generation(
         sequences(call.output),
@@ -89,9 +90,7 @@ def sequences(output: Any) -> torch.Tensor:
     return ids
 
 
-def _backend_logits(
-    model: nn.Module, backend: Backend, forced: Inputs, workshop: Workshop
-) -> torch.Tensor | None:
+def _backend_logits(model: nn.Module, backend: Backend, forced: Inputs, workshop: Workshop) -> torch.Tensor | None:
     try:
         built = workshop.built(model, backend, "forward", forced)
     except BuildError:
@@ -104,12 +103,12 @@ def _backend_logits(
 def _teacher_forced(model: nn.Module, inputs: Inputs, expected: torch.Tensor) -> Inputs:
     """Inputs of one forward call that scores every token eager generated, given eager's own tokens before it."""
     prompt = dict(forward_inputs(model, inputs).kwargs)
-    if model.config.is_encoder_decoder:
+    if getattr(model.config, "is_encoder_decoder", False):
         return Inputs(kwargs={**prompt, "decoder_input_ids": expected})
     mask = prompt["attention_mask"].repeat_interleave(expected.shape[0] // prompt["input_ids"].shape[0], dim=0)
     grown = torch.ones(expected.shape[0], expected.shape[1] - mask.shape[1], dtype=mask.dtype)
     whole = torch.cat([mask, grown], dim=1)
     forced = {"input_ids": expected, "attention_mask": whole}
-    if bool((mask == 0).any()):
+    if bool((mask == 0).any()) and "position_ids" in inspect.signature(model.forward).parameters:
         forced["position_ids"] = (whole.long().cumsum(-1) - 1).clamp(min=0)
     return Inputs(kwargs=forced)

@@ -17,8 +17,8 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.measure.parity.comparison import References
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
+from pytest_cpuaccel.measure.parity.comparison import References
 
 _KEPT = 256
 """References kept: the same calls come again under the next backend."""

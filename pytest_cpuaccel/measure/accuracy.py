@@ -104,10 +104,7 @@ def paired_p_value(losses: int, gains: int, n: int, drop: float) -> float:
     high = max(min(highest, binomial_upper(gains, n, NUISANCE_ALPHA / 2)), low)
     most_losses = _most_losses(seen, n, drop)
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    chances = (
-        _table_chance(q + drop, q, most_losses, log_factorial)
-        for q in np.linspace(low, high, NUISANCE_POINTS)
-    )
+    chances = (_table_chance(q + drop, q, most_losses, log_factorial) for q in np.linspace(low, high, NUISANCE_POINTS))
     return min(1.0, max(chances) + NUISANCE_ALPHA)
 
 
@@ -124,16 +121,12 @@ def _scores(values: Sequence[float], whose: str) -> Array:
     try:
         scores = np.asarray([float(value) for value in values], dtype=np.float64)
     except (TypeError, ValueError) as mistake:
-        raise UsageError(
-            f"accuracy: a score of {whose} is no number ({mistake}); return one per item"
-        ) from None
+        raise UsageError(f"accuracy: a score of {whose} is no number ({mistake}); return one per item") from None
     if not len(scores):
         raise UsageError(f"accuracy: no scores from {whose}; give at least one item")
     wrong = np.flatnonzero(~np.isfinite(scores))
     if len(wrong):
-        raise UsageError(
-            f"accuracy: item {wrong[0]} scored {scores[wrong[0]]} under {whose}; return a finite number"
-        )
+        raise UsageError(f"accuracy: item {wrong[0]} scored {scores[wrong[0]]} under {whose}; return a finite number")
     return scores
 
 
@@ -241,9 +234,7 @@ def _with_need(
     wanted = (NormalDist().inv_cdf(1 - ALPHA) * spread / gap) ** 2
     fewest = math.log(ALPHA) / math.log1p(-min(abs(gap), 0.5))
     more = max(math.ceil(max(wanted, fewest)) - n, math.ceil(n / 10), 1)
-    return _Promise(
-        outcome, f"{sentence}; needs about {_two_digits(more)} more items", facts | {"more_items": more}
-    )
+    return _Promise(outcome, f"{sentence}; needs about {_two_digits(more)} more items", facts | {"more_items": more})
 
 
 def _outcome(kept: bool, broken: bool) -> Outcome:

@@ -9,7 +9,7 @@ from html import escape
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report.row import Row
-from pytest_cpuaccel.report.table import in_table_order, table
+from pytest_cpuaccel.report.table import merged, table
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --pass: #2a7d4f; --fail: #c0362c; --unsure: #a06a00; }
@@ -20,7 +20,9 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; mar
 dt { opacity: .65; } dd { margin: 0; }
 .PASS { color: var(--pass); } .FAIL { color: var(--fail); } .INCONCLUSIVE { color: var(--unsure); }
 .found { white-space: pre-wrap; margin: .3rem 0; }
-svg { vertical-align: middle; } .axis { stroke: var(--line); } .bar { stroke: currentColor; stroke-width: 6; opacity: .45; }
+svg { vertical-align: middle; }
+.axis { stroke: var(--line); }
+.bar { stroke: currentColor; stroke-width: 6; opacity: .45; }
 """
 
 _WIDTH, _GREATEST = 160, 4.0
@@ -52,10 +54,10 @@ def _environment(environment: Mapping[str, Scalar | Sequence[str]]) -> Iterator[
 def _table(rows: Sequence[Row]) -> Iterator[str]:
     headings, lines = table(rows)
     yield f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in headings)}<th></th></tr>"
-    for row, line in zip(in_table_order(rows), lines, strict=True):
+    for row, line in zip(merged(rows), lines, strict=True):
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in line[:-1])
-        word = row.verdict.partition(" ")[0]
-        yield f'<tr title="{escape(row.test)}">{cells}<td class="{word}">{escape(line[-1])}</td><td>{_bar(row)}</td></tr>'
+        verdict = f'<td class="{row.verdict.partition(" ")[0]}">{escape(line[-1])}</td>'
+        yield f'<tr title="{escape(row.test)}">{cells}{verdict}<td>{_bar(row)}</td></tr>'
     yield "</table>"
 
 

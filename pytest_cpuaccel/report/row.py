@@ -18,7 +18,7 @@ _PROPERTY = re.compile(rf"{PREFIX}\.(?P<number>\d+)\.(?P<name>.+)")
 
 @dataclass(frozen=True)
 class Row:
-    """``test`` is a node id, ``outcome`` pytest's word for the whole test; ``facts`` as ``Finding.facts`` names them."""
+    """``test`` is a node id, ``outcome`` pytest's word for the test, ``facts`` as ``Finding.facts`` names them."""
 
     test: str
     outcome: str
@@ -44,9 +44,17 @@ class Row:
 
     def sentences(self, outcome: Outcome) -> list[str]:
         """Return the sentences of the verdicts with this outcome."""
-        return [
-            self.text(f"{kind}.sentence") for kind in KINDS if self.text(f"{kind}.verdict") == outcome.value
-        ]
+        return [self.text(f"{kind}.sentence") for kind in KINDS if self.text(f"{kind}.verdict") == outcome.value]
+
+    def agrees_with(self, other: Row) -> bool:
+        """Tell whether nothing that both rows hold differs, so that one line can show them."""
+        return self.outcome == other.outcome and all(
+            self.facts[name] == other.facts[name] for name in self.facts.keys() & other.facts.keys()
+        )
+
+    def joined_with(self, other: Row) -> Row:
+        """Return one row with the facts of both."""
+        return Row(self.test, self.outcome, {**self.facts, **other.facts})
 
 
 def properties_of(number: int, finding: Finding) -> Iterator[tuple[str, Scalar]]:

@@ -12,14 +12,25 @@ COLUMNS = ("model", "call", "backend", "parity", "accuracy", "p50", "vs eager", 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Return headings and lines, in table order; a column that nobody fills is left out."""
-    lines = [_cells(row) for row in in_table_order(rows)]
+    lines = [_cells(row) for row in merged(rows)]
     used = [index for index in range(len(COLUMNS)) if any(line[index] for line in lines)]
     return [COLUMNS[index] for index in used], [[line[index] for index in used] for line in lines]
 
 
-def in_table_order(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows by model and call, so that backends stand below each other, in the order they ran."""
-    return sorted(rows, key=lambda row: (row.text("model"), row.text("call")))
+def merged(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows by model and call, so that backends stand below each other, in the order they ran.
+
+    Tests that judge the same call of the same model by different marks share a row.
+    """
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.text("model"), row.text("call"))):
+        alike = groups.setdefault(tuple(row.text(name) for name in ("model", "call", "backend")), [])
+        partner = next((known for known in alike if known.agrees_with(row)), None)
+        if partner is None:
+            alike.append(row)
+        else:
+            alike[alike.index(partner)] = partner.joined_with(row)
+    return [row for alike in groups.values() for row in alike]
 
 
 def _cells(row: Row) -> list[str]:

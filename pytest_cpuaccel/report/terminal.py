@@ -18,13 +18,22 @@ def summary(rows: Sequence[Row], notes: Iterable[str]) -> Iterator[tuple[str, st
     """
     headings, lines = table(rows)
     if lines:
-        text = tabulate(lines, headings, tablefmt="simple", disable_numparse=True)
+        text = tabulate(without_repeats(lines), headings, tablefmt="simple", disable_numparse=True)
         yield from ((line, _colour(line)) for line in text.splitlines())
     for row in rows:
         for sentence in row.sentences(Outcome.INCONCLUSIVE):
             yield f"INCONCLUSIVE {sentence}", "yellow"
     for note in notes:
         yield f"note: {note}", "yellow"
+
+
+def without_repeats(lines: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the lines with model and call left blank where they stand in the line above."""
+    shown = [list(line) for line in lines]
+    for above, line in zip(lines, shown[1:], strict=False):
+        if line[0] == above[0]:
+            line[:2] = ["", "" if line[1] == above[1] else line[1]]
+    return shown
 
 
 def _colour(line: str) -> str:

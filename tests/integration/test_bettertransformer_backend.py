@@ -16,9 +16,12 @@ from tests import models
 from tests.promises import assert_alike, assert_same_state, build, state
 from tests.subjects import subject
 
-pytestmark = pytest.mark.skipif(
-    unmet_requirement(BETTERTRANSFORMER) is not None, reason=str(unmet_requirement(BETTERTRANSFORMER))
-)
+pytestmark = [
+    pytest.mark.filterwarnings("error"),
+    pytest.mark.skipif(
+        unmet_requirement(BETTERTRANSFORMER) is not None, reason=str(unmet_requirement(BETTERTRANSFORMER))
+    ),
+]
 LAYERS = 2
 
 

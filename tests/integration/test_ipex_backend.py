@@ -18,7 +18,10 @@ from tests import models
 from tests.promises import assert_alike, assert_same_state, build, state
 from tests.subjects import subject
 
-pytestmark = pytest.mark.skipif(unmet_requirement(IPEX) is not None, reason=str(unmet_requirement(IPEX)))
+pytestmark = [
+    pytest.mark.filterwarnings("error"),
+    pytest.mark.skipif(unmet_requirement(IPEX) is not None, reason=str(unmet_requirement(IPEX))),
+]
 
 
 @pytest.fixture(params=[IPEX, IPEX_BF16], ids=lambda backend: backend.name)

@@ -31,8 +31,8 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
             raise BuildError(f"BetterTransformer replaced no layer of {type(original).__name__}")
         rehearse(module, subject.inputs)
     return BuiltModel(
-        forward=module,
-        generate=getattr(module, "generate", None),
+        forward=upstream.silent(module),
+        generate=upstream.silent(module.generate) if hasattr(module, "generate") else None,
         facts={"threads": torch.get_num_threads(), "replaced_layers": replaced},
     )
 

@@ -99,7 +99,7 @@ def with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, **kwargs)
 
     call.__code__ = call.__code__.replace()
-    return functools.update_wrapper(call, function)
+    return functools.update_wrapper(call, function, updated=())
 
 
 @contextmanager
@@ -121,7 +121,5 @@ INDUCTOR = Backend(
     summary="torch.compile with Inductor",
     load=load,
     export=export,
-    requires=(
-        Requirement("torch", ">=2.8", "older Inductor can't keep its cache in a folder of our choice"),
-    ),
+    requires=(Requirement("torch", ">=2.8", "older Inductor can't keep its cache in a folder of our choice"),),
 )

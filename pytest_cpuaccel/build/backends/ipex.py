@@ -91,9 +91,7 @@ def as_module(subject: Subject, module: Any) -> BuiltModel:
 
     layers = extension_layers(module)
     if not layers:
-        raise BuildError(
-            f"ipex.optimize replaced no layer of {type(module).__name__}, which has to generate()"
-        )
+        raise BuildError(f"ipex.optimize replaced no layer of {type(module).__name__}, which has to generate()")
     with upstream.contained():
         rehearse(module, subject.inputs)
     return BuiltModel(
@@ -109,9 +107,7 @@ def as_module(subject: Subject, module: Any) -> BuiltModel:
 
 def extension_layers(module: Any) -> int:
     """Return how many layers of a model are the extension's own."""
-    return sum(
-        type(layer).__module__.startswith("intel_extension_for_pytorch.") for layer in module.modules()
-    )
+    return sum(type(layer).__module__.startswith("intel_extension_for_pytorch.") for layer in module.modules())
 
 
 ARCHIVED = "the last release, 2.8.0, works with torch 2.8 alone; the project was archived in March 2026"

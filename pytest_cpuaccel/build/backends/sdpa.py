@@ -22,8 +22,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
         rehearse(module, subject.inputs)
     if not calls.count:
         raise BuildError(
-            f'{type(module).__name__} built with attn_implementation="sdpa" never called '
-            "scaled_dot_product_attention"
+            f'{type(module).__name__} built with attn_implementation="sdpa" never called scaled_dot_product_attention'
         )
     return BuiltModel(
         forward=module,

@@ -41,6 +41,4 @@ def _disagreement(pair: Pair) -> str | None:
     if not bool(finite.any()):
         return None
     off = error.relative_max(second[finite].double(), first[finite].double())
-    return (
-        f"by {off:.1e} of the largest value (allowed {SELF_AGREEMENT:.0e})" if off > SELF_AGREEMENT else None
-    )
+    return f"by {off:.1e} of the largest value (allowed {SELF_AGREEMENT:.0e})" if off > SELF_AGREEMENT else None

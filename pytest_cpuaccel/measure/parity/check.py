@@ -32,9 +32,7 @@ class Check:
     facts: Mapping[str, Scalar] = field(default_factory=dict)
 
 
-def checks(
-    elements: Elements, top1: float | None, tolerance: Tolerance, precision: Precision
-) -> Iterator[Check]:
+def checks(elements: Elements, top1: float | None, tolerance: Tolerance, precision: Precision) -> Iterator[Check]:
     """Yield the checks of one output: those that ``tolerance`` sets, or the default ones of the precision.
 
     ``top1`` is the share of positions whose argmax agrees; None where the output has no argmax.
@@ -92,7 +90,7 @@ def _rounding_check(
     if own > 0:
         facts |= {"rounding_ratio": value / own, "allowed_rounding_ratio": allowed / own}
         below = times = f" ({_times(value / own)} {precision.value} rounding)"
-        allowed_times = f" ({_times(allowed / own)})"
+        allowed_times = f" ({allowed / own:,.0f}x)"
     elif rmse > 0:
         below = f" (floor {bar.floor:.0e})"
     scale = error.rms(exact) or 1.0
@@ -116,11 +114,11 @@ def _closeness(elements: Elements, rtol: float, atol: float) -> Check:
     """``|actual - expected| <= atol + rtol * |expected|`` everywhere, as ``torch.testing.assert_close``."""
     difference = (elements.actual - elements.expected).abs()
     limit = atol + rtol * elements.expected.abs()
-    worst = int((difference - limit).argmax())
-    use = torch.where(difference > 0, difference / limit, 0.0)
+    use = error.used(difference, limit)
+    worst = int(use.argmax())
     return Check(
         passed=bool((difference <= limit).all()),
-        use=float(use.max()),
+        use=float(use[worst]),
         statement=(
             f"differs by {difference[worst]:.1e} at {list(elements.place(worst))}, "
             f"allowed {limit[worst]:.1e} (rtol={rtol:.2g}, atol={atol:.2g})"

@@ -100,30 +100,29 @@ def _conclude(findings: Sequence[Finding], pairing: Pairing, precision: Precisio
     number, counted = (len(failing), "failing outputs") if failing else (len(compared), "outputs")
     of_several = f" (worst of {number} {counted})" if number > 1 else ""
     evidence = (*_evidence(failing, pairing, precision), *notes)
-    return Comparison(
-        outcome, f"{worst.sentence}{of_several}", worst.figure, {**facts, **worst.facts}, evidence
-    )
+    return Comparison(outcome, f"{worst.sentence}{of_several}", worst.figure, {**facts, **worst.facts}, evidence)
 
 
 def _evidence(failing: list[Finding], pairing: Pairing, precision: Precision) -> Iterator[str]:
     pairs = tuple(tensor_pairs(pairing))
     by_name = {pair.name: pair for pair in pairs}
-    for finding in sorted(failing, key=lambda finding: -finding.use)[:MOST_EXPLAINED]:
+    worst_first = sorted(failing, key=lambda finding: -finding.use)
+    for finding in worst_first[:MOST_EXPLAINED]:
         yield from finding.evidence or (finding.sentence,)
-        if finding.name in by_name:
-            yield from hints(by_name[finding.name], pairs, precision)
     left_out = len(failing) - MOST_EXPLAINED
     if left_out > 0:
         yield f"and {left_out} more failing outputs"
+    for finding in worst_first:
+        if finding.name in by_name:  # one output gives the cause away, the others would repeat it
+            yield from hints(by_name[finding.name], pairs, precision)
+            return
 
 
 def _strays(pairing: Pairing) -> Iterator[Finding]:
     """Outputs that only one side has."""
     of_eager = ", ".join(f"'{name}'" for name in (*(pair.name for pair in pairing.pairs), *pairing.missing))
     for name in pairing.missing:
-        returned = ", ".join(
-            f"'{other}'" for other in (*(pair.name for pair in pairing.pairs), *pairing.extra)
-        )
+        returned = ", ".join(f"'{other}'" for other in (*(pair.name for pair in pairing.pairs), *pairing.extra))
         sentence = f"output '{name}' is missing; the backend returned {returned or 'none'}"
         yield Finding(name, passed=False, sentence=sentence, figure="missing output")
     for name in pairing.extra:
@@ -147,6 +146,4 @@ def _check_names(pairing: Pairing, budget: ParityBudget) -> None:
         if not any(matches(name, pattern) for name in names):
             close = get_close_matches(pattern, names, 1)
             meant = f"did you mean {close[0]!r}? " if close else ""
-            raise UsageError(
-                f"parity: no output is named {pattern!r}; {meant}outputs: {', '.join(names) or 'none'}"
-            )
+            raise UsageError(f"parity: no output is named {pattern!r}; {meant}outputs: {', '.join(names) or 'none'}")

@@ -74,7 +74,7 @@ SELF_AGREEMENT = 1e-6
 """Relative difference allowed between two runs of eager: threads may add in another order, no more."""
 
 INFINITE = 1e30
-"""Values beyond this stand for infinity: masked scores are often ``torch.finfo(dtype).min``, whatever the dtype."""
+"""Values beyond this stand for infinity: masked scores are often ``finfo(dtype).min``, which differs by dtype."""
 
 
 @functools.cache

@@ -47,7 +47,8 @@ class Elements:
 
     def place(self, number: int) -> tuple[int, ...]:
         """Return the index in the output of the vectors' element ``number``."""
-        return tuple(self.kept.nonzero()[number].tolist())
+        flat = self.kept.flatten().nonzero()[number, 0]
+        return tuple(int(index) for index in torch.unravel_index(flat, self.kept.shape))
 
 
 def _real(tensor: torch.Tensor) -> torch.Tensor:

@@ -39,6 +39,11 @@ def sqnr_db(values: torch.Tensor, reference: torch.Tensor) -> float:
     return math.inf if noise == 0 else -20 * math.log10(noise)
 
 
+def used(difference: torch.Tensor, limit: torch.Tensor | float) -> torch.Tensor:
+    """Return each difference as a share of its limit; a limit of zero allows a difference of zero only."""
+    return torch.where(difference > 0, difference / limit, 0.0)
+
+
 def top1_hits(actual: torch.Tensor, expected: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Return where the argmax over the last dimension agrees: a bool for each position with a valid element.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.elements import Elements
 from pytest_cpuaccel.measure.parity.leaves import Pair
 
@@ -32,7 +33,7 @@ def smallest_tolerance(elements: Elements) -> tuple[float, float]:
     Both are rounded up to three digits, so that they pass as they are printed.
     """
     difference = (elements.actual - elements.expected).abs()
-    relative = torch.where(difference > 0, difference / elements.expected.abs(), 0.0)
+    relative = error.used(difference, elements.expected.abs())
     return _round_up(float(difference.max())), _round_up(float(relative.max()))
 
 
@@ -61,10 +62,8 @@ def _differences(name: str, elements: Elements, limit: torch.Tensor | float) -> 
     difference = (elements.actual - elements.expected).abs()
     off = int((difference > limit).sum())
     largest = float(limit.max()) if isinstance(limit, torch.Tensor) else limit
-    by = (
-        f" by more than {'up to ' if isinstance(limit, torch.Tensor) else ''}{largest:.1e}" if largest else ""
-    )
-    worst = int((difference - limit).argmax())
+    by = f" by more than {'up to ' if isinstance(limit, torch.Tensor) else ''}{largest:.1e}" if largest else ""
+    worst = int((error.used(difference, limit) if isinstance(limit, torch.Tensor) else difference).argmax())
     atol, rtol = smallest_tolerance(elements)
     yield f"{name}: {share(off, len(difference))} differ{by}"
     yield (

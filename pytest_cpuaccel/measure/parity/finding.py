@@ -20,7 +20,7 @@ from pytest_cpuaccel.measure.parity.mask import valid_elements
 
 @dataclass(frozen=True)
 class Finding:
-    """``sentence`` names the output, ``compared`` counts elements, ``use`` is the share of what is allowed."""
+    """``sentence`` names the output, ``compared`` counts elements, ``use`` is the share of the allowance."""
 
     name: str
     passed: bool
@@ -117,9 +117,7 @@ def _of_floats(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision:
         )
         facts: dict[str, Scalar] = {"mismatched_nonfinite": mismatched}
         evidence = (explain.nonfinite(pair, valid), *explain.differences(name, elements, 0.0))
-        return Finding(
-            name, False, sentence, compared, masked, figure="NaN or Inf", facts=facts, evidence=evidence
-        )
+        return Finding(name, False, sentence, compared, masked, figure="NaN or Inf", facts=facts, evidence=evidence)
     hits = _top1_hits(pair, valid)
     top1 = None if hits is None else float(hits.double().mean())
     made = tuple(checks(elements, top1, tolerance, precision))
@@ -130,9 +128,7 @@ def _of_floats(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision:
     facts = _measures(elements) | {} if top1 is None else _measures(elements) | {"top1": top1}
     for check in made:
         facts |= check.facts
-    notes = (
-        (f"'{name}': {elements.alike} elements are NaN or infinite in eager too",) if elements.alike else ()
-    )
+    notes = (f"'{name}': {elements.alike} elements are NaN or infinite in eager too",) if elements.alike else ()
     return Finding(
         name,
         passed=all(check.passed for check in made),

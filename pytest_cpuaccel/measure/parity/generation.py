@@ -50,8 +50,8 @@ class Divergence:
     def describe(self) -> str:
         """Where it is, both tokens, and both numbers."""
         return (
-            f"token {self.position} of row {self.row} is {self.actual_token}, eager's is {self.expected_token}, "
-            f"which eager prefers by {self.margin:.2g}; rounding explains {self.bound:.2g}"
+            f"token {self.position} of row {self.row} is {self.actual_token}, eager's is "
+            f"{self.expected_token}, which eager prefers by {self.margin:.2g}; rounding explains {self.bound:.2g}"
         )
 
 
@@ -117,10 +117,10 @@ def compare_generation(
         return Comparison(Outcome.FAIL, "nothing was compared: no token was generated", figure, facts)
     generated = slice(start - 1, expected.shape[1] - 1)
     scores = _Scores(
-        *(
-            None if logits is None else logits.detach().cpu()[:, generated]
-            for logits in (expected_logits, expected64_logits, rounding_logits, actual_logits)
-        )
+        expected=expected_logits.detach()[:, generated],
+        expected64=None if expected64_logits is None else expected64_logits.detach()[:, generated],
+        rounding=None if rounding_logits is None else rounding_logits.detach()[:, generated],
+        actual=None if actual_logits is None else actual_logits.detach()[:, generated],
     )
     facts |= scores.distance()
     if agreeing == total:
@@ -154,9 +154,7 @@ def _conclude(
     facts: dict[str, Scalar],
     precision: Precision,
 ) -> Comparison:
-    worst = max(
-        divergences, key=lambda divergence: (not divergence.is_tie, divergence.margin - divergence.bound)
-    )
+    worst = max(divergences, key=lambda divergence: (not divergence.is_tie, divergence.margin - divergence.bound))
     facts |= {
         "first_divergent_position": worst.position,
         "first_divergent_row": worst.row,
@@ -168,8 +166,7 @@ def _conclude(
     evidence = tuple(divergence.describe() for divergence in divergences[:MOST_EXPLAINED])
     if "kl_nats" in facts:
         evidence += (
-            f"over eager's own tokens: KL {facts['kl_nats']:.2e} nats, top-1 agreement "
-            f"{facts['forced_agreement']:.2%}",
+            f"over eager's own tokens: KL {facts['kl_nats']:.2e} nats, top-1 agreement {facts['forced_agreement']:.2%}",
         )
     is_tie = all(divergence.is_tie for divergence in divergences)
     sampled = any(divergence.margin < 0 for divergence in divergences)
@@ -226,7 +223,7 @@ def _wrong_form(actual: torch.Tensor, expected: torch.Tensor, prompt_length: int
             f"eager's is {int(expected[row, position])}"
         )
     if actual.shape[1] != expected.shape[1] and not bool(differs.any()):
-        return f"{actual.shape[1]} tokens were returned, eager's are {expected.shape[1]}, equal as far as both go"
+        return f"{actual.shape[1]} tokens were returned, by eager {expected.shape[1]}; equal as far as both go"
     return None
 
 

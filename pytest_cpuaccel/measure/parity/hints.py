@@ -37,7 +37,7 @@ def hints(failing: Pair, pairs: tuple[Pair, ...], precision: Precision) -> Itera
     off = error.relative_rmse(actual.flatten(), expected.flatten())
     if precision is Precision.FP32 and BF16_ROUNDING / 4 <= off <= BF16_ROUNDING * 16:
         yield (
-            f"hint: an error of {off:.0e} is of the size of bf16 rounding (2**-9 = {BF16_ROUNDING:.0e} for each "
+            f"hint: an error of {off:.0e} is the size of bf16 rounding (2**-9 = {BF16_ROUNDING:.0e} for each "
             f"operation): did the model run in bf16?"
         )
 

@@ -44,14 +44,10 @@ def mask_for(name: str, inputs: Inputs, wanted: str | None, outputs: Iterable[st
         return _as_mask(inputs.kwargs.get(DECODER_MASK if is_decoder_answer else ENCODER_MASK))
     if wanted not in inputs.kwargs:
         given = ", ".join(inputs.kwargs) or "none by keyword"
-        raise UsageError(
-            f'parity: mask={wanted!r} is no input of the call; inputs: {given} (mask="" for no mask)'
-        )
+        raise UsageError(f'parity: mask={wanted!r} is no input of the call; inputs: {given} (mask="" for no mask)')
     mask = _as_mask(inputs.kwargs[wanted])
     if mask is None and inputs.kwargs[wanted] is not None:
-        raise UsageError(
-            f"parity: input {wanted!r} is no mask; a mask is (batch, sequence), 1 valid and 0 padding"
-        )
+        raise UsageError(f"parity: input {wanted!r} is no mask; a mask is (batch, sequence), 1 valid and 0 padding")
     return mask
 
 

@@ -46,12 +46,12 @@ def crowded_pairs(
 def blocks(
     call_ns: float, *, noise: float = 0.0, slow_share: float = 0.0, probe_ns: float = 1000.0, seed: int = 0
 ) -> Iterator[Block]:
-    """Blocks of about 50 ms; ``slow_share`` of the calls take ten times as long."""
+    """Blocks of about 50 ms; ``slow_share`` of the calls take three times as long."""
     draw = random.Random(seed)
     elapsed_ns = 0
     while True:
         calls_ns = tuple(
-            int(call_ns * draw.lognormvariate(0, noise) * (10 if draw.random() < slow_share else 1))
+            int(call_ns * draw.lognormvariate(0, noise) * (3 if draw.random() < slow_share else 1))
             for _ in range(max(1, int(50e6 / call_ns)))
         )
         elapsed_ns += sum(calls_ns)

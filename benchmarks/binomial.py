@@ -1,0 +1,37 @@
+"""Exact bounds on a share seen in few trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import comb
+
+
+def bounds(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Clopper-Pearson interval of the success rate (Clopper and Pearson, 1934)."""
+    tail = (1 - confidence) / 2
+    low = _root(lambda rate: _at_least(successes, trials, rate) - tail) if successes else 0.0
+    high = _root(lambda rate: tail - _at_most(successes, trials, rate)) if successes < trials else 1.0
+    return low, high
+
+
+def _at_least(successes: int, trials: int, rate: float) -> float:
+    return sum(_exactly(count, trials, rate) for count in range(successes, trials + 1))
+
+
+def _at_most(successes: int, trials: int, rate: float) -> float:
+    return sum(_exactly(count, trials, rate) for count in range(successes + 1))
+
+
+def _exactly(successes: int, trials: int, rate: float) -> float:
+    return comb(trials, successes) * rate**successes * (1 - rate) ** (trials - successes)
+
+
+def _root(increasing: Callable[[float], float]) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if increasing(middle) < 0:
+            low = middle
+        else:
+            high = middle
+    return low

@@ -1,0 +1,38 @@
+"""The way an artifact was exported, and the calls it is right for: what ``export`` tells ``load``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.shapes import Shapes
+
+FILE = "route.json"
+
+
+@dataclass(frozen=True)
+class Route:
+    """``optimum`` names the Optimum class that exported the artifact; ``""`` is our own torch.export.
+
+    ``positions`` is the rule by which a decoder's missing ``position_ids`` are made (see ``core.decoding``), or
+    ``""``. ``facts`` are what the export proved.
+    """
+
+    shapes: Shapes
+    optimum: str = ""
+    positions: str = ""
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Keep the route in an artifact's folder."""
+        (folder / FILE).write_text(json.dumps(asdict(self), indent=1))
+
+    @staticmethod
+    def read(folder: Path) -> Route:
+        """Return the route of the artifact in ``folder``."""
+        kept = json.loads((folder / FILE).read_text())
+        singles = tuple(tuple(map(tuple, group)) for group in kept["shapes"]["singles"])
+        return Route(**(kept | {"shapes": Shapes(kept["shapes"]["condition"], singles)}))

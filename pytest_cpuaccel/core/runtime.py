@@ -1,0 +1,50 @@
+"""An inference runtime that runs exported graphs: what ONNX Runtime and OpenVINO each do in their own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_cpuaccel.core.backend import Scalar
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+Facts = Mapping[str, Scalar]
+
+
+def no_facts(folder: Path) -> Facts:  # noqa: ARG001
+    """Leave an artifact as it was exported."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Session:
+    """A graph ready to run: ``run`` takes tensors in the graph's order and returns tensors that own their memory."""
+
+    run: Callable[[tuple[torch.Tensor, ...]], list[torch.Tensor]]
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """``library`` and ``prefix`` say where Optimum keeps its classes for this runtime and how they are called.
+
+    ``write(program, inputs, outputs, folder)`` converts a torch program, naming its inputs and outputs.
+    ``finish(folder)`` may rewrite the files that either route left, and returns what it proved.
+    ``open(folder, inputs, threads)`` runs what ``write`` wrote.
+    ``load_options(threads)`` and ``export_options`` are for Optimum's ``from_pretrained``; ``facts_of(model)`` are
+    read back from what it returned.
+    """
+
+    library: str
+    prefix: str
+    write: Callable[[ExportedProgram, Sequence[str], Sequence[str], Path], None]
+    open: Callable[[Path, Sequence[str], int], Session]
+    load_options: Callable[[int], dict[str, Any]]
+    facts_of: Callable[[Any], Facts]
+    export_options: Mapping[str, Any]
+    finish: Callable[[Path], Facts] = no_facts

@@ -1,0 +1,147 @@
+"""Generated tokens."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.parity.generation import compare_generation
+
+PROMPT, LENGTH, VOCABULARY = 3, 9, 20
+
+
+def scored(seed=0, rows=2):
+    """Exact logits, and the tokens that a greedy eager would have chosen by them after a prompt."""
+    exact = torch.randn(rows, LENGTH, VOCABULARY, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    ids = torch.ones(rows, LENGTH, dtype=torch.int64)
+    ids[:, PROMPT:] = exact[:, PROMPT - 1 : -1].argmax(-1)
+    return exact, ids
+
+
+def nearly_tied(gap):
+    """As ``scored``, where the second best token of row 1's position 5 is ``gap`` below the best."""
+    exact, ids = scored()
+    best, second = exact[1, 4].topk(2).indices.tolist()
+    exact[1, 4, second] = exact[1, 4, best] - gap
+    other = ids.clone()
+    other[1, 5] = second
+    other[1, 6:] = 7
+    return exact, ids, other
+
+
+def judge(actual, expected, exact, *, actual_logits=None, precision="fp32", prompt=PROMPT, rounding=None):
+    return compare_generation(
+        actual,
+        expected,
+        prompt_length=prompt,
+        expected_logits=exact.float(),
+        expected64_logits=exact,
+        rounding_logits=rounding,
+        actual_logits=actual_logits,
+        precision=Precision(precision),
+    )
+
+
+def test_equal_tokens_pass_bare_or_in_an_output():
+    exact, ids = scored()
+    result = judge(ids, SimpleNamespace(sequences=ids), exact)
+    assert result.outcome is Outcome.PASS
+    assert result.figure == "12 of 12 tokens"
+    assert judge(SimpleNamespace(sequences=ids), ids, exact).outcome is Outcome.PASS
+
+
+def test_a_near_tie_passes_and_says_so():
+    exact, ids, other = nearly_tied(gap=1e-7)
+    result = judge(other, ids, exact)
+    assert result.outcome is Outcome.PASS
+    assert "near-tie" in result.sentence
+    assert result.facts["first_divergent_position"] == 5
+
+
+def test_a_token_that_eager_clearly_preferred_fails_with_position_tokens_margin_and_bound():
+    exact, ids, other = nearly_tied(gap=0.25)
+    result = judge(other, ids, exact, actual_logits=exact.float())
+    assert result.outcome is Outcome.FAIL
+    assert f"token 5 of row 1 is {other[1, 5]}, eager's is {ids[1, 5]}" in result.sentence
+    assert "prefers by 0.25" in result.sentence
+    assert result.facts["margin"] == pytest.approx(0.25, abs=1e-6)
+    assert 0 < result.facts["margin_bound"] < 1e-4
+    assert result.facts["kl_nats"] == pytest.approx(0, abs=1e-9)
+    assert result.facts["forced_agreement"] == 1
+
+
+def test_every_row_must_be_a_near_tie():
+    exact, ids, other = nearly_tied(gap=1e-7)
+    other[0, 4] = (ids[0, 4] + 1) % VOCABULARY
+    result = judge(other, ids, exact)
+    assert result.outcome is Outcome.FAIL
+    assert result.facts["first_divergent_row"] == 0
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_in_lower_precision_the_logits_over_eagers_tokens_decide(precision):
+    exact, ids, other = nearly_tied(gap=0.25)
+    noise = torch.randn(exact.shape, generator=torch.Generator().manual_seed(5))
+    kept = judge(
+        other,
+        ids,
+        exact,
+        actual_logits=(exact + 0.01 * noise).float(),
+        precision=precision,
+        rounding=exact.bfloat16().float(),
+    )
+    assert kept.outcome is Outcome.PASS
+    assert "of 12 tokens, " in kept.figure
+    assert "sqnr_db" in kept.facts
+    broken = judge(
+        other, ids, exact, actual_logits=(exact + noise).float(), precision=precision, rounding=exact.bfloat16().float()
+    )
+    assert broken.outcome is Outcome.FAIL
+    assert broken.facts["kl_nats"] > 0.05
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_in_lower_precision_without_logits_a_wider_margin_is_a_tie(precision):
+    exact, ids, other = nearly_tied(gap=0.1)
+    assert judge(other, ids, exact, precision=precision).outcome is Outcome.PASS
+    assert judge(other, ids, exact).outcome is Outcome.FAIL
+
+
+def test_where_eager_sampled_the_logits_decide():
+    exact, ids = scored()
+    sampled = ids.clone()
+    sampled[0, 4] = exact[0, 3].argmin()
+    other = sampled.clone()
+    other[0, 4] = exact[0, 3].argmax()
+    assert judge(other, sampled, exact, actual_logits=exact.float()).outcome is Outcome.PASS
+    assert judge(other, sampled, exact, actual_logits=exact.float() * 1.1).outcome is Outcome.FAIL
+    assert judge(other, sampled, exact).outcome is Outcome.FAIL
+
+
+def test_an_encoder_decoders_first_token_is_given():
+    exact = scored()[0]
+    ids = torch.zeros(2, LENGTH, dtype=torch.int64)
+    ids[:, 1:] = exact[:, :-1].argmax(-1)
+    assert judge(ids, ids, exact, prompt=0).figure == "16 of 16 tokens"
+    other = ids.clone()
+    other[1, 0] = 3
+    assert "given and not generated" in judge(other, ids, exact, prompt=0).sentence
+
+
+def test_another_number_of_rows_or_tokens_fails():
+    exact, ids = scored()
+    assert "shape (1, 9)" in judge(ids[:1], ids, exact).sentence
+    assert "7 tokens were returned, by eager 9" in judge(ids[:, :7], ids, exact).sentence
+    longer = torch.cat([ids, ids], 1)
+    longer[0, 4] = (ids[0, 4] + 1) % VOCABULARY
+    assert judge(longer, ids, exact).outcome is Outcome.FAIL
+    assert judge(longer[:, :7], ids, exact).outcome is Outcome.FAIL
+
+
+def test_no_generated_token_is_nothing_compared():
+    exact, ids = scored()
+    assert "nothing was compared" in judge(ids[:, :PROMPT], ids[:, :PROMPT], exact).sentence

@@ -1,0 +1,201 @@
+"""Accuracy: paired, exact, and honest about how many items it takes."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from pytest_cpuaccel.core.budget import AccuracyBudget
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.accuracy import judge_accuracy, paired_p_value, paired_upper
+from pytest_cpuaccel.measure.distribution import binomial_lower, binomial_upper, t_quantile
+
+
+def right_wrong(n, losses=0, gains=0):
+    """Scores of the backend and of eager on n items."""
+    expected = np.ones(n)
+    expected[losses : losses + gains] = 0
+    actual = np.ones(n)
+    actual[:losses] = 0
+    return actual.tolist(), expected.tolist()
+
+
+def judge(scores, **budget):
+    return judge_accuracy(*scores, AccuracyBudget(**budget))
+
+
+# Right/wrong scores
+
+
+def test_equal_scores_keep_any_drop_and_say_what_so_many_items_show():
+    result = judge(right_wrong(360), max_drop=0.01)
+    assert result.outcome is Outcome.PASS
+    assert result.facts["drop_upper"] == pytest.approx(1 - 0.05 ** (1 / 360))
+    few = judge(right_wrong(20), max_drop=0.01)
+    assert few.outcome is Outcome.PASS
+    assert "95 % upper bound 0.139" in few.sentence
+
+
+def test_one_lost_item_of_few_is_inconclusive_and_says_how_many_more():
+    result = judge(right_wrong(360, losses=1), max_drop=0.01)
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert re.search(r"needs about \d+ more items", result.sentence)
+    assert "1 lost, 0 gained" in result.sentence
+    more = int(result.facts["more_items"])
+    assert 20 < more < 1000
+
+
+def test_a_small_drop_on_many_items_passes_and_a_large_one_fails():
+    kept = judge(right_wrong(2000, losses=8, gains=5), max_drop=0.01)
+    assert kept.outcome is Outcome.PASS
+    assert kept.facts["drop_upper"] <= 0.01
+    broken = judge(right_wrong(500, losses=30, gains=2), max_drop=0.01)
+    assert broken.outcome is Outcome.FAIL
+    assert broken.facts["drop_lower"] > 0.01
+    assert "allowed 0.01" in broken.sentence
+
+
+def test_no_drop_allowed_is_kept_by_gains():
+    assert judge(right_wrong(200, losses=1, gains=12), max_drop=0.0).outcome is Outcome.PASS
+    assert judge(right_wrong(200, losses=3, gains=3), max_drop=0.0).outcome is Outcome.INCONCLUSIVE
+
+
+def test_bools_are_right_wrong_scores():
+    result = judge_accuracy([True, False] * 50, [True, True] * 50, AccuracyBudget(max_drop=0.1))
+    assert result.outcome is Outcome.FAIL
+    assert result.facts["lost_items"] == 50
+    assert result.figure == "0.500 (eager 1.000)"
+
+
+def test_without_gains_the_bound_is_the_exact_binomial_one():
+    assert paired_upper(0, 0, 360) == pytest.approx(binomial_upper(0, 360, 0.05), abs=2e-4)
+
+
+def test_at_zero_drop_the_test_agrees_with_mcnemars():
+    exact_conditional = sum(math.comb(20, wins) for wins in range(4)) / 2**20
+    assert paired_p_value(3, 17, 400, 0.0) == pytest.approx(exact_conditional, rel=1)
+
+
+@pytest.mark.parametrize(("gain_rate", "n"), [(0.0, 100), (0.02, 100), (0.1, 60), (0.05, 150)])
+def test_a_wrong_pass_and_a_wrong_fail_are_rarer_than_five_percent(gain_rate, n):
+    """Drawn at the limit itself, where both tests err most; 6 % leaves room for the draw."""
+    limit = 0.05
+    loss_rate = gain_rate + limit
+    rng = np.random.default_rng(0)
+    tables = rng.multinomial(n, [loss_rate, gain_rate, 1 - loss_rate - gain_rate], size=1000)
+    seen, counts = np.unique(tables[:, :2], axis=0, return_counts=True)
+    seen = np.column_stack([seen, counts]).tolist()
+    passed = sum(times for b, c, times in seen if paired_p_value(b, c, n, limit) <= 0.05)
+    failed = sum(times for b, c, times in seen if paired_p_value(c, b, n, -limit) <= 0.05)
+    assert passed / 1000 < 0.06
+    assert failed / 1000 < 0.06
+
+
+# Graded scores
+
+
+def test_graded_scores_are_compared_item_by_item():
+    rng = np.random.default_rng(1)
+    expected = rng.uniform(0.2, 1, 400)
+    kept = judge_accuracy(
+        (expected - 0.001 + rng.normal(0, 0.01, 400)).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01)
+    )
+    assert kept.outcome is Outcome.PASS
+    assert kept.facts["drop"] == pytest.approx(0.001, abs=0.002)
+    broken = judge_accuracy((expected - 0.05).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01))
+    assert broken.outcome is Outcome.FAIL
+    unclear = judge_accuracy(
+        (expected + rng.normal(0, 0.3, 400)).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01)
+    )
+    assert unclear.outcome is Outcome.INCONCLUSIVE
+    assert unclear.facts["more_items"] > 400
+
+
+def test_one_graded_item_shows_nothing():
+    assert judge(([0.5], [0.51]), max_drop=0.1).outcome is Outcome.INCONCLUSIVE
+    assert judge(([0.51], [0.51]), max_drop=0.1).outcome is Outcome.PASS
+
+
+def test_graded_verdicts_at_the_limit_are_wrong_five_times_in_a_hundred():
+    rng = np.random.default_rng(2)
+    outcomes = []
+    for _ in range(600):
+        drops = 0.05 + rng.laplace(0, 0.1, 80)
+        outcomes.append(judge((list(0.9 - drops), [0.9] * 80), max_drop=0.05).outcome)
+    assert outcomes.count(Outcome.PASS) / 600 < 0.08
+    assert outcomes.count(Outcome.FAIL) / 600 < 0.08
+
+
+# Least score
+
+
+@pytest.mark.parametrize(("right", "outcome"), [(96, Outcome.PASS), (91, Outcome.INCONCLUSIVE), (80, Outcome.FAIL)])
+def test_a_least_score_is_held_to_the_exact_binomial_bounds(right, outcome):
+    result = judge(([1] * right + [0] * (100 - right), [1] * 100), min_score=0.9)
+    assert result.outcome is outcome
+    assert "at least 0.9 wanted" in result.sentence
+    assert ("more items" in result.sentence) is (outcome is Outcome.INCONCLUSIVE)
+
+
+def test_a_least_graded_score_is_held_to_its_interval():
+    scores = np.random.default_rng(3).normal(0.8, 0.05, 100).tolist()
+    assert judge((scores, scores), min_score=0.75).outcome is Outcome.PASS
+    assert judge((scores, scores), min_score=0.85).outcome is Outcome.FAIL
+
+
+def test_both_promises_are_kept_or_the_broken_one_is_told():
+    scores = right_wrong(1000)
+    both = judge(scores, max_drop=0.01, min_score=0.9)
+    assert both.outcome is Outcome.PASS
+    assert "no drop" in both.sentence
+    assert "scored 1 on 1000 items" in both.sentence
+    broken = judge(([0.0] * 1000, [0.0] * 1000), max_drop=0.01, min_score=0.9)
+    assert broken.outcome is Outcome.FAIL
+    assert "no drop" not in broken.sentence
+
+
+def test_a_result_on_the_limit_says_that_no_number_of_items_decides():
+    result = judge(([1, 0] * 20, [1, 0] * 20), min_score=0.5)
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "no number of items decides" in result.sentence
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "message"),
+    [
+        ([], [], "no scores from the backend"),
+        ([1.0], [1.0, 0.0], "1 scores from the backend and 2 from eager"),
+        ([1.0, math.nan], [1.0, 1.0], "item 1 scored nan under the backend"),
+        ([1.0], [math.inf], "item 0 scored inf under eager"),
+        (["good"], [1.0], "is no number"),
+    ],
+)
+def test_unusable_scores_are_a_usage_error_of_one_line(actual, expected, message):
+    with pytest.raises(UsageError, match=message) as error:
+        judge_accuracy(actual, expected, AccuracyBudget(max_drop=0.01))
+    assert "\n" not in str(error.value)
+
+
+def test_a_budget_that_promises_nothing_is_a_usage_error():
+    with pytest.raises(UsageError, match="give max_drop= or min_score="):
+        judge_accuracy([1], [1], AccuracyBudget())
+
+
+# Distributions, against published tables
+
+
+def test_quantiles_and_bounds_agree_with_the_tables():
+    assert t_quantile(0.05, 1) == pytest.approx(6.3138, abs=1e-4)
+    assert t_quantile(0.05, 10) == pytest.approx(1.8125, abs=1e-4)
+    assert t_quantile(0.025, 120) == pytest.approx(1.9799, abs=1e-4)
+    assert binomial_lower(8, 10, 0.025) == pytest.approx(0.4439, abs=1e-4)
+    assert binomial_upper(8, 10, 0.025) == pytest.approx(0.9748, abs=1e-4)
+    assert binomial_lower(0, 10, 0.05) == 0
+    assert binomial_upper(10, 10, 0.05) == 1
