@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from statistics import median
-from time import process_time_ns
 
 import torch
 from torch import nn
 
-from pytest_cpuaccel.measure.latency.pair import Sides
-from pytest_cpuaccel.measure.latency.turn import Call
+from pytest_cpuaccel.measure.latency.pair import Sides, take_pairs
+from pytest_cpuaccel.measure.latency.turn import Burst, Call
 
-CALIBRATION_ROUNDS = 200
+CALIBRATION_BUILDS = 5
+CALIBRATION_PAIRS = 100
 
 
 def transformer() -> tuple[nn.Module, torch.Tensor]:
@@ -29,59 +30,40 @@ def mlp() -> tuple[nn.Module, torch.Tensor]:
 MODELS = {"transformer": transformer, "mlp": mlp}
 
 
-def build(model: str) -> Call:
-    """Return a call of a model built anew, with memory of its own."""
+def build(model: str, extra_rounds: int = 0) -> Call:
+    """Return a call of a model built anew that also multiplies small matrices so many times."""
     torch.set_num_threads(1)
     module, inputs = MODELS[model]()
     module.eval()
+    matrix = torch.rand(8, 8)
 
     @torch.inference_mode()
     def call() -> object:
+        for _ in range(extra_rounds):
+            torch.mm(matrix, matrix)
         return module(inputs)
 
     return call
 
 
-def build_slower(model: str, extra_rounds: int) -> Call:
-    """Return a call of a model built anew that also multiplies small matrices so many times."""
-    call = build(model)
-    work = _extra_work(extra_rounds)
-
-    def slower() -> object:
-        work()
-        return call()
-
-    return slower
-
-
-def build_sides(model: str, extra_rounds: int = 0) -> Sides:
+def build_sides(model: str, extra_rounds: int) -> Sides:
     """Return two separate builds of one model, the candidate slower by the extra work."""
-    candidate = build_slower(model, extra_rounds) if extra_rounds else build(model)
-    return Sides(candidate, build(model))
+    return Sides(build(model, extra_rounds), build(model))
 
 
 def rounds_for(model: str, slowdown: float) -> int:
-    """Return how many rounds of extra work take this share of the model's own CPU time."""
-    call, work = build(model), _extra_work(100)
-    shares = [_cpu_ns(work) / _cpu_ns(call) / 100 for _ in range(CALIBRATION_ROUNDS)]
-    return round(slowdown / median(shares))
+    """Return how many rounds of extra work add this share to the model's own CPU time."""
+    rounds = 100
+    for _ in range(3):  # the first rounds cost more than the later ones, so the step is repeated near its end
+        rounds = max(1, round(rounds * slowdown / cpu_share(model, rounds)))
+    return rounds
 
 
-def _extra_work(rounds: int) -> Call:
-    matrix = torch.rand(8, 8)
-
-    @torch.inference_mode()
-    def work() -> None:
-        for _ in range(rounds):
-            torch.mm(matrix, matrix)
-
-    return work
+def cpu_share(model: str, extra_rounds: int) -> float:
+    """Return the CPU time that the extra work adds, as a share of the model's own; median over several builds."""
+    return median(_cpu_ratio(build_sides(model, extra_rounds)) for _ in range(CALIBRATION_BUILDS)) - 1
 
 
-def _cpu_ns(call: Call) -> int:
-    """CPU time of a call right after another, as calls are timed in a race."""
-    call()
-    started = process_time_ns()
-    for _ in range(5):
-        call()
-    return (process_time_ns() - started) // 5
+def _cpu_ratio(sides: Sides) -> float:
+    pairs = take_pairs(sides, Burst(discarded=1, timed=5, batch=1), seed=0)
+    return median(pair.cpu_ratio for pair in islice(pairs, CALIBRATION_PAIRS))

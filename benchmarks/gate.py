@@ -3,7 +3,7 @@
 Run with ``python -m benchmarks.gate`` (about 15 minutes; ``--runs`` and ``--without-rival`` make it shorter).
 
 Both gates judge the same pairs: two separately built copies of one model, with 5 % slowdown allowed. In the
-A/A runs the copies are equal; in the others one does extra work worth 10 % of the model's own CPU time. Runs of
+A/A runs the copies are equal; in the others one does extra work that adds 10 % to the model's own CPU time. Runs of
 both gates alternate, chunk by chunk, so that both meet the same machine.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import binomial, rival
-from benchmarks.contestants import MODELS, build_sides, rounds_for
+from benchmarks.contestants import MODELS, build_sides, cpu_share, rounds_for
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pressure import read_pressure
@@ -78,7 +78,8 @@ def main() -> None:
                 _let_rival_judge(tally, contestants)
         print(f"{first + len(chunk)} of {options.runs} runs of each kind", flush=True)
     after = read_pressure()
-    print(f"load {before.load:.1f} to {after.load:.1f}; extra rounds {extra}; 95 % bounds in brackets")
+    added = ", ".join(f"{model} {cpu_share(model, rounds):+.1%}" for model, rounds in extra.items())
+    print(f"load {before.load:.1f} to {after.load:.1f}; CPU time added: {added}; 95 % bounds in brackets")
     print("\n".join(equal.lines() + slower.lines()))
 
 

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.core.inputs import Inputs
     from pytest_cpuaccel.core.precision import Precision
 
+_HOMES = {
+    "Backend": "backend",
+    "BackendUnavailable": "errors",
+    "BuildError": "errors",
+    "BuiltModel": "backend",
+    "CpuaccelError": "errors",
+    "EagerError": "errors",
+    "Inputs": "inputs",
+    "Precision": "precision",
+    "Requirement": "backend",
+    "Subject": "backend",
+    "UsageError": "errors",
+}
+
 __all__ = [
     "Backend",
     "BackendUnavailable",
@@ -29,13 +43,8 @@ __all__ = [
     "UsageError",
 ]
 
-_HOMES = ("backend", "errors", "inputs", "precision")
-
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        for home in _HOMES:
-            module = importlib.import_module(f"pytest_cpuaccel.core.{home}")
-            if getattr(getattr(module, name, None), "__module__", None) == module.__name__:
-                return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"pytest_cpuaccel.core.{_HOMES[name]}"), name)

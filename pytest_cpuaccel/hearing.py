@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_cpuaccel import marks
-from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel import budgets, marks
+from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.narrowing import check_narrowing
 from pytest_cpuaccel.report.row import note_property, properties_of
 from pytest_cpuaccel.state import SETTINGS, choice_of, session_of
 
@@ -27,7 +28,9 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
 
     Raises:
         UsageError: a mark that has no meaning, or that nothing in the test could be judged by.
+        BackendUnavailable: the latency budget compares with a backend that isn't installed.
     """
+    check_narrowing(item, choice.known)
     marked = marks.judged(item)
     if not marked:
         return
@@ -51,9 +54,9 @@ def budgets_of(item: pytest.Item, backend: str) -> Budgets:
     from pytest_cpuaccel.judge.trial import Budgets
 
     return Budgets(
-        marks.parity_budget(item, backend),
-        marks.accuracy_budget(item, backend),
-        marks.latency_budget(item, backend),
+        budgets.parity_budget(item, backend),
+        budgets.accuracy_budget(item, backend),
+        budgets.latency_budget(item, backend),
     )
 
 
@@ -64,12 +67,12 @@ def versus_name(item: pytest.Item, backend: str, choice: Choice) -> str:
         UsageError: there is none of that name.
         BackendUnavailable: it isn't installed.
     """
-    budget = marks.latency_budget(item, backend)
+    budget = budgets.latency_budget(item, backend)
     name = budget.vs if budget else "eager"
     try:
         return choice.named(name).name
-    except UsageError as mistake:
-        raise UsageError(f"{item.nodeid}: @latency_budget(vs=): {mistake}") from None
+    except CpuaccelError as mistake:
+        raise type(mistake)(f"{item.nodeid}: @latency_budget(vs=): {mistake}") from None
 
 
 def judged(item: pytest.Item, bench: Bench) -> None:
@@ -81,10 +84,12 @@ def judged(item: pytest.Item, bench: Bench) -> None:
 
     session = session_of(item.config)
     findings = []
-    for number, finding in enumerate(_findings(item, bench, session.court)):
-        item.user_properties.extend(properties_of(number, finding))
-        findings.append(finding)
-    item.user_properties.extend(note_property(note) for note in session.take_notes())
+    try:
+        for number, finding in enumerate(_findings(item, bench, session.court)):
+            item.user_properties.extend(properties_of(number, finding))
+            findings.append(finding)
+    finally:
+        item.user_properties.extend(note_property(note) for note in session.take_notes())
     failed = failure_text(findings, Outcome.FAIL)
     undecided = failure_text(findings, Outcome.INCONCLUSIVE)
     policy = item.config.stash[SETTINGS].inconclusive
@@ -103,6 +108,8 @@ def place_of(error: BaseException, item: pytest.Item) -> str:
 def _findings(item: pytest.Item, bench: Bench, court: Court) -> Iterator[Finding]:
     from pytest_cpuaccel.judge.judge import judge
 
+    if not marks.judged(item):
+        return
     choice = choice_of(item.config)
     budgets = budgets_of(item, bench.backend.name)
     versus = choice.named(versus_name(item, bench.backend.name, choice))

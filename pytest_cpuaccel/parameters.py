@@ -7,18 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from pytest_cpuaccel.choice import Choice
-from pytest_cpuaccel.marks import allowed_backends
+from pytest_cpuaccel.narrowing import Narrowing
 
 
-def backend_parameters(choice: Choice, mark: pytest.Mark | None, where: str) -> Iterator[object]:
-    """Yield a pytest parameter for each chosen backend a test may run under; one that skips where there is none.
-
-    Raises:
-        UsageError: the ``cpu_backends`` mark names no known backend.
-    """
-    allowed = allowed_backends(mark, where, choice.known)
+def backend_parameters(choice: Choice, narrowing: Narrowing) -> Iterator[object]:
+    """Yield a pytest parameter for each chosen backend a test may run under; one that skips where there is none."""
     names = [backend.name for backend in choice.chosen]
-    running = [name for name in names if allowed(name)]
+    running = [name for name in names if narrowing.admits(name)]
     for name in running:
         reason = choice.missing.get(name)
         yield pytest.param(name, id=name, marks=[pytest.mark.skip(reason=reason)] if reason else [])

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.judge.bench import Bench
 
 BENCH: pytest.StashKey[Bench] = pytest.StashKey()
+MISTAKE = "cpuaccel_mistake"
 
 
 @contextlib.contextmanager
-def _usage_errors() -> Iterator[None]:
-    """Let a user's mistake end the run as one ``ERROR:`` line."""
+def _usage_errors(config: pytest.Config) -> Iterator[None]:
+    """Let a user's mistake end the run as one ``ERROR:`` line, which xdist's controller has to print."""
     try:
         yield
     except CpuaccelError as mistake:
+        if is_worker(config):
+            config.workeroutput[MISTAKE] = str(mistake)  # type: ignore[attr-defined]
         raise pytest.UsageError(f"cpuaccel: {mistake}") from None
 
 
@@ -38,7 +41,7 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except CpuaccelError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,14 +53,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for line in marks.MARKS.values():
+    for line in marks.DECLARATIONS:
         config.addinivalue_line("markers", line)
-    with _usage_errors():
+    with _usage_errors(config):
         config.stash[SETTINGS] = settings.read_settings(config)
         if config.stash[SETTINGS].backends:
             choice_of(config)
-    if not is_worker(config):
-        config.pluginmanager.register(Journal(config), NAME)
+        if not is_worker(config):
+            settings.check_reports(config.stash[SETTINGS])
+            config.pluginmanager.register(Journal(config), NAME)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -73,13 +77,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "cpu_backend" not in metafunc.fixturenames:
         return
+    from pytest_cpuaccel.narrowing import Narrowing
     from pytest_cpuaccel.parameters import backend_parameters
 
-    test = metafunc.definition
-    mark = test.get_closest_marker("cpu_backends")
-    with _usage_errors():
-        parameters = list(backend_parameters(choice_of(metafunc.config), mark, test.nodeid))
-    metafunc.parametrize("cpu_backend", parameters, indirect=True, scope="session")
+    parameters = backend_parameters(choice_of(metafunc.config), Narrowing.of(metafunc.definition))
+    metafunc.parametrize("cpu_backend", list(parameters), indirect=True, scope="session")
 
 
 @pytest.hookimpl(trylast=True)
@@ -90,10 +92,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from pytest_cpuaccel.hearing import check_marks
     from pytest_cpuaccel.parameters import backend_name, in_backend_order
 
-    with _usage_errors():
+    with _usage_errors(config):
         for item in ours:
             check_marks(item, backend_name(item) or "eager", choice_of(config))
         items[:] = in_backend_order(items, choice_of(config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """End xdist's run when a worker found a user's mistake."""
+    mistake = getattr(node, "workeroutput", {}).get(MISTAKE)
+    if mistake:
+        raise pytest.UsageError(f"cpuaccel: {mistake}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -117,13 +127,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         result = yield
         judged(pyfuncitem, bench)
     except CpuaccelError as error:
-        pytest.fail(f"{place_of(error, pyfuncitem)}{error}", pytrace=False)
+        raise pytest.fail.Exception(f"{place_of(error, pyfuncitem)}{error}", pytrace=False) from None
     except KeyboardInterrupt:
         journal = journal_of(pyfuncitem.config)
         if journal:
             journal.add(pyfuncitem.nodeid, "interrupted", pyfuncitem.user_properties)
         raise
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup() -> Generator[None, object, object]:
+    """Fail a test as one line when a fixture, ours or one that uses ours, meets what is wrong with a model."""
+    with _failures():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -164,8 +181,7 @@ def cpu_accelerate(_cpu_bench: Bench) -> Callable[[nn.Module | str], Any]:
 @pytest.fixture
 def cpu_model(_cpu_bench: Bench, eager_model: nn.Module | str) -> Any:
     """``eager_model`` under the backend in force: call it like the original."""
-    with _failures():
-        return _cpu_bench.accelerate(eager_model)
+    return _cpu_bench.accelerate(eager_model)
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.core.units import parse_bytes
 
 if TYPE_CHECKING:
     import pytest
@@ -19,9 +17,11 @@ Inconclusive = Literal["warn", "fail", "skip"]
 REPORT_SUFFIXES = (".json", ".md", ".html")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything the user set, parsed; ``cache_dir`` is None for the user's own cache folder."""
+class Settings(NamedTuple):
+    """Everything the user set, parsed; ``cache_dir`` is None for the user's own cache folder.
+
+    A named tuple: every pytest run defines it, and a dataclass takes several times as long to define.
+    """
 
     backends: tuple[str, ...]
     model: str | None
@@ -34,8 +34,7 @@ class Settings:
     cache_limit_bytes: int
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """``--cpu-NAME`` on the command line, ``cpu_NAME`` in the ini file; the command line wins."""
 
     name: str
@@ -75,24 +74,17 @@ def _threads(text: str) -> int:
 
 
 def _reports(text: str) -> tuple[Path, ...]:
-    paths = tuple(Path(name) for name in _names(text))
+    paths = tuple(Path(name).absolute() for name in _names(text))
     for path in paths:
         if path.suffix not in REPORT_SUFFIXES:
             raise UsageError(f"{str(path)!r} ends in none of {', '.join(REPORT_SUFFIXES)}")
-        _check_writable(path)
     return paths
 
 
-def _check_writable(path: Path) -> None:
-    """Try now what would otherwise fail when the first result is in."""
-    existed = path.exists()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("a").close()
-    except OSError as refusal:
-        raise UsageError(f"can't write {str(path)!r}: {refusal.strerror}") from None
-    if not existed:
-        path.unlink()
+def _bytes(text: str) -> int:
+    from pytest_cpuaccel.core.units import parse_bytes
+
+    return parse_bytes(text)
 
 
 def _optional(text: str) -> str | None:
@@ -100,7 +92,7 @@ def _optional(text: str) -> str | None:
 
 
 def _folder(text: str) -> Path | None:
-    return Path(text).expanduser() if text else None
+    return Path(text).expanduser().absolute() if text else None
 
 
 OPTIONS = (
@@ -118,7 +110,7 @@ OPTIONS = (
     Option("threads", "N", "threads of every runtime", "1", _threads),
     Option("report", "FILES", "reports to write, by ending: a.json, b.md, c.html", "", _reports),
     Option("cache-dir", "FOLDER", "where exported models are kept", "", _folder),
-    Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", parse_bytes),
+    Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", _bytes),
 )
 
 
@@ -151,6 +143,23 @@ def read_settings(config: pytest.Config) -> Settings:
         cache_dir=values["cache-dir"],
         cache_limit_bytes=values["cache-limit"],
     )
+
+
+def check_reports(settings: Settings) -> None:
+    """Try now to write the reports, which would otherwise fail when the first result is in.
+
+    Raises:
+        UsageError: names the path and the system's reason.
+    """
+    for path in settings.reports:
+        existed = path.exists()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("a").close()
+        except OSError as refusal:
+            raise UsageError(f"--cpu-report: can't write {str(path)!r}: {refusal.strerror}") from None
+        if not existed:
+            path.unlink()
 
 
 def source_of(config: pytest.Config, name: str) -> str:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pytest_cpuaccel.core.units import format_bytes
-
 MANIFEST = "manifest.json"
+_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class ArtifactStore:
             yield Path(temporary)
 
     def _write(self, folder: Path, key: ArtifactKey, export: Callable[[Path], None]) -> None:
-        partial = folder.with_name(f"{folder.name}.partial")
+        partial = folder.with_name(f"{folder.name}{_PARTIAL}")
         for leftover in (partial, folder):
             shutil.rmtree(leftover, ignore_errors=True)
         partial.mkdir()
@@ -98,8 +97,8 @@ class ArtifactStore:
             shutil.rmtree(partial, ignore_errors=True)
 
     def _evict(self, keep: Path) -> None:
-        entries = sorted(self.root.glob(f"*/{MANIFEST}"), key=lambda manifest: manifest.stat().st_mtime)
-        sizes = {manifest.parent: _size(manifest.parent) for manifest in entries}
+        folders = sorted((path for path in self.root.iterdir() if path.is_dir()), key=_last_use)
+        sizes = {folder: _size(folder) for folder in folders}
         excess = sum(sizes.values()) - self.limit_bytes
         for folder, size in sizes.items():
             if excess <= 0:
@@ -108,17 +107,18 @@ class ArtifactStore:
                 excess -= size
 
 
-def describe(store: ArtifactStore) -> str:
-    """Return one line on the cache: where it is, how many artifacts it holds and how much of its limit."""
-    folders = [manifest.parent for manifest in store.root.glob(f"*/{MANIFEST}")]
-    used = format_bytes(sum(_size(folder) for folder in folders))
-    return f"{store.root}: {len(folders)} artifacts, {used} of {format_bytes(store.limit_bytes)}"
+def _last_use(folder: Path) -> float:
+    """When an artifact was used last; 0 for what a killed writer left, and for what another process removes now."""
+    try:
+        return (folder / MANIFEST).stat().st_mtime
+    except OSError:
+        return 0
 
 
 def _remove_unused(folder: Path) -> bool:
-    """Remove an artifact unless another process is using it; tell whether it went."""
+    """Remove an artifact unless a process is using it; tell whether it went."""
     try:
-        with FileLock(f"{folder}.lock", timeout=0):
+        with FileLock(f"{str(folder).removesuffix(_PARTIAL)}.lock", timeout=0):
             shutil.rmtree(folder, ignore_errors=True)
     except Timeout:
         return False
@@ -150,4 +150,9 @@ def _digest(path: Path) -> str:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes in a folder, so far as it is still there."""
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
+import enum
+import functools
 import hashlib
 import inspect
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.inputs import Inputs
 
-_known: weakref.WeakKeyDictionary[nn.Module, tuple[tuple[Any, ...], str]] = weakref.WeakKeyDictionary()
+_TORCH_KEEPS_THERE = frozenset(vars(nn.Module())) - {"_forward_hooks", "_forward_pre_hooks"}
+"""Attributes of every module that hold its tensors and children, or change no output."""
+
+_weights_known: weakref.WeakKeyDictionary[nn.Module, tuple[tuple[Any, ...], str]] = weakref.WeakKeyDictionary()
 
 
 def model_digest(module: nn.Module) -> str:
-    """Return a digest of a model's weights, buffers, config, settings and source code.
+    """Return a digest of a model's weights, buffers, config, settings, hooks and source code.
 
-    Two models with one digest compute the same function. Remembered for a module until one of its tensors is
-    written to or replaced.
+    Two models with one digest compute the same function.
     """
-    state = _state_stamp(module)
-    known = _known.get(module)
-    if known is not None and known[0] == state:
-        return known[1]
-    digest = hashlib.sha256()
-    for name, tensor in _named_tensors(module):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor_bytes(tensor))
+    digest = hashlib.sha256(_weights_digest(module).encode())
     for line in _description(module):
         digest.update(line.encode())
-    _known[module] = (state, digest.hexdigest())
     return digest.hexdigest()
 
 
@@ -50,6 +49,11 @@ def inputs_digest(inputs: Inputs) -> str:
     for tensor in tree.tensors([inputs.args, dict(inputs.kwargs)]):
         digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
+
+
+def version(tensor: torch.Tensor) -> int:
+    """Return a number that grows whenever a tensor is written to; inference tensors have none, and stay at 0."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def tensor_bytes(tensor: torch.Tensor) -> memoryview:
@@ -71,28 +75,56 @@ def _named_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     yield from module.named_buffers(remove_duplicate=False)
 
 
-def _state_stamp(module: nn.Module) -> tuple[Any, ...]:
-    return tuple((name, tensor.data_ptr(), tensor._version) for name, tensor in _named_tensors(module))
+def _weights_digest(module: nn.Module) -> str:
+    """Remembered for a module until one of its tensors is written to or replaced."""
+    stamp = tuple((name, tensor.data_ptr(), version(tensor)) for name, tensor in _named_tensors(module))
+    known = _weights_known.get(module)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    digest = hashlib.sha256()
+    for name, tensor in _named_tensors(module):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor_bytes(tensor))
+    _weights_known[module] = (stamp, digest.hexdigest())
+    return digest.hexdigest()
 
 
 def _description(module: nn.Module) -> Iterator[str]:
+    configs: dict[int, None] = {}  # a transformers model gives its config to every layer
     for name, child in module.named_modules():
-        settings = {key: value for key, value in vars(child).items() if _is_setting(key, value)}
-        yield f"{name} {type(child).__module__}.{type(child).__qualname__} {sorted(settings.items())}"
-    if hasattr(module, "config"):
-        yield str(module.config)
-    for kind in {type(child): None for child in module.modules()}:
-        yield _source(kind)
+        yield f"{name} {_described(type(child))}"
+        for key, value in sorted(vars(child).items()):
+            if key in _TORCH_KEEPS_THERE or id(value) in configs:
+                continue
+            if hasattr(value, "to_dict"):
+                configs[id(value)] = None
+            yield f"{key}={_described(value)}"
 
 
-def _is_setting(key: str, value: object) -> bool:
-    plain = isinstance(value, (bool, int, float, str, tuple)) or value is None
-    return plain and not key.startswith("_") and key != "training"
+def _described(value: Any) -> str:
+    """What a setting is, in words that are the same in every process."""
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, enum.Enum, torch.dtype)):
+        return repr(value)
+    if isinstance(value, (torch.Tensor, np.ndarray)):
+        tensor = torch.as_tensor(value)
+        return f"{tensor.dtype} {tuple(tensor.shape)} {hashlib.sha256(tensor_bytes(tensor)).hexdigest()}"
+    if isinstance(value, Mapping):  # without the keys of hooks, which torch numbers through the process
+        return f"{[(key if isinstance(key, str) else '', _described(item)) for key, item in value.items()]}"
+    if isinstance(value, (tuple, list)):
+        return f"{[_described(item) for item in value]}"
+    if isinstance(value, functools.partial):
+        return _described((value.func, value.args, value.keywords))
+    if hasattr(value, "__qualname__"):
+        named = getattr(value, "__func__", value)
+        return f"{named.__module__}.{named.__qualname__} {_source(named)}"
+    is_config = hasattr(value, "to_dict") or dataclasses.is_dataclass(value) or isinstance(value, SimpleNamespace)
+    return f"{_described(type(value))} {_described(vars(value)) if is_config else ''}"
 
 
-def _source(kind: type) -> str:
-    """Source code of a module class; libraries' classes are covered by their versions."""
-    if kind.__module__.partition(".")[0] in {"torch", "transformers"}:
+@functools.cache
+def _source(kind: Any) -> str:
+    """Source code of a class or function; libraries' own are covered by their versions."""
+    if (kind.__module__ or "").partition(".")[0] in {"builtins", "torch", "transformers"}:
         return ""
     try:
         return inspect.getsource(kind)

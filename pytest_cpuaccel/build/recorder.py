@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.fingerprint import version
 from pytest_cpuaccel.build.workshop import Workshop, run_eager
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.call import Call, Method
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.upstream import reason
 
@@ -36,6 +38,9 @@ class Recorder:
         self._workshop = workshop
         self._calls: list[Call] = []
         self._builds: dict[tuple[Any, ...], BuiltModel] = {}
+        self._tensors = (*model.parameters(), *model.buffers())
+        self._written = self._writes()
+        self._changed = False
 
     @property
     def __class__(self) -> type:
@@ -112,7 +117,18 @@ class Recorder:
         self._calls.append(Call(method, inputs, tree.clone(output), rng_state))
         return output
 
+    def _writes(self) -> int:
+        """Grows whenever the original's weights are written to."""
+        return sum(map(version, self._tensors))
+
+    def _notice_changes(self) -> None:
+        if self._writes() != self._written:
+            self._written = self._writes()
+            self._builds.clear()
+            self._changed = bool(self._calls)
+
     def _built(self, method: Method, inputs: Inputs) -> BuiltModel:
+        self._notice_changes()
         key = (method, *_shape_key(inputs))
         built = self._builds.get(key)
         if built is None:
@@ -122,8 +138,18 @@ class Recorder:
 
 
 def calls_of(recorder: Recorder) -> tuple[Call, ...]:
-    """Return what was recorded, in order."""
-    return tuple(object.__getattribute__(recorder, "_calls"))
+    """Return what was recorded, in order.
+
+    Raises:
+        EagerError: the original was changed since, so that nobody can tell any more what was right.
+    """
+    recorder._notice_changes()
+    if recorder._changed:
+        raise EagerError(
+            "eager_model was changed after the test had called cpu_model, so those calls can't be judged; "
+            "change it before the first call, or in a test of its own"
+        )
+    return tuple(recorder._calls)
 
 
 def check_devices(inputs: Inputs) -> None:
@@ -148,7 +174,9 @@ def _shape_key(inputs: Inputs) -> tuple[Any, ...]:
 
 def _leaf_key(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
+        return value.shape, value.dtype, value.device
+    if isinstance(value, np.ndarray):
         return value.shape, value.dtype
     if isinstance(value, (dict, list, tuple)):
         return tuple((name, _leaf_key(leaf)) for name, leaf in tree.named_leaves(value))
-    return value if isinstance(value, (bool, int, float, str)) else type(value)
+    return (type(value), value) if isinstance(value, (bool, int, float, str)) else type(value)

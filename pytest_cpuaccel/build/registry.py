@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
@@ -22,6 +21,7 @@ from pytest_cpuaccel.build.backends import (
 )
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailable, UsageError
+from pytest_cpuaccel.core.suggestion import suggestion
 
 EAGER = eager.EAGER
 
@@ -48,10 +48,12 @@ def register(backends: Iterable[Backend]) -> dict[str, Backend]:
     """Return backends by name, ours first.
 
     Raises:
-        UsageError: two backends have one name, or a name that could be read as a glob or a list.
+        UsageError: what is no backend, two of one name, or a name that could be read as a glob or a list.
     """
     known = {backend.name: backend for backend in BUILTIN}
     for backend in backends:
+        if not isinstance(backend, Backend):
+            raise UsageError(f"pytest_cpuaccel_backends: {backend!r} is not a Backend; return a list of Backend values")
         if backend.name in known or backend.name == "all":
             raise UsageError(f"pytest_cpuaccel_backends: the name {backend.name!r} is taken; choose another")
         if set(backend.name) & set("*?[],") or not backend.name.strip():
@@ -78,10 +80,7 @@ def select(wanted: Sequence[str], known: Mapping[str, Backend]) -> list[Backend]
 
 def no_such_backend(name: str, known: Iterable[str]) -> UsageError:
     """Return the error for a name that no backend has, with the nearest that one has."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
-    return UsageError(f"no backend named {name!r}; {hint}")
+    return UsageError(f"no backend named {name!r}; {suggestion(name, known)}")
 
 
 def _matching(name: str, known: Mapping[str, Backend]) -> list[Backend]:

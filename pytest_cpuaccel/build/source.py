@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.core.errors import EagerError, UsageError
+from pytest_cpuaccel.core.errors import CpuaccelError, EagerError, UsageError
+from pytest_cpuaccel.core.suggestion import suggestion
 from pytest_cpuaccel.core.upstream import reason
 
 
@@ -54,10 +55,12 @@ def _loaded(source: str, task: str | None) -> nn.Module:
     try:
         config = transformers.AutoConfig.from_pretrained(folder if folder.is_dir() else source)
         loader = _loader(config, task)
-        model: nn.Module = loader.from_pretrained(folder if folder.is_dir() else source, torch_dtype=torch.float32)
-    except (OSError, ValueError) as error:
+        model: nn.Module = loader.from_pretrained(folder if folder.is_dir() else source)
+    except CpuaccelError:
+        raise
+    except Exception as error:
         raise UsageError(f"eager_model: can't load {source!r}: {reason(error)}") from error
-    return model.eval()
+    return model.float().eval()
 
 
 def _loader(config: Any, task: str | None) -> Any:
@@ -96,6 +99,6 @@ def _auto_class(task: str) -> Any:
     import transformers
 
     if task not in _AUTO_CLASSES:
-        raise UsageError(f"--cpu-task: no task {task!r}; there are: {', '.join(_AUTO_CLASSES)}")
+        raise UsageError(f"--cpu-task: no task {task!r}; {suggestion(task, _AUTO_CLASSES)}")
     suffix = _AUTO_CLASSES[task]
     return getattr(transformers, f"AutoModelFor{suffix}" if suffix else "AutoModel")

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.inputs import Inputs
 
 Tensors = dict[str, torch.Tensor]
 
@@ -33,7 +34,7 @@ POSITIONS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 """How models number positions when they are given none: they differ where the padding is on the left."""
 
 
-def positions_rule(module: nn.Module, ids: torch.Tensor) -> str:
+def positions_rule(module: nn.Module, inputs: Inputs) -> str:
     """Return which of ``POSITIONS`` a model follows by itself; ``""`` when its forward takes no ``position_ids``.
 
     Found by asking the model, with a text padded on the left, under each rule.
@@ -41,19 +42,18 @@ def positions_rule(module: nn.Module, ids: torch.Tensor) -> str:
     Raises:
         BuildError: it follows none of them.
     """
-    if "position_ids" not in inspect.signature(module.forward).parameters:
+    signature = inspect.signature(module.forward)
+    if "position_ids" not in signature.parameters:
         return ""
-    ids = ids[:1].repeat(1, 2)
-    mask = torch.ones_like(ids)
-    mask[:, 0] = 0
+    ids = completed(signature.bind(*inputs.args, **inputs.kwargs).arguments, "")["input_ids"][:1, :1].repeat(1, 4)
+    mask = torch.tensor([[0, 1, 1, 1]])
     with torch.no_grad():
         expected = module(input_ids=ids, attention_mask=mask).logits[:, 1:]
         for name, rule in POSITIONS.items():
             logits = module(input_ids=ids, attention_mask=mask, position_ids=rule(ids, mask)).logits[:, 1:]
             if torch.allclose(logits, expected, rtol=1e-3, atol=1e-3):
                 return name
-    known = ", ".join(POSITIONS)
-    raise BuildError(f"{type(module).__name__} numbers positions in a way of its own (known are: {known})")
+    raise BuildError(f"{type(module).__name__} numbers positions in a way of its own; pass position_ids")
 
 
 def completed(given: Mapping[str, Any], positions: str) -> Tensors:
@@ -62,9 +62,7 @@ def completed(given: Mapping[str, Any], positions: str) -> Tensors:
     Raises:
         BuildError: an argument that no cacheless graph has a place for.
     """
-    arguments = {
-        name: value for name, value in given.items() if value is not None and name not in _NOT_FOR_A_GRAPH
-    }
+    arguments = {name: value for name, value in given.items() if value is not None and name not in _NOT_FOR_A_GRAPH}
     ids = arguments.pop("input_ids", None)
     if ids is None:
         raise BuildError("a decoder's graph takes input_ids; none were given")
@@ -72,10 +70,8 @@ def completed(given: Mapping[str, Any], positions: str) -> Tensors:
     mask = torch.ones_like(ids) if mask is None else mask
     tensors = {"input_ids": ids, "attention_mask": mask}
     if positions:
-        given_positions = arguments.pop("position_ids", None)
-        tensors["position_ids"] = (
-            POSITIONS[positions](ids, mask) if given_positions is None else given_positions
-        )
+        chosen = arguments.pop("position_ids", None)
+        tensors["position_ids"] = POSITIONS[positions](ids, mask) if chosen is None else chosen
     if arguments:
         raise BuildError(f"the exported graph has no place for {', '.join(arguments)}")
     return tensors

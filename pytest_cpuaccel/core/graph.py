@@ -53,6 +53,8 @@ class Graph:
 
     def tensors(self, inputs: Inputs) -> tuple[torch.Tensor, ...]:
         """Return the tensors of a call in the order of ``input_names``."""
+        if not inputs.args and not self.constants and inputs.kwargs.keys() == set(self.input_names):
+            return tuple(inputs.kwargs[name] for name in self.input_names)  # binding costs 20 us and more
         return tuple(tree.tensors(_bind(self.parameters, inputs)))
 
     def fits(self, inputs: Inputs) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 import tempfile
@@ -33,16 +34,14 @@ def class_for(runtime: Runtime, module: nn.Module) -> type[Any]:
     """Return the class of Optimum that stands for ``type(module)``.
 
     Raises:
-        BuildError: Optimum is not installed, does not import, or has none; the text says which.
+        BackendUnavailable: Optimum is not installed, or does not import.
+        BuildError: it has none.
     """
-    name = type(module).__name__
-    if not hasattr(module, "save_pretrained"):
-        raise BuildError(f"{name} is no transformers model")
     with silenced():
         for candidate in _classes(runtime):
             if type(module) in _stands_for(candidate, module):
                 return candidate
-    raise BuildError(f"Optimum has no {runtime.prefix}* for {name}")
+    raise BuildError(f"Optimum has no {runtime.prefix}* for {type(module).__name__}")
 
 
 def check_call(optimum_class: type[Any], graph: Graph) -> None:
@@ -64,6 +63,7 @@ def export(runtime: Runtime, optimum_class: type[Any], module: nn.Module, folder
         if not _is_kept_in(source, module):
             raise BuildError(f"save_pretrained does not keep all of this {type(module).__name__}")
         optimum_class.from_pretrained(source, export=True, **runtime.export_options).save_pretrained(folder)
+        gc.collect()  # the exported model is part of a cycle, and a temporary folder lives as long as it does
 
 
 def load(runtime: Runtime, class_name: str, folder: Path, threads: int) -> Any:
@@ -74,12 +74,9 @@ def load(runtime: Runtime, class_name: str, folder: Path, threads: int) -> Any:
 
 
 def outputs(model: Any, graph: Graph, tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-    """Return what a model of Optimum answers, in the graph's order.
-
-    Copied: OVModelForCausalLM returns a view of memory that its next call overwrites.
-    """
+    """Return what a model of Optimum answers, in the graph's order."""
     answer = model(**dict(zip(graph.input_names, tensors, strict=True)))
-    return [answer[name].clone() for name in graph.output_names]
+    return [answer[name] for name in graph.output_names]
 
 
 def shapes(tensors: tuple[torch.Tensor, ...]) -> Shapes:

@@ -17,13 +17,13 @@ FILE = "route.json"
 class Route:
     """``optimum`` names the Optimum class that exported the artifact; ``""`` is our own torch.export.
 
-    ``positions`` is the rule by which a decoder's missing ``position_ids`` are made (see ``core.decoding``), or
-    ``""``. ``facts`` are what the export proved.
+    ``positions`` is the rule by which a decoder's missing ``position_ids`` are made (see ``core.decoding``);
+    ``None`` when the call goes in as it is. ``facts`` are what the export proved.
     """
 
     shapes: Shapes
     optimum: str = ""
-    positions: str = ""
+    positions: str | None = None
     facts: Mapping[str, Scalar] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:

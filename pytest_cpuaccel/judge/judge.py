@@ -36,7 +36,7 @@ def judge(trial: Trial, court: Court) -> Iterator[Finding]:
 def _verdicts(workload: Workload, trial: Trial, court: Court, of: int) -> Iterator[Verdict]:
     budgets = trial.budgets
     if budgets.parity is not None:
-        parity = judge_parity(workload, trial.model, trial.backend, budgets.parity, court.book, court.workshop)
+        parity = judge_parity(workload, trial.model, trial.backend, budgets.parity, court)
         if parity.outcome is Outcome.FAIL and budgets.latency is not None:
             yield replace(parity, facts={**parity.facts, "withholds": "latency"})
             return

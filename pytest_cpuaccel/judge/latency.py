@@ -18,7 +18,7 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.parity import repeatable
+from pytest_cpuaccel.judge.generation import repeatable
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.judge.workload import Workload
 from pytest_cpuaccel.measure.latency.config import RaceConfig

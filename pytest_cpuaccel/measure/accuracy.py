@@ -26,7 +26,7 @@ ALPHA = 0.05
 NUISANCE_ALPHA = 1e-4
 """Share of ALPHA spent on bounding the rate of gains in the paired test (Berger and Boos, 1994)."""
 
-NUISANCE_POINTS = 41
+NUISANCE_POINTS = 21
 
 Array = npt.NDArray[np.float64]
 
@@ -109,8 +109,10 @@ def paired_p_value(losses: int, gains: int, n: int, drop: float) -> float:
 
 
 def paired_upper(losses: int, gains: int, n: int) -> float:
-    """Return the upper bound of the drop at confidence 1 - ALPHA, to 1e-4: the test above, inverted."""
-    low, high = (losses - gains) / n, 1.0
+    """Return the upper bound of the drop at confidence 1 - ALPHA, to 1e-4: ``paired_p_value`` inverted."""
+    low, step = (losses - gains) / n, 1 / n
+    while (high := min(low + step, 1.0)) < 1 and paired_p_value(losses, gains, n, high) > ALPHA:
+        low, step = high, 2 * step
     while high - low > 1e-4:
         middle = (low + high) / 2
         low, high = (low, middle) if paired_p_value(losses, gains, n, middle) <= ALPHA else (middle, high)
@@ -269,7 +271,7 @@ def _most_losses(seen: float, n: int, drop: float) -> npt.NDArray[np.int64]:
 
 
 def _table_chance(p: float, q: float, most_losses: npt.NDArray[np.int64], log_factorial: Array) -> float:
-    """The trinomial chance of at most ``most_losses[gains]`` losses; tails under 1e-12 are left out."""
+    """The trinomial chance of at most ``most_losses[gains]`` losses; tails of 1e-8 are left out."""
     n = len(log_factorial) - 1
     gains = _likely_counts(n, q)[:, None]
     losses = _likely_counts(n, p)[None, :]
@@ -289,7 +291,7 @@ def _table_chance(p: float, q: float, most_losses: npt.NDArray[np.int64], log_fa
 
 
 def _likely_counts(n: int, rate: float) -> npt.NDArray[np.int64]:
-    reach = 8 * math.sqrt(n * rate * (1 - rate)) + 20
+    reach = 6 * math.sqrt(n * rate * (1 - rate)) + 15
     return np.arange(max(0, math.floor(n * rate - reach)), min(n, math.ceil(n * rate + reach)) + 1)
 
 

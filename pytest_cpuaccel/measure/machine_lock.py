@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from filelock import ReadWriteLock
 
 def default_lock_path() -> Path:
     """Return the path of this user's lock, the same for every pytest session on the machine."""
-    return Path(tempfile.gettempdir()) / f"cpuaccel-{getpass.getuser()}.lock"
+    return Path(tempfile.gettempdir()) / f"cpuaccel-{os.getuid()}.lock"
 
 
 @dataclass

@@ -29,7 +29,7 @@ class JsonFile:
         for row in rows:
             separator = "" if self._empty else ","
             self._empty = False
-            with self._path.open("r+b") as file:
+            with self._path.open("r+b", buffering=0) as file:  # one write, so that a kill leaves all of it or nothing
                 file.seek(-len(_TAIL), 2)
                 file.write(f"{separator}\n{json.dumps(_result(row))}{_TAIL}".encode())
 

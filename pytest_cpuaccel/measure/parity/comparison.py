@@ -55,7 +55,8 @@ def compare(
     Raises:
         UsageError: the budget names an output or a mask that the call does not have.
     """
-    pairing = pair_leaves(actual, references.expected, references.expected64, references.rounding)
+    rounding = None if precision is Precision.FP32 else references.rounding  # fp32 eager is the rounded one
+    pairing = pair_leaves(actual, references.expected, references.expected64, rounding)
     _check_names(pairing, budget)
     if budget.only:
         pairing = select(pairing, budget.only)

@@ -15,7 +15,8 @@ class Elements:
     """``actual``, ``expected``, ``expected64``, ``rounding``: fp64 vectors over the True places of ``kept``.
 
     ``mismatched`` are unmasked places that are NaN or infinite on one side and not the same on the other,
-    ``alike`` counts those that are the same on both. Values beyond ``INFINITE`` count as infinite.
+    ``alike`` counts those that are the same on both, ``unfit`` those that are NaN or infinite under eager,
+    ``total`` all unmasked elements. Values beyond ``INFINITE`` count as infinite.
     """
 
     actual: torch.Tensor
@@ -25,6 +26,8 @@ class Elements:
     kept: torch.Tensor
     mismatched: torch.Tensor
     alike: int
+    unfit: int
+    total: int
 
     @staticmethod
     def of(pair: Pair, valid: torch.Tensor) -> Elements:
@@ -36,13 +39,15 @@ class Elements:
         same = (actual == expected) | (actual.isnan() & expected.isnan())
         kept = valid & finite
         return Elements(
-            actual=actual[kept],
-            expected=expected[kept],
+            actual=_select(actual, kept),
+            expected=_select(expected, kept),
             expected64=_finite_at(pair.expected64, kept),
             rounding=_finite_at(pair.rounding, kept),
             kept=kept,
             mismatched=valid & ~finite & ~same,
             alike=int((valid & ~finite & same).sum()),
+            unfit=int((valid & ~expected.isfinite()).sum()),
+            total=int(valid.sum()),
         )
 
     def place(self, number: int) -> tuple[int, ...]:
@@ -54,12 +59,17 @@ class Elements:
 def _real(tensor: torch.Tensor) -> torch.Tensor:
     values = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
     values = values.to(torch.float64)
-    return torch.where(values.abs() > INFINITE, values.sign() * torch.inf, values)
+    return values.masked_fill(values > INFINITE, torch.inf).masked_fill(values < -INFINITE, -torch.inf)
+
+
+def _select(values: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """The vector of kept values; without a copy where all are, as selecting costs more than any measure."""
+    return values.flatten() if bool(kept.all()) else values[kept]
 
 
 def _finite_at(tensor: torch.Tensor | None, kept: torch.Tensor) -> torch.Tensor | None:
     """None where it can't be a measure of rounding: absent, or not finite where the fp32 output is."""
     if tensor is None:
         return None
-    values = _real(tensor)[kept]
+    values = _select(_real(tensor), kept)
     return values if bool(values.isfinite().all()) else None

@@ -40,8 +40,8 @@ def find(pair: Pair, mask: torch.Tensor | None, tolerance: Tolerance, precision:
     if not isinstance(actual, torch.Tensor) or not isinstance(expected, torch.Tensor):
         return _of_objects(pair)
     if actual.shape != expected.shape:
-        wrong = f"has shape {tuple(actual.shape)}, eager's has {tuple(expected.shape)}"
-        return Finding(name, passed=False, sentence=f"'{name}' {wrong}", figure="wrong shape")
+        shapes = f"has shape {tuple(actual.shape)}, eager's has {tuple(expected.shape)}"
+        return _wrong(name, shapes, "wrong shape")
     if not _same_kind(actual.dtype, expected.dtype):
         return _wrong(name, f"has dtype {actual.dtype}, eager's has {expected.dtype}", "wrong dtype")
     valid = valid_elements(name, expected.shape, mask)
@@ -102,18 +102,17 @@ def _of_exact(pair: Pair, valid: torch.Tensor) -> Finding:
 
 def _of_floats(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision: Precision) -> Finding:
     name, elements = pair.name, Elements.of(pair, valid)
-    compared, masked = len(elements.expected), valid.numel() - int(valid.sum())
-    unfit = int((valid & ~pair.expected.isfinite()).sum())
-    if unfit == int(valid.sum()):
+    compared, masked = len(elements.expected), int((~valid).sum())
+    if elements.unfit == elements.total:
         word = "NaN" if bool(pair.expected[valid].isnan().all()) else "NaN or infinite"
-        sentence = f"'{name}' leaves nothing to compare: eager itself is {word} in all {unfit} elements"
+        sentence = f"'{name}' leaves nothing to compare: eager itself is {word} in all {elements.total} elements"
         return Finding(name, passed=False, sentence=sentence, masked=masked, figure="eager is NaN")
     mismatched = int(elements.mismatched.sum())
     if mismatched:
         place = tuple(elements.mismatched.nonzero()[0].tolist())
         sentence = (
             f"'{name}' is {explain.number(_at(pair.actual, place))} at {list(place)}, where eager's is "
-            f"{explain.number(_at(pair.expected, place))}; {explain.share(mismatched, int(valid.sum()))} so"
+            f"{explain.number(_at(pair.expected, place))}; {explain.share(mismatched, elements.total)} so"
         )
         facts: dict[str, Scalar] = {"mismatched_nonfinite": mismatched}
         evidence = (explain.nonfinite(pair, valid), *explain.differences(name, elements, 0.0))
@@ -125,7 +124,9 @@ def _of_floats(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision:
         note = f"'{name}' was not compared: it has no top-1 answer"
         return Finding(name, passed=True, sentence=note, use=0.0, notes=(note,))
     worst = max(made, key=lambda check: (not check.passed, check.use))
-    facts = _measures(elements) | {} if top1 is None else _measures(elements) | {"top1": top1}
+    facts = _measures(elements)
+    if top1 is not None:
+        facts["top1"] = top1
     for check in made:
         facts |= check.facts
     notes = (f"'{name}': {elements.alike} elements are NaN or infinite in eager too",) if elements.alike else ()

@@ -30,9 +30,9 @@ from pytest_cpuaccel.measure.parity.leaves import Pair
 class Divergence:
     """The first token of one row that differs.
 
-    ``margin`` is by how much eager's logit of its own token exceeds that of the backend's token, ``bound``
-    the margin that rounding can turn round. A negative margin: eager did not take its best token (it
-    sampled).
+    ``margin`` is by how much eager's logit of its own token exceeds that of the backend's token (inf where
+    the backend had stopped), ``bound`` what rounding can turn round. Where the margin is negative, eager did
+    not take its best token: it sampled or searched.
     """
 
     row: int
@@ -160,9 +160,10 @@ def _conclude(
         "first_divergent_row": worst.row,
         "expected_token": worst.expected_token,
         "actual_token": worst.actual_token,
-        "margin": worst.margin,
         "margin_bound": worst.bound,
     }
+    if math.isfinite(worst.margin):
+        facts["margin"] = worst.margin
     evidence = tuple(divergence.describe() for divergence in divergences[:MOST_EXPLAINED])
     if "kl_nats" in facts:
         evidence += (

@@ -78,6 +78,14 @@ def select(pairing: Pairing, patterns: tuple[str, ...]) -> Pairing:
     )
 
 
+def tensor_pairs(pairing: Pairing) -> Iterator[Pair]:
+    """Yield the pairs of floating-point tensors of one shape."""
+    for pair in pairing.pairs:
+        both = isinstance(pair.actual, torch.Tensor) and isinstance(pair.expected, torch.Tensor)
+        if both and pair.actual.shape == pair.expected.shape and pair.expected.is_floating_point():
+            yield pair
+
+
 def matches(name: str, pattern: str) -> bool:
     """Tell whether an output is meant: ``logits``, a glob ``*_logits``, or a group, ``hidden_states``."""
     return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
@@ -125,11 +133,3 @@ def _twin(leaf: Any, other: Any) -> torch.Tensor | None:
     if isinstance(leaf, torch.Tensor) and isinstance(other, torch.Tensor) and leaf.shape == other.shape:
         return other
     return None
-
-
-def tensor_pairs(pairing: Pairing) -> Iterator[Pair]:
-    """Yield the pairs of floating-point tensors of one shape."""
-    for pair in pairing.pairs:
-        both = isinstance(pair.actual, torch.Tensor) and isinstance(pair.expected, torch.Tensor)
-        if both and pair.actual.shape == pair.expected.shape and pair.expected.is_floating_point():
-            yield pair

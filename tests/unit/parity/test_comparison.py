@@ -319,6 +319,8 @@ def test_masked_scores_do_not_set_the_scale():
     wrong = expected.clone()
     wrong[2] *= 1.1
     assert judge(wrong, expected, exact).outcome is Outcome.FAIL
+    nothing_else = torch.full((4,), torch.finfo(torch.float32).min)
+    assert "nothing to compare" in judge(nothing_else, nothing_else).sentence
 
 
 # What a failure shows

@@ -1,0 +1,89 @@
+"""What the plugin costs a pytest run that does not use it: ``pytest --co`` of an empty folder.
+
+Run with ``python -m benchmarks.startup`` (about a minute).
+
+Runs with and without the plugin alternate, in random order. CPU time is the child process's own; intervals hold
+the median with 99 %.
+"""
+
+# ruff: noqa: T201
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from pytest_cpuaccel.measure.latency.evidence import median_interval
+
+# Blocked by name and loaded by module, so that it makes no difference whether the plugin is installed.
+WITHOUT = ("-p", "no:cpuaccel")
+WITH = (*WITHOUT, "-p", "pytest_cpuaccel.plugin")
+NOTHING_COLLECTED = 5
+
+
+@dataclass(frozen=True)
+class Run:
+    """Seconds of one pytest process: on the clock, and of CPU time."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def main() -> None:
+    """Time both kinds of run and print their ratio and difference."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--pairs", type=int, default=40, help="pairs of runs (default 40)")
+    options = parser.parse_args()
+    order = random.Random(0)
+    pairs: list[tuple[Run, Run]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        _pair(folder, order)  # writes the bytecode
+        for _ in range(options.pairs):
+            pairs.append(_pair(folder, order))
+    _print("wall clock", [(ours.wall_s, bare.wall_s) for ours, bare in pairs])
+    _print("CPU time", [(ours.cpu_s, bare.cpu_s) for ours, bare in pairs])
+
+
+def _pair(folder: str, order: random.Random) -> tuple[Run, Run]:
+    if order.random() < 0.5:
+        return _collect(folder, WITH), _collect(folder, WITHOUT)
+    bare = _collect(folder, WITHOUT)
+    return _collect(folder, WITH), bare
+
+
+def _collect(folder: str, options: Sequence[str]) -> Run:
+    command = [sys.executable, "-m", "pytest", "--co", "-q", "-p", "no:cacheprovider", *options]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    cpu_before = os.times()
+    started = perf_counter()
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    wall_s = perf_counter() - started
+    cpu_after = os.times()
+    if done.returncode != NOTHING_COLLECTED:
+        raise RuntimeError(f"pytest --co failed:\n{done.stdout}{done.stderr}")
+    cpu_s = cpu_after.children_user + cpu_after.children_system
+    cpu_s -= cpu_before.children_user + cpu_before.children_system
+    return Run(wall_s, cpu_s)
+
+
+def _print(clock: str, pairs: Sequence[tuple[float, float]]) -> None:
+    ratios = [ours / bare for ours, bare in pairs]
+    added_ms = [1000 * (ours - bare) for ours, bare in pairs]
+    low, high = median_interval(ratios, alpha=0.005)
+    print(
+        f"{clock}: with the plugin {median(ratios):.3f} times as long [{low:.3f}, {high:.3f}], "
+        f"{median(added_ms):+.1f} ms on {1000 * median(bare for _, bare in pairs):.0f} ms"
+    )
+
+
+if __name__ == "__main__":
+    main()

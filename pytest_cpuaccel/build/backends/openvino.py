@@ -1,0 +1,157 @@
+"""OpenVINO: Optimum's ``OVModelFor*`` where there is one for the model, else our own export to its IR."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_cpuaccel.build.backends.openvino_int8 import compress
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.runtime import Facts, Runtime, Session
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+FILE = "openvino_model.xml"
+
+
+def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
+    """Write the subject's call as OpenVINO IR to ``folder``.
+
+    Raises:
+        BuildError: neither Optimum nor OpenVINO's converter takes the model.
+    """
+    from pytest_cpuaccel.core import exporting
+
+    exporting.export(runtime, subject, folder)
+
+
+def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
+    """Return the model in ``folder``, compiled for ``subject.threads`` threads.
+
+    Raises:
+        BackendUnavailable: openvino, or the class of Optimum that exported the model, does not import.
+        BuildError: OpenVINO can't run the model, or not in this precision on this CPU.
+    """
+    from pytest_cpuaccel.core import exporting
+
+    assert folder is not None
+    return exporting.load(runtime, subject, folder)
+
+
+def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], folder: Path) -> None:
+    """Convert the torch program itself: that needs no onnx, and lies as close to eager (7e-7) as by way of ONNX."""
+    import openvino
+
+    model = openvino.convert_model(program)
+    if len(model.inputs) != len(inputs) or len(model.outputs) != len(outputs):
+        raise BuildError(f"OpenVINO kept {len(model.inputs)} of {len(inputs)} inputs")
+    for port, name in zip([*model.inputs, *model.outputs], [*inputs, *outputs], strict=True):
+        port.get_tensor().set_names({name})
+    openvino.save_model(model, folder / FILE, compress_to_fp16=False)
+
+
+def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int) -> Session:
+    import openvino
+    import torch
+
+    compiled = openvino.Core().compile_model(folder / FILE, "CPU", _config(precision, threads))
+    request = compiled.create_infer_request()
+    places = range(len(inputs))
+    outputs = range(len(compiled.outputs))
+
+    def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        for place in places:
+            array = tensors[place].contiguous().numpy()
+            request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
+        request.infer()
+        return [torch.from_numpy(request.get_output_tensor(place).data.copy()) for place in outputs]
+
+    return Session(run, _facts(precision, [compiled]))
+
+
+def _config(precision: str, threads: int) -> dict[str, Any]:
+    """``ACCURACY`` keeps OpenVINO from reducing what the backend's name does not say: key/value caches to uint8,
+    and the activations of layers with int8 weights."""
+    return {
+        "EXECUTION_MODE_HINT": "ACCURACY",
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": "1",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+
+
+def _load_options(precision: str, threads: int) -> dict[str, Any]:
+    return {"ov_config": _config(precision, threads)}
+
+
+def _optimum_facts(precision: str, model: Any) -> Facts:
+    parts = [model, *vars(model).values()]  # an encoder-decoder holds its compiled models in parts
+    requests = [request for part in parts if (request := getattr(part, "request", None)) is not None]
+    return _facts(precision, [getattr(request, "get_compiled_model", lambda r=request: r)() for request in requests])
+
+
+def _facts(precision: str, compiled: Sequence[Any]) -> Facts:
+    """What OpenVINO says of itself.
+
+    Raises:
+        BuildError: it runs in another precision than it was told.
+    """
+    used = {model.get_property("INFERENCE_PRECISION_HINT").to_string() for model in compiled}
+    if used != {precision}:
+        raise BuildError(f"OpenVINO runs in {', '.join(sorted(used))} on this CPU, was told {precision}")
+    return {
+        "threads": max(model.get_property("INFERENCE_NUM_THREADS") for model in compiled),
+        "precision": precision,
+    }
+
+
+def _runtime(precision: str) -> Runtime:
+    return Runtime(
+        library="optimum.intel",
+        prefix="OVModelFor",
+        write=_write,
+        open=partial(_open, precision),
+        export_options={"load_in_8bit": False, "compile": False},
+        load_options=partial(_load_options, precision),
+        facts_of=partial(_optimum_facts, precision),
+    )
+
+
+_FP32 = _runtime("f32")
+_BF16 = _runtime("bf16")
+_INT8 = replace(_FP32, finish=compress)
+
+OPENVINO = Backend(
+    name="openvino",
+    summary="OpenVINO, float32",
+    load=partial(load, _FP32),
+    export=partial(export, _FP32),
+    requires=(Requirement("torch", ">=2.8"), Requirement("openvino", ">=2025.2")),
+)
+
+OPENVINO_BF16 = replace(
+    OPENVINO,
+    name="openvino-bf16",
+    summary="OpenVINO, bfloat16",
+    load=partial(load, _BF16),
+    export=partial(export, _BF16),
+    precision=Precision.BF16,
+)
+
+OPENVINO_INT8 = replace(
+    OPENVINO,
+    name="openvino-int8",
+    summary="OpenVINO, int8 weights",
+    load=partial(load, _INT8),
+    export=partial(export, _INT8),
+    precision=Precision.INT8,
+    requires=(*OPENVINO.requires, Requirement("nncf", ">=2.17")),
+)

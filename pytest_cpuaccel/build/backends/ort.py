@@ -1,0 +1,131 @@
+"""ONNX Runtime: Optimum's ``ORTModelFor*`` where there is one for the model, else our own export to ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_cpuaccel.build.backends.ort_int8 import quantise
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.runtime import Facts, Runtime, Session
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+FILE = "model.onnx"
+CPU = "CPUExecutionProvider"
+
+
+def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
+    """Write the subject's call as ONNX to ``folder``.
+
+    Raises:
+        BuildError: neither Optimum nor torch.onnx takes the model.
+    """
+    from pytest_cpuaccel.core import exporting
+
+    exporting.export(runtime, subject, folder)
+
+
+def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
+    """Return the model in ``folder`` in a session of ``subject.threads`` threads.
+
+    Raises:
+        BackendUnavailable: onnxruntime, or the class of Optimum that exported the model, does not import.
+        BuildError: ONNX Runtime can't run the model.
+    """
+    from pytest_cpuaccel.core import exporting
+
+    assert folder is not None
+    return exporting.load(runtime, subject, folder)
+
+
+def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], folder: Path) -> None:
+    import torch
+
+    torch.onnx.export(
+        program, (), folder / FILE, dynamo=True, verbose=False, input_names=inputs, output_names=outputs
+    )
+
+
+def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:
+    import onnxruntime
+    import torch
+
+    session = onnxruntime.InferenceSession(folder / FILE, _options(threads), providers=[CPU])
+    used = {item.name for item in session.get_inputs()}
+    names = [(place, name) for place, name in enumerate(inputs) if name in used]
+
+    def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        feed = {name: tensors[place].numpy() for place, name in names}
+        return [torch.as_tensor(output) for output in session.run(None, feed)]
+
+    return Session(run, _session_facts([session]))
+
+
+def _options(threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    return options
+
+
+def _load_options(threads: int) -> dict[str, Any]:
+    return {"session_options": _options(threads), "provider": CPU}
+
+
+def _optimum_facts(model: Any) -> Facts:
+    import onnxruntime
+
+    parts = [model, *vars(model).values()]  # an encoder-decoder holds its sessions in parts
+    sessions = [getattr(part, "session", None) for part in parts]
+    return _session_facts([session for session in sessions if isinstance(session, onnxruntime.InferenceSession)])
+
+
+def _session_facts(sessions: Sequence[Any]) -> Facts:
+    return {
+        "threads": max(session.get_session_options().intra_op_num_threads for session in sessions),
+        "provider": sessions[0].get_providers()[0],
+    }
+
+
+_FP32 = Runtime(
+    library="optimum.onnxruntime",
+    prefix="ORTModelFor",
+    write=_write,
+    open=_open,
+    export_options={},
+    load_options=_load_options,
+    facts_of=_optimum_facts,
+)
+_INT8 = replace(_FP32, finish=quantise)
+
+ORT = Backend(
+    name="ort",
+    summary="ONNX Runtime",
+    load=partial(load, _FP32),
+    export=partial(export, _FP32),
+    requires=(
+        Requirement("torch", ">=2.8"),
+        Requirement("onnx", ">=1.17"),
+        Requirement("onnxruntime", ">=1.20"),
+    ),
+)
+
+ORT_INT8 = replace(
+    ORT,
+    name="ort-int8",
+    summary="ONNX Runtime, dynamic int8",
+    load=partial(load, _INT8),
+    export=partial(export, _INT8),
+    precision=Precision.INT8,
+)

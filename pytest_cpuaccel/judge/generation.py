@@ -1,0 +1,90 @@
+"""What ``generate()`` returned under a backend, compared with eager's tokens and with the logits behind them."""
+
+from __future__ import annotations
+
+import inspect
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.build.workshop import Workshop, forward_inputs, run_eager
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.judge.reference import run_in
+from pytest_cpuaccel.measure.parity.comparison import Comparison
+from pytest_cpuaccel.measure.parity.generation import compare_generation
+
+
+def compare_generated(call: Call, model: nn.Module, backend: Backend, workshop: Workshop) -> Comparison:
+    """Compare a ``generate()`` call with eager's, run from the same generator state.
+
+    Logits are teacher-forced: one forward call over eager's own tokens, under eager and under the backend.
+    """
+    expected = _expected_ids(call, model)
+    forced = _teacher_forced(model, call.inputs, expected)
+    return compare_generation(
+        call.output,
+        expected,
+        prompt_length=_prompt_length(model, call.inputs),
+        expected_logits=run_eager(model, "forward", forced).logits,
+        expected64_logits=_logits_in(torch.float64, model, forced),
+        rounding_logits=_logits_in(torch.bfloat16, model, forced) if backend.precision is Precision.BF16 else None,
+        actual_logits=_backend_logits(model, backend, forced, workshop),
+        precision=backend.precision,
+    )
+
+
+def repeatable(inputs: Inputs) -> Inputs:
+    """Return the inputs of a ``generate()`` call without its streamer, which would be fed twice."""
+    return Inputs(inputs.args, {name: value for name, value in inputs.kwargs.items() if name != "streamer"})
+
+
+def _expected_ids(call: Call, model: nn.Module) -> torch.Tensor:
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(call.rng_state)
+        output = run_eager(model, "generate", repeatable(call.inputs))
+    ids: torch.Tensor = output if isinstance(output, torch.Tensor) else output.sequences
+    return ids
+
+
+def _prompt_length(model: nn.Module, inputs: Inputs) -> int:
+    if _is_encoder_decoder(model):
+        return 0
+    length: int = forward_inputs(model, inputs).kwargs["input_ids"].shape[1]
+    return length
+
+
+def _is_encoder_decoder(model: nn.Module) -> bool:
+    return bool(getattr(model.config, "is_encoder_decoder", False))
+
+
+def _logits_in(dtype: torch.dtype, model: nn.Module, forced: Inputs) -> torch.Tensor | None:
+    output = run_in(model, forced, dtype)
+    return None if output is None else output.logits
+
+
+def _backend_logits(model: nn.Module, backend: Backend, forced: Inputs, workshop: Workshop) -> torch.Tensor | None:
+    try:
+        built = workshop.built(model, backend, "forward", forced)
+    except BuildError:
+        return None
+    with torch.no_grad():
+        logits: torch.Tensor = built.forward(**forced.kwargs).logits
+    return logits
+
+
+def _teacher_forced(model: nn.Module, inputs: Inputs, expected: torch.Tensor) -> Inputs:
+    """Inputs of one forward call that scores every token eager generated, given eager's own tokens before it."""
+    prompt = dict(forward_inputs(model, inputs).kwargs)
+    if _is_encoder_decoder(model):
+        return Inputs(kwargs={**prompt, "decoder_input_ids": expected})
+    mask = prompt["attention_mask"].repeat_interleave(expected.shape[0] // prompt["input_ids"].shape[0], dim=0)
+    grown = torch.ones(expected.shape[0], expected.shape[1] - mask.shape[1], dtype=mask.dtype)
+    whole = torch.cat([mask, grown], dim=1)
+    forced = {"input_ids": expected, "attention_mask": whole}
+    if bool((mask == 0).any()) and "position_ids" in inspect.signature(model.forward).parameters:
+        forced["position_ids"] = (whole.long().cumsum(-1) - 1).clamp(min=0)
+    return Inputs(kwargs=forced)
