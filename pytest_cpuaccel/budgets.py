@@ -162,7 +162,7 @@ def _outputs(value: Any) -> tuple[dict[str, Tolerance], tuple[str, ...]]:
     """Names to compare (a list), or tolerances by name (a dict); names are globs."""
     if isinstance(value, Mapping):
         return {str(name): _tolerance(given) for name, given in value.items()}, ()
-    names = (value,) if isinstance(value, str) else tuple(value)
+    names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, (list, tuple)) else ()
     if not names or not all(isinstance(name, str) for name in names):
         raise UsageError(f'{value!r} names no output; write ["logits"] or {{"logits": {{"atol": 1e-3}}}}')
     return {}, names

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cpuaccel import budgets, marks
-from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
+from pytest_cpuaccel.core.errors import BackendUnavailable, CpuaccelError, UsageError
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.narrowing import check_narrowing
 from pytest_cpuaccel.report.row import note_property, properties_of
@@ -28,7 +28,8 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
 
     Raises:
         UsageError: a mark that has no meaning, or that nothing in the test could be judged by.
-        BackendUnavailable: the latency budget compares with a backend that isn't installed.
+        BackendUnavailable: the latency budget compares with a backend that isn't installed; with
+            ``--cpu-missing=skip`` the test is skipped instead.
     """
     check_narrowing(item, choice.known)
     marked = marks.judged(item)
@@ -41,8 +42,13 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
         )
     if "accuracy_budget" in marked and "score_items" not in fixtures:
         raise UsageError(f"{item.nodeid}: @accuracy_budget judges what score_items found; take it as argument")
-    versus_name(item, backend, choice)
     budgets_of(item, backend)
+    try:
+        versus_name(item, backend, choice)
+    except BackendUnavailable as missing:
+        if item.config.stash[SETTINGS].missing == "fail":
+            raise
+        item.add_marker(pytest.mark.skip(reason=str(missing)))
 
 
 def budgets_of(item: pytest.Item, backend: str) -> Budgets:

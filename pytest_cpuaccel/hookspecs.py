@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @pytest.hookspec
-def pytest_cpuaccel_backends(config: pytest.Config) -> Iterable[Backend]:  # type: ignore[empty-body]
+def pytest_cpuaccel_backends(config: pytest.Config) -> list[Backend]:  # type: ignore[empty-body]
     """Return more backends, to be chosen by name with ``--cpu-backends``.
 
     In a conftest mark the implementation ``@pytest.hookimpl(optionalhook=True)``, so that the suite also runs

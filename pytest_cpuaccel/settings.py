@@ -74,11 +74,11 @@ def _threads(text: str) -> int:
 
 
 def _reports(text: str) -> tuple[Path, ...]:
-    paths = tuple(Path(name).absolute() for name in _names(text))
+    paths = tuple(Path(name) for name in _names(text))
     for path in paths:
         if path.suffix not in REPORT_SUFFIXES:
             raise UsageError(f"{str(path)!r} ends in none of {', '.join(REPORT_SUFFIXES)}")
-    return paths
+    return tuple(path.absolute() for path in paths)
 
 
 def _bytes(text: str) -> int:

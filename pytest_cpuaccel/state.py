@@ -26,10 +26,11 @@ def choice_of(config: pytest.Config) -> Choice:
     Raises:
         UsageError: the settings name one that is unknown or can't run here.
     """
+    from pytest_cpuaccel.build.registry import added_backends
     from pytest_cpuaccel.choice import choose
 
     if _CHOICE not in config.stash:
-        added = [backend for more in config.hook.pytest_cpuaccel_backends(config=config) for backend in more]
+        added = added_backends(config.hook.pytest_cpuaccel_backends(config=config))
         config.stash[_CHOICE] = choose(config.stash[SETTINGS], added, source_of(config, "backends"))
     return config.stash[_CHOICE]
 

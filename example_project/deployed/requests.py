@@ -6,14 +6,14 @@ It has read only the sentences below. That is enough to show how a pipeline is t
 from __future__ import annotations
 
 from pathlib import Path
+from string import ascii_lowercase
 
 import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import Lowercase
-from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.processors import TemplateProcessing
-from tokenizers.trainers import WordPieceTrainer
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
 from deployed.checkpoint import trained_once
@@ -59,14 +59,17 @@ def checkpoint() -> Path:
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
+    """Knows every word of the sentences; others are spelled."""
     special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
+    words = {word for texts in SENTENCES.values() for text in texts for word in text.lower().split()}
+    letters = [mark + letter for mark in ("", "##") for letter in ascii_lowercase]
+    vocabulary = dict.fromkeys([*special.values(), *sorted(words), *letters])
+    numbers = {piece: number for number, piece in enumerate(vocabulary)}
+    tokenizer = Tokenizer(WordPiece(numbers, unk_token="[UNK]"))
     tokenizer.normalizer = Lowercase()
-    tokenizer.pre_tokenizer = Whitespace()
-    trainer = WordPieceTrainer(vocab_size=400, special_tokens=list(special.values()))
-    tokenizer.train_from_iterator([text for texts in SENTENCES.values() for text in texts], trainer)
+    tokenizer.pre_tokenizer = WhitespaceSplit()
     tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+        single="[CLS] $A [SEP]", special_tokens=[(name, numbers[name]) for name in ("[CLS]", "[SEP]")]
     )
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **special)
 

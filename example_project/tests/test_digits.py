@@ -18,20 +18,21 @@ def held_out():
 
 
 @pytest.mark.parity
-@pytest.mark.latency_budget(p50="250 ms", speedup={"ort": 1.2, "openvino": 1.2})
+@pytest.mark.latency_budget(
+    p50="250 ms", speedup={"ort": 1.3, "openvino": 1.1}, max_slowdown={"eager": "25%", "sdpa": "25%"}
+)
 def test_one_image_is_recognised_soon_enough(cpu_model, held_out):
     image, label = held_out[0]
     assert cpu_model(pixel_values=image).logits.argmax() == label
 
 
 @pytest.mark.parity
-def test_a_batch_of_any_size_is_recognised(cpu_model):
+def test_a_batch_is_recognised(cpu_model):
     images, labels = digits.held_out()
-    for size in (1, 5, 32):
-        found = cpu_model(pixel_values=images[:size]).logits.argmax(-1)
-        assert (found == labels[:size]).float().mean() > 0.9
+    found = cpu_model(pixel_values=images[:32]).logits.argmax(-1)
+    assert (found == labels[:32]).float().mean() > 0.9
 
 
 @pytest.mark.accuracy_budget(max_drop="1%", min_score=0.9)
-def test_accuracy_stays(cpu_model, held_out, score_items):
+def test_accuracy_stays(score_items, held_out):
     score_items(lambda model, item: model(pixel_values=item[0]).logits.argmax() == item[1], held_out)

@@ -44,16 +44,31 @@ BUILTIN: tuple[Backend, ...] = (
 )
 
 
+def added_backends(answers: Iterable[object]) -> list[Backend]:
+    """Return the backends in the answers to the hook, one answer for each implementation of it.
+
+    Raises:
+        UsageError: an answer that is no list of backends.
+    """
+    added: list[Backend] = []
+    for answer in answers:
+        if not isinstance(answer, (list, tuple)):
+            raise UsageError(f"pytest_cpuaccel_backends: {answer!r} is not a list; return a list of Backend values")
+        added += answer
+    for backend in added:
+        if not isinstance(backend, Backend):
+            raise UsageError(f"pytest_cpuaccel_backends: {backend!r} is not a Backend; return a list of Backend values")
+    return added
+
+
 def register(backends: Iterable[Backend]) -> dict[str, Backend]:
     """Return backends by name, ours first.
 
     Raises:
-        UsageError: what is no backend, two of one name, or a name that could be read as a glob or a list.
+        UsageError: two backends have one name, or a name that could be read as a glob or a list.
     """
     known = {backend.name: backend for backend in BUILTIN}
     for backend in backends:
-        if not isinstance(backend, Backend):
-            raise UsageError(f"pytest_cpuaccel_backends: {backend!r} is not a Backend; return a list of Backend values")
         if backend.name in known or backend.name == "all":
             raise UsageError(f"pytest_cpuaccel_backends: the name {backend.name!r} is taken; choose another")
         if set(backend.name) & set("*?[],") or not backend.name.strip():

@@ -95,6 +95,7 @@ class Workshop:
                 "generates": subject.generates,
                 "backend": backend.name,
                 "options": dict(backend.options),
+                "threads": self.threads,
                 "versions": backend.versions | {name: Requirement(name).installed for name in _EXPORTERS},
                 "isa": this_machine().isa,
             },

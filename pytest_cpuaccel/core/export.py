@@ -34,6 +34,7 @@ def export(module: FlatModule, tensors: Tensors) -> Exported:
     torch.export fixes sizes of 0 and 1 and assumes that all others differ from them. So the example is doubled
     where it is 1 and the model allows it, and the program is then run against the module on size 1.
     """
+    tensors = tuple(tensor.clone(memory_format=torch.contiguous_format) for tensor in tensors)
     example = _without_singles(module, tensors)
     dynamic = tuple(dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in example)
     program = _program(module, example, (dynamic,))

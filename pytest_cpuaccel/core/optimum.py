@@ -29,6 +29,9 @@ _WITHOUT_EFFECT = {
 }
 """Constant arguments that leave the answer as it is."""
 
+_TEMPORARY = "_model_save_dir_tempdirectory_instance"
+"""Where a class of optimum-intel itself keeps the temporary folder of its last export, until Python ends."""
+
 
 def class_for(runtime: Runtime, module: nn.Module) -> type[Any]:
     """Return the class of Optimum that stands for ``type(module)``.
@@ -63,7 +66,9 @@ def export(runtime: Runtime, optimum_class: type[Any], module: nn.Module, folder
         if not _is_kept_in(source, module):
             raise BuildError(f"save_pretrained does not keep all of this {type(module).__name__}")
         optimum_class.from_pretrained(source, export=True, **runtime.export_options).save_pretrained(folder)
-        gc.collect()  # the exported model is part of a cycle, and a temporary folder lives as long as it does
+        if _TEMPORARY in vars(optimum_class):
+            delattr(optimum_class, _TEMPORARY)
+        gc.collect()  # the exported model is part of a cycle, and its temporary folder lives as long as it does
 
 
 def load(runtime: Runtime, class_name: str, folder: Path, threads: int) -> Any:

@@ -13,14 +13,13 @@ import torch
 from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.backends.ipex import IPEX
 from pytest_cpuaccel.build.backends.torchscript import TORCHSCRIPT
-from pytest_cpuaccel.core.backend import Backend, Requirement
+from pytest_cpuaccel.core.backend import Backend
 from tests import models
 from tests.promises import build
 from tests.subjects import subject
 
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("accelerate", reason="Trainer needs accelerate")
-WITH_BOTH_FLAGS = Requirement("transformers", "<4.53")
 VERSION = tuple(int(part) for part in transformers.__version__.split(".")[:2])
 pytestmark = pytest.mark.skipif(VERSION >= (4, 53), reason="Trainer ignores use_ipex from transformers 4.53 on")
 

@@ -29,10 +29,11 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
         replaced = sum(isinstance(layer, BetterTransformerBaseLayer) for layer in module.modules())
         if not replaced:
             raise BuildError(f"BetterTransformer replaced no layer of {type(original).__name__}")
+        module.forward = upstream.silent(module.forward)  # its layers warn in every call
         rehearse(module, subject.inputs)
     return BuiltModel(
-        forward=upstream.silent(module),
-        generate=upstream.silent(module.generate) if hasattr(module, "generate") else None,
+        forward=module,
+        generate=getattr(module, "generate", None),
         facts={"threads": torch.get_num_threads(), "replaced_layers": replaced},
     )
 

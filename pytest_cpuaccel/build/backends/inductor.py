@@ -81,7 +81,8 @@ def compiled(subject: Subject) -> tuple[Any, Compiler]:
     module = subject.fresh_module()
     compiler = Compiler()
     with upstream.contained():
-        module.forward = torch.compile(with_own_code(module.forward), backend=compiler)
+        # Silent in later calls too: dynamo warns whenever it compiles, which it does again for new shapes.
+        module.forward = upstream.silent(torch.compile(with_own_code(module.forward), backend=compiler))
         rehearse(module, subject.inputs)
     if not compiler.runs:
         raise BuildError(f"{type(module).__name__} ran no compiled graph: dynamo left all of it to Python")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -10,9 +10,10 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.latency.config import SLOW_CALL_NS, RaceConfig
 from pytest_cpuaccel.measure.latency.evidence import critical, median_interval
 from pytest_cpuaccel.measure.latency.pair import Pair
+from pytest_cpuaccel.measure.latency.turn import Turn
 
 MOST_WAITING = 0.05
-"""Where a side spends more of its time than this off the processor, CPU time does not stand for latency."""
+"""Calls that wait of their own accord for more than this share are not measured by their CPU time."""
 
 ESTIMATE_S = 0.5
 ESTIMATE_PAIRS = 30
@@ -97,7 +98,7 @@ def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> Heat:
             if outcome := wall.outcome(rules):
                 return Heat(outcome, _majority(wall, limit, "wall-clock"), tuple(taken))
             outcome = cpu.outcome(rules)
-            if outcome and _wall_agrees(outcome, taken, limit) and _on_processor(taken):
+            if outcome and _wall_agrees(outcome, taken, limit) and off_cpu_share(taken) < MOST_WAITING:
                 return Heat(outcome, _majority(cpu, limit, "CPU-time"), tuple(taken))
         if pair.elapsed_s >= rules.cap_s:
             break
@@ -115,21 +116,23 @@ def estimate(pairs: Iterable[Pair]) -> Heat:
     return Heat(None, f"estimated from {len(taken)} pairs", tuple(taken))
 
 
-def off_cpu_share(pairs: Sequence[Pair]) -> float | None:
-    """Return the share of wall time off the processor, over turns that nothing preempted.
+def off_cpu_share(pairs: Sequence[Pair]) -> float:
+    """Return the share of time that calls were neither on a processor nor queued for one.
 
-    What remains is the call's own waiting: sleep, disk, other threads. ``None`` if every turn was preempted.
+    It is the calls' own waiting: sleep, disk, another thread. On a crowded machine every long call is preempted;
+    without the kernel's word on the queue that counts as waiting too.
     """
-    turns = [turn for pair in pairs for turn in (pair.candidate, pair.reference) if turn.switches == 0]
-    wall_ns = sum(sum(turn.calls_ns) / len(turn.calls_ns) for turn in turns)
-    if not wall_ns:
-        return None
-    return max(0.0, 1 - sum(turn.cpu_ns for turn in turns) / wall_ns)
+    busy_ns = sum(turn.cpu_ns + turn.queued_ns for turn in _turns(pairs))
+    return max(0.0, 1 - busy_ns / sum(turn.mean_ns for turn in _turns(pairs)))
 
 
-def _on_processor(pairs: Sequence[Pair]) -> bool:
-    waiting = off_cpu_share(pairs)
-    return waiting is not None and waiting < MOST_WAITING
+def queued_share(pairs: Sequence[Pair]) -> float:
+    """Return the share of time that calls were queued for a processor: how crowded the machine was."""
+    return sum(turn.queued_ns for turn in _turns(pairs)) / sum(turn.mean_ns for turn in _turns(pairs))
+
+
+def _turns(pairs: Sequence[Pair]) -> Iterator[Turn]:
+    return (turn for pair in pairs for turn in (pair.candidate, pair.reference))
 
 
 def _wall_agrees(outcome: Outcome, pairs: Sequence[Pair], limit: float) -> bool:

@@ -67,6 +67,5 @@ class Observation:
         if self.fastest_ns > budget_ns:
             return self.machine_is_itself(MEDIAN)
         return self.windows >= WINDOWS and any(
-            self._best_window_ns[tried] > budget_ns and self.machine_is_itself(tried)
-            for tried in (MEDIAN, level)
+            self._best_window_ns[tried] > budget_ns and self.machine_is_itself(tried) for tried in (MEDIAN, level)
         )

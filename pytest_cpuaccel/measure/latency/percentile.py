@@ -78,8 +78,7 @@ class PercentileResult:
         """Found and allowed, for each percentile that had the worst outcome."""
         found = {"p50": self.p50_ns, "p90": self.p90_ns, "p99": self.p99_ns}
         return "; ".join(
-            f"{name} was {format_duration(found[name])}, budget {format_duration(hold.budget_ns)} "
-            f"({hold.reason})"
+            f"{name} was {format_duration(found[name])}, budget {format_duration(hold.budget_ns)} ({hold.reason})"
             for name, hold in self.holds.items()
             if hold.outcome is self.outcome
         )
@@ -202,7 +201,7 @@ def _why_not_fail(name: str, budget_ns: float, broken: int, seen: Observation) -
     drawn = f"{broken} of {trials} drawn calls broke the budget"
     best_ns = seen.best_ns(level)
     if best_ns <= budget_ns:
-        return f"{drawn}, but in the best window {name} was {format_duration(best_ns)}"
+        return f"{drawn}, but in its best moments {name} was {format_duration(best_ns)}"
     if not seen.machine_is_itself(level):
         slowdown = seen.probe_slowdown(level)
         return f"{drawn}, but the machine was not itself: {name} of a probe was {slowdown:.2f} times its best"

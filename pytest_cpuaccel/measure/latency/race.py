@@ -12,7 +12,7 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.evidence import median_interval
-from pytest_cpuaccel.measure.latency.heat import Heat, decide, estimate, off_cpu_share, rules_for
+from pytest_cpuaccel.measure.latency.heat import Heat, decide, estimate, off_cpu_share, queued_share, rules_for
 from pytest_cpuaccel.measure.latency.pair import Pair, Sides, take_pairs
 from pytest_cpuaccel.measure.latency.pressure import Pressure, read_pressure
 from pytest_cpuaccel.measure.latency.quantile import quantile
@@ -28,8 +28,8 @@ class Race:
     ``outcome`` is ``None`` when no limit was given. ``ratio`` is the median of candidate over reference;
     ``interval`` holds it with probability ``1 - 2 alpha_fail`` whenever the race stops. Pairs and percentiles
     are those of the last heat. ``confirmed`` tells whether a fresh build repeated a FAIL, ``None`` when there
-    was none to repeat. ``cpu_ratio`` is ``None`` with several threads, ``off_cpu_share`` when every turn was
-    preempted.
+    was none to repeat. ``cpu_ratio`` is ``None`` with several threads. ``off_cpu_share`` is the share of time
+    that calls waited of their own accord, ``queued_share`` that they were kept waiting for a processor.
     """
 
     outcome: Outcome | None
@@ -43,7 +43,8 @@ class Race:
     reference_p50_ns: float
     reference_p90_ns: float
     cpu_ratio: float | None
-    off_cpu_share: float | None
+    off_cpu_share: float
+    queued_share: float
     context_switches: int
     before: Pressure
     after: Pressure
@@ -81,6 +82,7 @@ class Race:
             "reference_p90_ns": self.reference_p90_ns,
             "cpu_ratio": self.cpu_ratio,
             "off_cpu_share": self.off_cpu_share,
+            "queued_share": self.queued_share,
             "context_switches": self.context_switches,
             "load_before": self.before.load,
             "load_after": self.after.load,
@@ -123,6 +125,7 @@ def race(sides: Sides, *, limit: float | None, rebuild: Callable[[], Sides], con
         reference_p90_ns=quantile(reference_ns, 0.9),
         cpu_ratio=median(pair.cpu_ratio for pair in heat.pairs) if config.threads == 1 else None,
         off_cpu_share=off_cpu_share(heat.pairs),
+        queued_share=queued_share(heat.pairs),
         context_switches=sum(pair.candidate.switches + pair.reference.switches for pair in heat.pairs),
         before=before,
         after=read_pressure(),
@@ -138,7 +141,7 @@ def confirm(first: Heat, second: Heat) -> Heat:
         return second
     reason = (
         f"slower than allowed at first (ratio {first.ratio:.3f}), "
-        f"but not on a fresh build ({second.ratio:.3f})"
+        f"which a fresh build did not confirm ({second.ratio:.3f})"
     )
     return replace(second, outcome=Outcome.INCONCLUSIVE, reason=reason)
 
@@ -146,8 +149,6 @@ def confirm(first: Heat, second: Heat) -> Heat:
 def _run_heat(sides: Sides, limit: float | None, config: RaceConfig) -> Heat:
     with no_collection():
         # One burst for both sides, or two equal sides near a boundary would be timed in different ways.
-        call_ns = sqrt(
-            warm_up(sides.candidate, config.warmup_cap_s) * warm_up(sides.reference, config.warmup_cap_s)
-        )
+        call_ns = sqrt(warm_up(sides.candidate, config.warmup_cap_s) * warm_up(sides.reference, config.warmup_cap_s))
         pairs = attended(take_pairs(sides, burst_for(call_ns), config.seed), "pairs", config.progress)
         return estimate(pairs) if limit is None else decide(pairs, limit, rules_for(call_ns, config))

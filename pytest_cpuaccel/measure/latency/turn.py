@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from resource import RUSAGE_SELF, getrusage
-from statistics import median
+from statistics import mean, median
 from time import perf_counter_ns, process_time_ns
+
+from pytest_cpuaccel.measure.latency.runqueue import queued_ns
 
 Call = Callable[[], object]
 
@@ -29,16 +31,26 @@ class Burst:
 
 @dataclass(frozen=True)
 class Turn:
-    """What one burst took: ns per call for each reading, process CPU ns per call, and preemptions."""
+    """What one burst took.
+
+    ``calls_ns`` are the wall ns per call of each reading. ``cpu_ns`` of process CPU time and ``queued_ns`` of
+    waiting for a processor are means per call; ``switches`` counts preemptions.
+    """
 
     calls_ns: tuple[float, ...]
     cpu_ns: float
+    queued_ns: float
     switches: int
 
     @property
     def wall_ns(self) -> float:
         """The median reading."""
         return median(self.calls_ns)
+
+    @property
+    def mean_ns(self) -> float:
+        """The mean reading, which CPU time and waiting add up to."""
+        return mean(self.calls_ns)
 
 
 def burst_for(call_ns: float) -> Burst:
@@ -56,19 +68,22 @@ def time_call(call: Call) -> int:
 
 
 def take_turn(call: Call, burst: Burst) -> Turn:
-    """Run one burst. CPU time and context switches are read once, outside the timed calls: they cost 2 us."""
+    """Run one burst. What the kernel has to be asked for, at 2 us each, is read outside the timed calls."""
     reading = call if burst.batch == 1 else _repeated(call, burst.batch)
     for _ in range(burst.discarded):
         reading()
     switches = getrusage(RUSAGE_SELF).ru_nivcsw
-    cpu_started = process_time_ns()
+    queued_before_ns = queued_ns()
+    cpu_before_ns = process_time_ns()
     readings = [time_call(reading) for _ in range(burst.timed)]
-    cpu_ns = process_time_ns() - cpu_started
-    switches = getrusage(RUSAGE_SELF).ru_nivcsw - switches
+    cpu_ns = process_time_ns() - cpu_before_ns
+    waited_ns = queued_ns() - queued_before_ns
+    calls = burst.timed * burst.batch
     return Turn(
         calls_ns=tuple(ns / burst.batch for ns in readings),
-        cpu_ns=cpu_ns / (burst.timed * burst.batch),
-        switches=switches,
+        cpu_ns=cpu_ns / calls,
+        queued_ns=waited_ns / calls,
+        switches=getrusage(RUSAGE_SELF).ru_nivcsw - switches,
     )
 
 

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 
 class Clock:
-    """``ns`` on the wall, ``cpu_ns`` of this process, and how often it was preempted."""
+    """``ns`` on the wall, ``cpu_ns`` of this process, and what preemption did to it."""
 
     def __init__(self) -> None:
         self.ns = 0
         self.cpu_ns = 0
+        self.queued_ns = 0
         self.switches = 0
 
     def wall(self) -> int:
@@ -20,6 +21,9 @@ class Clock:
 
     def cpu(self) -> int:
         return self.cpu_ns
+
+    def queued(self) -> int:
+        return self.queued_ns
 
     def usage(self, who: int) -> SimpleNamespace:
         del who

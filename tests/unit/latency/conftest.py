@@ -14,4 +14,5 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     for module in (block, turn):
         monkeypatch.setattr(module, "getrusage", clock.usage)
     monkeypatch.setattr(turn, "process_time_ns", clock.cpu)
+    monkeypatch.setattr(turn, "queued_ns", clock.queued)
     return clock

@@ -11,8 +11,8 @@ from pytest_cpuaccel.measure.latency.pair import Pair
 from pytest_cpuaccel.measure.latency.turn import Turn
 
 
-def turn(wall_ns: float, cpu_ns: float | None = None, switches: int = 0) -> Turn:
-    return Turn((wall_ns,), wall_ns if cpu_ns is None else cpu_ns, switches)
+def turn(wall_ns: float, cpu_ns: float | None = None, queued_ns: float = 0.0) -> Turn:
+    return Turn((wall_ns,), wall_ns if cpu_ns is None else cpu_ns, queued_ns, switches=int(queued_ns > 0))
 
 
 def pairs(ratio: float, *, noise: float = 0.0, call_ns: float = 1e6, seed: int = 0) -> Iterator[Pair]:
@@ -26,7 +26,7 @@ def pairs(ratio: float, *, noise: float = 0.0, call_ns: float = 1e6, seed: int =
 def crowded_pairs(
     ratio: float, *, cpu_ratio: float | None = None, waiting: float = 0.0, seed: int = 0
 ) -> Iterator[Pair]:
-    """Pairs of 100 ms calls on a crowded machine: CPU time is steady, most turns are preempted.
+    """Pairs of 100 ms calls on a crowded machine: CPU time is steady, every turn is preempted.
 
     ``waiting`` is the share of their time that the calls themselves spend off the processor.
     """
@@ -34,9 +34,8 @@ def crowded_pairs(
 
     def crowded(wall_ns: float, cpu_ns: float) -> Turn:
         cpu_ns *= (1 - waiting) * draw.lognormvariate(0, 0.01)
-        if draw.random() < 0.2:
-            return turn(wall_ns, cpu_ns)
-        return turn(wall_ns * (1 + draw.expovariate(1.0)), cpu_ns, switches=1)
+        queued_ns = wall_ns * draw.expovariate(2.0)
+        return turn(wall_ns + queued_ns, cpu_ns, queued_ns)
 
     for count in itertools.count(1):
         candidate = crowded(ratio * 100e6, (cpu_ratio or ratio) * 100e6)

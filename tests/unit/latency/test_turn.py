@@ -40,9 +40,13 @@ def test_batched_calls_are_counted_one_by_one(clock: Clock) -> None:
     assert turn.cpu_ns == 10
 
 
-def test_a_turn_counts_how_often_it_was_preempted(clock: Clock) -> None:
+def test_a_turn_knows_how_often_and_how_long_it_was_preempted(clock: Clock) -> None:
     def preempted() -> None:
-        clock.ns += 1
+        clock.ns += 10
+        clock.cpu_ns += 3
+        clock.queued_ns += 7
         clock.switches += 2
 
-    assert take_turn(preempted, Burst(discarded=1, timed=5, batch=1)).switches == 10
+    turn = take_turn(preempted, Burst(discarded=1, timed=5, batch=1))
+    assert turn.switches == 10
+    assert (turn.mean_ns, turn.cpu_ns, turn.queued_ns) == (10, 3, 7)

@@ -1,0 +1,61 @@
+"""Backends that stand in for real ones: cheap, and each with one trait that a test needs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+
+LOG = "CPUACCEL_TEST_LOG"
+"""Names the file in which builds are noted, a line for each."""
+
+
+def note(text: str) -> None:
+    if LOG in os.environ:
+        with Path(os.environ[LOG]).open("a") as file:
+            file.write(f"{text}\n")
+
+
+def _load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    module: Any = subject.fresh_module()
+    note(f"load {type(module).__name__}")
+    return BuiltModel(module, {"threads": torch.get_num_threads()}, getattr(module, "generate", None))
+
+
+def _export(subject: Subject, folder: Path) -> None:
+    note("export")
+    torch.save(subject.fresh_module().state_dict(), folder / "weights.pt")
+
+
+def _changed(change: Any) -> Any:
+    def load(subject: Subject, folder: Path | None) -> BuiltModel:
+        built = _load(subject, folder)
+        return replace(built, forward=lambda *args, **kwargs: change(built.forward(*args, **kwargs)))
+
+    return load
+
+
+def _raise(output: Any) -> Any:
+    raise RuntimeError(f"kernel failed\nfor {output!r}")
+
+
+def _refuse(subject: Subject, folder: Path | None) -> BuiltModel:
+    raise NotImplementedError("no kernel for aten::gelu")
+
+
+TWIN = Backend("twin", "eager again", _load)
+STORED = replace(TWIN, name="stored", export=_export)
+OFF = replace(TWIN, name="off", load=_changed(lambda output: tree.map_leaves(lambda leaf: leaf + 1, output)))
+NAN = replace(TWIN, name="nan", load=_changed(lambda output: tree.map_leaves(lambda leaf: leaf * torch.nan, output)))
+RAISING = replace(TWIN, name="raising", load=_changed(_raise))
+REFUSING = replace(TWIN, name="refusing", load=_refuse)
+ABSENT = replace(TWIN, name="absent", requires=(Requirement("no-such-distribution", ">=2"),))
+OUTDATED = replace(TWIN, name="outdated", requires=(Requirement("pytest", "<1", "later ones lack py.test"),))
+
+BACKENDS = (TWIN, STORED, OFF, NAN, RAISING, REFUSING, ABSENT, OUTDATED)

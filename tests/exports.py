@@ -1,0 +1,242 @@
+"""What a backend that exports promises, whatever the model: subclass ``ExportingBackend`` and name the backend."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.graph import without_state
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
+from tests import models
+from tests.promises import assert_alike, assert_same_state, build, state
+from tests.subjects import subject
+
+Tensors = dict[str, torch.Tensor]
+
+X, SCALE = torch.linspace(-1, 1, 48).reshape(3, 16), torch.full((3, 1), 2.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, the call it is exported for, and calls with other batches and lengths that need no new build."""
+
+    model: Callable[[], nn.Module]
+    inputs: Tensors
+    others: tuple[Tensors, ...]
+
+
+CASES = {
+    "bert_classifier": Case(models.bert_classifier, models.tokens(), (models.tokens(3, 7), models.tokens(1, 12))),
+    "bert_qa": Case(models.bert_qa, models.tokens(1), (models.tokens(3, 7), models.tokens(1, 12))),
+    "bert_encoder": Case(models.bert_encoder, models.tokens(), (models.tokens(3, 7), models.tokens(1, 12))),
+    "vit": Case(models.vit, models.digits(1), (models.digits(3), models.digits(1))),
+    "gpt2": Case(models.gpt2, models.tokens(), (models.tokens(3, 7), models.tokens(1, 12))),
+    "llama": Case(models.llama, models.tokens(1), (models.tokens(3, 7), models.tokens(1, 12))),
+    "mlp": Case(models.mlp, {"x": X[:1]}, ({"x": X}, {"x": X[:2]})),
+    "two_heads": Case(models.two_heads, {"x": X}, ({"x": X[:1]},)),
+    "two_heads_scaled": Case(models.two_heads, {"x": X, "scale": SCALE}, ({"x": X[:2], "scale": SCALE[:2]},)),
+    "cnn": Case(models.cnn, {"input": models.digits()["pixel_values"]}, ({"input": models.digits(3)["pixel_values"]},)),
+}
+FEW = ("bert_classifier", "gpt2", "cnn")
+"""Enough for a variant whose export is that of the backend it varies."""
+
+
+def left_padded(length: int = 10, padding: int = 3) -> Tensors:
+    """Two texts, the second with padding on the left."""
+    tokens = models.tokens(2, length, padding=0)
+    tokens["input_ids"][1, :padding] = 0
+    tokens["attention_mask"][1, :padding] = 0
+    return tokens
+
+
+@dataclass(frozen=True)
+class Export:
+    """A built model, and what it was built from."""
+
+    model: nn.Module
+    subject: Subject
+    folder: Path
+    built: BuiltModel
+
+
+_EXPORTS: dict[tuple[str, str], Export] = {}
+
+
+class ExportingBackend:
+    """``cases`` are the names of the models to try."""
+
+    backend: Backend
+    cases: tuple[str, ...] = tuple(CASES)
+
+    @pytest.fixture(autouse=True)
+    def _runnable(self) -> Iterator[None]:
+        reason = unmet_requirement(self.backend)
+        if reason:
+            pytest.skip(reason)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        yield
+        torch.set_num_threads(threads)
+
+    @pytest.fixture
+    def export(self, case: str, tmp_path_factory: pytest.TempPathFactory) -> Export:
+        """The case under the backend, exported once for all tests."""
+        if case not in self.cases:
+            pytest.skip("exported as the backend that this one varies")
+        key = (self.backend.name, case)
+        if key not in _EXPORTS:
+            model = CASES[case].model()
+            asked = subject(model, **CASES[case].inputs)
+            folder = tmp_path_factory.mktemp(case)
+            _EXPORTS[key] = Export(model, asked, folder, build(self.backend, asked, folder))
+        return _EXPORTS[key]
+
+    @pytest.mark.parametrize("case", CASES)
+    def test_returns_what_eager_returns(self, export: Export) -> None:
+        built = export.built
+        assert_alike(built.forward(**export.subject.inputs.kwargs), export.subject.expected, self.backend.precision)
+        assert built.accepts(export.subject.inputs)
+        assert built.facts["threads"] == 1
+
+    @pytest.mark.parametrize("case", CASES)
+    def test_other_batches_and_lengths_need_no_new_build(self, export: Export, case: str) -> None:
+        for other in CASES[case].others:
+            assert export.built.accepts(Inputs(kwargs=other))
+            with torch.no_grad():
+                expected = export.model(**other)
+            assert_alike(export.built.forward(**other), expected, self.backend.precision)
+
+    @pytest.mark.parametrize("case", ["two_heads", "two_heads_scaled"])
+    def test_an_input_given_or_left_out_needs_a_new_build(self, export: Export, case: str) -> None:
+        other = "two_heads" if case == "two_heads_scaled" else "two_heads_scaled"
+        assert not export.built.accepts(Inputs(kwargs=CASES[other].inputs))
+
+    @pytest.mark.parametrize("case", ["cnn"])
+    def test_dimensions_that_the_model_fixes_are_refused(self, export: Export) -> None:
+        assert not export.built.accepts(Inputs(kwargs={"input": torch.zeros(2, 1, 8, 9)}))
+        assert not export.built.accepts(Inputs(kwargs={"input": torch.zeros(2, 3, 8, 8)}))
+        assert not export.built.accepts(Inputs(kwargs={"input": torch.zeros(0, 1, 8, 8)}))
+
+    @pytest.mark.parametrize("case", ["bert_classifier"])
+    def test_a_mask_of_another_kind_is_refused(self, export: Export) -> None:
+        inputs = dict(export.subject.inputs.kwargs)
+        inputs["attention_mask"] = inputs["attention_mask"].float()
+        assert not export.built.accepts(Inputs(kwargs=inputs))
+
+    @pytest.mark.parametrize("case", ["bert_classifier"])
+    def test_narrower_integers_are_cast(self, export: Export) -> None:
+        inputs = {name: tensor.int() for name, tensor in export.subject.inputs.kwargs.items()}
+        assert export.built.accepts(Inputs(kwargs=inputs))
+        assert_alike(export.built.forward(**inputs), export.subject.expected, self.backend.precision)
+
+    @pytest.mark.parametrize("case", ["bert_classifier", "cnn"])
+    def test_positional_arguments_are_taken(self, export: Export) -> None:
+        built = export.built
+        answer = built.forward(*export.subject.inputs.kwargs.values())
+        assert_alike(answer, export.subject.expected, self.backend.precision)
+
+    @pytest.mark.parametrize("case", ["bert_classifier", "gpt2", "cnn"])
+    def test_outputs_survive_the_next_call(self, export: Export, case: str) -> None:
+        answer = export.built.forward(**export.subject.inputs.kwargs)
+        kept = tree.clone(without_state(answer))
+        export.built.forward(**CASES[case].others[0])
+        export.built.forward(**{name: tensor.flip(-1) for name, tensor in export.subject.inputs.kwargs.items()})
+        torch.testing.assert_close(list(tree.tensors(without_state(answer))), list(tree.tensors(kept)), rtol=0, atol=0)
+
+    @pytest.mark.parametrize("case", ["bert_classifier", "cnn"])
+    def test_loads_again_without_exporting(self, export: Export) -> None:
+        files = {file: file.stat().st_mtime_ns for file in export.folder.iterdir()}
+        again = self.backend.load(export.subject, export.folder)
+        assert_alike(
+            again.forward(**export.subject.inputs.kwargs), export.subject.expected, self.backend.precision
+        )
+        assert {file: file.stat().st_mtime_ns for file in export.folder.iterdir()} == files
+
+    @pytest.mark.parametrize("case", ["bert_classifier"])
+    def test_the_artifact_holds_no_second_copy_of_the_weights(self, export: Export) -> None:
+        assert not [file for file in export.folder.rglob("*") if file.suffix in (".safetensors", ".pt", ".pth")]
+
+    @pytest.mark.parametrize("case", ["gpt2", "llama"])
+    def test_padding_on_the_left_leaves_valid_positions_right(self, export: Export) -> None:
+        inputs = left_padded()
+        with torch.no_grad():
+            expected = export.model(**inputs).logits
+        assert export.built.accepts(Inputs(kwargs=inputs))
+        valid = inputs["attention_mask"].bool()
+        assert_alike(export.built.forward(**inputs).logits[valid], expected[valid], self.backend.precision)
+
+    @pytest.mark.parametrize("make", [models.gpt2, models.llama])
+    def test_generates_as_eager_does(self, make: Callable[[], nn.Module], tmp_path: Path) -> None:
+        model, inputs = make(), left_padded()
+        if make is models.llama and self.cases is FEW:
+            pytest.skip("exported as the backend that this one varies")
+        built = build(self.backend, subject(model, generates=True, **inputs), tmp_path)
+        assert built.generate is not None
+        assert built.accepts(Inputs(kwargs=left_padded(12)))
+        for given in (inputs, left_padded(7), {"input_ids": models.tokens(1, 5, padding=0)["input_ids"]}):
+            expected = model.generate(**given, max_new_tokens=5, do_sample=False)
+            tokens = built.generate(**given, max_new_tokens=5, do_sample=False)
+            if self.backend.precision == Precision.FP32:
+                assert tokens.tolist() == expected.tolist()
+            assert tokens[:, : given["input_ids"].shape[1]].tolist() == given["input_ids"].tolist()
+        with torch.no_grad():
+            expected = model(**inputs).logits[inputs["attention_mask"].bool()]
+        logits = built.forward(**inputs).logits[inputs["attention_mask"].bool()]
+        assert_alike(logits, expected, self.backend.precision)
+
+    @pytest.mark.parametrize("make", [models.bert_classifier, models.cnn])
+    def test_leaves_the_model_the_screen_and_the_temporary_folder_as_they_were(
+        self,
+        make: Callable[[], nn.Module],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        temporary, folder = tmp_path / "temporary", tmp_path / "folder"
+        temporary.mkdir()
+        model = make()
+        case = "bert_classifier" if make is models.bert_classifier else "cnn"
+        asked = subject(model, **CASES[case].inputs)
+        before = state(model)
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+        capfd.readouterr()
+        built = build(self.backend, asked, folder)
+        built.forward(**asked.inputs.kwargs)
+        assert capfd.readouterr() == ("", "")
+        assert_same_state(state(model), before)
+        built.close()
+        del built
+        gc.collect()
+        assert list(temporary.iterdir()) == []
+
+    def test_runs_on_as_many_threads_as_told(self, tmp_path: Path) -> None:
+        built = build(self.backend, subject(models.mlp(), threads=2, x=X), tmp_path)
+        assert built.facts["threads"] == 2
+
+    def test_a_model_that_cannot_be_exported_is_one_line(self, tmp_path: Path) -> None:
+        class Undecided(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return x + 1 if x.sum() > 0 else x - 1
+
+        with pytest.raises(BuildError, match="Undecided") as failure:
+            build(self.backend, subject(Undecided(), x=X), tmp_path)
+        assert "\n" not in str(failure.value)
+        assert failure.value.__cause__ is not None
+
+
+def outputs(answer: Any) -> list[str]:
+    """Names of the tensors in an answer."""
+    return [name for name, leaf in tree.named_leaves(answer) if isinstance(leaf, torch.Tensor)]

@@ -1,0 +1,93 @@
+"""Runs of pytest inside the tests here, with the plugin in force whether or not it is installed."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import doubles
+
+ROOT = Path(__file__).parents[2]
+INSTALLED = any(point.name == "cpuaccel" for point in metadata.entry_points(group="pytest11"))
+
+CONFTEST = """
+import pytest
+from tests import doubles, models
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_cpuaccel_backends(config):
+    return doubles.BACKENDS
+
+@pytest.fixture(scope="session")
+def eager_model():
+    return models.mlp()
+"""
+
+
+@pytest.fixture
+def libraries() -> Iterator[dict[str, Any]]:
+    """Modules that stay imported when pytester forgets what its runs imported: torch can't be imported twice."""
+    imported: dict[str, Any] = {}
+    yield imported
+    sys.modules.update(imported)
+
+
+@pytest.fixture
+def project(
+    libraries: dict[str, Any], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
+    """An empty project of a user; its caches and the log of ``doubles`` lie in its own folder."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv(doubles.LOG, str(pytester.path / "builds.log"))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    if not INSTALLED:
+        monkeypatch.setenv("PYTEST_PLUGINS", "pytest_cpuaccel.plugin")
+    monkeypatch.setattr(pytester, "inline_run", functools.partial(_run_keeping_libraries, libraries, pytester.inline_run))
+    return pytester
+
+
+def _run_keeping_libraries(libraries: dict[str, Any], inline_run: Any, *args: Any, **kwargs: Any) -> Any:
+    class Imports:
+        def pytest_unconfigure(self, config: pytest.Config) -> None:
+            libraries.update(
+                (name, module)
+                for name, module in sys.modules.items()
+                if not str(getattr(module, "__file__", "")).startswith(str(config.rootpath))
+            )
+
+    try:
+        return inline_run(*args, **kwargs | {"plugins": [*kwargs.get("plugins", ()), Imports()]})
+    finally:
+        sys.modules.update(libraries)
+
+
+@pytest.fixture
+def mlp_project(project: pytest.Pytester) -> pytest.Pytester:
+    """A project whose model is an MLP, (batch, 16) -> (batch, 4), and whose backends are the doubles."""
+    project.makeconftest(CONFTEST)
+    return project
+
+
+@pytest.fixture
+def builds(project: pytest.Pytester) -> "Builds":
+    """What the doubles built so far."""
+    return Builds(project.path / "builds.log")
+
+
+class Builds:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, word: str = "") -> list[str]:
+        """Return the lines that begin with ``word``."""
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        return [line for line in lines if line.startswith(word)]

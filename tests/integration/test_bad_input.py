@@ -1,0 +1,237 @@
+"""What users get wrong, and what is wrong with their models: each ends in one clear line, without our traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.integration.test_selection import refusal
+
+MODULES = """
+import pytest, torch
+from torch import nn
+from tests import models
+
+X = torch.ones(2, 16)
+
+class Random(models.Mlp):
+    def forward(self, x):
+        return super().forward(x) + torch.rand(())
+
+class NanRows(models.Mlp):
+    def forward(self, x):
+        return super().forward(x).masked_fill(x[:, :1] > 0, float("nan"))
+
+class Picky(models.Mlp):
+    def forward(self, x):
+        if len(x) > 2:
+            raise ValueError("at most two rows")
+        return super().forward(x)
+
+class Uncopyable(models.Mlp):
+    def __deepcopy__(self, memo):
+        raise TypeError("holds a socket")
+"""
+
+
+def line_of_failure(project: pytest.Pytester, body: str, *args: str, errors: bool = False) -> str:
+    """Run a test whose last line must fail it; return the line it fails with, having seen nothing of ours.
+
+    ``HERE`` stands for the place of that last line; evidence, which is indented, is left out.
+    """
+    file = project.makepyfile(test_it=MODULES + body)
+    here = f"{file.name}:{len(file.read_text().splitlines())}"
+    result = project.runpytest_inprocess("--cpu-backends=twin", *args)
+    result.assert_outcomes(**{"errors" if errors else "failed": 1})
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    printed = result.stdout.str() + result.stderr.str()
+    for word in ("Traceback", "pytest_cpuaccel/", "recorder.py", "workshop.py", "judge.py"):
+        assert word not in printed
+    start = next(number for number, line in enumerate(result.outlines) if line.startswith("____"))
+    end = next(number for number, line in enumerate(result.outlines[start:], start) if line.startswith(("====", "----")))
+    lines = [line for line in result.outlines[start + 1 : end] if not line.startswith("  ")]
+    assert len(lines) == 1, lines
+    return lines[0].replace(here, "HERE")
+
+
+def with_model(expression: str, body: str = "cpu_model(X)", mark: str = "parity") -> str:
+    return f"""
+@pytest.fixture
+def eager_model():
+    return {expression}
+
+@pytest.mark.{mark}
+def test_it(cpu_model):
+    {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("Random().train()", "eager_model: Random is in training mode, where dropout is on; call .eval() on it"),
+        ("models.Mlp().eval().bfloat16()", "eager_model: Mlp has weights in torch.bfloat16; the reference is fp32: *"),
+        ("models.Mlp().eval().double()", "eager_model: Mlp has weights in torch.float64; the reference is fp32: *"),
+        ("models.Mlp().eval().to('meta')", "eager_model: Mlp is on 'meta'; backends here run on the CPU: .to('cpu')"),
+        ("models.Mlp", "eager_model: type is not a model; return an nn.Module, a folder or a hub id"),
+        ("None", "eager_model: NoneType is not a model; return an nn.Module, a folder or a hub id"),
+        ("'./nowhere'", "eager_model: no folder './nowhere'; give a folder that save_pretrained wrote, or a hub id"),
+    ],
+)
+def test_a_model_that_can_be_no_reference(project: pytest.Pytester, mlp_project: pytest.Pytester, expression: str, words: str) -> None:
+    line = line_of_failure(mlp_project, with_model(expression), errors=True)
+    pytest.LineMatcher([line]).fnmatch_lines([words])
+
+
+@pytest.mark.parametrize(
+    ("expression", "body", "words"),
+    [
+        ("Random().eval()", "cpu_model(X)", "eager disagrees with itself by *, between two runs on the same inputs: *"),
+        ("models.mlp()", "cpu_model(torch.ones(2, 15))", "HERE: *the eager model itself raises on this call: RuntimeError: mat1 and mat2 *"),
+        ("models.mlp()", "cpu_model(Y=X)", "HERE: *the eager model itself raises on this call: TypeError: *'Y'*"),
+        ("Picky().eval()", "cpu_model(X); cpu_model(torch.ones(3, 16))", "HERE: *ValueError: at most two rows"),
+        ("models.mlp()", "cpu_model(X.to('meta'))", "HERE: input '0' is on device 'meta'; backends here run on the CPU: .to('cpu')"),
+        ("models.mlp()", "cpu_model(X); cpu_model(X.to('meta'))", "HERE: input '0' is on device 'meta'; *"),
+        ("Uncopyable().eval()", "cpu_model(X)", "HERE: twin: Uncopyable can't be copied: TypeError: holds a socket"),
+    ],
+)
+def test_a_call_that_has_no_right_answer(
+    mlp_project: pytest.Pytester, expression: str, body: str, words: str
+) -> None:
+    pytest.LineMatcher([line_of_failure(mlp_project, with_model(expression, body))]).fnmatch_lines([words])
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        ("raising", "HERE: raising: raises where eager does not: RuntimeError: kernel failed"),
+        ("refusing", "HERE: refusing: NotImplementedError: no kernel for aten::gelu"),
+    ],
+)
+def test_a_backend_that_fails_where_eager_does_not(
+    mlp_project: pytest.Pytester, backend: str, words: str
+) -> None:
+    line = line_of_failure(mlp_project, with_model("models.mlp()"), f"--cpu-backends={backend}")
+    assert line == words
+
+
+def test_an_empty_batch_is_compared_with_nothing(mlp_project: pytest.Pytester) -> None:
+    line = line_of_failure(mlp_project, with_model("models.mlp()", "cpu_model(X[:0])"))
+    pytest.LineMatcher([line]).fnmatch_lines(["twin: forward 0x16: nothing was compared: no output has an element to compare"])
+
+
+def test_nan_that_eager_has_too_is_no_difference(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        test_it=MODULES
+        + with_model("NanRows().eval()", "cpu_model(torch.cat([X, -X]))")
+        + with_model("NanRows().eval()", "cpu_model(X)").replace("test_it", "test_nothing_else")
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["twin: forward 2x16: *"])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("score_items(lambda model, item: 1.0, [])", "HERE: score_items: there are no items to score"),
+        ("score_items(lambda model, item: float('nan'), [1])", "*item 0 scored nan *; return a finite number"),
+    ],
+)
+def test_scores_that_cannot_be_judged(mlp_project: pytest.Pytester, body: str, words: str) -> None:
+    line = line_of_failure(
+        mlp_project,
+        f"\n@pytest.mark.accuracy_budget(max_drop='1%')\ndef test_it(score_items):\n    {body}\n",
+    )
+    pytest.LineMatcher([line]).fnmatch_lines([words])
+
+
+def test_no_model_at_all(project: pytest.Pytester) -> None:
+    project.makepyfile(test_it="def test_it(cpu_model): pass")
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["eager_model: no model yet; override this fixture in conftest.py *--cpu-model=*"])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--cpu-model=./nowhere"], "eager_model: no folder './nowhere'; give a folder *"),
+        (["--cpu-model=nobody/nothing"], "eager_model: can't load 'nobody/nothing': OSError: *"),
+        (["--cpu-model={empty}"], "eager_model: can't load '*': *"),
+        (["--cpu-model={bert}", "--cpu-task=text-classificaton"], "--cpu-task: no task 'text-classificaton'; did you mean 'text-classification'?"),
+        (["--cpu-model={broken}"], "eager_model: can't load '*': *"),
+    ],
+)
+def test_a_folder_or_id_that_leads_to_no_model(
+    project: pytest.Pytester, tmp_path: Path, options: list[str], words: str
+) -> None:
+    pytest.importorskip("transformers")
+    from tests import models
+
+    bert: Any = models.bert_classifier()
+    for name in ("bert", "broken", "empty"):
+        (tmp_path / name).mkdir()
+    bert.save_pretrained(tmp_path / "bert")
+    bert.save_pretrained(tmp_path / "broken")
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"no weights")
+    given = [option.format(**{name: tmp_path / name for name in ("bert", "broken", "empty")}) for option in options]
+    project.makepyfile(test_it="def test_it(cpu_model): pass")
+
+    result = project.runpytest_inprocess(*given)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([words])
+    result.stdout.no_fnmatch_line("*source.py*")
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--cpu-threads=0", "--cpu-threads: '0' is not a number of threads; write 1 or more"),
+        ("--cpu-threads=two", "--cpu-threads: 'two' is not a number of threads; write 1 or more"),
+        ("--cpu-missing=ignore", "--cpu-missing: 'ignore' is not one of fail, skip"),
+        ("--cpu-inconclusive=pass", "--cpu-inconclusive: 'pass' is not one of warn, fail, skip"),
+        ("--cpu-cache-limit=10", "--cpu-cache-limit: '10' has no unit; write \"10 GB\" *"),
+        ("--cpu-report=r.xml", "--cpu-report: 'r.xml' ends in none of .json, .md, .html"),
+        ("--cpu-report=/proc/nowhere/r.json", "--cpu-report: can't write '/proc/nowhere/r.json': No such file or directory"),
+        ("--cpu-report=file/r.json", "--cpu-report: can't write '*file/r.json': *"),
+        ("--cpu-report=folder.json", "--cpu-report: can't write '*folder.json': Is a directory"),
+    ],
+)
+def test_an_option_without_meaning_ends_the_run(mlp_project: pytest.Pytester, option: str, words: str) -> None:
+    (mlp_project.path / "file").touch()
+    (mlp_project.path / "folder.json").mkdir()
+    mlp_project.makepyfile("def test_plain(): pass")
+    pytest.LineMatcher([refusal(mlp_project, option)]).fnmatch_lines([f"ERROR: cpuaccel: {words}"])
+
+
+def test_a_cache_that_cannot_be_written_costs_a_note(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(test_it=MODULES + "\n@pytest.mark.parity\ndef test_it(cpu_model):\n    cpu_model(X)\n")
+    file = mlp_project.path / "file"
+    file.touch()
+    result = mlp_project.runpytest_inprocess("--cpu-backends=stored", f"--cpu-cache-dir={file}/cache")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["note: cache folder */file/cache can't be written (*); artifacts are kept for *"])
+
+
+def test_a_process_without_gradients_or_with_inference_tensors_is_fine(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        test_it=MODULES
+        + """
+@pytest.fixture
+def eager_model():
+    with torch.inference_mode():
+        return models.Mlp().eval()
+
+@pytest.mark.parity
+def test_it(cpu_model):
+    with torch.inference_mode():
+        cpu_model(X)
+"""
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=twin,stored,torchscript").assert_outcomes(passed=3)
+    assert not torch.is_inference_mode_enabled()

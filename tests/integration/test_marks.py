@@ -1,0 +1,240 @@
+"""The marks: what they refuse before anything runs, and what their verdicts do to a test."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.test_selection import refusal
+
+SCORED = """
+import pytest, torch
+
+@pytest.mark.accuracy_budget({budget})
+def test_it(score_items):
+    score_items(lambda model, item: model(torch.ones(1, 16)).shape == (1, 4) and item % 2, range({items}))
+"""
+
+
+def marked(project: pytest.Pytester, mark: str, body: str = "cpu_model(torch.ones(2, 16))") -> None:
+    project.makepyfile(
+        test_it=f"import pytest, torch\n\n@pytest.mark.{mark}\ndef test_it(cpu_model):\n    {body}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [
+        ("parity(rtoll=1e-3)", "@parity takes no 'rtoll'; did you mean 'rtol'?"),
+        ("parity(1e-3)", "@parity(0.001): name the argument: rtol, atol, *"),
+        ("parity(rtol='1e-3')", "@parity(rtol=): '1e-3' is not a finite number"),
+        ("parity(rtol=float('nan'))", "@parity(rtol=): nan is not a finite number"),
+        ("parity(atol=-1)", "@parity(atol=): -1 is negative"),
+        ("parity(cosine=1.5)", "@parity(cosine=): 1.5 is outside [[]0, 1[]]"),
+        ("parity(mask=3)", "@parity(mask=): 3 is not the name of an input"),
+        ("parity(outputs=[])", "@parity(outputs=): [[][]] names no output; *"),
+        ("parity(outputs=5)", "@parity(outputs=): 5 names no output; *"),
+        ("parity(outputs={'a': 1e-3})", "@parity(outputs=): 0.001 is not a tolerance; *"),
+        ("parity(outputs={'a': {'atoll': 1}})", "@parity(outputs=): no tolerance named 'atoll'; did you mean 'atol'?"),
+        ("latency_budget()", "@latency_budget allows nothing yet; write p50=\"30 ms\" or speedup=1.2"),
+        ("latency_budget(vs='eager')", "@latency_budget allows nothing yet; *"),
+        ("latency_budget(p50='30')", "@latency_budget(p50=): '30' has no unit; write \"30 ms\" *"),
+        ("latency_budget(p50=30)", "@latency_budget(p50=): 30 is not a text with a unit; write \"30 ms\""),
+        ("latency_budget(p50='30 h')", "@latency_budget(p50=): '30 h' has unit 'h'; *"),
+        ("latency_budget(p50='0 ms')", "@latency_budget(p50=): '0 ms' is zero; *"),
+        ("latency_budget(p95='30 ms')", "@latency_budget takes no 'p95'; did you mean 'p9*'?"),
+        ("latency_budget(speedup=0)", "@latency_budget(speedup=): 0 is not a speed-up; *"),
+        ("latency_budget(speedup=True)", "@latency_budget(speedup=): True is not a finite number"),
+        ("latency_budget(max_slowdown='5')", "@latency_budget(max_slowdown=): '5' has no unit; write \"5%\" *"),
+        ("latency_budget(max_slowdown=-0.1)", "@latency_budget(max_slowdown=): -0.1 is negative"),
+        (
+            "latency_budget(speedup=1.1, max_slowdown='5%')",
+            "@latency_budget has speedup= and max_slowdown=; both set the same ratio",
+        ),
+        (
+            "latency_budget(speedup=1.1, vs='egaer')",
+            "@latency_budget(vs=): no backend named 'egaer'; did you mean 'eager'?",
+        ),
+        ("latency_budget(speedup=1.1, vs='absent')", "@latency_budget(vs=): absent: no-such-distribution is not *"),
+        ("latency_budget(speedup={'twin': 'fast'})", "@latency_budget(speedup=): 'fast' is not a finite number"),
+        ("accuracy_budget(max_drop='1%')", "@accuracy_budget judges what score_items found; take it as argument"),
+    ],
+)
+def test_a_mark_without_meaning_ends_the_run_before_any_test(
+    mlp_project: pytest.Pytester, mark: str, words: str
+) -> None:
+    marked(mlp_project, mark)
+    line = refusal(mlp_project, "--cpu-backends=twin")
+    pytest.LineMatcher([line]).fnmatch_lines([f"ERROR: cpuaccel: test_it.py::test_it[[]twin[]]: {words}"])
+
+
+@pytest.mark.parametrize("mark", ["parity", "latency_budget(p50='1 s')", "accuracy_budget(max_drop='1%')"])
+def test_a_mark_on_a_test_without_our_model_ends_the_run(mlp_project: pytest.Pytester, mark: str) -> None:
+    mlp_project.makepyfile(test_it=f"import pytest\n\n@pytest.mark.{mark}\ndef test_it(): pass")
+    assert refusal(mlp_project) == (
+        f"ERROR: cpuaccel: test_it.py::test_it: @{mark.partition('(')[0]} judges calls of cpu_model or "
+        "cpu_accelerate; take one as argument"
+    )
+
+
+@pytest.mark.parametrize("budget", ["", "max_drop=None"])
+def test_an_accuracy_budget_that_allows_nothing_ends_the_run(mlp_project: pytest.Pytester, budget: str) -> None:
+    mlp_project.makepyfile(SCORED.format(budget=budget, items=10))
+    assert "@accuracy_budget allows nothing yet; write max_drop=" in refusal(mlp_project)
+
+
+def test_a_value_may_be_given_by_backend(mlp_project: pytest.Pytester) -> None:
+    marked(mlp_project, "parity(atol={'o*': 2.0, '*': 0.0}, rtol={'twin': 0.0, 'off': 0.0})")
+    mlp_project.runpytest_inprocess("--cpu-backends=twin,off").assert_outcomes(passed=2)
+    marked(mlp_project, "parity(atol={'off': 0.5, 'tw*': 0.0}, rtol={'*': 0.0})")
+    mlp_project.runpytest_inprocess("--cpu-backends=twin,off").assert_outcomes(passed=1, failed=1)
+
+
+def test_a_wrong_output_fails_with_both_values_and_the_tolerance_that_would_pass(
+    mlp_project: pytest.Pytester,
+) -> None:
+    marked(mlp_project, "parity(rtol=0, atol=0.5)")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["off: forward 2x16: *", "Mlp *forward 2x16 *off * FAIL parity*"])
+    result.stdout.no_fnmatch_line("*judge.py*")
+
+
+def test_nan_that_eager_has_not_fails(mlp_project: pytest.Pytester) -> None:
+    marked(mlp_project, "parity(rtol=1e9, atol=1e9)")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=nan")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["nan: forward 2x16: 'output' is nan at [[]0, 0[]], where eager's is *"])
+
+
+@pytest.mark.parametrize("mark", ["parity", "latency_budget(p50='10 s')"])
+def test_a_test_that_calls_nothing_fails(mlp_project: pytest.Pytester, mark: str) -> None:
+    marked(mlp_project, mark, body="pass")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["twin: the test never called the model, so there is nothing to judge"])
+
+
+def test_an_accuracy_budget_without_a_score_fails(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.accuracy_budget(max_drop="1%")
+        def test_it(cpu_model, score_items): pass
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["twin: nothing was scored; call score_items(fn, items) in the test"])
+
+
+def test_failed_parity_withholds_latency(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pytest, torch
+
+        @pytest.mark.parity
+        @pytest.mark.latency_budget(p50="10 s")
+        def test_it(cpu_model):
+            cpu_model(torch.ones(2, 16))
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["model *p50 *verdict", "Mlp *off *withheld *FAIL parity*"])
+
+
+@pytest.mark.parametrize(("strict", "outcome"), [("False", "xpassed"), ("True", "failed")])
+def test_xfail_takes_a_verdict_like_any_failure(mlp_project: pytest.Pytester, strict: str, outcome: str) -> None:
+    mlp_project.makepyfile(
+        f"""
+        import pytest, torch
+
+        @pytest.mark.xfail(strict={strict})
+        @pytest.mark.parity
+        def test_it(cpu_model):
+            cpu_model(torch.ones(2, 16))
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off,twin")
+    result.assert_outcomes(xfailed=1, **{outcome: 1})
+    result.stdout.fnmatch_lines(["*off *FAIL parity (xfail)*"])
+
+
+def test_a_failing_body_is_not_judged(mlp_project: pytest.Pytester) -> None:
+    marked(mlp_project, "parity", body="cpu_model(torch.ones(2, 16)); assert not 'mine'")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E * assert not 'mine'"])
+    result.stdout.no_fnmatch_line("*FAIL parity*")
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcome"), [("warn", "passed"), ("fail", "failed"), ("skip", "skipped")]
+)
+def test_what_cannot_be_decided_warns_fails_or_skips(
+    mlp_project: pytest.Pytester, policy: str, outcome: str
+) -> None:
+    mlp_project.makepyfile(SCORED.format(budget="min_score=0.6", items=4))
+    result = mlp_project.runpytest_inprocess("-rs", "--cpu-backends=twin", f"--cpu-inconclusive={policy}")
+    result.assert_outcomes(**{outcome: 1})
+    result.stdout.fnmatch_lines(
+        ["Mlp *score_items x4 *twin *INCONCLUSIVE accuracy*", "INCONCLUSIVE twin: *more items*"]
+    )
+
+
+def test_enough_items_pass_the_accuracy_budget(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(SCORED.format(budget='max_drop="5%"', items=400))
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["Mlp *score_items x400 *twin *PASS"])
+
+
+def test_a_speed_up_that_is_not_there_fails_with_both_numbers(mlp_project: pytest.Pytester) -> None:
+    marked(mlp_project, "latency_budget(speedup=1000)")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["twin: forward 2x16: *x the speed of eager *, budget 1000.00x or more"])
+
+
+def test_every_failing_verdict_is_told(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pytest, torch
+
+        @pytest.mark.parity
+        def test_it(cpu_model):
+            cpu_model(torch.ones(2, 16))
+            cpu_model(torch.ones(3, 16))
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off")
+    result.stdout.fnmatch_lines(["off: forward 2x16: *", "off: forward 3x16: *"])
+
+
+def test_a_comparison_with_a_backend_that_is_missing_skips_where_missing_ones_do(
+    mlp_project: pytest.Pytester,
+) -> None:
+    marked(mlp_project, "latency_budget(speedup=1.1, vs='absent')")
+    result = mlp_project.runpytest_inprocess("-rs", "--cpu-backends=twin", "--cpu-missing=skip")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED *@latency_budget(vs=): absent: no-such-distribution is not installed; *"])
+
+
+def test_subtests_run_before_the_verdict(mlp_project: pytest.Pytester) -> None:
+    if not hasattr(pytest, "Subtests"):
+        pytest.skip("this pytest has no subtests")
+    mlp_project.makepyfile(
+        """
+        import pytest, torch
+
+        @pytest.mark.parity
+        def test_it(cpu_model, subtests):
+            for batch in (1, 2):
+                with subtests.test(batch=batch):
+                    assert cpu_model(torch.ones(batch, 16)).shape == (batch, 4)
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin,off")
+    result.stdout.fnmatch_lines(["off: forward 1x16: *", "Mlp *forward 1x16 *twin *PASS"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED

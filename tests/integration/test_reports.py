@@ -1,0 +1,187 @@
+"""What a run leaves to read: the table, JSON, Markdown, HTML, JUnit."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+TESTS = """
+import json
+from pathlib import Path
+
+import pytest, torch
+
+@pytest.mark.parity
+def test_small(cpu_model):
+    cpu_model(torch.ones(2, 16))
+
+@pytest.mark.parity
+@pytest.mark.latency_budget(p50="10 s")
+def test_timed(cpu_model):
+    cpu_model(torch.ones(3, 16))
+"""
+
+
+@pytest.fixture
+def reporting(mlp_project: pytest.Pytester) -> pytest.Pytester:
+    mlp_project.makepyfile(test_it=TESTS)
+    return mlp_project
+
+
+def results_of(project: pytest.Pytester, name: str = "r.json") -> dict[str, Any]:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    return json.loads((project.path / name).read_text(), parse_constant=refuse)
+
+
+def table_of(lines: list[str]) -> list[list[str]]:
+    """Return the cells of the terminal's table, heading first, by where the columns stand."""
+    rule = next(number for number, line in enumerate(lines) if line.startswith("-----  ") or line.startswith("-------  "))
+    edges = [0]
+    for width in lines[rule].split("  "):
+        edges.append(edges[-1] + len(width) + 2)
+    body = lines[rule - 1 : rule] + lines[rule + 1 :]
+    return [
+        [line[left:right].strip() for left, right in zip(edges, edges[1:], strict=False)]
+        for line in body
+        if not line.startswith("=")
+    ]
+
+
+def test_the_table_has_a_line_for_each_call_and_backend(reporting: pytest.Pytester) -> None:
+    result = reporting.runpytest_inprocess("--cpu-backends=twin,off")
+    heading, *lines = table_of(result.outlines)
+    assert heading == ["model", "call", "backend", "parity", "p50", "vs eager", "verdict"]
+    found = [(line[2], line[-1]) for line in lines[:4]]
+    assert found == [("twin", "PASS"), ("off", "FAIL parity"), ("twin", "PASS"), ("off", "FAIL parity")]
+    assert [line[4] for line in lines[:2]] == ["", ""]
+    assert lines[3][4] == "withheld"
+
+
+def test_quiet_runs_show_the_table_too(reporting: pytest.Pytester) -> None:
+    result = reporting.runpytest_inprocess("-q", "--cpu-backends=twin", "-k", "small")
+    result.stdout.fnmatch_lines(["Mlp *forward 2x16 *twin *PASS"])
+
+
+def test_a_run_that_judged_nothing_shows_no_table(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile("import torch\ndef test_it(cpu_model): cpu_model(torch.ones(2, 16))")
+    mlp_project.runpytest_inprocess("--cpu-backends=twin").stdout.no_fnmatch_line("*-- cpuaccel*")
+
+
+def test_json_has_every_fact_with_its_schema_and_environment(reporting: pytest.Pytester) -> None:
+    reporting.runpytest_inprocess("--cpu-backends=twin,off", "--cpu-report=r.json")
+    report = results_of(reporting)
+    assert report["schema"] == 1
+    assert report["environment"]["threads"] == 1
+    assert any(version.startswith("torch ") for version in report["environment"]["versions"])
+    assert [(result["test"], result["backend"], result["outcome"]) for result in report["results"]] == [
+        ("test_it.py::test_small[twin]", "twin", "passed"),
+        ("test_it.py::test_timed[twin]", "twin", "passed"),
+        ("test_it.py::test_small[off]", "off", "failed"),
+        ("test_it.py::test_timed[off]", "off", "failed"),
+    ]
+    small, timed, wrong, withheld = report["results"]
+    assert small["parity"]["verdict"] == "PASS"
+    assert small["call"] == "forward 2x16"
+    assert "latency" not in small
+    assert timed["latency"]["verdict"] == "PASS"
+    assert all(len(pair) == 2 and min(pair) > 0 for pair in timed["latency"]["pairs_ns"])
+    assert math.isfinite(timed["latency"]["p50_ns"])
+    assert wrong["parity"]["verdict"] == "FAIL"
+    assert withheld["parity"]["withholds"] == "latency"
+    assert "latency" not in withheld
+
+
+def test_json_is_whole_after_every_test(reporting: pytest.Pytester) -> None:
+    reporting.makepyfile(
+        test_it=TESTS
+        + """
+def test_look():
+    results = json.loads(Path("r.json").read_text())["results"]
+    assert [result["test"] for result in results] == ["test_it.py::test_small"]
+"""
+    )
+    reporting.makeconftest(
+        (reporting.path / "conftest.py").read_text()
+        + """
+@pytest.fixture
+def cpu_backend():
+    return doubles.TWIN
+"""
+    )
+    result = reporting.runpytest_inprocess("-k", "small or look", "--cpu-report=r.json")
+    result.assert_outcomes(passed=2, deselected=1)
+
+
+def test_a_run_that_judged_nothing_leaves_an_empty_report(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile("def test_it(): pass")
+    (mlp_project.path / "r.json").write_text('{"results": [{"of": "an earlier run"}]}')
+    mlp_project.runpytest_inprocess("--cpu-report=r.json,r.md,r.html").assert_outcomes(passed=1)
+    assert results_of(mlp_project)["results"] == []
+    assert "Nothing was judged." in (mlp_project.path / "r.md").read_text()
+    assert (mlp_project.path / "r.html").read_text().startswith("<!doctype html>")
+
+
+def test_collecting_leaves_reports_as_they_are(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile("def test_it(): pass")
+    (mlp_project.path / "r.json").write_text("an earlier run")
+    mlp_project.runpytest_inprocess("--collect-only", "--cpu-report=r.json,r.md")
+    assert (mlp_project.path / "r.json").read_text() == "an earlier run"
+    assert not (mlp_project.path / "r.md").exists()
+
+
+def test_reports_lie_where_the_run_began(reporting: pytest.Pytester) -> None:
+    (reporting.path / "elsewhere").mkdir()
+    reporting.makepyfile(test_it=TESTS.replace("    cpu_model(torch.ones(2, 16))", "    cpu_model(torch.ones(2, 16)); import os; os.chdir('elsewhere')"))
+    reporting.runpytest_inprocess("-k", "small", "--cpu-backends=twin", "--cpu-report=new/r.json,new/r.md")
+    assert len(results_of(reporting, "new/r.json")["results"]) == 1
+    assert "forward 2x16" in (reporting.path / "new" / "r.md").read_text()
+
+
+def test_markdown_has_the_table_and_what_did_not_pass(reporting: pytest.Pytester) -> None:
+    reporting.runpytest_inprocess("-k", "small", "--cpu-backends=twin,off", "--cpu-report=r.md")
+    lines = (reporting.path / "r.md").read_text().splitlines()
+    assert "| model   | call         | backend   |" in " ".join(lines)
+    pytest.LineMatcher(lines).fnmatch_lines(
+        ["- threads: 1", "| Mlp *| forward 2x16 | off *| FAIL parity |", "## Not passed", "- FAIL `test_it.py::test_small[[]off[]]`: off: forward 2x16: *"]
+    )
+
+
+def test_html_is_one_file_that_loads_nothing(reporting: pytest.Pytester) -> None:
+    reporting.runpytest_inprocess("--cpu-backends=twin,off", "--cpu-report=r.html")
+    text = (reporting.path / "r.html").read_text()
+    assert "forward 3x16" in text
+    assert "FAIL parity" in text
+    assert "src=" not in text
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_html_escapes_what_it_shows(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        test_it="""
+        import pytest, torch
+
+        @pytest.mark.parametrize("text", ["<script>alert(1)</script>"])
+        @pytest.mark.parity
+        def test_it(cpu_model, text):
+            cpu_model(torch.ones(2, 16))
+        """
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=off", "--cpu-report=r.html,r.json")
+    assert "<script>" not in (mlp_project.path / "r.html").read_text()
+    assert "<script>" in results_of(mlp_project)["results"][0]["test"]
+
+
+def test_junit_has_the_facts_as_properties(reporting: pytest.Pytester) -> None:
+    reporting.runpytest_inprocess("-k", "small", "--cpu-backends=off", "--junitxml=junit.xml")
+    case = ElementTree.parse(reporting.path / "junit.xml").find(".//testcase")
+    assert case is not None
+    properties = {item.attrib["name"]: item.attrib["value"] for item in case.iter("property")}
+    assert properties["cpuaccel.0.backend"] == "off"
+    assert properties["cpuaccel.0.parity.verdict"] == "FAIL"
+    assert properties["cpuaccel.0.parity.sentence"].startswith("off: forward 2x16: ")

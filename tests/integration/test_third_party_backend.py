@@ -1,0 +1,85 @@
+"""A backend that a user adds: what it takes, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.test_selection import refusal
+
+CONFTEST = """
+import pytest
+from torch import nn
+
+from tests import models
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_cpuaccel_backends(config):
+    import torch
+    from pytest_cpuaccel import Backend, BuiltModel, Precision
+
+    def load(subject, folder):
+        model = subject.fresh_module().to(torch.float16)
+
+        def forward(x):
+            return model(x.half()).float()
+
+        return BuiltModel(forward, {"threads": torch.get_num_threads()})
+
+    return [Backend("half", "fp16", load, precision=Precision.BF16)]
+
+
+@pytest.fixture
+def eager_model():
+    return models.mlp()
+"""
+TEST = """
+import pytest, torch
+
+@pytest.mark.parity
+def test_call(cpu_model):
+    cpu_model(torch.ones(2, 16))
+"""
+
+
+def test_a_backend_of_twenty_lines_is_chosen_built_and_judged(project: pytest.Pytester) -> None:
+    project.makeconftest(CONFTEST)
+    project.makepyfile(TEST)
+    result = project.runpytest_inprocess("-v", "--cpu-backends=half")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["cpuaccel: half", "*test_call[[]half[]] PASSED*", "Mlp *forward 2x16 *half *PASS"])
+
+
+def test_a_conftest_with_the_hook_works_where_the_plugin_is_off(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTEST_PLUGINS", raising=False)
+    project.makeconftest(CONFTEST)
+    project.makepyfile("def test_plain(): pass")
+    project.runpytest_subprocess("-p", "no:cpuaccel").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        ("[EAGER]", "pytest_cpuaccel_backends: the name 'eager' is taken; choose another"),
+        ("[MINE, MINE]", "pytest_cpuaccel_backends: the name 'mine' is taken; choose another"),
+        ("[replace(MINE, name='all')]", "pytest_cpuaccel_backends: the name 'all' is taken; choose another"),
+        ("[replace(MINE, name='m*')]", "pytest_cpuaccel_backends: 'm*' is no name; use letters, digits, '-'"),
+        ("['mine']", "pytest_cpuaccel_backends: 'mine' is not a Backend; return a list of Backend values"),
+        ("MINE", "pytest_cpuaccel_backends: * is not a list; return a list of Backend values"),
+    ],
+)
+def test_what_is_no_list_of_new_backends_is_refused(project: pytest.Pytester, returned: str, words: str) -> None:
+    project.makeconftest(
+        f"""
+        from dataclasses import replace
+        from pytest_cpuaccel.build.backends.eager import EAGER
+
+        MINE = replace(EAGER, name="mine")
+
+        def pytest_cpuaccel_backends(config):
+            return {returned}
+        """
+    )
+    pytest.LineMatcher([refusal(project, "--cpu-backends=eager")]).fnmatch_lines([f"ERROR: cpuaccel: {words}"])
