@@ -12,6 +12,7 @@ both gates alternate, chunk by chunk, so that both meet the same machine.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import tempfile
 from collections import Counter
@@ -67,16 +68,15 @@ def main() -> None:
     equal, slower = Tally("A/A, equal copies"), Tally(f"{SLOWDOWN:+.0%}, one copy slower")
     models = list(MODELS)
     before = read_pressure()
-    for first in range(0, options.runs, CHUNK):
-        chunk = [models[run % len(models)] for run in range(first, min(first + CHUNK, options.runs))]
-        for tally, contestants in (
-            (equal, [(model, 0) for model in chunk]),
-            (slower, [(model, extra[model]) for model in chunk]),
-        ):
-            _race_all(tally, contestants, seed=first)
-            if not options.without_rival:
-                _let_rival_judge(tally, contestants)
-        print(f"{first + len(chunk)} of {options.runs} runs of each kind", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):  # an interrupted run shows what it has
+        for first in range(0, options.runs, CHUNK):
+            chunk = [models[run % len(models)] for run in range(first, min(first + CHUNK, options.runs))]
+            for tally, rounds in ((equal, dict.fromkeys(models, 0)), (slower, extra)):
+                contestants = [(model, rounds[model]) for model in chunk]
+                _race_all(tally, contestants, seed=first)
+                if not options.without_rival:
+                    _let_rival_judge(tally, contestants)
+            print(f"{first + len(chunk)} of {options.runs} runs of each kind", flush=True)
     after = read_pressure()
     added = ", ".join(f"{model} {cpu_share(model, rounds):+.1%}" for model, rounds in extra.items())
     print(f"load {before.load:.1f} to {after.load:.1f}; CPU time added: {added}; 95 % bounds in brackets")

@@ -47,7 +47,7 @@ class Journal:
     def pytest_sessionfinish(self) -> None:
         """Write the reports that are written whole, also when the run was interrupted."""
         reports = self._config.stash[SETTINGS].reports
-        if not reports:
+        if not reports or self._config.option.collectonly:
             return
         from pytest_cpuaccel.report.html_file import html
         from pytest_cpuaccel.report.markdown_file import markdown
@@ -55,9 +55,9 @@ class Journal:
         self._open_json_files()
         for path in reports:
             if path.suffix == ".md":
-                path.write_text(markdown(self._rows, self._environment()), encoding="utf-8")
+                path.write_text(markdown(self._ordered(), self._environment()), encoding="utf-8")
             if path.suffix == ".html":
-                path.write_text(html(self._rows, self._environment()), encoding="utf-8")
+                path.write_text(html(self._ordered(), self._environment()), encoding="utf-8")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table, then the notes."""
@@ -67,8 +67,14 @@ class Journal:
 
         threads = self._config.stash[SETTINGS].threads
         terminalreporter.section(f"cpuaccel ({threads} thread{'s' * (threads > 1)})", sep="-")
-        for line, colour in summary(self._rows, self._notes):
+        for line, colour in summary(self._ordered(), self._notes):
             terminalreporter.write_line(line, **{colour: True} if colour else {})
+
+    def _ordered(self) -> list[Row]:
+        """The rows by backend, in the order chosen: under xdist they come in any."""
+        names = [backend.name for backend in choice_of(self._config).chosen]
+        ranks = {name: rank for rank, name in enumerate(names)}
+        return sorted(self._rows, key=lambda row: (ranks.get(row.text("backend"), len(names)), row.test))
 
     def _open_json_files(self) -> Sequence[JsonFile]:
         if self._json_files is None:

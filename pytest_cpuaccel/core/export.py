@@ -69,12 +69,11 @@ def _placeholders(program: ExportedProgram, count: int) -> list[torch.Tensor]:
 
 def _guarded(places: Sequence[torch.Tensor], example: Tensors) -> Shapes:
     """The shapes that the program's guards allow, those included that torch would check at run time."""
-    from torch.fx.experimental.symbolic_shapes import ShapeGuard
+    from torch._guards import ShapeGuard, SLoc
 
     symbols = places[0].fake_mode.shape_env  # type: ignore[attr-defined]
-    deferred = [item for items in symbols.deferred_runtime_asserts.values() for item in items]
-    sloc = symbols.guards[0].sloc if symbols.guards else None
-    guards = [*symbols.guards, *(ShapeGuard(item.expr, sloc, size_oblivious=False) for item in deferred)]
+    deferred = [item.expr for items in symbols.deferred_runtime_asserts.values() for item in items]
+    guards = [*symbols.guards, *(ShapeGuard(item, SLoc(None, None), size_oblivious=False) for item in deferred)]
     condition = symbols.produce_guards_expression(places, guards=guards, ignore_static=False)
     return Shapes(condition or "").of_ranks(example)
 

@@ -87,11 +87,7 @@ def outputs(model: Any, graph: Graph, tensors: tuple[torch.Tensor, ...]) -> list
 def shapes(tensors: tuple[torch.Tensor, ...]) -> Shapes:
     """Return the shapes that Optimum exports for: any batch, and for token ids and masks any length."""
     free = {(place, 0) for place, tensor in enumerate(tensors) if tensor.dim()}
-    free |= {
-        (place, 1)
-        for place, tensor in enumerate(tensors)
-        if tensor.dim() == 2 and not tensor.is_floating_point()
-    }
+    free |= {(place, 1) for place, tensor in enumerate(tensors) if tensor.dim() == 2 and not tensor.is_floating_point()}
     return Shapes.fixed_but(tensors, free)
 
 
@@ -116,7 +112,7 @@ def _classes(runtime: Runtime) -> Iterator[type[Any]]:
 def _stands_for(optimum_class: type[Any], module: nn.Module) -> tuple[type[Any], ...]:
     """The transformers classes that an Optimum class stands for, among those of the module's config."""
     mapping = getattr(optimum_class.auto_model_class, "_model_mapping", {})
-    models = mapping[type(module.config)] if type(module.config) in mapping else ()
+    models = mapping.get(type(module.config), ())
     return tuple(models) if isinstance(models, (tuple, list)) else (models,)
 
 

@@ -33,7 +33,8 @@ class Session:
 class Runtime:
     """``library`` and ``prefix`` say where Optimum keeps its classes for this runtime and how they are called.
 
-    ``write(program, inputs, outputs, folder)`` converts a torch program, naming its inputs and outputs.
+    ``write(program, inputs, outputs, folder)`` converts a torch program, naming its inputs and outputs;
+    ``converter`` is what does it.
     ``finish(folder)`` may rewrite the files that either route left, and returns what it proved.
     ``open(folder, inputs, threads)`` runs what ``write`` wrote.
     ``load_options(threads)`` and ``export_options`` are for Optimum's ``from_pretrained``; ``facts_of(model)`` are
@@ -42,6 +43,7 @@ class Runtime:
 
     library: str
     prefix: str
+    converter: str
     write: Callable[[ExportedProgram, Sequence[str], Sequence[str], Path], None]
     open: Callable[[Path, Sequence[str], int], Session]
     load_options: Callable[[int], dict[str, Any]]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 INSTALLED = any(point.name == "cpuaccel" for point in metadata.entry_points(group="pytest11"))
 
 CONFTEST = """
-import pytest
+import pytest, torch
 from tests import doubles, models
 
 @pytest.hookimpl(optionalhook=True)
@@ -26,6 +26,7 @@ def pytest_cpuaccel_backends(config):
 
 @pytest.fixture(scope="session")
 def eager_model():
+    torch.manual_seed(0)
     return models.mlp()
 """
 
@@ -72,7 +73,7 @@ def _run_keeping_libraries(libraries: dict[str, Any], inline_run: Any, *args: An
 
 @pytest.fixture
 def mlp_project(project: pytest.Pytester) -> pytest.Pytester:
-    """A project whose model is an MLP, (batch, 16) -> (batch, 4), and whose backends are the doubles."""
+    """A project whose model is an MLP, (batch, 16) -> (batch, 4), equal in every session, with the doubles as backends."""
     project.makeconftest(CONFTEST)
     return project
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.conftest import CONFTEST
+
 TEST = """
 import pytest, torch
 
@@ -16,28 +18,14 @@ import pytest, torch
 def test_it(cpu_model):
     cpu_model(torch.ones(2, 16))
 """
-CONFTEST_WITH_FIXED_WEIGHTS = """
-import pytest, torch
-from tests import doubles, models
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_cpuaccel_backends(config):
-    return doubles.BACKENDS
-
-@pytest.fixture(scope="session")
-def eager_model():
-    torch.manual_seed(0)
-    return models.mlp()
-"""
 
 
 @pytest.fixture
-def stored(project: pytest.Pytester) -> pytest.Pytester:
-    """A project whose model has the same weights in every session; it has run once under ``stored``."""
-    project.makeconftest(CONFTEST_WITH_FIXED_WEIGHTS)
-    project.makepyfile(test_it=TEST)
-    session(project)
-    return project
+def stored(mlp_project: pytest.Pytester) -> pytest.Pytester:
+    """A project that has run once under ``stored``."""
+    mlp_project.makepyfile(test_it=TEST)
+    session(mlp_project)
+    return mlp_project
 
 
 def session(project: pytest.Pytester, *args: str) -> list[str]:
@@ -58,7 +46,7 @@ def test_a_second_session_does_not_export_again(stored: pytest.Pytester, builds:
 
 
 def test_other_weights_are_exported_anew(stored: pytest.Pytester, builds: Any) -> None:
-    stored.makeconftest(CONFTEST_WITH_FIXED_WEIGHTS.replace("manual_seed(0)", "manual_seed(1)"))
+    stored.makeconftest(CONFTEST.replace("manual_seed(0)", "manual_seed(1)"))
     assert session(stored) == []
     assert len(builds("export")) == 2
 
@@ -85,11 +73,10 @@ def test_a_damaged_entry_is_exported_again_saying_so(
     assert len(builds("export")) == 2
 
 
-def test_two_sessions_at_once_export_once(project: pytest.Pytester, builds: Any) -> None:
-    project.makeconftest(CONFTEST_WITH_FIXED_WEIGHTS)
-    project.makepyfile(test_it=TEST)
+def test_two_sessions_at_once_export_once(mlp_project: pytest.Pytester, builds: Any) -> None:
+    mlp_project.makepyfile(test_it=TEST)
     command = [sys.executable, "-m", "pytest", "--cpu-backends=stored", "--cpu-cache-dir=kept"]
-    sessions = [subprocess.Popen(command, cwd=project.path, stdout=subprocess.DEVNULL) for _ in range(2)]
+    sessions = [subprocess.Popen(command, cwd=mlp_project.path, stdout=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait() for process in sessions] == [0, 0]
     assert len(builds("export")) == 1
     assert len(builds("load")) == 2
@@ -97,7 +84,7 @@ def test_two_sessions_at_once_export_once(project: pytest.Pytester, builds: Any)
 
 def test_the_cache_stays_within_its_limit_but_keeps_what_is_in_use(stored: pytest.Pytester, builds: Any) -> None:
     first = entry(stored)
-    stored.makeconftest(CONFTEST_WITH_FIXED_WEIGHTS.replace("manual_seed(0)", "manual_seed(1)"))
+    stored.makeconftest(CONFTEST.replace("manual_seed(0)", "manual_seed(1)"))
     session(stored, "--cpu-cache-limit=1 KB")
     assert not first.exists()
     assert (entry(stored) / "weights.pt").exists()

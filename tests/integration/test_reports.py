@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from typing import Any
@@ -41,15 +42,13 @@ def results_of(project: pytest.Pytester, name: str = "r.json") -> dict[str, Any]
 
 def table_of(lines: list[str]) -> list[list[str]]:
     """Return the cells of the terminal's table, heading first, by where the columns stand."""
-    rule = next(number for number, line in enumerate(lines) if line.startswith("-----  ") or line.startswith("-------  "))
+    rule = next(number for number, line in enumerate(lines) if line.startswith(("-----  ", "-------  ")))
     edges = [0]
     for width in lines[rule].split("  "):
         edges.append(edges[-1] + len(width) + 2)
-    body = lines[rule - 1 : rule] + lines[rule + 1 :]
+    below = itertools.takewhile(lambda line: not line.startswith("="), lines[rule + 1 :])
     return [
-        [line[left:right].strip() for left, right in zip(edges, edges[1:], strict=False)]
-        for line in body
-        if not line.startswith("=")
+        [line[left:right].strip() for left, right in itertools.pairwise(edges)] for line in (lines[rule - 1], *below)
     ]
 
 
@@ -57,7 +56,7 @@ def test_the_table_has_a_line_for_each_call_and_backend(reporting: pytest.Pytest
     result = reporting.runpytest_inprocess("--cpu-backends=twin,off")
     heading, *lines = table_of(result.outlines)
     assert heading == ["model", "call", "backend", "parity", "p50", "vs eager", "verdict"]
-    found = [(line[2], line[-1]) for line in lines[:4]]
+    found = [(line[2], line[-1]) for line in lines]
     assert found == [("twin", "PASS"), ("off", "FAIL parity"), ("twin", "PASS"), ("off", "FAIL parity")]
     assert [line[4] for line in lines[:2]] == ["", ""]
     assert lines[3][4] == "withheld"
@@ -101,20 +100,12 @@ def test_json_is_whole_after_every_test(reporting: pytest.Pytester) -> None:
     reporting.makepyfile(
         test_it=TESTS
         + """
-def test_look():
+def test_look(cpu_backend):
     results = json.loads(Path("r.json").read_text())["results"]
-    assert [result["test"] for result in results] == ["test_it.py::test_small"]
+    assert [result["test"] for result in results] == ["test_it.py::test_small[twin]"]
 """
     )
-    reporting.makeconftest(
-        (reporting.path / "conftest.py").read_text()
-        + """
-@pytest.fixture
-def cpu_backend():
-    return doubles.TWIN
-"""
-    )
-    result = reporting.runpytest_inprocess("-k", "small or look", "--cpu-report=r.json")
+    result = reporting.runpytest_inprocess("-k", "small or look", "--cpu-backends=twin", "--cpu-report=r.json")
     result.assert_outcomes(passed=2, deselected=1)
 
 

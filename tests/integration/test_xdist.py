@@ -79,7 +79,6 @@ def test_a_mistake_ends_the_run_in_one_line(
 
 
 def test_workers_export_a_model_once(mlp_project: pytest.Pytester, builds: Any) -> None:
-    mlp_project.makeconftest((mlp_project.path / "conftest.py").read_text().replace("    return models", "    import torch; torch.manual_seed(0)\n    return models"))
     mlp_project.makepyfile(
         """
         import pytest, torch
@@ -93,7 +92,7 @@ def test_workers_export_a_model_once(mlp_project: pytest.Pytester, builds: Any) 
     assert len(builds("export")) == 1
 
 
-FORK = multiprocessing.get_context("fork")
+SPAWN = multiprocessing.get_context("spawn")  # SQLite, of which the lock is made, does not survive a fork
 
 
 def hold(path: Path, log: Path, name: str, how: str, started: Any, go: Any) -> None:
@@ -111,8 +110,8 @@ class Holder:
     """Another process that holds the lock until told to let go."""
 
     def __init__(self, folder: Path, name: str, how: str) -> None:
-        self.started, self._go = FORK.Event(), FORK.Event()
-        self._process = FORK.Process(
+        self.started, self._go = SPAWN.Event(), SPAWN.Event()
+        self._process = SPAWN.Process(
             target=hold, args=(folder / "lock", folder / "log", name, how, self.started, self._go)
         )
         self._process.start()

@@ -39,10 +39,10 @@ def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
         BackendUnavailable: openvino, or the class of Optimum that exported the model, does not import.
         BuildError: OpenVINO can't run the model, or not in this precision on this CPU.
     """
-    from pytest_cpuaccel.core import exporting
+    from pytest_cpuaccel.core import loading
 
     assert folder is not None
-    return exporting.load(runtime, subject, folder)
+    return loading.load(runtime, subject, folder)
 
 
 def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], folder: Path) -> None:
@@ -121,6 +121,7 @@ def _runtime(precision: str) -> Runtime:
     return Runtime(
         library="optimum.intel",
         prefix="OVModelFor",
+        converter="OpenVINO",
         write=_write,
         open=partial(_open, precision),
         export_options={"load_in_8bit": False, "compile": False},

@@ -45,4 +45,5 @@ def _is_compressed(operation: Any) -> bool:
     if operation.get_type_name() != "Constant":
         return False
     shape = operation.get_output_shape(0)
-    return operation.get_element_type() in (openvino.Type.i8, openvino.Type.u8) and math.prod(shape) > max(shape[:1], default=1)
+    has_rows = math.prod(shape) > max(shape[:1], default=1)
+    return has_rows and operation.get_element_type() in (openvino.Type.i8, openvino.Type.u8)

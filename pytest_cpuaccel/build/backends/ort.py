@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.build.backends.ort_int8 import quantise
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.errors import BackendUnavailable
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.runtime import Facts, Runtime, Session
 
@@ -39,18 +41,18 @@ def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
         BackendUnavailable: onnxruntime, or the class of Optimum that exported the model, does not import.
         BuildError: ONNX Runtime can't run the model.
     """
-    from pytest_cpuaccel.core import exporting
+    from pytest_cpuaccel.core import loading
 
     assert folder is not None
-    return exporting.load(runtime, subject, folder)
+    return loading.load(runtime, subject, folder)
 
 
 def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], folder: Path) -> None:
     import torch
 
-    torch.onnx.export(
-        program, (), folder / FILE, dynamo=True, verbose=False, input_names=inputs, output_names=outputs
-    )
+    if importlib.util.find_spec("onnxscript") is None:
+        raise BackendUnavailable("an export of our own needs onnxscript; pip install onnxscript")
+    torch.onnx.export(program, (), folder / FILE, dynamo=True, verbose=False, input_names=inputs, output_names=outputs)
 
 
 def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:
@@ -101,6 +103,7 @@ def _session_facts(sessions: Sequence[Any]) -> Facts:
 _FP32 = Runtime(
     library="optimum.onnxruntime",
     prefix="ORTModelFor",
+    converter="torch.onnx",
     write=_write,
     open=_open,
     export_options={},

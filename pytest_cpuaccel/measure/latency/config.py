@@ -38,4 +38,4 @@ class RaceConfig:
 
 
 SLOW_CALL_NS = 50_000_000
-"""Of slower calls few fit under the cap, and their CPU time is 3 to 10 times less noisy than wall time."""
+"""Of slower calls too few fit under the ordinary cap."""

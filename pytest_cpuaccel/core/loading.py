@@ -1,0 +1,92 @@
+"""Load by a runtime: the artifact as the class of Optimum that exported it, or as a session of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from pytest_cpuaccel.core import decoding, optimum, tree
+from pytest_cpuaccel.core.backend import BuiltModel, Subject
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.prepared import PreparedCall
+from pytest_cpuaccel.core.quiet import silenced
+from pytest_cpuaccel.core.route import Route
+from pytest_cpuaccel.core.runtime import Runtime, Session
+from pytest_cpuaccel.core.shapes import Shapes
+
+
+def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
+    """Return the artifact in ``folder`` as a built model.
+
+    Raises:
+        BackendUnavailable: the runtime, or Optimum's class that exported the artifact, does not import.
+        BuildError: the runtime can't run the artifact.
+    """
+    route = Route.read(folder)
+    module = subject.fresh_module()
+    call = PreparedCall.of(module, subject, route.positions)
+    if route.optimum:
+        return _load_by_optimum(runtime, subject, call, route, folder)
+    return _load_by_torch(runtime, subject, call, route, folder, module)
+
+
+def _load_by_optimum(runtime: Runtime, subject: Subject, call: PreparedCall, route: Route, folder: Path) -> BuiltModel:
+    model = optimum.load(runtime, route.optimum, folder, subject.threads)
+    graph = call.graph
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return graph.rebuild(optimum.outputs(model, graph, call.tensors(args, kwargs)))
+
+    return BuiltModel(
+        forward=forward,
+        generate=model.generate if subject.generates else None,
+        accepts=call.accepted_by(route.shapes),
+        attributes=model,
+        facts={"route": f"optimum {route.optimum}", **route.facts, **runtime.facts_of(model)},
+    )
+
+
+def _load_by_torch(
+    runtime: Runtime, subject: Subject, call: PreparedCall, route: Route, folder: Path, module: nn.Module
+) -> BuiltModel:
+    with silenced():
+        session = runtime.open(folder, call.graph.input_names, subject.threads)
+    forward = _forward(call, session)
+    generate = None
+    if subject.generates:
+        generate = decoding.generate_without_cache(decoding.decoder(module, _checked(forward, call, route.shapes)))
+    return BuiltModel(
+        forward=forward,
+        generate=generate,
+        accepts=call.accepted_by(route.shapes),
+        facts={"route": "torch.export", **route.facts, **session.facts},
+    )
+
+
+def _forward(call: PreparedCall, session: Session) -> Callable[..., Any]:
+    run, tensors, rebuild = session.run, call.tensors, call.graph.rebuild
+    takes = [tensor.dtype for tensor in call.example]
+    gives = [tensor.dtype for tensor in tree.tensors(call.graph.template)]
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        ready = tuple(tensor.detach().to(dtype) for tensor, dtype in zip(tensors(args, kwargs), takes, strict=True))
+        return rebuild([output.to(dtype) for output, dtype in zip(run(ready), gives, strict=True)])
+
+    return forward
+
+
+def _checked(forward: Callable[..., Any], call: PreparedCall, shapes: Shapes) -> Callable[..., Any]:
+    """``forward``, refusing what the graph is not right for: nobody asks ``accepts`` between two tokens."""
+    accepts = call.accepted_by(shapes)
+
+    def checked(**kwargs: Any) -> Any:
+        if not accepts(Inputs(kwargs=kwargs)):
+            given = ", ".join(f"{name} {tuple(item.shape)}" for name, item in kwargs.items() if hasattr(item, "shape"))
+            raise BuildError(f"generate() passed what the exported graph is not right for: {given}")
+        return forward(**kwargs)
+
+    return checked

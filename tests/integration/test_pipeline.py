@@ -1,0 +1,194 @@
+"""Models of transformers as production uses them: direct calls, ``generate()`` and pipelines, under real backends."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.build.registry import BUILTIN
+
+pytest.importorskip("transformers")
+
+INSTALLED = [backend.name for backend in BUILTIN if unmet_requirement(backend) is None]
+WITH_GRAPHS = [name for name in ("torchscript", "ort", "openvino") if name in INSTALLED]
+
+CONFTEST = """
+import pytest, torch
+import transformers
+from tokenizers import Tokenizer, models as kinds, pre_tokenizers, processors
+from tests import models
+
+WORDS = "[PAD] [BOS] [EOS] [UNK] [CLS] [SEP] the a film was good bad who made it philipp did".split()
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    tokenizer = Tokenizer(kinds.WordLevel({word: id for id, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 4), ("[SEP]", 5)]
+    )
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "bos", "eos")}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **names)
+
+
+@pytest.fixture(scope="session")
+def prompt_tokenizer():
+    tokenizer = Tokenizer(kinds.WordLevel({word: id for id, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=64, pad_token="[PAD]", unk_token="[UNK]", eos_token="[EOS]",
+        padding_side="left", model_input_names=["input_ids", "attention_mask"],
+    )
+"""
+
+TESTS = """
+import copy
+
+import pytest, torch
+import transformers
+from transformers import BertForQuestionAnswering, BertForSequenceClassification, pipeline
+
+from tests import models
+from tests.promises import assert_same_state, state
+
+
+@pytest.fixture(scope="session")
+def classifier():
+    return models.bert_classifier()
+
+
+@pytest.fixture(scope="session")
+def answerer():
+    return models.bert_qa()
+
+
+@pytest.fixture(scope="session")
+def writer():
+    return models.gpt2()
+
+
+def close(actual, expected):
+    assert type(actual) is type(expected)
+    torch.testing.assert_close(actual.logits, expected.logits, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parity
+def test_direct(cpu_accelerate, classifier, tokenizer):
+    model = cpu_accelerate(classifier)
+    assert isinstance(model, BertForSequenceClassification)
+    batch = tokenizer(["the film was good", "a bad film"], padding=True, return_tensors="pt")
+    tensors = dict(batch)
+    with torch.no_grad():
+        close(model(**batch), classifier(**batch))
+        close(model(tensors["input_ids"], attention_mask=tensors["attention_mask"]),
+              classifier(tensors["input_ids"], attention_mask=tensors["attention_mask"]))
+        actual, expected = model(**batch, return_dict=False), classifier(**batch, return_dict=False)
+    assert isinstance(actual, tuple)
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_config_is_a_private_copy(cpu_accelerate, classifier):
+    model = cpu_accelerate(classifier)
+    model.config.id2label = {0: "mine"}
+    assert model.config.id2label == {0: "mine"}
+    assert classifier.config.id2label != {0: "mine"}
+
+
+@pytest.mark.parity
+def test_text_classification(cpu_accelerate, classifier, tokenizer):
+    texts = ["the film was good", "a bad film"]
+    actual = pipeline("text-classification", model=cpu_accelerate(classifier), tokenizer=tokenizer)(texts)
+    expected = pipeline("text-classification", model=copy.deepcopy(classifier), tokenizer=tokenizer)(texts)
+    assert [item["label"] for item in actual] == [item["label"] for item in expected]
+    assert [item["score"] for item in actual] == pytest.approx([item["score"] for item in expected], abs=1e-4)
+
+
+@pytest.mark.skipif(int(transformers.__version__.split(".")[0]) >= 5, reason="transformers 5 has no such pipeline")
+@pytest.mark.parity
+def test_question_answering(cpu_accelerate, answerer, tokenizer):
+    question = {"question": "who made it", "context": "philipp made the film"}
+    model = cpu_accelerate(answerer)
+    assert isinstance(model, BertForQuestionAnswering)
+    actual = pipeline("question-answering", model=model, tokenizer=tokenizer)(question)
+    expected = pipeline("question-answering", model=copy.deepcopy(answerer), tokenizer=tokenizer)(question)
+    assert actual["answer"] == expected["answer"]
+
+
+@pytest.mark.cpu_backends(exclude="torchscript")
+@pytest.mark.parity
+def test_text_generation(cpu_accelerate, writer, prompt_tokenizer):
+    settings = {"max_new_tokens": 4, "do_sample": False}
+    actual = pipeline("text-generation", model=cpu_accelerate(writer), tokenizer=prompt_tokenizer)
+    expected = pipeline("text-generation", model=copy.deepcopy(writer), tokenizer=prompt_tokenizer)
+    assert actual("the film was", **settings) == expected("the film was", **settings)
+
+
+@pytest.mark.cpu_backends(exclude="torchscript")
+@pytest.mark.parity
+def test_generate(cpu_accelerate, writer, prompt_tokenizer):
+    batch = prompt_tokenizer(["the film was", "who made it did"], padding=True, return_tensors="pt")
+    settings = {"max_new_tokens": 4, "do_sample": False}
+    assert torch.equal(cpu_accelerate(writer).generate(**batch, **settings), writer.generate(**batch, **settings))
+
+
+@pytest.mark.parity
+def test_image_classification(cpu_accelerate):
+    Image = pytest.importorskip("PIL.Image")
+    try:
+        processor = transformers.ViTImageProcessor(size={"height": 8, "width": 8})
+    except ImportError as missing:
+        pytest.skip(str(missing).strip().splitlines()[0])
+    config = transformers.ViTConfig(
+        image_size=8, patch_size=2, hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=64
+    )
+    model = models.redraw(transformers.ViTForImageClassification(config))
+    image = Image.linear_gradient("L").convert("RGB")
+    actual = pipeline("image-classification", model=cpu_accelerate(model), image_processor=processor)(image)
+    expected = pipeline("image-classification", model=copy.deepcopy(model), image_processor=processor)(image)
+    assert [item["label"] for item in actual] == [item["label"] for item in expected]
+"""
+
+UNCHANGED = """
+import pytest, torch
+
+from tests import models
+from tests.promises import assert_same_state, state
+
+
+@pytest.mark.parametrize("make", [models.bert_classifier, models.mlp], ids=["bert", "mlp"])
+def test_eager_is_bitwise_what_it_was(cpu_accelerate, cpu_backend, make):
+    model = make()
+    inputs = {"x": torch.ones(2, 16)} if make is models.mlp else models.tokens()
+    before = state(model)
+    with torch.no_grad():
+        expected = model(**inputs)
+    if make is models.mlp and cpu_backend.name in ("sdpa", "bettertransformer"):
+        with pytest.raises(Exception, match="no transformers model"):
+            cpu_accelerate(model)(**inputs)
+    else:
+        cpu_accelerate(model)(**inputs)
+    assert_same_state(before, state(model))
+    with torch.no_grad():
+        again = model(**inputs)
+    torch.testing.assert_close(dict(again) if hasattr(again, "keys") else again,
+                               dict(expected) if hasattr(expected, "keys") else expected, rtol=0, atol=0)
+"""
+
+
+@pytest.mark.parametrize("backend", ["eager", *WITH_GRAPHS])
+def test_a_model_is_used_as_in_production(project: pytest.Pytester, backend: str) -> None:
+    project.makeconftest(CONFTEST)
+    project.makepyfile(test_it=TESTS)
+    result = project.runpytest_inprocess("-rs", f"--cpu-backends={backend}")
+    outcomes = result.parseoutcomes()
+    assert not {"failed", "errors", "error"} & set(outcomes)
+    assert outcomes["passed"] >= (3 if backend == "torchscript" else 5)
+
+
+@pytest.mark.parametrize("backend", INSTALLED)
+def test_the_users_model_is_bitwise_unchanged(project: pytest.Pytester, backend: str) -> None:
+    project.makepyfile(test_it=UNCHANGED)
+    changes_the_process = backend.startswith("ipex")
+    run = project.runpytest_subprocess if changes_the_process else project.runpytest_inprocess
+    run(f"--cpu-backends={backend}").assert_outcomes(passed=2)

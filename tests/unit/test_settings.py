@@ -1,0 +1,85 @@
+"""Options and their ini twins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_cpuaccel.settings import OPTIONS, Settings, read_settings
+
+
+def settings_of(pytester: pytest.Pytester, *args: str, ini: str = "") -> Settings:
+    pytester.makeini(f"[pytest]\n{ini}")
+    return read_settings(pytester.parseconfig("-p", "pytest_cpuaccel.plugin", *args))
+
+
+@pytest.fixture(autouse=True)
+def _plugin_loaded_once(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+def test_defaults(pytester: pytest.Pytester) -> None:
+    assert settings_of(pytester) == Settings(
+        backends=(),
+        model=None,
+        task=None,
+        missing="fail",
+        inconclusive="warn",
+        threads=1,
+        reports=(),
+        cache_dir=None,
+        cache_limit_bytes=20 * 10**9,
+    )
+
+
+def test_every_option_has_a_twin_and_wins_over_it(pytester: pytest.Pytester) -> None:
+    ini = """
+cpu_backends = ort, openvino
+cpu_model = here
+cpu_task = fill-mask
+cpu_missing = skip
+cpu_inconclusive = fail
+cpu_threads = 3
+cpu_report = a.json, b.md
+cpu_cache_dir = kept
+cpu_cache_limit = 1 GB
+"""
+    assert len(ini.strip().splitlines()) == len(OPTIONS)
+    found = settings_of(pytester, ini=ini)
+    assert found == Settings(
+        backends=("ort", "openvino"),
+        model="here",
+        task="fill-mask",
+        missing="skip",
+        inconclusive="fail",
+        threads=3,
+        reports=(Path.cwd() / "a.json", Path.cwd() / "b.md"),
+        cache_dir=Path.cwd() / "kept",
+        cache_limit_bytes=10**9,
+    )
+    option = settings_of(
+        pytester, "--cpu-backends=eager", "--cpu-threads=2", "--cpu-missing=fail", "--cpu-report=", ini=ini
+    )
+    assert option == found._replace(backends=("eager",), threads=2, missing="fail", reports=())
+
+
+def test_a_home_folder_is_expanded(pytester: pytest.Pytester) -> None:
+    assert settings_of(pytester, "--cpu-cache-dir=~/kept").cache_dir == Path.home() / "kept"
+
+
+@pytest.mark.parametrize(
+    ("table", "value"),
+    [
+        ("tool.pytest", '"ort,openvino"'),
+        ("tool.pytest.ini_options", '"ort,openvino"'),
+        ("tool.pytest.ini_options", '["ort", "openvino"]'),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestDeprecationWarning")
+def test_pyproject_may_choose(pytester: pytest.Pytester, table: str, value: str) -> None:
+    if table == "tool.pytest" and pytest.version_tuple < (9,):
+        pytest.skip("this pytest has no [tool.pytest]")
+    pytester.makepyprojecttoml(f"[{table}]\ncpu_backends = {value}")
+    config = pytester.parseconfig("-p", "pytest_cpuaccel.plugin")
+    assert read_settings(config).backends == ("ort", "openvino")
