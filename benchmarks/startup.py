@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
 from time import perf_counter
 
@@ -60,17 +61,26 @@ def _pair(folder: str, order: random.Random) -> tuple[Run, Run]:
 
 def _collect(folder: str, options: Sequence[str]) -> Run:
     command = [sys.executable, "-m", "pytest", "--co", "-q", "-p", "no:cacheprovider", *options]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    cpu_before = os.times()
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONDONTWRITEBYTECODE": "",  # an installed plugin has its bytecode
+        "PYTHONPYCACHEPREFIX": str(Path(folder) / "bytecode"),
+    }
+    tests = Path(folder) / "tests"
+    tests.mkdir(exist_ok=True)
+    cpu_before_s = _children_cpu_s()
     started = perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tests, env=environment, capture_output=True, text=True, check=False)
     wall_s = perf_counter() - started
-    cpu_after = os.times()
+    cpu_s = _children_cpu_s() - cpu_before_s
     if done.returncode != NOTHING_COLLECTED:
         raise RuntimeError(f"pytest --co failed:\n{done.stdout}{done.stderr}")
-    cpu_s = cpu_after.children_user + cpu_after.children_system
-    cpu_s -= cpu_before.children_user + cpu_before.children_system
     return Run(wall_s, cpu_s)
+
+
+def _children_cpu_s() -> float:
+    usage = getrusage(RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _print(clock: str, pairs: Sequence[tuple[float, float]]) -> None:

@@ -45,7 +45,8 @@ def positions_rule(module: nn.Module, inputs: Inputs) -> str:
     signature = inspect.signature(module.forward)
     if "position_ids" not in signature.parameters:
         return ""
-    ids = completed(signature.bind(*inputs.args, **inputs.kwargs).arguments, "")["input_ids"][:1, :1].repeat(1, 4)
+    given = signature.bind(*inputs.args, **inputs.kwargs).arguments
+    ids = completed(given, "index")["input_ids"][:1, :1].repeat(1, 4)
     mask = torch.tensor([[0, 1, 1, 1]])
     with torch.no_grad():
         expected = module(input_ids=ids, attention_mask=mask).logits[:, 1:]

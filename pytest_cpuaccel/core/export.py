@@ -102,7 +102,7 @@ def _narrowed(tensors: Tensors, pairs: Sequence[tuple[int, int]]) -> Tensors:
 
 
 def _agree(module: FlatModule, program: ExportedProgram, tensors: Tensors) -> bool:
-    """Whether module and program return the same: to 1e-3 of the scale, as a lost dimension does far more."""
+    """Whether module and program return the same: to 1e-3, as what a wrong size does is far more."""
     expected = _outputs(module, tensors)
     actual = _outputs(_unguarded(program), tensors)
     if expected is None or actual is None:

@@ -40,7 +40,8 @@ def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
 
 def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
     try:
-        return _export_by_optimum(runtime, subject, module, folder)
+        with silenced():
+            return _export_by_optimum(runtime, subject, module, folder)
     except (BuildError, BackendUnavailable) as error:
         reason = str(error)
     shutil.rmtree(folder)

@@ -73,7 +73,9 @@ def _forward(call: PreparedCall, session: Session) -> Callable[..., Any]:
     gives = [tensor.dtype for tensor in tree.tensors(call.graph.template)]
 
     def forward(*args: Any, **kwargs: Any) -> Any:
-        ready = tuple(tensor.detach().to(dtype) for tensor, dtype in zip(tensors(args, kwargs), takes, strict=True))
+        ready = tuple(
+            tensor.detach().to(dtype).contiguous() for tensor, dtype in zip(tensors(args, kwargs), takes, strict=True)
+        )
         return rebuild([output.to(dtype) for output, dtype in zip(run(ready), gives, strict=True)])
 
     return forward

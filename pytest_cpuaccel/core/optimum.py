@@ -37,13 +37,12 @@ def class_for(runtime: Runtime, module: nn.Module) -> type[Any]:
     """Return the class of Optimum that stands for ``type(module)``.
 
     Raises:
-        BackendUnavailable: Optimum is not installed, or does not import.
+        ImportError: Optimum is not installed, or does not import.
         BuildError: it has none.
     """
-    with silenced():
-        for candidate in _classes(runtime):
-            if type(module) in _stands_for(candidate, module):
-                return candidate
+    for candidate in _classes(runtime):
+        if type(module) in _stands_for(candidate, module):
+            return candidate
     raise BuildError(f"Optimum has no {runtime.prefix}* for {type(module).__name__}")
 
 
@@ -61,14 +60,16 @@ def export(runtime: Runtime, optimum_class: type[Any], module: nn.Module, folder
     Raises:
         BuildError: Optimum can't, or the module holds what ``save_pretrained`` loses (a replaced layer, say).
     """
-    with silenced(), tempfile.TemporaryDirectory() as source:
+    with tempfile.TemporaryDirectory() as source:
         module.save_pretrained(source)  # type: ignore[operator]
         if not _is_kept_in(source, module):
             raise BuildError(f"save_pretrained does not keep all of this {type(module).__name__}")
-        optimum_class.from_pretrained(source, export=True, **runtime.export_options).save_pretrained(folder)
-        if _TEMPORARY in vars(optimum_class):
-            delattr(optimum_class, _TEMPORARY)
-        gc.collect()  # the exported model is part of a cycle, and its temporary folder lives as long as it does
+        try:
+            optimum_class.from_pretrained(source, export=True, **runtime.export_options).save_pretrained(folder)
+        finally:
+            if _TEMPORARY in vars(optimum_class):
+                delattr(optimum_class, _TEMPORARY)
+            gc.collect()  # the exported model is part of a cycle, and its temporary folder lives as long as it does
 
 
 def load(runtime: Runtime, class_name: str, folder: Path, threads: int) -> Any:
@@ -93,11 +94,9 @@ def shapes(tensors: tuple[torch.Tensor, ...]) -> Shapes:
 
 def answered(graph: Graph, model: Any, tensors: tuple[torch.Tensor, ...]) -> set[str]:
     """Return the names among the graph's outputs that the model answers."""
-    with silenced():
-        answer = model(**dict(zip(graph.input_names, tensors, strict=True)))
-        return {name for name, leaf in tree.named_leaves(answer) if isinstance(leaf, torch.Tensor)} & set(
-            graph.output_names
-        )
+    answer = model(**dict(zip(graph.input_names, tensors, strict=True)))
+    names = {name for name, leaf in tree.named_leaves(answer) if isinstance(leaf, torch.Tensor)}
+    return names & set(graph.output_names)
 
 
 def _classes(runtime: Runtime) -> Iterator[type[Any]]:

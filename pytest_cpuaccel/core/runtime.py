@@ -23,7 +23,11 @@ def no_facts(folder: Path) -> Facts:  # noqa: ARG001
 
 @dataclass(frozen=True)
 class Session:
-    """A graph ready to run: ``run`` takes tensors in the graph's order and returns tensors that own their memory."""
+    """A graph ready to run.
+
+    ``run`` takes contiguous tensors in the graph's order, which its caller keeps alive until it returns, and
+    returns tensors that own their memory.
+    """
 
     run: Callable[[tuple[torch.Tensor, ...]], list[torch.Tensor]]
     facts: Facts

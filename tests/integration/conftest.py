@@ -40,9 +40,7 @@ def libraries() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def project(
-    libraries: dict[str, Any], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> pytest.Pytester:
+def project(libraries: dict[str, Any], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """An empty project of a user; its caches and the log of ``doubles`` lie in its own folder."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
@@ -52,7 +50,9 @@ def project(
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     if not INSTALLED:
         monkeypatch.setenv("PYTEST_PLUGINS", "pytest_cpuaccel.plugin")
-    monkeypatch.setattr(pytester, "inline_run", functools.partial(_run_keeping_libraries, libraries, pytester.inline_run))
+    monkeypatch.setattr(
+        pytester, "inline_run", functools.partial(_run_keeping_libraries, libraries, pytester.inline_run)
+    )
     return pytester
 
 
@@ -73,13 +73,13 @@ def _run_keeping_libraries(libraries: dict[str, Any], inline_run: Any, *args: An
 
 @pytest.fixture
 def mlp_project(project: pytest.Pytester) -> pytest.Pytester:
-    """A project whose model is an MLP, (batch, 16) -> (batch, 4), equal in every session, with the doubles as backends."""
+    """A project with an MLP, (batch, 16) -> (batch, 4), equal in every session, and the doubles as backends."""
     project.makeconftest(CONFTEST)
     return project
 
 
 @pytest.fixture
-def builds(project: pytest.Pytester) -> "Builds":
+def builds(project: pytest.Pytester) -> Builds:
     """What the doubles built so far."""
     return Builds(project.path / "builds.log")
 

@@ -51,7 +51,9 @@ def line_of_failure(project: pytest.Pytester, body: str, *args: str, errors: boo
     for word in ("Traceback", "pytest_cpuaccel/", "recorder.py", "workshop.py", "judge.py"):
         assert word not in printed
     start = next(number for number, line in enumerate(result.outlines) if line.startswith("____"))
-    end = next(number for number, line in enumerate(result.outlines[start:], start) if line.startswith(("====", "----")))
+    end = next(
+        number for number, line in enumerate(result.outlines[start:], start) if line.startswith(("====", "----"))
+    )
     lines = [line for line in result.outlines[start + 1 : end] if not line.startswith("  ")]
     assert len(lines) == 1, lines
     return lines[0].replace(here, "HERE")
@@ -81,7 +83,7 @@ def test_it(cpu_model):
         ("'./nowhere'", "eager_model: no folder './nowhere'; give a folder that save_pretrained wrote, or a hub id"),
     ],
 )
-def test_a_model_that_can_be_no_reference(project: pytest.Pytester, mlp_project: pytest.Pytester, expression: str, words: str) -> None:
+def test_a_model_that_can_be_no_reference(mlp_project: pytest.Pytester, expression: str, words: str) -> None:
     line = line_of_failure(mlp_project, with_model(expression), errors=True)
     pytest.LineMatcher([line]).fnmatch_lines([words])
 
@@ -90,17 +92,23 @@ def test_a_model_that_can_be_no_reference(project: pytest.Pytester, mlp_project:
     ("expression", "body", "words"),
     [
         ("Random().eval()", "cpu_model(X)", "eager disagrees with itself by *, between two runs on the same inputs: *"),
-        ("models.mlp()", "cpu_model(torch.ones(2, 15))", "HERE: *the eager model itself raises on this call: RuntimeError: mat1 and mat2 *"),
+        (
+            "models.mlp()",
+            "cpu_model(torch.ones(2, 15))",
+            "HERE: *the eager model itself raises on this call: RuntimeError: mat1 and mat2 *",
+        ),
         ("models.mlp()", "cpu_model(Y=X)", "HERE: *the eager model itself raises on this call: TypeError: *'Y'*"),
         ("Picky().eval()", "cpu_model(X); cpu_model(torch.ones(3, 16))", "HERE: *ValueError: at most two rows"),
-        ("models.mlp()", "cpu_model(X.to('meta'))", "HERE: input '0' is on device 'meta'; backends here run on the CPU: .to('cpu')"),
+        (
+            "models.mlp()",
+            "cpu_model(X.to('meta'))",
+            "HERE: input '0' is on device 'meta'; backends here run on the CPU: .to('cpu')",
+        ),
         ("models.mlp()", "cpu_model(X); cpu_model(X.to('meta'))", "HERE: input '0' is on device 'meta'; *"),
         ("Uncopyable().eval()", "cpu_model(X)", "HERE: twin: Uncopyable can't be copied: TypeError: holds a socket"),
     ],
 )
-def test_a_call_that_has_no_right_answer(
-    mlp_project: pytest.Pytester, expression: str, body: str, words: str
-) -> None:
+def test_a_call_that_has_no_right_answer(mlp_project: pytest.Pytester, expression: str, body: str, words: str) -> None:
     pytest.LineMatcher([line_of_failure(mlp_project, with_model(expression, body))]).fnmatch_lines([words])
 
 
@@ -111,16 +119,16 @@ def test_a_call_that_has_no_right_answer(
         ("refusing", "HERE: refusing: NotImplementedError: no kernel for aten::gelu"),
     ],
 )
-def test_a_backend_that_fails_where_eager_does_not(
-    mlp_project: pytest.Pytester, backend: str, words: str
-) -> None:
+def test_a_backend_that_fails_where_eager_does_not(mlp_project: pytest.Pytester, backend: str, words: str) -> None:
     line = line_of_failure(mlp_project, with_model("models.mlp()"), f"--cpu-backends={backend}")
     assert line == words
 
 
 def test_an_empty_batch_is_compared_with_nothing(mlp_project: pytest.Pytester) -> None:
     line = line_of_failure(mlp_project, with_model("models.mlp()", "cpu_model(X[:0])"))
-    pytest.LineMatcher([line]).fnmatch_lines(["twin: forward 0x16: nothing was compared: no output has an element to compare"])
+    pytest.LineMatcher([line]).fnmatch_lines(
+        ["twin: forward 0x16: nothing was compared: no output has an element to compare"]
+    )
 
 
 def test_nan_that_eager_has_too_is_no_difference(mlp_project: pytest.Pytester) -> None:
@@ -162,7 +170,10 @@ def test_no_model_at_all(project: pytest.Pytester) -> None:
         (["--cpu-model=./nowhere"], "eager_model: no folder './nowhere'; give a folder *"),
         (["--cpu-model=nobody/nothing"], "eager_model: can't load 'nobody/nothing': OSError: *"),
         (["--cpu-model={empty}"], "eager_model: can't load '*': *"),
-        (["--cpu-model={bert}", "--cpu-task=text-classificaton"], "--cpu-task: no task 'text-classificaton'; did you mean 'text-classification'?"),
+        (
+            ["--cpu-model={bert}", "--cpu-task=text-classificaton"],
+            "--cpu-task: no task 'text-classificaton'; did you mean 'text-classification'?",
+        ),
         (["--cpu-model={broken}"], "eager_model: can't load '*': *"),
     ],
 )
@@ -197,7 +208,10 @@ def test_a_folder_or_id_that_leads_to_no_model(
         ("--cpu-inconclusive=pass", "--cpu-inconclusive: 'pass' is not one of warn, fail, skip"),
         ("--cpu-cache-limit=10", "--cpu-cache-limit: '10' has no unit; write \"10 GB\" *"),
         ("--cpu-report=r.xml", "--cpu-report: 'r.xml' ends in none of .json, .md, .html"),
-        ("--cpu-report=/proc/nowhere/r.json", "--cpu-report: can't write '/proc/nowhere/r.json': No such file or directory"),
+        (
+            "--cpu-report=/proc/nowhere/r.json",
+            "--cpu-report: can't write '/proc/nowhere/r.json': No such file or directory",
+        ),
         ("--cpu-report=file/r.json", "--cpu-report: can't write '*file/r.json': *"),
         ("--cpu-report=folder.json", "--cpu-report: can't write '*folder.json': Is a directory"),
     ],

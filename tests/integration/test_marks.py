@@ -16,9 +16,7 @@ def test_it(score_items):
 
 
 def marked(project: pytest.Pytester, mark: str, body: str = "cpu_model(torch.ones(2, 16))") -> None:
-    project.makepyfile(
-        test_it=f"import pytest, torch\n\n@pytest.mark.{mark}\ndef test_it(cpu_model):\n    {body}\n"
-    )
+    project.makepyfile(test_it=f"import pytest, torch\n\n@pytest.mark.{mark}\ndef test_it(cpu_model):\n    {body}\n")
 
 
 @pytest.mark.parametrize(
@@ -35,10 +33,10 @@ def marked(project: pytest.Pytester, mark: str, body: str = "cpu_model(torch.one
         ("parity(outputs=5)", "@parity(outputs=): 5 names no output; *"),
         ("parity(outputs={'a': 1e-3})", "@parity(outputs=): 0.001 is not a tolerance; *"),
         ("parity(outputs={'a': {'atoll': 1}})", "@parity(outputs=): no tolerance named 'atoll'; did you mean 'atol'?"),
-        ("latency_budget()", "@latency_budget allows nothing yet; write p50=\"30 ms\" or speedup=1.2"),
+        ("latency_budget()", '@latency_budget allows nothing yet; write p50="30 ms" or speedup=1.2'),
         ("latency_budget(vs='eager')", "@latency_budget allows nothing yet; *"),
         ("latency_budget(p50='30')", "@latency_budget(p50=): '30' has no unit; write \"30 ms\" *"),
-        ("latency_budget(p50=30)", "@latency_budget(p50=): 30 is not a text with a unit; write \"30 ms\""),
+        ("latency_budget(p50=30)", '@latency_budget(p50=): 30 is not a text with a unit; write "30 ms"'),
         ("latency_budget(p50='30 h')", "@latency_budget(p50=): '30 h' has unit 'h'; *"),
         ("latency_budget(p50='0 ms')", "@latency_budget(p50=): '0 ms' is zero; *"),
         ("latency_budget(p95='30 ms')", "@latency_budget takes no 'p95'; did you mean 'p9*'?"),
@@ -169,12 +167,8 @@ def test_a_failing_body_is_not_judged(mlp_project: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("*FAIL parity*")
 
 
-@pytest.mark.parametrize(
-    ("policy", "outcome"), [("warn", "passed"), ("fail", "failed"), ("skip", "skipped")]
-)
-def test_what_cannot_be_decided_warns_fails_or_skips(
-    mlp_project: pytest.Pytester, policy: str, outcome: str
-) -> None:
+@pytest.mark.parametrize(("policy", "outcome"), [("warn", "passed"), ("fail", "failed"), ("skip", "skipped")])
+def test_what_cannot_be_decided_warns_fails_or_skips(mlp_project: pytest.Pytester, policy: str, outcome: str) -> None:
     mlp_project.makepyfile(SCORED.format(budget="min_score=0.6", items=4))
     result = mlp_project.runpytest_inprocess("-rs", "--cpu-backends=twin", f"--cpu-inconclusive={policy}")
     result.assert_outcomes(**{outcome: 1})

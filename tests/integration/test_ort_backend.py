@@ -41,10 +41,12 @@ class TestOrtInt8(ExportingBackend):
     cases = FEW
     generators = (models.gpt2,)
 
+    @needs_onnxscript
     def test_says_how_many_operators_run_in_int8(self, tmp_path: Path) -> None:
         built = build(ORT_INT8, subject(models.mlp(), x=X), tmp_path)
         assert built.facts["int8_operators"] == 2
 
+    @needs_onnxscript
     def test_refuses_a_model_without_anything_to_quantise(self, tmp_path: Path) -> None:
         with pytest.raises(BuildError, match="nothing to quantise"):
             build(ORT_INT8, subject(nn.Tanh(), input=X), tmp_path)

@@ -128,7 +128,11 @@ def test_collecting_leaves_reports_as_they_are(mlp_project: pytest.Pytester) -> 
 
 def test_reports_lie_where_the_run_began(reporting: pytest.Pytester) -> None:
     (reporting.path / "elsewhere").mkdir()
-    reporting.makepyfile(test_it=TESTS.replace("    cpu_model(torch.ones(2, 16))", "    cpu_model(torch.ones(2, 16)); import os; os.chdir('elsewhere')"))
+    reporting.makepyfile(
+        test_it=TESTS.replace(
+            "    cpu_model(torch.ones(2, 16))", "    cpu_model(torch.ones(2, 16)); import os; os.chdir('elsewhere')"
+        )
+    )
     reporting.runpytest_inprocess("-k", "small", "--cpu-backends=twin", "--cpu-report=new/r.json,new/r.md")
     assert len(results_of(reporting, "new/r.json")["results"]) == 1
     assert "forward 2x16" in (reporting.path / "new" / "r.md").read_text()
@@ -139,7 +143,12 @@ def test_markdown_has_the_table_and_what_did_not_pass(reporting: pytest.Pytester
     lines = (reporting.path / "r.md").read_text().splitlines()
     assert "| model   | call         | backend   |" in " ".join(lines)
     pytest.LineMatcher(lines).fnmatch_lines(
-        ["- threads: 1", "| Mlp *| forward 2x16 | off *| FAIL parity |", "## Not passed", "- FAIL `test_it.py::test_small[[]off[]]`: off: forward 2x16: *"]
+        [
+            "- threads: 1",
+            "| Mlp *| forward 2x16 | off *| FAIL parity |",
+            "## Not passed",
+            "- FAIL `test_it.py::test_small[[]off[]]`: off: forward 2x16: *",
+        ]
     )
 
 

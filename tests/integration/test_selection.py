@@ -154,7 +154,10 @@ def test_a_chosen_backend_that_is_not_installed_ends_the_run_or_skips(
 ) -> None:
     mlp_project.makepyfile(USES_MODEL)
     option = f"--cpu-backends=twin,{name}"
-    assert refusal(mlp_project, option) == f"ERROR: cpuaccel: --cpu-backends: {reason} (--cpu-missing=skip runs the others)"
+    assert (
+        refusal(mlp_project, option)
+        == f"ERROR: cpuaccel: --cpu-backends: {reason} (--cpu-missing=skip runs the others)"
+    )
 
     result = mlp_project.runpytest_inprocess("-rs", option, "--cpu-missing=skip")
     result.assert_outcomes(passed=1, skipped=1)

@@ -52,7 +52,11 @@ def without_figures(table: list[list[str]]) -> list[list[str]]:
 def verdicts(path: Path) -> set[tuple[str, ...]]:
     results = json.loads(path.read_text())["results"]
     return {
-        (result["test"], result["outcome"], *(f"{kind} {result[kind]['verdict']}" for kind in ("parity", "latency") if kind in result))
+        (
+            result["test"],
+            result["outcome"],
+            *(f"{kind} {result[kind]['verdict']}" for kind in ("parity", "latency") if kind in result),
+        )
         for result in results
     }
 
@@ -63,13 +67,15 @@ def verdicts(path: Path) -> set[tuple[str, ...]]:
         ("parity", "--cpu-backends=twinn", "--cpu-backends: no backend named 'twinn'; did you mean 'twin'?"),
         ("parity", "--cpu-backends=absent", "--cpu-backends: absent: no-such-distribution is not installed; *"),
         ("parity", "--cpu-report=r.xml", "--cpu-report: 'r.xml' ends in none of .json, .md, .html"),
-        ("parity(rtoll=1)", "--cpu-backends=twin", "*test_it[[]twin[]]: @parity takes no 'rtoll'; did you mean 'rtol'?"),
+        (
+            "parity(rtoll=1)",
+            "--cpu-backends=twin",
+            "*test_it[[]twin[]]: @parity takes no 'rtoll'; did you mean 'rtol'?",
+        ),
         ("cpu_backends('twinn')", "--cpu-backends=twin", "*: @cpu_backends: no backend named 'twinn'; *"),
     ],
 )
-def test_a_mistake_ends_the_run_in_one_line(
-    mlp_project: pytest.Pytester, mark: str, option: str, words: str
-) -> None:
+def test_a_mistake_ends_the_run_in_one_line(mlp_project: pytest.Pytester, mark: str, option: str, words: str) -> None:
     mlp_project.makepyfile(test_it=f"import pytest\n\n@pytest.mark.{mark}\ndef test_it(cpu_model): pass")
     result = mlp_project.runpytest_subprocess("-n2", option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -106,7 +106,7 @@ def test_a_change_is_noticed_wherever_it_is_made() -> None:
     note()
     net._scale = 3.0
     note()
-    net.register_forward_hook(lambda module, args, output: output + 1)
+    net.register_forward_hook(lambda *given: given[-1] + 1)
     note()
     net.layer = nn.Linear(4, 4, bias=False)
     note()

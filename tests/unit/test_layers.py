@@ -37,7 +37,15 @@ ALLOWED = {
 }
 """Layer -> the parts of the package that it may import. The rest, the edge, may import everything."""
 AT_START = ("plugin", "hookspecs", "marks", "settings", "state", "journal", "core.errors", "")
-ON_FIRST_USE_OF_BACKENDS = ("choice", "narrowing", "budgets", "parameters", "hearing", "build.registry", "report.header")
+ON_FIRST_USE_OF_BACKENDS = (
+    "choice",
+    "narrowing",
+    "budgets",
+    "parameters",
+    "hearing",
+    "build.registry",
+    "report.header",
+)
 
 
 def modules() -> list[str]:
@@ -68,7 +76,9 @@ def at_module_level(tree: ast.Module) -> Iterator[ast.AST]:
     pending: list[ast.AST] = list(tree.body)
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.FunctionDef) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+        if isinstance(node, ast.FunctionDef) or (
+            isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        ):
             continue
         yield node
         pending += ast.iter_child_nodes(node)
@@ -108,7 +118,7 @@ def test_nothing_private_of_pytest_is_used(module: str) -> None:
     assert not {name for name in imports(ast.walk(tree_of(module))) if name.startswith("_pytest")}
 
 
-@pytest.mark.parametrize("module", (*AT_START, *ON_FIRST_USE_OF_BACKENDS))
+@pytest.mark.parametrize("module", [*AT_START, *ON_FIRST_USE_OF_BACKENDS])
 def test_what_every_run_imports_is_light(module: str) -> None:
     found = {(by, name) for by, name in imported_on_start(module, set()) if name.partition(".")[0] in HEAVY}
     assert not found

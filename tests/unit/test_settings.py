@@ -15,7 +15,7 @@ def settings_of(pytester: pytest.Pytester, *args: str, ini: str = "") -> Setting
 
 
 @pytest.fixture(autouse=True)
-def _plugin_loaded_once(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def _plugin_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 

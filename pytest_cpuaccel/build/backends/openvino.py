@@ -72,8 +72,7 @@ def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int) -> 
 
     def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
         for place in places:
-            array = tensors[place].contiguous().numpy()
-            request.set_input_tensor(place, openvino.Tensor(array, shared_memory=True))
+            request.set_input_tensor(place, openvino.Tensor(tensors[place].numpy(), shared_memory=True))
         request.infer()
         return [torch.from_numpy(request.get_output_tensor(place).data.copy()) for place in outputs]
 
