@@ -117,7 +117,6 @@ def _findings(item: pytest.Item, bench: Bench, court: Court) -> Iterator[Finding
     if not marks.judged(item):
         return
     choice = choice_of(item.config)
-    budgets = budgets_of(item, bench.backend.name)
     versus = choice.named(versus_name(item, bench.backend.name, choice))
-    for trial in bench.trials(budgets, versus):
+    for trial in bench.trials(budgets_of(item, bench.backend.name), versus):
         yield from judge(trial, court)

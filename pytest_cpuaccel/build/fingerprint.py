@@ -117,7 +117,9 @@ def _described(value: Any) -> str:
     if hasattr(value, "__qualname__"):
         named = getattr(value, "__func__", value)
         return f"{named.__module__}.{named.__qualname__} {_source(named)}"
-    is_config = hasattr(value, "to_dict") or dataclasses.is_dataclass(value) or isinstance(value, SimpleNamespace)
+    if hasattr(value, "to_dict"):  # transformers' configs, whose private attributes hold hashes of the process
+        return _described({**value.to_dict(), "attention": getattr(value, "_attn_implementation", None)})
+    is_config = dataclasses.is_dataclass(value) or isinstance(value, SimpleNamespace)
     return f"{_described(type(value))} {_described(vars(value)) if is_config else ''}"
 
 

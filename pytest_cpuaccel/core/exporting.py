@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import shutil
 from collections.abc import Iterator
@@ -11,11 +12,11 @@ from pathlib import Path
 
 from torch import nn
 
-from pytest_cpuaccel.core import decoding, optimum
+from pytest_cpuaccel.core import decoding, optimum, upstream
 from pytest_cpuaccel.core import export as torch_export
 from pytest_cpuaccel.core.attention import with_attention
 from pytest_cpuaccel.core.backend import Subject
-from pytest_cpuaccel.core.errors import BackendUnavailable, BuildError
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 from pytest_cpuaccel.core.prepared import PreparedCall
 from pytest_cpuaccel.core.quiet import silenced
 from pytest_cpuaccel.core.route import Route
@@ -39,17 +40,18 @@ def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
 
 
 def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
-    try:
-        with silenced():
+    with silenced():
+        try:
             return _export_by_optimum(runtime, subject, module, folder)
-    except (BuildError, BackendUnavailable) as error:
-        reason = str(error)
+        except Exception as error:
+            why = str(error) if isinstance(error, CpuaccelError) else upstream.reason(error)
+        gc.collect()  # frees what the failed export held of its temporary folders, which warn when they go
     shutil.rmtree(folder)
     folder.mkdir()
     if subject.generates and module.config.is_encoder_decoder:  # type: ignore[union-attr]
-        raise BuildError(f"{type(module).__name__}: generate() of an encoder-decoder needs Optimum: {reason}")
+        raise BuildError(f"{type(module).__name__}: generate() of an encoder-decoder needs Optimum: {why}")
     route = _export_by_torch(runtime, subject, module, folder)
-    return replace(route, facts={"without_optimum": reason})
+    return replace(route, facts={"without_optimum": why})
 
 
 def _export_by_optimum(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:

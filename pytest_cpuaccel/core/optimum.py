@@ -65,9 +65,10 @@ def export(runtime: Runtime, optimum_class: type[Any], module: nn.Module, folder
         if not _is_kept_in(source, module):
             raise BuildError(f"save_pretrained does not keep all of this {type(module).__name__}")
         try:
-            optimum_class.from_pretrained(source, export=True, **runtime.export_options).save_pretrained(folder)
+            optimum_class.from_pretrained(source, export=True, **runtime.export_options(module)).save_pretrained(folder)
         finally:
-            if _TEMPORARY in vars(optimum_class):
+            if vars(optimum_class).get(_TEMPORARY) is not None:
+                vars(optimum_class)[_TEMPORARY].cleanup()
                 delattr(optimum_class, _TEMPORARY)
             gc.collect()  # the exported model is part of a cycle, and its temporary folder lives as long as it does
 

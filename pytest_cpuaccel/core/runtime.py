@@ -11,6 +11,7 @@ from pytest_cpuaccel.core.backend import Scalar
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
     from torch.export import ExportedProgram
 
 Facts = Mapping[str, Scalar]
@@ -41,7 +42,7 @@ class Runtime:
     ``converter`` is what does it.
     ``finish(folder)`` may rewrite the files that either route left, and returns what it proved.
     ``open(folder, inputs, threads)`` runs what ``write`` wrote.
-    ``load_options(threads)`` and ``export_options`` are for Optimum's ``from_pretrained``; ``facts_of(model)`` are
+    ``load_options(threads)`` and ``export_options(module)`` are for Optimum's ``from_pretrained``; ``facts_of(model)`` are
     read back from what it returned.
     """
 
@@ -52,5 +53,5 @@ class Runtime:
     open: Callable[[Path, Sequence[str], int], Session]
     load_options: Callable[[int], dict[str, Any]]
     facts_of: Callable[[Any], Facts]
-    export_options: Mapping[str, Any]
+    export_options: Callable[[nn.Module], dict[str, Any]]
     finish: Callable[[Path], Facts] = no_facts

@@ -34,11 +34,18 @@ def interrupted(project: pytest.Pytester, signum: int, *args: str) -> tuple[int,
     """Run until the second test has begun, then send a signal; return exit code, output and JSON results."""
     project.makepyfile(test_it=TESTS)
     command = [sys.executable, "-m", "pytest", "--cpu-backends=twin", "--cpu-report=r.json,r.md", *args]
-    with subprocess.Popen(command, cwd=project.path, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=project.path, stdout=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+    ) as process:
         wait_for(project.path / "in-second", process)
         process.send_signal(signum)
-        output, _ = process.communicate()
+        output, _ = process.communicate(timeout=120)
     return process.returncode, output, json.loads((project.path / "r.json").read_text())["results"]
+
+
+def hear_interrupts() -> None:
+    """A shell starts background jobs deaf to Ctrl-C, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,10 +18,9 @@ from pytest_cpuaccel.build.fingerprint import inputs_digest, inputs_signature, m
 from pytest_cpuaccel.core.inputs import Inputs
 
 CODE = """
-import torch
-from tests.unit.test_fingerprint import Net
+from tests.unit.test_fingerprint import {make}
 from pytest_cpuaccel.build.fingerprint import model_digest
-print(model_digest(Net()))
+print(model_digest({make}()))
 """
 
 
@@ -50,14 +50,25 @@ class Net(nn.Module):
         return self.activation(self.norm(self.layer(x))) * self._scale
 
 
+def gpt2() -> nn.Module:
+    from tests import models
+
+    torch.manual_seed(0)
+    return models.gpt2()
+
+
 def test_models_made_alike_have_one_digest() -> None:
     assert model_digest(Net()) == model_digest(Net())
 
 
-def test_the_digest_is_the_same_in_every_process() -> None:
-    run = [sys.executable, "-c", CODE]
-    found = {subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)}
-    assert found == {model_digest(Net())}
+@pytest.mark.parametrize("make", ["Net", "gpt2"])
+def test_the_digest_is_the_same_in_every_process(make: str) -> None:
+    if make == "gpt2":
+        pytest.importorskip("transformers")
+    run = [sys.executable, "-c", CODE.format(make=make)]
+    root = Path(__file__).parents[2]
+    printed = subprocess.run(run, capture_output=True, text=True, check=True, cwd=root).stdout
+    assert printed.splitlines()[-1] == model_digest(globals()[make]())
 
 
 @pytest.mark.parametrize(
@@ -136,6 +147,16 @@ def test_transformers_configs_count() -> None:
     before = model_digest(model)
     model.config.num_labels = 7
     assert model_digest(model) != before
+
+
+def test_being_used_changes_nothing_of_a_transformers_model() -> None:
+    pytest.importorskip("transformers")
+    from tests import models
+
+    model: Any = gpt2()
+    before = model_digest(model)
+    model.generate(**models.tokens(padding=0), max_new_tokens=2)
+    assert model_digest(model) == before
 
 
 def test_inputs_are_told_apart_by_shape_type_and_constants_and_digests_also_by_values() -> None:

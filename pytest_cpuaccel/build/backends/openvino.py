@@ -16,6 +16,7 @@ from pytest_cpuaccel.core.runtime import Facts, Runtime, Session
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
     from torch.export import ExportedProgram
 
 FILE = "openvino_model.xml"
@@ -91,6 +92,12 @@ def _config(precision: str, threads: int) -> dict[str, Any]:
     }
 
 
+def _export_options(module: nn.Module) -> dict[str, Any]:
+    """Full-size weights; and caches as inputs for encoder-decoders, as T5 with a state stops optimum-intel 1.27."""
+    options = {"load_in_8bit": False, "compile": False}
+    return options | {"stateful": False} if module.config.is_encoder_decoder else options  # type: ignore[union-attr]
+
+
 def _load_options(precision: str, threads: int) -> dict[str, Any]:
     return {"ov_config": _config(precision, threads)}
 
@@ -123,7 +130,7 @@ def _runtime(precision: str) -> Runtime:
         converter="OpenVINO",
         write=_write,
         open=partial(_open, precision),
-        export_options={"load_in_8bit": False, "compile": False},
+        export_options=_export_options,
         load_options=partial(_load_options, precision),
         facts_of=partial(_optimum_facts, precision),
     )

@@ -17,6 +17,7 @@ from pytest_cpuaccel.core.runtime import Facts, Runtime, Session
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
     from torch.export import ExportedProgram
 
 FILE = "model.onnx"
@@ -81,6 +82,10 @@ def _options(threads: int) -> Any:
     return options
 
 
+def _export_options(module: nn.Module) -> dict[str, Any]:  # noqa: ARG001
+    return {}
+
+
 def _load_options(threads: int) -> dict[str, Any]:
     return {"session_options": _options(threads), "provider": CPU}
 
@@ -106,7 +111,7 @@ _FP32 = Runtime(
     converter="torch.onnx",
     write=_write,
     open=_open,
-    export_options={},
+    export_options=_export_options,
     load_options=_load_options,
     facts_of=_optimum_facts,
 )

@@ -20,12 +20,17 @@ Sample = TypeVar("Sample", bound=Timed)
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Keep the garbage collector from running by itself, and afterwards leave it as it was found."""
+    """Keep the garbage collector from running by itself, and afterwards leave it as it was found.
+
+    The heap is frozen meanwhile, unless part of it is already (from Python 3.12 on some always is): that could
+    not be told apart when it is thawed.
+    """
     was_enabled = gc.isenabled()
     was_frozen = gc.get_freeze_count() > 0
     gc.collect()
     gc.disable()
-    gc.freeze()
+    if not was_frozen:
+        gc.freeze()
     try:
         yield
     finally:
@@ -39,7 +44,7 @@ def attended(samples: Iterable[Sample], noun: str, progress: Callable[[str], Non
     """Yield the samples; about once a second, between two of them, collect garbage and report progress.
 
     Without it a model that leaves reference cycles would keep every activation of the whole measurement.
-    The heap is frozen, so a collection looks only at what the timed calls left behind.
+    Of a frozen heap, a collection looks only at what the timed calls left behind.
     """
     due_s = 1.0
     for count, sample in enumerate(samples, 1):
