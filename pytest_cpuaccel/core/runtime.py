@@ -42,8 +42,8 @@ class Runtime:
     ``converter`` is what does it.
     ``finish(folder)`` may rewrite the files that either route left, and returns what it proved.
     ``open(folder, inputs, threads)`` runs what ``write`` wrote.
-    ``load_options(threads)`` and ``export_options(module)`` are for Optimum's ``from_pretrained``; ``facts_of(model)`` are
-    read back from what it returned.
+    ``export_options(module)`` and ``load_options(threads)`` are for Optimum's ``from_pretrained``;
+    ``facts_of(model)`` are read back from what it returned.
     """
 
     library: str
