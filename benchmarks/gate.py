@@ -7,8 +7,6 @@ A/A runs the copies are equal; in the others one does extra work that adds 10 % 
 both gates alternate, chunk by chunk, so that both meet the same machine.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import argparse

@@ -5,8 +5,6 @@ Run with ``python -m benchmarks.recorder`` (a few seconds).
 The two are raced under the eager backend. The latency mark itself times the bare call.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import contextlib

@@ -6,8 +6,6 @@ Runs with and without the plugin alternate, in random order. CPU time is the chi
 the median with 99 %.
 """
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import argparse

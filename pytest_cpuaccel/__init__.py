@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
-    from pytest_cpuaccel.core.errors import BackendUnavailable, BuildError, CpuaccelError, EagerError, UsageError
+    from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError, EagerError, UsageError
     from pytest_cpuaccel.core.inputs import Inputs
     from pytest_cpuaccel.core.precision import Precision
 
 _HOMES = {
     "Backend": "backend",
-    "BackendUnavailable": "errors",
+    "BackendUnavailableError": "errors",
     "BuildError": "errors",
     "BuiltModel": "backend",
     "CpuaccelError": "errors",
@@ -31,7 +31,7 @@ _HOMES = {
 
 __all__ = [
     "Backend",
-    "BackendUnavailable",
+    "BackendUnavailableError",
     "BuildError",
     "BuiltModel",
     "CpuaccelError",

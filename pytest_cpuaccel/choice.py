@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.registry import EAGER, no_such_backend, register, select
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.errors import BackendUnavailable, UsageError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
 from pytest_cpuaccel.settings import Settings
 
 
@@ -25,13 +25,13 @@ class Choice:
 
         Raises:
             UsageError: there is none of that name.
-            BackendUnavailable: it isn't installed.
+            BackendUnavailableError: it isn't installed.
         """
         if name not in self.known:
             raise no_such_backend(name, self.known)
         reason = unmet_requirement(self.known[name])
         if reason:
-            raise BackendUnavailable(reason)
+            raise BackendUnavailableError(reason)
         return self.known[name]
 
 
@@ -48,7 +48,7 @@ def choose(settings: Settings, added: Iterable[Backend], where: str) -> Choice:
         return Choice(known, (EAGER,), {})
     try:
         chosen = tuple(select(settings.backends, known))
-    except (UsageError, BackendUnavailable) as mistake:
+    except (UsageError, BackendUnavailableError) as mistake:
         raise UsageError(f"{where}: {mistake}") from None
     reasons = {backend.name: unmet_requirement(backend) for backend in chosen}
     missing = {name: reason for name, reason in reasons.items() if reason}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cpuaccel import budgets, marks
-from pytest_cpuaccel.core.errors import BackendUnavailable, CpuaccelError, UsageError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, UsageError
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.narrowing import check_narrowing
 from pytest_cpuaccel.report.row import note_property, properties_of
@@ -28,7 +28,7 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
 
     Raises:
         UsageError: a mark that has no meaning, or that nothing in the test could be judged by.
-        BackendUnavailable: the latency budget compares with a backend that isn't installed; with
+        BackendUnavailableError: the latency budget compares with a backend that isn't installed; with
             ``--cpu-missing=skip`` the test is skipped instead.
     """
     check_narrowing(item, choice.known)
@@ -45,7 +45,7 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
     budgets_of(item, backend)
     try:
         versus_name(item, backend, choice)
-    except BackendUnavailable as missing:
+    except BackendUnavailableError as missing:
         if item.config.stash[SETTINGS].missing == "fail":
             raise
         item.add_marker(pytest.mark.skip(reason=str(missing)))
@@ -71,7 +71,7 @@ def versus_name(item: pytest.Item, backend: str, choice: Choice) -> str:
 
     Raises:
         UsageError: there is none of that name.
-        BackendUnavailable: it isn't installed.
+        BackendUnavailableError: it isn't installed.
     """
     budget = budgets.latency_budget(item, backend)
     name = budget.vs if budget else "eager"

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.build.tools.graph import without_state
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
-from pytest_cpuaccel.core.errors import BackendUnavailable, BuildError
-from pytest_cpuaccel.core.graph import without_state
+from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from tests import models
@@ -78,7 +78,7 @@ def built_or_skipped(backend: Backend, asked: Subject, folder: Path) -> BuiltMod
     """Build, or skip the test where this stack lacks a package that only our own export needs."""
     try:
         return build(backend, asked, folder)
-    except BackendUnavailable as error:
+    except BackendUnavailableError as error:
         if "pip install" not in str(error):
             raise
         pytest.skip(str(error))

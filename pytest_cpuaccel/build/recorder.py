@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.fingerprint import version
+from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.build.workshop import Workshop, run_eager
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.upstream import reason
 
 _STAYS_AS_IT_IS = frozenset({"eval", "cpu", "float", "requires_grad_"})
 _WOULD_CHANGE_IT = frozenset(

@@ -20,7 +20,7 @@ from pytest_cpuaccel.build.backends import (
     torchscript,
 )
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.errors import BackendUnavailable, UsageError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
 
 EAGER = eager.EAGER
@@ -84,7 +84,7 @@ def select(wanted: Sequence[str], known: Mapping[str, Backend]) -> list[Backend]
 
     Raises:
         UsageError: a name or glob matches no backend.
-        BackendUnavailable: a glob matches only backends that are not installed.
+        BackendUnavailableError: a glob matches only backends that are not installed.
     """
     chosen: dict[str, Backend] = {}
     for name in wanted:
@@ -107,5 +107,5 @@ def _matching(name: str, known: Mapping[str, Backend]) -> list[Backend]:
     reasons = {backend.name: unmet_requirement(backend) for backend in matching}
     installed = [backend for backend in matching if reasons[backend.name] is None]
     if not installed:
-        raise BackendUnavailable(f"{name!r} matches no installed backend: {next(iter(reasons.values()))}")
+        raise BackendUnavailableError(f"{name!r} matches no installed backend: {next(iter(reasons.values()))}")
     return installed

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError, UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
-from pytest_cpuaccel.core.upstream import reason
 
 
 def eager_model_of(source: object, task: str | None = None) -> nn.Module:

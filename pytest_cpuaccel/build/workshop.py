@@ -14,12 +14,12 @@ from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactKey, ArtifactStore
 from pytest_cpuaccel.build.fingerprint import inputs_signature, model_digest
+from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.call import Method
-from pytest_cpuaccel.core.errors import BackendUnavailable, BuildError, CpuaccelError, EagerError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.upstream import reason
 from pytest_cpuaccel.measure.machine import this_machine
 
 _EXPORTERS = ("torch", "transformers", "optimum", "optimum-onnx", "optimum-intel", "onnx", "onnxscript")
@@ -42,7 +42,7 @@ class Workshop:
         Raises:
             EagerError: the eager model itself raises on these inputs.
             BuildError: the backend can't build this model for them.
-            BackendUnavailable: the backend's packages don't import.
+            BackendUnavailableError: the backend's packages don't import.
         """
         builds = self._built.setdefault((model_digest(model), backend.name), [])
         needed = forward_inputs(model, inputs) if method == "generate" else inputs
@@ -161,7 +161,7 @@ def _named_errors(backend: Backend) -> Iterator[None]:
     except CpuaccelError as error:
         raise type(error)(_prefixed(backend, str(error))) from error
     except ImportError as error:
-        raise BackendUnavailable(f"{backend.name}: installed but does not import: {reason(error)}") from error
+        raise BackendUnavailableError(f"{backend.name}: installed but does not import: {reason(error)}") from error
     except Exception as error:
         raise BuildError(f"{backend.name}: {reason(error)}") from error
 

@@ -11,7 +11,7 @@ class UsageError(CpuaccelError):
     """The user asked for something that has no meaning: a wrong name, value, unit or path."""
 
 
-class BackendUnavailable(CpuaccelError):
+class BackendUnavailableError(CpuaccelError):
     """A backend's packages are missing, broken, or outside the versions that it works with."""
 
 

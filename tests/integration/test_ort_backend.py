@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8
-from pytest_cpuaccel.core.errors import BackendUnavailable, BuildError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
 from pytest_cpuaccel.core.precision import Precision
 from tests import models
 from tests.exports import FEW, ExportingBackend, X, assert_encoder_decoder_generates, t5_inputs, tiny_t5
@@ -113,5 +113,5 @@ def test_a_size_that_the_code_branches_on_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(installed("onnxscript"), reason="onnxscript is installed")
 def test_without_onnxscript_says_what_to_install(tmp_path: Path) -> None:
-    with pytest.raises(BackendUnavailable, match="pip install onnxscript"):
+    with pytest.raises(BackendUnavailableError, match="pip install onnxscript"):
         build(ORT, subject(models.mlp(), x=X), tmp_path)

@@ -31,7 +31,8 @@ ALLOWED = {
     "core": ("core",),
     "measure": ("core", "measure"),
     "build": ("core", "build", "measure.machine"),
-    "build.backends": ("core", "build.backends"),
+    "build.tools": ("core", "build.tools"),
+    "build.backends": ("core", "build.tools", "build.backends"),
     "judge": ("core", "build", "measure", "judge"),
     "report": ("core", "report", "measure.machine"),
 }

@@ -16,9 +16,9 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     """
     import torch
 
-    from pytest_cpuaccel.core import upstream
-    from pytest_cpuaccel.core.attention import with_attention
-    from pytest_cpuaccel.core.rehearsal import rehearse
+    from pytest_cpuaccel.build.tools import upstream
+    from pytest_cpuaccel.build.tools.attention import with_attention
+    from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
     original = with_attention(subject.fresh_module(), "eager")  # the layers it knows are the eager ones
     with upstream.contained():

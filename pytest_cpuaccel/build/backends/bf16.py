@@ -18,8 +18,8 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     """
     import torch
 
-    from pytest_cpuaccel.core import casting, upstream
-    from pytest_cpuaccel.core.rehearsal import rehearse
+    from pytest_cpuaccel.build.tools import casting, upstream
+    from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
     module: Any = subject.fresh_module().to(torch.bfloat16)
     outside = casting.float_dtype(subject.expected)

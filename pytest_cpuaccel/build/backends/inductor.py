@@ -75,8 +75,8 @@ def compiled(subject: Subject) -> tuple[Any, Compiler]:
     """A module whose every call, those of its own ``generate()`` too, runs compiled, and its compiler."""
     import torch
 
-    from pytest_cpuaccel.core import upstream
-    from pytest_cpuaccel.core.rehearsal import rehearse
+    from pytest_cpuaccel.build.tools import upstream
+    from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
     module = subject.fresh_module()
     compiler = Compiler()

@@ -27,7 +27,7 @@ def load_bf16(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG
     """Return the same with weights in bfloat16, run under autocast; floats come out in eager's type."""
     import torch
 
-    from pytest_cpuaccel.core import casting
+    from pytest_cpuaccel.build.tools import casting
 
     outside = casting.float_dtype(subject.expected)
     autocast = torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False)
@@ -45,7 +45,7 @@ def load_bf16(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG
 
 def optimised(subject: Subject, dtype: Any) -> Any:
     """Return a private copy of the model after ``ipex.optimize``, with Trainer's arguments."""
-    from pytest_cpuaccel.core import upstream
+    from pytest_cpuaccel.build.tools import upstream
 
     module = subject.fresh_module()
     with upstream.contained():
@@ -59,9 +59,9 @@ def as_trace(subject: Subject, module: Any) -> BuiltModel:
     """Return an optimised model traced and frozen, which is where most of the extension's fusions happen."""
     import torch
 
-    from pytest_cpuaccel.core import upstream
-    from pytest_cpuaccel.core.graph import Graph
-    from pytest_cpuaccel.core.trace import Trace, frozen_trace
+    from pytest_cpuaccel.build.tools import upstream
+    from pytest_cpuaccel.build.tools.graph import Graph
+    from pytest_cpuaccel.build.tools.trace import Trace, frozen_trace
 
     layers = extension_layers(module)
     graph = Graph.of(module, subject.inputs, subject.expected)
@@ -86,8 +86,8 @@ def as_module(subject: Subject, module: Any) -> BuiltModel:
     """
     import torch
 
-    from pytest_cpuaccel.core import upstream
-    from pytest_cpuaccel.core.rehearsal import rehearse
+    from pytest_cpuaccel.build.tools import upstream
+    from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
     layers = extension_layers(module)
     if not layers:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.build.backends.openvino_int8 import compress
+from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.core.runtime import Facts, Runtime, Session
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
     Raises:
         BuildError: neither Optimum nor OpenVINO's converter takes the model.
     """
-    from pytest_cpuaccel.core import exporting
+    from pytest_cpuaccel.build.tools import exporting
 
     exporting.export(runtime, subject, folder)
 
@@ -37,10 +37,10 @@ def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
     """Return the model in ``folder``, compiled for ``subject.threads`` threads.
 
     Raises:
-        BackendUnavailable: openvino, or the class of Optimum that exported the model, does not import.
+        BackendUnavailableError: openvino, or the class of Optimum that exported the model, does not import.
         BuildError: OpenVINO can't run the model, or not in this precision on this CPU.
     """
-    from pytest_cpuaccel.core import loading
+    from pytest_cpuaccel.build.tools import loading
 
     assert folder is not None
     return loading.load(runtime, subject, folder)

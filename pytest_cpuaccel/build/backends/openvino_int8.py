@@ -11,8 +11,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.build.tools.runtime import Facts
 from pytest_cpuaccel.core.errors import BuildError
-from pytest_cpuaccel.core.runtime import Facts
 
 
 def compress(folder: Path) -> Facts:

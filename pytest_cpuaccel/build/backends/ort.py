@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.build.backends.ort_int8 import quantise
+from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
-from pytest_cpuaccel.core.errors import BackendUnavailable
+from pytest_cpuaccel.core.errors import BackendUnavailableError
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.core.runtime import Facts, Runtime, Session
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
     Raises:
         BuildError: neither Optimum nor torch.onnx takes the model.
     """
-    from pytest_cpuaccel.core import exporting
+    from pytest_cpuaccel.build.tools import exporting
 
     exporting.export(runtime, subject, folder)
 
@@ -39,10 +39,10 @@ def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
     """Return the model in ``folder`` in a session of ``subject.threads`` threads.
 
     Raises:
-        BackendUnavailable: onnxruntime, or the class of Optimum that exported the model, does not import.
+        BackendUnavailableError: onnxruntime, or the class of Optimum that exported the model, does not import.
         BuildError: ONNX Runtime can't run the model.
     """
-    from pytest_cpuaccel.core import loading
+    from pytest_cpuaccel.build.tools import loading
 
     assert folder is not None
     return loading.load(runtime, subject, folder)
@@ -52,7 +52,7 @@ def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[st
     import torch
 
     if importlib.util.find_spec("onnxscript") is None:
-        raise BackendUnavailable("an export of our own needs onnxscript; pip install onnxscript")
+        raise BackendUnavailableError("an export of our own needs onnxscript; pip install onnxscript")
     torch.onnx.export(program, (), folder / FILE, dynamo=True, verbose=False, input_names=inputs, output_names=outputs)
 
 

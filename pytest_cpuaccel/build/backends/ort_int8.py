@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.build.tools.runtime import Facts
 from pytest_cpuaccel.core.errors import BuildError
-from pytest_cpuaccel.core.runtime import Facts
 
 _INT8_OPERATORS = ("MatMulInteger", "ConvInteger", "DynamicQuantizeLSTM")
 

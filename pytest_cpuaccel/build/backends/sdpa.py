@@ -13,9 +13,9 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     """Return the model rebuilt with ``attn_implementation="sdpa"``, after a call that did use it."""
     import torch
 
-    from pytest_cpuaccel.core import upstream
-    from pytest_cpuaccel.core.attention import SdpaCalls, with_attention
-    from pytest_cpuaccel.core.rehearsal import rehearse
+    from pytest_cpuaccel.build.tools import upstream
+    from pytest_cpuaccel.build.tools.attention import SdpaCalls, with_attention
+    from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
     module: Any = with_attention(subject.fresh_module(), "sdpa")
     with upstream.contained(), SdpaCalls() as calls:

@@ -17,8 +17,8 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     """
     import torch
 
-    from pytest_cpuaccel.core import upstream
-    from pytest_cpuaccel.core.rehearsal import rehearse
+    from pytest_cpuaccel.build.tools import upstream
+    from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
     module = subject.fresh_module()
     with upstream.contained():

@@ -18,9 +18,9 @@ def export(subject: Subject, folder: Path) -> None:
     """
     import torch
 
-    from pytest_cpuaccel.core import upstream
-    from pytest_cpuaccel.core.graph import Graph
-    from pytest_cpuaccel.core.trace import frozen_trace
+    from pytest_cpuaccel.build.tools import upstream
+    from pytest_cpuaccel.build.tools.graph import Graph
+    from pytest_cpuaccel.build.tools.trace import frozen_trace
 
     if subject.generates:
         raise BuildError("a trace holds one forward call and has no generate(); use sdpa, bf16 or inductor")
@@ -34,9 +34,9 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:
     """Return the trace in ``folder``."""
     import torch
 
-    from pytest_cpuaccel.core import upstream
-    from pytest_cpuaccel.core.graph import Graph
-    from pytest_cpuaccel.core.trace import Trace
+    from pytest_cpuaccel.build.tools import upstream
+    from pytest_cpuaccel.build.tools.graph import Graph
+    from pytest_cpuaccel.build.tools.trace import Trace
 
     assert folder is not None
     graph = Graph.of(subject.fresh_module(), subject.inputs, subject.expected)

@@ -13,10 +13,10 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity.finding import Finding, find
 from pytest_cpuaccel.measure.parity.hints import hints
 from pytest_cpuaccel.measure.parity.leaves import Pairing, matches, pair_leaves, select, tensor_pairs
 from pytest_cpuaccel.measure.parity.mask import mask_for
+from pytest_cpuaccel.measure.parity.match import Match, match_output
 
 MOST_EXPLAINED = 5
 """Failing outputs shown in full; a wrong model returns dozens of wrong hidden states."""
@@ -61,10 +61,10 @@ def compare(
     if budget.only:
         pairing = select(pairing, budget.only)
     names = (*(pair.name for pair in pairing.pairs), *pairing.missing)
-    findings = [
+    compared_outputs = [
         *_strays(pairing),
         *(
-            find(
+            match_output(
                 pair,
                 mask_for(pair.name, inputs, budget.mask, names),
                 _tolerance_for(pair.name, budget),
@@ -73,13 +73,13 @@ def compare(
             for pair in pairing.pairs
         ),
     ]
-    return _conclude(findings, pairing, precision)
+    return _conclude(compared_outputs, pairing, precision)
 
 
-def _conclude(findings: Sequence[Finding], pairing: Pairing, precision: Precision) -> Comparison:
-    notes = (*pairing.notes, *(note for finding in findings for note in finding.notes))
-    failing = [finding for finding in findings if not finding.passed]
-    compared = [finding for finding in findings if finding.compared]
+def _conclude(compared_outputs: Sequence[Match], pairing: Pairing, precision: Precision) -> Comparison:
+    notes = (*pairing.notes, *(note for match in compared_outputs for note in match.notes))
+    failing = [match for match in compared_outputs if not match.passed]
+    compared = [match for match in compared_outputs if match.compared]
     if not failing and not compared:
         return Comparison(
             Outcome.FAIL,
@@ -88,14 +88,14 @@ def _conclude(findings: Sequence[Finding], pairing: Pairing, precision: Precisio
             {},
             notes,
         )
-    worst = max(failing or compared, key=lambda finding: (finding.use, bool(finding.facts)))
+    worst = max(failing or compared, key=lambda match: (match.use, bool(match.facts)))
     outcome = Outcome.FAIL if failing else Outcome.PASS
     facts: dict[str, Scalar] = {
         "output": worst.name,
-        "outputs": len(findings),
+        "outputs": len(compared_outputs),
         "failing_outputs": len(failing),
-        "compared_elements": sum(finding.compared for finding in findings),
-        "masked_elements": sum(finding.masked for finding in findings),
+        "compared_elements": sum(match.compared for match in compared_outputs),
+        "masked_elements": sum(match.masked for match in compared_outputs),
         "precision": precision.value,
     }
     number, counted = (len(failing), "failing outputs") if failing else (len(compared), "outputs")
@@ -104,31 +104,31 @@ def _conclude(findings: Sequence[Finding], pairing: Pairing, precision: Precisio
     return Comparison(outcome, f"{worst.sentence}{of_several}", worst.figure, {**facts, **worst.facts}, evidence)
 
 
-def _evidence(failing: list[Finding], pairing: Pairing, precision: Precision) -> Iterator[str]:
+def _evidence(failing: list[Match], pairing: Pairing, precision: Precision) -> Iterator[str]:
     pairs = tuple(tensor_pairs(pairing))
     by_name = {pair.name: pair for pair in pairs}
-    worst_first = sorted(failing, key=lambda finding: -finding.use)
-    for finding in worst_first[:MOST_EXPLAINED]:
-        yield from finding.evidence or (finding.sentence,)
+    worst_first = sorted(failing, key=lambda match: -match.use)
+    for match in worst_first[:MOST_EXPLAINED]:
+        yield from match.evidence or (match.sentence,)
     left_out = len(failing) - MOST_EXPLAINED
     if left_out > 0:
         yield f"and {left_out} more failing outputs"
-    for finding in worst_first:
-        if finding.name in by_name:  # one output gives the cause away, the others would repeat it
-            yield from hints(by_name[finding.name], pairs, precision)
+    for match in worst_first:
+        if match.name in by_name:  # one output gives the cause away, the others would repeat it
+            yield from hints(by_name[match.name], pairs, precision)
             return
 
 
-def _strays(pairing: Pairing) -> Iterator[Finding]:
+def _strays(pairing: Pairing) -> Iterator[Match]:
     """Outputs that only one side has."""
     of_eager = ", ".join(f"'{name}'" for name in (*(pair.name for pair in pairing.pairs), *pairing.missing))
     for name in pairing.missing:
         returned = ", ".join(f"'{other}'" for other in (*(pair.name for pair in pairing.pairs), *pairing.extra))
         sentence = f"output '{name}' is missing; the backend returned {returned or 'none'}"
-        yield Finding(name, passed=False, sentence=sentence, figure="missing output")
+        yield Match(name, passed=False, sentence=sentence, figure="missing output")
     for name in pairing.extra:
         sentence = f"output '{name}' is extra; eager returned {of_eager or 'none'}"
-        yield Finding(name, passed=False, sentence=sentence, figure="extra output")
+        yield Match(name, passed=False, sentence=sentence, figure="extra output")
 
 
 def _tolerance_for(name: str, budget: ParityBudget) -> Tolerance:

@@ -22,8 +22,8 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.comparison import MOST_EXPLAINED, Comparison
 from pytest_cpuaccel.measure.parity.defaults import BARS, INT8_SQNR_DB
-from pytest_cpuaccel.measure.parity.finding import Finding, find
 from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.match import Match, match_output
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class _Scores:
     rounding: torch.Tensor | None
     actual: torch.Tensor | None
 
-    def judge(self, precision: Precision) -> Finding | None:
+    def judge(self, precision: Precision) -> Match | None:
         """The backend's logits held to the defaults of the precision."""
         if self.actual is None:
             return None
         pair = Pair("logits", self.actual, self.expected, self.expected64, self.rounding)
-        return find(pair, None, Tolerance(), precision)
+        return match_output(pair, None, Tolerance(), precision)
 
     def distance(self) -> dict[str, Scalar]:
         """Mean KL divergence from eager's next-token distribution in nats, and share of equal best tokens."""
@@ -149,7 +149,7 @@ def margin_bound(logits: torch.Tensor, exact: torch.Tensor, precision: Precision
 
 def _conclude(
     divergences: Sequence[Divergence],
-    logits: Finding | None,
+    logits: Match | None,
     figure: str,
     facts: dict[str, Scalar],
     precision: Precision,

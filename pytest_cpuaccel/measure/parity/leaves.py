@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.graph import STATE_OUTPUTS
+from pytest_cpuaccel.core.state import STATE_OUTPUTS
 
 BARE = "output"
 """Name of an output that is no member of anything."""

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from pytest_cpuaccel.core import upstream
+from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.core.errors import BuildError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.core.graph import Graph
+from pytest_cpuaccel.build.tools.graph import Graph
 from pytest_cpuaccel.core.inputs import Inputs
 
 Layout = tuple[tuple[torch.Size, torch.dtype], ...]

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.tools.graph import Graph
+from pytest_cpuaccel.build.tools.quiet import silenced
+from pytest_cpuaccel.build.tools.runtime import Runtime
+from pytest_cpuaccel.build.tools.shapes import Shapes
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import BuildError
-from pytest_cpuaccel.core.graph import Graph
-from pytest_cpuaccel.core.quiet import silenced
-from pytest_cpuaccel.core.runtime import Runtime
-from pytest_cpuaccel.core.shapes import Shapes
 
 _WITHOUT_EFFECT = {
     ("return_dict", "True"),

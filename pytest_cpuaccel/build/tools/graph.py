@@ -13,9 +13,7 @@ from torch import nn
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-
-STATE_OUTPUTS = ("past_key_values",)
-"""Outputs that carry state for a next step and are no answer; transformers' Trainer leaves them out too."""
+from pytest_cpuaccel.core.state import without_state
 
 
 @dataclass(frozen=True)
@@ -91,14 +89,6 @@ class FlatModule(nn.Module):
         )
         positional = arguments.pop("*", ())
         return tuple(tree.tensors(without_state(self.module(*positional, **arguments))))
-
-
-def without_state(output: Any) -> Any:
-    """Return a model's output without its key/value cache."""
-    if isinstance(output, Mapping) and any(name in output for name in STATE_OUTPUTS):
-        answers = {name: value for name, value in output.items() if name not in STATE_OUTPUTS}
-        return type(output)(**answers) if hasattr(output, "to_tuple") else answers
-    return output
 
 
 def _bind(parameters: inspect.Signature, inputs: Inputs) -> dict[str, Any]:

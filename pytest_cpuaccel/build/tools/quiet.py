@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
-from pytest_cpuaccel.core import upstream
+from pytest_cpuaccel.build.tools import upstream
 
 
 @contextmanager
@@ -15,7 +15,7 @@ def silenced() -> Iterator[None]:
     """Run upstream code :func:`upstream.contained`, and without what it prints and logs.
 
     Raises:
-        BackendUnavailable, BuildError: as :func:`upstream.contained`.
+        BackendUnavailableError, BuildError: as :func:`upstream.contained`.
     """
     disabled_before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_cpuaccel.core.graph import FlatModule
-from pytest_cpuaccel.core.shapes import Shapes
+from pytest_cpuaccel.build.tools.graph import FlatModule
+from pytest_cpuaccel.build.tools.shapes import Shapes
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from pytest_cpuaccel.build.tools.shapes import Shapes
 from pytest_cpuaccel.core.backend import Scalar
-from pytest_cpuaccel.core.shapes import Shapes
 
 FILE = "route.json"
 

@@ -1,4 +1,4 @@
-"""A finding: what comparing one output came to."""
+"""A match: what comparing one output came to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_cpuaccel.measure.parity.mask import valid_elements
 
 
 @dataclass(frozen=True)
-class Finding:
+class Match:
     """``sentence`` names the output, ``compared`` counts elements, ``use`` is the share of the allowance."""
 
     name: str
@@ -34,7 +34,7 @@ class Finding:
     notes: tuple[str, ...] = ()
 
 
-def find(pair: Pair, mask: torch.Tensor | None, tolerance: Tolerance, precision: Precision) -> Finding:
+def match_output(pair: Pair, mask: torch.Tensor | None, tolerance: Tolerance, precision: Precision) -> Match:
     """Compare one output, under the padding mask (batch, sequence) that goes with it."""
     name, actual, expected = pair.name, pair.actual, pair.expected
     if not isinstance(actual, torch.Tensor) or not isinstance(expected, torch.Tensor):
@@ -48,30 +48,30 @@ def find(pair: Pair, mask: torch.Tensor | None, tolerance: Tolerance, precision:
     if not bool(valid.any()):
         why = "all padding" if valid.numel() else f"shape {tuple(expected.shape)}"
         note = f"'{name}' was not compared: it has no element to compare ({why})"
-        return Finding(name, passed=True, sentence=note, masked=valid.numel(), use=0.0, notes=(note,))
+        return Match(name, passed=True, sentence=note, masked=valid.numel(), use=0.0, notes=(note,))
     if expected.is_floating_point() or expected.is_complex():
         return _of_floats(pair, valid, tolerance, precision)
     return _of_exact(pair, valid)
 
 
-def _wrong(name: str, statement: str, figure: str) -> Finding:
-    return Finding(name, passed=False, sentence=f"'{name}' {statement}", figure=figure)
+def _wrong(name: str, statement: str, figure: str) -> Match:
+    return Match(name, passed=False, sentence=f"'{name}' {statement}", figure=figure)
 
 
-def _of_objects(pair: Pair) -> Finding:
+def _of_objects(pair: Pair) -> Match:
     """None and text must be equal; other objects are not looked into."""
     if pair.actual is None and pair.expected is None:
-        return Finding(pair.name, passed=True, sentence=f"'{pair.name}' is None", use=0.0)
+        return Match(pair.name, passed=True, sentence=f"'{pair.name}' is None", use=0.0)
     if isinstance(pair.expected, (str, bytes)) and pair.actual == pair.expected:
-        return Finding(pair.name, True, f"'{pair.name}' is equal", compared=1, use=0.0, figure="equal")
+        return Match(pair.name, True, f"'{pair.name}' is equal", compared=1, use=0.0, figure="equal")
     if isinstance(pair.expected, (str, bytes)) or type(pair.actual) is not type(pair.expected):
         shown = f"is {explain.describe(pair.actual)}, eager's is {explain.describe(pair.expected)}"
         return _wrong(pair.name, shown, "wrong type")
     note = f"'{pair.name}' was not compared: a {type(pair.expected).__name__} is not looked into"
-    return Finding(pair.name, passed=True, sentence=note, use=0.0, notes=(note,))
+    return Match(pair.name, passed=True, sentence=note, use=0.0, notes=(note,))
 
 
-def _of_exact(pair: Pair, valid: torch.Tensor) -> Finding:
+def _of_exact(pair: Pair, valid: torch.Tensor) -> Match:
     differs = (pair.actual.to(pair.expected.dtype) != pair.expected) & valid
     wrong, compared = int(differs.sum()), int(valid.sum())
     counts: dict[str, Scalar] = {"different_elements": wrong}
@@ -81,14 +81,14 @@ def _of_exact(pair: Pair, valid: torch.Tensor) -> Finding:
     masked = valid.numel() - compared
     if not wrong:
         sentence = f"'{pair.name}' is equal"
-        return Finding(pair.name, True, sentence, compared, masked, 0.0, "equal", counts, notes=notes)
+        return Match(pair.name, True, sentence, compared, masked, 0.0, "equal", counts, notes=notes)
     place = tuple(differs.nonzero()[0].tolist())
     sentence = (
         f"'{pair.name}' differs at {list(place)}: actual {pair.actual[place].item()}, expected "
         f"{pair.expected[place].item()}; {pair.expected.dtype} must be equal"
     )
     evidence = (f"{pair.name}: {explain.share(wrong, compared)} differ",)
-    return Finding(
+    return Match(
         pair.name,
         False,
         sentence,
@@ -100,13 +100,13 @@ def _of_exact(pair: Pair, valid: torch.Tensor) -> Finding:
     )
 
 
-def _of_floats(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision: Precision) -> Finding:
+def _of_floats(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision: Precision) -> Match:
     name, elements = pair.name, Elements.of(pair, valid)
     compared, masked = len(elements.expected), int((~valid).sum())
     if elements.unfit == elements.total:
         word = "NaN" if bool(pair.expected[valid].isnan().all()) else "NaN or infinite"
         sentence = f"'{name}' leaves nothing to compare: eager itself is {word} in all {elements.total} elements"
-        return Finding(name, passed=False, sentence=sentence, masked=masked, figure="eager is NaN")
+        return Match(name, passed=False, sentence=sentence, masked=masked, figure="eager is NaN")
     mismatched = int(elements.mismatched.sum())
     if mismatched:
         place = tuple(elements.mismatched.nonzero()[0].tolist())
@@ -116,13 +116,13 @@ def _of_floats(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision:
         )
         facts: dict[str, Scalar] = {"mismatched_nonfinite": mismatched}
         evidence = (explain.nonfinite(pair, valid), *explain.differences(name, elements, 0.0))
-        return Finding(name, False, sentence, compared, masked, figure="NaN or Inf", facts=facts, evidence=evidence)
+        return Match(name, False, sentence, compared, masked, figure="NaN or Inf", facts=facts, evidence=evidence)
     hits = _top1_hits(pair, valid)
     top1 = None if hits is None else float(hits.double().mean())
     made = tuple(checks(elements, top1, tolerance, precision))
     if not made:
         note = f"'{name}' was not compared: it has no top-1 answer"
-        return Finding(name, passed=True, sentence=note, use=0.0, notes=(note,))
+        return Match(name, passed=True, sentence=note, use=0.0, notes=(note,))
     worst = max(made, key=lambda check: (not check.passed, check.use))
     facts = _measures(elements)
     if top1 is not None:
@@ -130,7 +130,7 @@ def _of_floats(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision:
     for check in made:
         facts |= check.facts
     notes = (f"'{name}': {elements.alike} elements are NaN or infinite in eager too",) if elements.alike else ()
-    return Finding(
+    return Match(
         name,
         passed=all(check.passed for check in made),
         sentence=f"'{name}' {worst.statement}",

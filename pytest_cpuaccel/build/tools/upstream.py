@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pytest_cpuaccel.core.errors import BackendUnavailable, BuildError, CpuaccelError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def contained() -> Iterator[None]:
     """Run upstream code without its warnings, which fail suites that run under ``-W error``.
 
     Raises:
-        BackendUnavailable: an import failed; the text is upstream's.
+        BackendUnavailableError: an import failed; the text is upstream's.
         BuildError: anything else failed; the text is upstream's class and first line.
     """
     try:
@@ -26,7 +26,7 @@ def contained() -> Iterator[None]:
     except CpuaccelError:
         raise
     except ImportError as error:
-        raise BackendUnavailable(reason(error)) from error
+        raise BackendUnavailableError(reason(error)) from error
     except Exception as error:
         raise BuildError(reason(error)) from error
 

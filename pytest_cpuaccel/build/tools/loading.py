@@ -8,22 +8,23 @@ from typing import Any
 
 from torch import nn
 
-from pytest_cpuaccel.core import decoding, optimum, tree
+from pytest_cpuaccel.build.tools import decoding, optimum
+from pytest_cpuaccel.build.tools.prepared import PreparedCall
+from pytest_cpuaccel.build.tools.quiet import silenced
+from pytest_cpuaccel.build.tools.route import Route
+from pytest_cpuaccel.build.tools.runtime import Runtime, Session
+from pytest_cpuaccel.build.tools.shapes import Shapes
+from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.prepared import PreparedCall
-from pytest_cpuaccel.core.quiet import silenced
-from pytest_cpuaccel.core.route import Route
-from pytest_cpuaccel.core.runtime import Runtime, Session
-from pytest_cpuaccel.core.shapes import Shapes
 
 
 def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
     """Return the artifact in ``folder`` as a built model.
 
     Raises:
-        BackendUnavailable: the runtime, or Optimum's class that exported the artifact, does not import.
+        BackendUnavailableError: the runtime, or Optimum's class that exported the artifact, does not import.
         BuildError: the runtime can't run the artifact.
     """
     route = Route.read(folder)

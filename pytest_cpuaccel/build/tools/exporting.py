@@ -12,15 +12,15 @@ from pathlib import Path
 
 from torch import nn
 
-from pytest_cpuaccel.core import decoding, optimum, upstream
-from pytest_cpuaccel.core import export as torch_export
-from pytest_cpuaccel.core.attention import with_attention
+from pytest_cpuaccel.build.tools import decoding, optimum, upstream
+from pytest_cpuaccel.build.tools import export as torch_export
+from pytest_cpuaccel.build.tools.attention import with_attention
+from pytest_cpuaccel.build.tools.prepared import PreparedCall
+from pytest_cpuaccel.build.tools.quiet import silenced
+from pytest_cpuaccel.build.tools.route import Route
+from pytest_cpuaccel.build.tools.runtime import Runtime
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
-from pytest_cpuaccel.core.prepared import PreparedCall
-from pytest_cpuaccel.core.quiet import silenced
-from pytest_cpuaccel.core.route import Route
-from pytest_cpuaccel.core.runtime import Runtime
 
 
 def export(runtime: Runtime, subject: Subject, folder: Path) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.core import decoding
+from pytest_cpuaccel.build.tools import decoding
+from pytest_cpuaccel.build.tools.graph import Graph
+from pytest_cpuaccel.build.tools.shapes import Shapes
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError
-from pytest_cpuaccel.core.graph import Graph
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.shapes import Shapes
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PreparedCall:
 
     @staticmethod
     def of(module: nn.Module, subject: Subject, positions: str | None) -> PreparedCall:
-        """Return the subject's call; ``positions`` as in :class:`~pytest_cpuaccel.core.route.Route`."""
+        """Return the subject's call; ``positions`` as in :class:`~pytest_cpuaccel.build.tools.route.Route`."""
         prepare = _preparation(module, positions)
         inputs = prepare(subject.inputs)
         graph = Graph.of(module, inputs, _answers(subject))
