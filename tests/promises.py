@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.tools.graph import without_state
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.state import without_state
 
 RELATIVE_ERROR = {Precision.FP32: 1e-5, Precision.BF16: 0.1, Precision.INT8: 0.2}
 """Root mean square error over root mean square: twice the worst that redrawn tiny models have shown."""
