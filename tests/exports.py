@@ -234,6 +234,17 @@ class ExportingBackend:
         gc.collect()
         assert list(temporary.iterdir()) == []
 
+    def test_an_input_may_come_out_again_and_share_its_name(self, tmp_path: Path) -> None:
+        class Echo(nn.Module):
+            def forward(self, x: torch.Tensor, n: torch.Tensor) -> dict[str, torch.Tensor]:
+                return {"x": x, "n": n + 1, "y": x @ torch.ones(16, 4)}
+
+        asked = subject(Echo(), x=X, n=torch.tensor(3))
+        if self.backend.precision == Precision.INT8:
+            pytest.skip("has no weights to quantise")
+        answer = built_or_skipped(self.backend, asked, tmp_path).forward(x=X, n=torch.tensor(3))
+        torch.testing.assert_close(answer, asked.expected, rtol=1e-2, atol=1e-2)
+
     def test_runs_on_as_many_threads_as_told(self, tmp_path: Path) -> None:
         built = built_or_skipped(self.backend, subject(models.mlp(), threads=2, x=X), tmp_path)
         assert built.facts["threads"] == 2

@@ -40,11 +40,16 @@ def libraries() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def project(libraries: dict[str, Any], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def project(
+    libraries: dict[str, Any], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pytest.Pytester]:
     """An empty project of a user; its caches and the log of ``doubles`` lie in its own folder."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    # A conftest rewritten within a second, to the same length, would be taken from the bytecode of the first.
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv(doubles.LOG, str(pytester.path / "builds.log"))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
@@ -53,17 +58,22 @@ def project(libraries: dict[str, Any], pytester: pytest.Pytester, monkeypatch: p
     monkeypatch.setattr(
         pytester, "inline_run", functools.partial(_run_keeping_libraries, libraries, pytester.inline_run)
     )
-    return pytester
+    yield pytester
+    libraries.update(_imported_from_outside(pytester.path))
+
+
+def _imported_from_outside(folder: Path) -> dict[str, Any]:
+    return {
+        name: module
+        for name, module in sys.modules.items()
+        if not str(getattr(module, "__file__", "")).startswith(str(folder))
+    }
 
 
 def _run_keeping_libraries(libraries: dict[str, Any], inline_run: Any, *args: Any, **kwargs: Any) -> Any:
     class Imports:
         def pytest_unconfigure(self, config: pytest.Config) -> None:
-            libraries.update(
-                (name, module)
-                for name, module in sys.modules.items()
-                if not str(getattr(module, "__file__", "")).startswith(str(config.rootpath))
-            )
+            libraries.update(_imported_from_outside(config.rootpath))
 
     try:
         return inline_run(*args, **kwargs | {"plugins": [*kwargs.get("plugins", ()), Imports()]})

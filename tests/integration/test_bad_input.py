@@ -192,7 +192,7 @@ def test_a_folder_or_id_that_leads_to_no_model(
     given = [option.format(**{name: tmp_path / name for name in ("bert", "broken", "empty")}) for option in options]
     project.makepyfile(test_it="def test_it(cpu_model): pass")
 
-    result = project.runpytest_inprocess(*given)
+    result = project.runpytest_subprocess(*given)  # huggingface_hub reads HF_HUB_OFFLINE when it is imported
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([words])
     result.stdout.no_fnmatch_line("*source.py*")

@@ -65,6 +65,7 @@ def test_an_encoder_decoder_generates_through_optimum(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(OPTIMUM, reason="Optimum is installed")
 def test_an_encoder_decoder_does_not_generate_without_optimum(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
     with pytest.raises(BuildError, match=r"T5ForConditionalGeneration: generate\(\) .* needs Optimum"):
         build(ORT, subject(tiny_t5(), generates=True, **t5_inputs()), tmp_path)
 

@@ -53,6 +53,7 @@ def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[st
 
     if importlib.util.find_spec("onnxscript") is None:
         raise BackendUnavailableError("an export of our own needs onnxscript; pip install onnxscript")
+    outputs = [f"{name}_output" if name in inputs else name for name in outputs]  # ONNX has one name space for both
     torch.onnx.export(program, (), folder / FILE, dynamo=True, verbose=False, input_names=inputs, output_names=outputs)
 
 
@@ -66,7 +67,7 @@ def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:
 
     def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
         feed = {name: tensors[place].numpy() for place, name in names}
-        return [torch.as_tensor(output) for output in session.run(None, feed)]
+        return [torch.from_numpy(output) for output in session.run(None, feed)]
 
     return Session(run, _session_facts([session]))
 
