@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_cpuaccel.core.backend import Scalar
-from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.core.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,6 @@ class Finding:
     backend: str
     call: str
     verdicts: tuple[Verdict, ...]
-
-    @property
-    def failed(self) -> bool:
-        """Tell whether any verdict is FAIL."""
-        return any(verdict.outcome is Outcome.FAIL for verdict in self.verdicts)
 
     def facts(self) -> Iterator[tuple[str, Scalar]]:
         """Yield dotted names with scalars: ``parity.verdict``, ``latency.p50_ns``."""

@@ -18,7 +18,7 @@ from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
 ScoreItem = Callable[[Any, Any], float]
 
 
-@dataclass
+@dataclass(repr=False)
 class Bench:
     """Hands out models under ``backend`` and keeps what the test did with each.
 

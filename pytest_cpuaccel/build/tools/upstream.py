@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +16,14 @@ from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, Cpu
 def contained() -> Iterator[None]:
     """Run upstream code without its warnings, which fail suites that run under ``-W error``.
 
+    Without torch's trace of its compiler either: pytest shows hundreds of its records below a failed test.
+
     Raises:
         BackendUnavailableError: an import failed; the text is upstream's.
         BuildError: anything else failed; the text is upstream's class and first line.
     """
+    trace = logging.getLogger("torch.__trace")
+    was_disabled, trace.disabled = trace.disabled, True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -29,6 +34,8 @@ def contained() -> Iterator[None]:
         raise BackendUnavailableError(reason(error)) from error
     except Exception as error:
         raise BuildError(reason(error)) from error
+    finally:
+        trace.disabled = was_disabled
 
 
 def silent(function: Callable[..., Any]) -> Callable[..., Any]:
