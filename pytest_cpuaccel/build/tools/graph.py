@@ -88,7 +88,9 @@ class FlatModule(nn.Module):
             lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else leaf, self._graph.example
         )
         positional = arguments.pop("*", ())
-        return tuple(tree.tensors(without_state(self.module(*positional, **arguments))))
+        outputs = tree.tensors(without_state(self.module(*positional, **arguments)))
+        # An input that comes out again is copied: one value can't bear an input's name and an output's.
+        return tuple(output.clone() if any(output is given for given in tensors) else output for output in outputs)
 
 
 def _bind(parameters: inspect.Signature, inputs: Inputs) -> dict[str, Any]:
