@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -41,12 +42,19 @@ def libraries() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def project(
-    libraries: dict[str, Any], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    libraries: dict[str, Any],
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[pytest.Pytester]:
     """An empty project of a user; its caches and the log of ``doubles`` lie in its own folder."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    # The machine's lock lies in the temporary folder: under xdist the run around this one holds a share of it.
+    lock_folder = str(tmp_path_factory.mktemp("lock"))
+    monkeypatch.setenv("TMPDIR", lock_folder)
+    monkeypatch.setattr(tempfile, "tempdir", lock_folder)
     # A conftest rewritten within a second, to the same length, would be taken from the bytecode of the first.
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
