@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.fingerprint import version
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.build.workshop import Workshop, run_eager
 from pytest_cpuaccel.core import tree
@@ -23,6 +23,7 @@ _WOULD_CHANGE_IT = frozenset(
     {"train", "cuda", "half", "bfloat16", "double", "load_state_dict", "apply", "share_memory"}
 )
 _COPIED = frozenset({"config", "generation_config"})
+_VERSION = attrgetter("_version")
 
 
 class Recorder:
@@ -38,7 +39,7 @@ class Recorder:
         self._workshop = workshop
         self._calls: list[Call] = []
         self._builds: dict[tuple[Any, ...], BuiltModel] = {}
-        self._tensors = (*model.parameters(), *model.buffers())
+        self._counted = tuple(tensor for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference())
         self._written = self._writes()
         self._changed = False
 
@@ -119,7 +120,7 @@ class Recorder:
 
     def _writes(self) -> int:
         """Grows whenever the original's weights are written to."""
-        return sum(map(version, self._tensors))
+        return sum(map(_VERSION, self._counted))
 
     def _notice_changes(self) -> None:
         if self._writes() != self._written:

@@ -93,9 +93,10 @@ def select(wanted: Sequence[str], known: Mapping[str, Backend]) -> list[Backend]
     return list(chosen.values())
 
 
-def no_such_backend(name: str, known: Iterable[str]) -> UsageError:
-    """Return the error for a name that no backend has, with the nearest that one has."""
-    return UsageError(f"no backend named {name!r}; {suggestion(name, known)}")
+def no_such_backend(name: str, known: Mapping[str, Backend]) -> UsageError:
+    """Return the error for a name that no backend has, with the nearest that one has or needs installed."""
+    needing = {item.distribution: backend.name for backend in reversed([*known.values()]) for item in backend.requires}
+    return UsageError(f"no backend named {name!r}; {suggestion(name, known, needing)}")
 
 
 def _matching(name: str, known: Mapping[str, Backend]) -> list[Backend]:

@@ -14,11 +14,12 @@ from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactKey, ArtifactStore
 from pytest_cpuaccel.build.fingerprint import inputs_signature, model_digest
+from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.call import Method
-from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError, EagerError
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.machine import this_machine
 
@@ -157,17 +158,10 @@ def private_copy(model: nn.Module) -> nn.Module:
 def _named_errors(backend: Backend) -> Iterator[None]:
     """Put the backend's name before what goes wrong in it, and make it an error of ours."""
     try:
-        yield
+        with upstream.contained():
+            yield
     except CpuaccelError as error:
-        raise type(error)(_prefixed(backend, str(error))) from error
-    except ImportError as error:
-        raise BackendUnavailableError(f"{backend.name}: installed but does not import: {reason(error)}") from error
-    except Exception as error:
-        raise BuildError(f"{backend.name}: {reason(error)}") from error
-
-
-def _prefixed(backend: Backend, text: str) -> str:
-    return text if text.startswith(f"{backend.name}:") else f"{backend.name}: {text}"
+        raise type(error)(f"{backend.name}: {str(error).removeprefix(f'{backend.name}: ')}") from error
 
 
 def _check(built: BuiltModel, threads: int, method: Method) -> None:

@@ -63,7 +63,7 @@ def cast_floats(value: Any, dtype: torch.dtype) -> Any:
 
 def _clone_leaf(leaf: Leaf) -> Leaf:
     if isinstance(leaf, torch.Tensor):
-        return leaf.detach().clone()
+        return (leaf.detach() if leaf.requires_grad else leaf).clone()
     if isinstance(leaf, np.ndarray):
         return leaf.copy()
     if hasattr(leaf, "get_seq_length"):  # a key/value cache of transformers, which forward() alters in place

@@ -120,6 +120,7 @@ def test_a_mark_that_names_no_backend_ends_the_run(mlp_project: pytest.Pytester,
     [
         ("tvin", "'tvin'; did you mean 'twin'?"),
         ("eager,opnvino", "'opnvino'; did you mean 'openvino'?"),
+        ("onnxruntime", "'onnxruntime'; did you mean 'ort'?"),
         ("xyz*", "'xyz*'; there are: eager, *, twin, *"),
     ],
 )

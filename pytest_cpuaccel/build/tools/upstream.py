@@ -31,7 +31,7 @@ def contained() -> Iterator[None]:
     except CpuaccelError:
         raise
     except ImportError as error:
-        raise BackendUnavailableError(reason(error)) from error
+        raise BackendUnavailableError(f"installed but does not import: {reason(error)}") from error
     except Exception as error:
         raise BuildError(reason(error)) from error
     finally:
