@@ -166,6 +166,12 @@ def eager_model(request: pytest.FixtureRequest) -> nn.Module | str:
     return source
 
 
+@pytest.fixture(scope="session")
+def candidate_model(request: pytest.FixtureRequest) -> nn.Module | str | None:
+    """Another checkpoint to take ``eager_model``'s place: override it to return what ``eager_model`` may return."""
+    return request.config.stash[SETTINGS].candidate
+
+
 @pytest.fixture
 def _cpu_bench(request: pytest.FixtureRequest, cpu_backend: Backend) -> Bench:
     bench = request.node.stash[BENCH] = session_of(request.config).bench(cpu_backend)
@@ -173,23 +179,26 @@ def _cpu_bench(request: pytest.FixtureRequest, cpu_backend: Backend) -> Bench:
 
 
 @pytest.fixture
-def cpu_accelerate(_cpu_bench: Bench) -> Callable[[nn.Module | str], Any]:
-    """``cpu_accelerate(model)``: any model under the backend in force, recorded and judged like ``cpu_model``."""
+def cpu_accelerate(_cpu_bench: Bench) -> Callable[..., Any]:
+    """``cpu_accelerate(model)``: any model under the backend in force, recorded and judged like ``cpu_model``.
+
+    ``cpu_accelerate(model, reference=other)`` holds it to another model, whose place it is to take.
+    """
     return _cpu_bench.accelerate
 
 
 @pytest.fixture
-def cpu_model(_cpu_bench: Bench, eager_model: nn.Module | str) -> Any:
-    """``eager_model`` under the backend in force: call it like the original."""
-    return _cpu_bench.accelerate(eager_model)
+def cpu_model(_cpu_bench: Bench, eager_model: nn.Module | str, candidate_model: nn.Module | str | None) -> Any:
+    """``candidate_model``, or else ``eager_model``, under the backend in force: call it like the original."""
+    return _cpu_bench.accelerate(eager_model if candidate_model is None else candidate_model, eager_model)
 
 
 @pytest.fixture
 def score_items(
-    _cpu_bench: Bench, eager_model: nn.Module | str
+    _cpu_bench: Bench, eager_model: nn.Module | str, candidate_model: nn.Module | str | None
 ) -> Callable[[Callable[[Any, Any], float], Iterable[Any]], list[float]]:
     """``score_items(fn, items)``: ``fn(model, item)`` for every item, under the backend and under eager.
 
     Returns the backend's scores; ``accuracy_budget`` judges them against eager's.
     """
-    return functools.partial(_cpu_bench.score, eager_model)
+    return functools.partial(_cpu_bench.score, eager_model if candidate_model is None else candidate_model, eager_model)

@@ -25,6 +25,7 @@ class Settings(NamedTuple):
 
     backends: tuple[str, ...]
     model: str | None
+    candidate: str | None
     task: str | None
     missing: Missing
     inconclusive: Inconclusive
@@ -98,6 +99,7 @@ def _folder(text: str) -> Path | None:
 OPTIONS = (
     Option("backends", "NAMES", "backends to run tests under: names and globs, 'ort,openvino*', or 'all'", "", _names),
     Option("model", "PATH_OR_ID", "model for the eager_model fixture: a folder or a hub id", "", _optional),
+    Option("candidate", "PATH_OR_ID", "another checkpoint, to be tested in that model's place", "", _optional),
     Option("task", "TASK", "task of --cpu-model, such as 'text-classification'", "", _optional),
     Option("missing", "fail|skip", "what a chosen backend that isn't installed does", "fail", _one_of("fail", "skip")),
     Option(
@@ -135,6 +137,7 @@ def read_settings(config: pytest.Config) -> Settings:
     return Settings(
         backends=values["backends"],
         model=values["model"],
+        candidate=values["candidate"],
         task=values["task"],
         missing=values["missing"],
         inconclusive=values["inconclusive"],

@@ -18,6 +18,16 @@ from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
 ScoreItem = Callable[[Any, Any], float]
 
 
+@dataclass
+class _Work:
+    """What a test does with one model, which is held to ``reference``: the model itself unless it is a candidate."""
+
+    model: nn.Module
+    reference: nn.Module
+    recorder: Recorder
+    scores: Scores = field(default_factory=Scores)
+
+
 @dataclass(repr=False)
 class Bench:
     """Hands out models under ``backend`` and keeps what the test did with each.
@@ -28,46 +38,49 @@ class Bench:
     backend: Backend
     workshop: Workshop
     resolve: Callable[[object], nn.Module]
-    _recorders: list[tuple[nn.Module, Recorder]] = field(default_factory=list)
-    _scores: dict[int, Scores] = field(default_factory=dict)
+    _works: list[_Work] = field(default_factory=list)
 
-    def accelerate(self, source: object) -> Recorder:
+    def accelerate(self, source: object, reference: object = None) -> Recorder:
         """Return a model under the backend; the same stand-in for the same model.
+
+        With a ``reference``, another model in eager mode, ``source`` is a candidate to take its place.
 
         Raises:
             UsageError: ``source`` is no model and leads to none.
             EagerError: the model is unfit to be a reference.
         """
-        model = self.resolve(source)
-        for known, recorder in self._recorders:
-            if known is model:
-                return recorder
-        recorder = Recorder(model, self.backend, self.workshop)
-        self._recorders.append((model, recorder))
-        return recorder
+        return self._work(source, reference).recorder
 
-    def score(self, source: object, score_item: ScoreItem, items: Iterable[Any]) -> list[float]:
-        """Return ``score_item(model, item)`` for every item under the backend, and keep eager's beside them.
+    def score(self, source: object, reference: object, score_item: ScoreItem, items: Iterable[Any]) -> list[float]:
+        """Return ``score_item(model, item)`` for every item under the backend, and keep the reference's beside them.
 
         Raises:
             UsageError: there are no items.
         """
-        model, listed = self.resolve(source), list(items)
+        work, listed = self._work(source, reference), list(items)
         if not listed:
             raise UsageError("score_items: there are no items to score")
-        actual = _scored(self.accelerate(model), score_item, listed)
-        before = self._scores.get(id(model), Scores())
-        expected = _scored(model, score_item, listed)
-        self._scores[id(model)] = Scores(before.actual + actual, before.expected + expected)
+        actual = _scored(work.recorder, score_item, listed)
+        expected = _scored(work.reference, score_item, listed)
+        work.scores = Scores(work.scores.actual + actual, work.scores.expected + expected)
         return list(actual)
 
     def trials(self, budgets: Budgets, versus: Backend) -> Iterator[Trial]:
         """Yield what is to be judged: a trial for each model; accuracy only where something was scored."""
-        scored = bool(self._scores)
-        for model, recorder in self._recorders:
-            scores = self._scores.get(id(model), Scores())
-            own = replace(budgets, accuracy=None) if scored and not scores.actual else budgets
-            yield Trial(model, self.backend, versus, calls_of(recorder), scores, own)
+        scored = any(work.scores.actual for work in self._works)
+        for work in self._works:
+            own = replace(budgets, accuracy=None) if scored and not work.scores.actual else budgets
+            calls = calls_of(work.recorder)
+            yield Trial(work.model, work.reference, self.backend, versus, calls, work.scores, own)
+
+    def _work(self, source: object, reference: object) -> _Work:
+        model = self.resolve(source)
+        held_to = model if reference is None else self.resolve(reference)
+        for known in self._works:
+            if known.model is model and known.reference is held_to:
+                return known
+        self._works.append(_Work(model, held_to, Recorder(model, self.backend, self.workshop)))
+        return self._works[-1]
 
 
 def _scored(model: Any, score_item: ScoreItem, items: list[Any]) -> tuple[float, ...]:

@@ -8,21 +8,24 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.workshop import Workshop, forward_inputs, run_eager
-from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.judge.reference import run_in
+from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.measure.parity.comparison import Comparison
 from pytest_cpuaccel.measure.parity.generation import compare_generation
 
 
-def compare_generated(call: Call, model: nn.Module, backend: Backend, workshop: Workshop) -> Comparison:
+def compare_generated(call: Call, trial: Trial, workshop: Workshop) -> Comparison:
     """Compare a ``generate()`` call with eager's, run from the same generator state.
 
-    Logits are teacher-forced: one forward call over eager's own tokens, under eager and under the backend.
+    Logits are teacher-forced: one forward call over eager's own tokens, under eager and under the backend. Those
+    of a candidate are held to what int8 is: it differs from the reference by more than rounding.
     """
+    model = trial.reference
+    precision = Precision.INT8 if trial.is_of_candidate else trial.backend.precision
     expected = _expected_ids(call, model)
     forced = _teacher_forced(model, call.inputs, expected)
     return compare_generation(
@@ -31,9 +34,9 @@ def compare_generated(call: Call, model: nn.Module, backend: Backend, workshop: 
         prompt_length=_prompt_length(model, call.inputs),
         expected_logits=run_eager(model, "forward", forced).logits,
         expected64_logits=_logits_in(torch.float64, model, forced),
-        rounding_logits=_logits_in(torch.bfloat16, model, forced) if backend.precision is Precision.BF16 else None,
-        actual_logits=_backend_logits(model, backend, forced, workshop),
-        precision=backend.precision,
+        rounding_logits=_logits_in(torch.bfloat16, model, forced) if precision is Precision.BF16 else None,
+        actual_logits=_backend_logits(trial, forced, workshop),
+        precision=precision,
     )
 
 
@@ -66,9 +69,9 @@ def _logits_in(dtype: torch.dtype, model: nn.Module, forced: Inputs) -> torch.Te
     return None if output is None else output.logits
 
 
-def _backend_logits(model: nn.Module, backend: Backend, forced: Inputs, workshop: Workshop) -> torch.Tensor | None:
+def _backend_logits(trial: Trial, forced: Inputs, workshop: Workshop) -> torch.Tensor | None:
     try:
-        built = workshop.built(model, backend, "forward", forced)
+        built = workshop.built(trial.model, trial.backend, "forward", forced)
     except BuildError:
         return None
     with torch.no_grad():

@@ -36,7 +36,7 @@ def judge(trial: Trial, court: Court) -> Iterator[Finding]:
 def _verdicts(workload: Workload, trial: Trial, court: Court, of: int) -> Iterator[Verdict]:
     budgets = trial.budgets
     if budgets.parity is not None:
-        parity = judge_parity(workload, trial.model, trial.backend, budgets.parity, court)
+        parity = judge_parity(workload, trial, budgets.parity, court)
         if parity.outcome is Outcome.FAIL and budgets.latency is not None:
             yield replace(parity, facts={**parity.facts, "withholds": "latency"})
             return
@@ -68,4 +68,4 @@ def _nothing_called(trial: Trial) -> Iterator[Verdict]:
 
 
 def _finding(trial: Trial, call: str, *verdicts: Verdict) -> Finding:
-    return Finding(type(trial.model).__name__, trial.backend.name, call, verdicts)
+    return Finding(trial.label, trial.backend.name, call, verdicts)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from pytest_cpuaccel.build.registry import EAGER
 from pytest_cpuaccel.core import tree
@@ -91,32 +92,32 @@ def _percentile_part(result: PercentileResult) -> _Part:
 
 
 def _sides(call: Call, trial: Trial, court: Court, opened: contextlib.ExitStack) -> Sides:
-    """The builds in use. A backend that races itself gets a second build of its own: the A/A row."""
+    """The builds in use. A build that would race itself gets a second one to race: the A/A row."""
     candidate = court.workshop.built(trial.model, trial.backend, call.method, call.inputs)
     if trial.versus.name == EAGER.name:
         return Sides(_timed(candidate, call), _timed(_as_built(trial), call))
-    if trial.versus.name == trial.backend.name:
-        return Sides(_timed(candidate, call), _timed(_fresh(trial, trial.versus, call, court, opened), call))
-    reference = court.workshop.built(trial.model, trial.versus, call.method, call.inputs)
+    reference = court.workshop.built(trial.reference, trial.versus, call.method, call.inputs)
+    if reference is candidate:
+        reference = _fresh(trial.reference, trial.versus, call, court, opened)
     return Sides(_timed(candidate, call), _timed(reference, call))
 
 
 def _fresh_sides(call: Call, trial: Trial, court: Court, opened: contextlib.ExitStack) -> Sides:
     return Sides(
-        _timed(_fresh(trial, trial.backend, call, court, opened), call),
-        _timed(_fresh(trial, trial.versus, call, court, opened), call),
+        _timed(_fresh(trial.model, trial.backend, call, court, opened), call),
+        _timed(_fresh(trial.reference, trial.versus, call, court, opened), call),
     )
 
 
-def _fresh(trial: Trial, backend: Backend, call: Call, court: Court, opened: contextlib.ExitStack) -> BuiltModel:
-    built = court.workshop.build_anew(trial.model, backend, call.method, call.inputs)
+def _fresh(model: nn.Module, backend: Backend, call: Call, court: Court, opened: contextlib.ExitStack) -> BuiltModel:
+    built = court.workshop.build_anew(model, backend, call.method, call.inputs)
     opened.callback(built.close)
     return built
 
 
 def _as_built(trial: Trial) -> BuiltModel:
     """The user's own eager model: what runs today if no backend is chosen."""
-    return BuiltModel(trial.model, {}, getattr(trial.model, "generate", None))
+    return BuiltModel(trial.reference, {}, getattr(trial.reference, "generate", None))
 
 
 def _timed(built: BuiltModel, call: Call) -> Callable[[], object]:

@@ -13,7 +13,7 @@ from pytest_cpuaccel.core.call import Call
 
 @dataclass(frozen=True)
 class Scores:
-    """What ``score_items`` found for the same items, in order, under the backend and under eager."""
+    """What ``score_items`` found for the same items, in order, under the backend and for the reference in eager."""
 
     actual: tuple[float, ...] = ()
     expected: tuple[float, ...] = ()
@@ -30,11 +30,26 @@ class Budgets:
 
 @dataclass(frozen=True)
 class Trial:
-    """``versus`` is the backend that the latency budget compares with."""
+    """``model`` ran under ``backend``; ``reference``, in eager mode, is what it is held to.
+
+    The two are one unless the model is a candidate: another checkpoint, pruned or distilled, to take the
+    reference's place. ``versus`` is the backend that the latency budget compares with.
+    """
 
     model: nn.Module
+    reference: nn.Module
     backend: Backend
     versus: Backend
     calls: tuple[Call, ...]
     scores: Scores
     budgets: Budgets
+
+    @property
+    def is_of_candidate(self) -> bool:
+        """Tell whether another checkpoint than the reference is on trial."""
+        return self.model is not self.reference
+
+    @property
+    def label(self) -> str:
+        """Return what reports call the model: its class, and that it is a candidate where it is."""
+        return f"{type(self.model).__name__}{' (candidate)' if self.is_of_candidate else ''}"

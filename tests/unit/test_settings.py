@@ -23,6 +23,7 @@ def test_defaults(pytester: pytest.Pytester) -> None:
     assert settings_of(pytester) == Settings(
         backends=(),
         model=None,
+        candidate=None,
         task=None,
         missing="fail",
         inconclusive="warn",
@@ -37,6 +38,7 @@ def test_every_option_has_a_twin_and_wins_over_it(pytester: pytest.Pytester) -> 
     ini = """
 cpu_backends = ort, openvino
 cpu_model = here
+cpu_candidate = there
 cpu_task = fill-mask
 cpu_missing = skip
 cpu_inconclusive = fail
@@ -50,6 +52,7 @@ cpu_cache_limit = 1 GB
     assert found == Settings(
         backends=("ort", "openvino"),
         model="here",
+        candidate="there",
         task="fill-mask",
         missing="skip",
         inconclusive="fail",

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_cpuaccel.core.budget import Tolerance
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.distribution import t_quantile
 
@@ -60,6 +61,9 @@ INT8_SQNR_DB = 8.0
 
 INT8_COSINE = 0.9
 """Least cosine similarity: noise of 0.40, independent of the signal, leaves 1 / sqrt(1 + 0.40**2) = 0.93."""
+
+COMPRESSED = Tolerance(cosine=INT8_COSINE, sqnr_db=INT8_SQNR_DB)
+"""What another checkpoint is held to that is to take a model's place: it differs by more than rounding."""
 
 NEEDED = 5.0
 """Times eager's rounding that the least exact of the right backends needed, on outputs of many elements."""

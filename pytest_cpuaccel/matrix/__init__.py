@@ -1,0 +1,1 @@
+"""The support matrix: tiny models of many architectures under every backend."""
