@@ -172,6 +172,15 @@ def candidate_model(request: pytest.FixtureRequest) -> nn.Module | str | None:
     return request.config.stash[SETTINGS].candidate
 
 
+@pytest.fixture(scope="session")
+def cpu_calibration() -> Iterable[Any] | None:
+    """Inputs that stand for the model's data, for backends that quantise activations: override it.
+
+    Each is a dict of keywords, a tuple of arguments, or a tensor. None: such backends make do with one call's inputs.
+    """
+    return None
+
+
 @pytest.fixture
 def _cpu_bench(request: pytest.FixtureRequest, cpu_backend: Backend) -> Bench:
     bench = request.node.stash[BENCH] = session_of(request.config).bench(cpu_backend)
@@ -182,23 +191,34 @@ def _cpu_bench(request: pytest.FixtureRequest, cpu_backend: Backend) -> Bench:
 def cpu_accelerate(_cpu_bench: Bench) -> Callable[..., Any]:
     """``cpu_accelerate(model)``: any model under the backend in force, recorded and judged like ``cpu_model``.
 
-    ``cpu_accelerate(model, reference=other)`` holds it to another model, whose place it is to take.
+    ``cpu_accelerate(model, reference=other)`` holds it to another model, whose place it is to take;
+    ``cpu_accelerate(model, calibration=inputs)`` is to it what ``cpu_calibration`` is to ``cpu_model``.
     """
     return _cpu_bench.accelerate
 
 
 @pytest.fixture
-def cpu_model(_cpu_bench: Bench, eager_model: nn.Module | str, candidate_model: nn.Module | str | None) -> Any:
+def cpu_model(
+    _cpu_bench: Bench,
+    eager_model: nn.Module | str,
+    candidate_model: nn.Module | str | None,
+    cpu_calibration: Iterable[Any] | None,
+) -> Any:
     """``candidate_model``, or else ``eager_model``, under the backend in force: call it like the original."""
-    return _cpu_bench.accelerate(eager_model if candidate_model is None else candidate_model, eager_model)
+    source = eager_model if candidate_model is None else candidate_model
+    return _cpu_bench.accelerate(source, eager_model, cpu_calibration)
 
 
 @pytest.fixture
 def score_items(
-    _cpu_bench: Bench, eager_model: nn.Module | str, candidate_model: nn.Module | str | None
+    _cpu_bench: Bench,
+    eager_model: nn.Module | str,
+    candidate_model: nn.Module | str | None,
+    cpu_calibration: Iterable[Any] | None,
 ) -> Callable[[Callable[[Any, Any], float], Iterable[Any]], list[float]]:
     """``score_items(fn, items)``: ``fn(model, item)`` for every item, under the backend and under eager.
 
     Returns the backend's scores; ``accuracy_budget`` judges them against eager's.
     """
-    return functools.partial(_cpu_bench.score, eager_model if candidate_model is None else candidate_model, eager_model)
+    source = eager_model if candidate_model is None else candidate_model
+    return functools.partial(_cpu_bench.score, source, eager_model, calibration=cpu_calibration)

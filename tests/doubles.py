@@ -33,6 +33,12 @@ def _export(subject: Subject, folder: Path) -> None:
     torch.save(subject.fresh_module().state_dict(), folder / "weights.pt")
 
 
+def _export_calibrated(subject: Subject, folder: Path) -> None:
+    values = [float(tensor.flatten()[0]) for item in subject.calibration for tensor in tree.tensors(item.kwargs)]
+    note(f"calibrate {values}")
+    _export(subject, folder)
+
+
 def _changed(change: Any) -> Any:
     def load(subject: Subject, folder: Path | None) -> BuiltModel:
         built = _load(subject, folder)
@@ -51,6 +57,7 @@ def _refuse(subject: Subject, folder: Path | None) -> BuiltModel:
 
 TWIN = Backend("twin", "eager again", _load)
 STORED = replace(TWIN, name="stored", export=_export)
+CALIBRATED = replace(TWIN, name="calibrated", export=_export_calibrated, calibrates=True)
 OFF = replace(TWIN, name="off", load=_changed(lambda output: tree.map_leaves(lambda leaf: leaf + 1, output)))
 NAN = replace(TWIN, name="nan", load=_changed(lambda output: tree.map_leaves(lambda leaf: leaf * torch.nan, output)))
 RAISING = replace(TWIN, name="raising", load=_changed(_raise))
@@ -58,4 +65,4 @@ REFUSING = replace(TWIN, name="refusing", load=_refuse)
 ABSENT = replace(TWIN, name="absent", requires=(Requirement("no-such-distribution", ">=2"),))
 OUTDATED = replace(TWIN, name="outdated", requires=(Requirement("pytest", "<1", "later ones lack py.test"),))
 
-BACKENDS = (TWIN, STORED, OFF, NAN, RAISING, REFUSING, ABSENT, OUTDATED)
+BACKENDS = (TWIN, STORED, CALIBRATED, OFF, NAN, RAISING, REFUSING, ABSENT, OUTDATED)

@@ -5,19 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-
-def redraw(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Redraw matrices at 1/sqrt(fan in) and put the module in eval mode.
-
-    The stock 0.02 initialisation makes outputs so small that even a lost attention mask hardly shows.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            if parameter.dim() >= 2:
-                fan_in = parameter[0].numel()
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) / fan_in**0.5)
-    return module.eval()
+from pytest_cpuaccel.matrix.weights import redraw
 
 
 class Mlp(nn.Module):
@@ -45,6 +33,27 @@ class TwoHeads(nn.Module):
         if scale is not None:
             hidden = hidden * scale
         return {"a": self.a(hidden), "b": self.b(hidden)}
+
+
+class Encoder(nn.Module):
+    """torch's own encoder under a classifier: (batch, length) of ids, mask true at padding -> (batch, 3).
+
+    Made without nested tensors, like one from before they were there.
+    """
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(120, 32)
+        layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, **settings)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(32, 3)
+
+    def forward(self, ids: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encoder(self.embedding(ids), src_key_padding_mask=padding)[:, 0])
+
+
+def encoder(**settings: object) -> nn.Module:
+    return redraw(Encoder(**settings))
 
 
 def mlp() -> nn.Module:
@@ -152,6 +161,12 @@ def tokens(batch: int = 2, length: int = 10, padding: int = 3) -> dict[str, torc
         ids[1:, -padding:] = 0
         mask[1:, -padding:] = 0
     return {"input_ids": ids, "attention_mask": mask}
+
+
+def padded(batch: int = 2, length: int = 10) -> dict[str, torch.Tensor]:
+    """``tokens`` as ``Encoder`` takes them."""
+    given = tokens(batch, length)
+    return {"ids": given["input_ids"], "padding": given["attention_mask"] == 0}
 
 
 def digits(batch: int = 2) -> dict[str, torch.Tensor]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import transformers
 from filelock import FileLock
 
-MODELS = Path(__file__).parent.parent / ".models"
+MODELS = Path(__file__).parent.parent / ".models" / transformers.__version__
 
 
 def trained_once(name: str, train: Callable[[Path], None]) -> Path:
@@ -18,8 +18,8 @@ def trained_once(name: str, train: Callable[[Path], None]) -> Path:
     Two test workers may ask at once: one trains, the other waits. A tokenizer that one transformers saved
     may be unknown to an older one, so each version has checkpoints of its own.
     """
-    folder = MODELS / f"{name}-{transformers.__version__}"
-    MODELS.mkdir(exist_ok=True)
+    folder = MODELS / name
+    MODELS.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=MODELS) as scratch:

@@ -23,12 +23,17 @@ def held_out() -> tuple[torch.Tensor, torch.Tensor]:
     return _halves()[1]
 
 
+def seen() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the 898 images that the model was trained on, and their labels."""
+    return _halves()[0]
+
+
 def _halves() -> list[tuple[torch.Tensor, torch.Tensor]]:
     data = load_digits()
     images = torch.tensor(data.images, dtype=torch.float32)[:, None] / 8 - 1
     labels = torch.tensor(data.target)
-    seen, unseen = train_test_split(range(len(labels)), test_size=0.5, random_state=0, stratify=labels)
-    return [(images[half], labels[half]) for half in (seen, unseen)]
+    trained_on, others = train_test_split(range(len(labels)), test_size=0.5, random_state=0, stratify=labels)
+    return [(images[half], labels[half]) for half in (trained_on, others)]
 
 
 def _train(folder: Path) -> None:
@@ -45,6 +50,6 @@ def _train(folder: Path) -> None:
         num_labels=10,
     )
     model = ViTForImageClassification(config)
-    images, labels = _halves()[0]
+    images, labels = seen()
     fit(model, {"pixel_values": images, "labels": labels}, epochs=25, batch=64)
     model.save_pretrained(folder)

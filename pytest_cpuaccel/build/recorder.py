@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.devices import check_devices
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.build.workshop import Workshop, run_eager
 from pytest_cpuaccel.core import tree
@@ -151,18 +152,6 @@ def calls_of(recorder: Recorder) -> tuple[Call, ...]:
             "change it before the first call, or in a test of its own"
         )
     return tuple(recorder._calls)
-
-
-def check_devices(inputs: Inputs) -> None:
-    """Refuse inputs that are not on the CPU.
-
-    Raises:
-        UsageError: names the first one and its device.
-    """
-    for name, leaf in tree.named_leaves([inputs.args, dict(inputs.kwargs)]):
-        if isinstance(leaf, torch.Tensor) and leaf.device.type != "cpu":
-            where = name.partition(".")[2]
-            raise UsageError(f"input {where!r} is on device '{leaf.device}'; backends here run on the CPU: .to('cpu')")
 
 
 def _shape_key(inputs: Inputs) -> tuple[Any, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactKey, ArtifactStore
+from pytest_cpuaccel.build.calibration import NONE, Calibration
 from pytest_cpuaccel.build.fingerprint import inputs_signature, model_digest
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.upstream import reason
@@ -35,7 +37,14 @@ class Workshop:
     threads: int
     say: Callable[[str], None]
     busy: Callable[[str], contextlib.AbstractContextManager[None]]
-    _built: dict[tuple[str, str], list[BuiltModel]] = field(default_factory=dict)
+    _built: dict[tuple[str, str, str], list[BuiltModel]] = field(default_factory=dict)
+    _calibration: weakref.WeakKeyDictionary[nn.Module, Calibration] = field(default_factory=weakref.WeakKeyDictionary)
+
+    def calibrate(self, model: nn.Module, calibration: Calibration | None) -> None:
+        """Let builds of a model from now on use this data; with None, the inputs of the first call that needs any."""
+        self._calibration.pop(model, None)
+        if calibration is not None:
+            self._calibration[model] = calibration
 
     def built(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> BuiltModel:
         """Return the model under a backend, fit for these inputs; built now unless it was before.
@@ -45,8 +54,9 @@ class Workshop:
             BuildError: the backend can't build this model for them.
             BackendUnavailableError: the backend's packages don't import.
         """
-        builds = self._built.setdefault((model_digest(model), backend.name), [])
-        needed = forward_inputs(model, inputs) if method == "generate" else inputs
+        needed = _needed(model, method, inputs)
+        calibration = self._calibration_for(model, backend, needed)
+        builds = self._built.setdefault((model_digest(model), backend.name, calibration.digest), [])
         for built in builds:
             if built.accepts(needed) and (method == "forward" or built.generate):
                 return built
@@ -56,15 +66,22 @@ class Workshop:
     def build_anew(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> BuiltModel:
         """Return a fresh build that nobody else uses; from the same artifact where there is one."""
         torch.set_num_threads(self.threads)
-        subject = self._subject(model, backend, method, inputs)
+        needed = _needed(model, method, inputs)
+        calibration = self._calibration_for(model, backend, needed)
+        subject = _subject(model, backend, method, needed, calibration, self.threads)
         with self.busy(f"building {type(model).__name__} for {backend.name}"), _named_errors(backend):
             if backend.export is None:
                 built = backend.load(subject, None)
             else:
-                with self._artifact(model, backend, subject) as folder:
+                with self._artifact(model, backend, subject, calibration) as folder:
                     built = backend.load(subject, folder)
             _check(built, self.threads, method)
-        return built
+        if not calibration.given:
+            self.say(
+                f"{backend.name}: {type(model).__name__} was calibrated on one call's own inputs; give it data by the "
+                "fixture cpu_calibration or cpu_accelerate(model, calibration=...)"
+            )
+        return replace(built, facts={**built.facts, **calibration.facts})
 
     def release(self) -> None:
         """Close every build and forget it."""
@@ -73,20 +90,13 @@ class Workshop:
                 built.close()
         self._built.clear()
 
-    def _subject(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> Subject:
-        needed = forward_inputs(model, inputs) if method == "generate" else inputs
-        example = Inputs(tree.clone(needed.args), tree.clone(dict(needed.kwargs)))
-        return Subject(
-            fresh_module=lambda: private_copy(model),
-            inputs=example,
-            expected=tree.clone(run_eager(model, "forward", needed)),
-            threads=self.threads,
-            generates=method == "generate",
-            options=backend.options,
-        )
+    def _calibration_for(self, model: nn.Module, backend: Backend, inputs: Inputs) -> Calibration:
+        if not backend.calibrates:
+            return NONE
+        return self._calibration.setdefault(model, Calibration((_clone(inputs),), given=False))
 
     def _artifact(
-        self, model: nn.Module, backend: Backend, subject: Subject
+        self, model: nn.Module, backend: Backend, subject: Subject, calibration: Calibration
     ) -> contextlib.AbstractContextManager[Path]:
         key = ArtifactKey(
             f"{type(model).__name__}-{backend.name}",
@@ -99,7 +109,8 @@ class Workshop:
                 "threads": self.threads,
                 "versions": backend.versions | {name: Requirement(name).installed for name in _EXPORTERS},
                 "isa": this_machine().isa,
-            },
+            }
+            | ({"calibration": calibration.digest} if backend.calibrates else {}),
         )
 
         def export(folder: Path) -> None:
@@ -107,6 +118,28 @@ class Workshop:
                 backend.export(subject, folder)
 
         return self.store.artifact(key, export, self.say)
+
+
+def _needed(model: nn.Module, method: Method, inputs: Inputs) -> Inputs:
+    return forward_inputs(model, inputs) if method == "generate" else inputs
+
+
+def _subject(
+    model: nn.Module, backend: Backend, method: Method, inputs: Inputs, calibration: Calibration, threads: int
+) -> Subject:
+    return Subject(
+        fresh_module=lambda: private_copy(model),
+        inputs=_clone(inputs),
+        expected=tree.clone(run_eager(model, "forward", inputs)),
+        threads=threads,
+        generates=method == "generate",
+        options=backend.options,
+        calibration=tuple(map(_clone, calibration.inputs)),
+    )
+
+
+def _clone(inputs: Inputs) -> Inputs:
+    return Inputs(tree.clone(inputs.args), tree.clone(dict(inputs.kwargs)))
 
 
 def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:

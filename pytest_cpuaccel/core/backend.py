@@ -46,6 +46,10 @@ class Subject:
     alter. ``expected`` is what eager returned for ``inputs``; it gives the structure and names that the
     built model must reproduce. ``generates`` is true when the test called ``generate()``: the built model
     must then have ``generate`` set, or raise :class:`BuildError` saying why it can't.
+
+    ``calibration`` are inputs of forward calls that stand for the model's data, for a backend that quantises
+    activations (``Backend.calibrates``); the first call's own inputs when the user gave none, and empty for
+    any other backend.
     """
 
     fresh_module: Callable[[], nn.Module]
@@ -54,6 +58,7 @@ class Subject:
     threads: int
     generates: bool = False
     options: Mapping[str, Scalar] = field(default_factory=dict)
+    calibration: tuple[Inputs, ...] = ()
 
 
 def accept_all(inputs: Inputs) -> bool:  # noqa: ARG001
@@ -91,7 +96,7 @@ class Backend:
     ``export(subject, folder)`` writes an artifact into an empty folder; ``load(subject, folder)`` makes a
     :class:`BuiltModel` of it. A backend without ``export`` keeps nothing on disk and gets ``None`` as folder.
     Both raise :class:`BuildError` for a model they can't handle. ``options`` reach them through the subject and
-    are part of the artifact's key.
+    are part of the artifact's key. ``calibrates`` says that a build depends on ``subject.calibration``.
     """
 
     name: str
@@ -101,6 +106,7 @@ class Backend:
     precision: Precision = Precision.FP32
     requires: tuple[Requirement, ...] = ()
     options: Mapping[str, Scalar] = field(default_factory=dict)
+    calibrates: bool = False
 
     @property
     def versions(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.calibration import calibration_of
 from pytest_cpuaccel.build.recorder import Recorder, calls_of
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
@@ -25,6 +26,7 @@ class _Work:
     model: nn.Module
     reference: nn.Module
     recorder: Recorder
+    calibration: object
     scores: Scores = field(default_factory=Scores)
 
 
@@ -40,24 +42,33 @@ class Bench:
     resolve: Callable[[object], nn.Module]
     _works: list[_Work] = field(default_factory=list)
 
-    def accelerate(self, source: object, reference: object = None) -> Recorder:
+    def accelerate(self, source: object, reference: object = None, calibration: object = None) -> Recorder:
         """Return a model under the backend; the same stand-in for the same model.
 
         With a ``reference``, another model in eager mode, ``source`` is a candidate to take its place.
+        ``calibration`` are inputs that stand for its data, for backends that quantise activations.
 
         Raises:
-            UsageError: ``source`` is no model and leads to none.
+            UsageError: ``source`` is no model and leads to none; ``calibration`` has no meaning, or is not what
+                the model was given before.
             EagerError: the model is unfit to be a reference.
         """
-        return self._work(source, reference).recorder
+        return self._work(source, reference, calibration).recorder
 
-    def score(self, source: object, reference: object, score_item: ScoreItem, items: Iterable[Any]) -> list[float]:
+    def score(
+        self,
+        source: object,
+        reference: object,
+        score_item: ScoreItem,
+        items: Iterable[Any],
+        calibration: object = None,
+    ) -> list[float]:
         """Return ``score_item(model, item)`` for every item under the backend, and keep the reference's beside them.
 
         Raises:
             UsageError: there are no items.
         """
-        work, listed = self._work(source, reference), list(items)
+        work, listed = self._work(source, reference, calibration), list(items)
         if not listed:
             raise UsageError("score_items: there are no items to score")
         actual = _scored(work.recorder, score_item, listed)
@@ -73,13 +84,20 @@ class Bench:
             calls = calls_of(work.recorder)
             yield Trial(work.model, work.reference, self.backend, versus, calls, work.scores, own)
 
-    def _work(self, source: object, reference: object) -> _Work:
+    def _work(self, source: object, reference: object, calibration: object) -> _Work:
         model = self.resolve(source)
         held_to = model if reference is None else self.resolve(reference)
         for known in self._works:
             if known.model is model and known.reference is held_to:
+                if calibration is not None and calibration is not known.calibration:
+                    raise UsageError(
+                        f"calibration data: {type(model).__name__} was given other data, or none, earlier in this test"
+                    )
                 return known
-        self._works.append(_Work(model, held_to, Recorder(model, self.backend, self.workshop)))
+        data = None if calibration is None else calibration_of(calibration)
+        for either in (model, held_to):
+            self.workshop.calibrate(either, data)
+        self._works.append(_Work(model, held_to, Recorder(model, self.backend, self.workshop), calibration))
         return self._works[-1]
 
 

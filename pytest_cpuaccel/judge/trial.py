@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from torch import nn
 
@@ -51,5 +52,9 @@ class Trial:
 
     @property
     def label(self) -> str:
-        """Return what reports call the model: its class, and that it is a candidate where it is."""
-        return f"{type(self.model).__name__}{' (candidate)' if self.is_of_candidate else ''}"
+        """Return what reports call the model: its class, and which checkpoint it is where it is a candidate."""
+        name = type(self.model).__name__
+        if not self.is_of_candidate:
+            return name
+        checkpoint = PurePath(getattr(getattr(self.model, "config", None), "_name_or_path", "")).name
+        return f"{name} (candidate{' ' if checkpoint else ''}{checkpoint})"

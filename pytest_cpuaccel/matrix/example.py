@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.matrix.optimum_example import optimum_example
 
 Side = Literal["left", "right"]
 
@@ -38,10 +38,10 @@ def right_padded(module: nn.Module, batch: int, length: int) -> Inputs:
 
 
 def _example(module: nn.Module, batch: int, length: int, side: Side) -> Inputs:
-    tensors = _by_config(module, batch, length)
+    tensors = optimum_example(module, batch, length) or _by_config(module, batch, length)
     if "attention_mask" in tensors:
-        mask = padding_mask(*tensors[module.main_input_name].shape, side)  # type: ignore[arg-type,misc]
-        tensors["attention_mask"] = mask
+        padded = next(tensors[name] for name in ("input_ids", "input_values") if name in tensors)
+        tensors["attention_mask"] = padding_mask(*padded.shape, side)
     return Inputs(kwargs=tensors)
 
 
@@ -66,9 +66,8 @@ def _by_config(module: nn.Module, batch: int, length: int) -> dict[str, torch.Te
     }
     taken = inspect.signature(module.forward).parameters
     names = [name for name in makers if name in taken]
-    if "input_features" in names:
-        names.remove("attention_mask")  # sounds have one length there; the mask is for training
-    return {name: makers[name]() for name in names}
+    maskable = {"input_ids", "input_values"} & {*names}  # the mask of a spectrogram is for training alone
+    return {name: makers[name]() for name in names if maskable or name != "attention_mask"}
 
 
 def _image_size(config: Any) -> int:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
+
+
+def drawn(make: Callable[[], nn.Module]) -> nn.Module:
+    """Return what ``make()`` returns, with the same random weights every time; torch's generator stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return redraw(make())
 
 
 def redraw(module: nn.Module, seed: int = 0) -> nn.Module:

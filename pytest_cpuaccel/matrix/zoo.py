@@ -42,10 +42,10 @@ def _transformer(name: str, family: Family, model: str, settings: Settings) -> A
     def make() -> nn.Module:
         import transformers
 
-        from pytest_cpuaccel.matrix.weights import redraw
+        from pytest_cpuaccel.matrix.weights import drawn
 
         kind = getattr(transformers, model)
-        return redraw(kind(kind.config_class(**settings)))
+        return drawn(lambda: kind(kind.config_class(**settings)))
 
     def example(module: nn.Module, batch: int, length: int) -> Inputs:
         from pytest_cpuaccel.matrix.example import left_padded, right_padded
@@ -58,9 +58,9 @@ def _transformer(name: str, family: Family, model: str, settings: Settings) -> A
 def _plain(name: str, model: str, inputs: str) -> Architecture:
     def make() -> nn.Module:
         from pytest_cpuaccel.matrix import plain
-        from pytest_cpuaccel.matrix.weights import redraw
+        from pytest_cpuaccel.matrix.weights import drawn
 
-        return redraw(getattr(plain, model)())
+        return drawn(getattr(plain, model))
 
     def example(module: nn.Module, batch: int, length: int) -> Inputs:
         from pytest_cpuaccel.matrix import plain

@@ -118,4 +118,4 @@ def test_small(cpu_model):
     )
     result = project.runpytest_inprocess("--cpu-model=large", "--cpu-candidate=small")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["BertForSequenceClassification (candidate)*"])
+    result.stdout.fnmatch_lines(["BertForSequenceClassification (candidate small)*"])

@@ -34,7 +34,9 @@ ALLOWED = {
     "build.tools": ("core", "build.tools"),
     "build.backends": ("core", "build.tools", "build.backends"),
     "judge": ("core", "build", "measure", "judge"),
+    "contract": ("core", "build", "measure", "judge", "contract"),
     "report": ("core", "report", "measure.machine"),
+    "matrix": ("core", "build", "measure", "judge", "report", "matrix"),
 }
 """Layer -> the parts of the package that it may import. The rest, the edge, may import everything."""
 AT_START = ("plugin", "hookspecs", "marks", "settings", "state", "journal", "core.errors", "")

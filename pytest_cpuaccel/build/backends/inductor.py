@@ -5,28 +5,38 @@ from __future__ import annotations
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
 
 class Compiler:
-    """Inductor as a dynamo backend that counts the graphs it compiled and how often they ran."""
+    """A dynamo backend, by default Inductor, that counts the graphs it compiled and how often they ran.
 
-    def __init__(self) -> None:
+    ``options`` are settings of ``torch._inductor.config``. ``constants`` counts the weights compiled in as such.
+    """
+
+    def __init__(self, options: Mapping[str, Scalar], backend: str = "inductor") -> None:
+        self.options = dict(options)
+        self.backend = backend
         self.graphs = 0
         self.runs = 0
+        self.constants = 0
 
     def __call__(self, graph: Any, examples: Any) -> Callable[..., Any]:
         """Return ``graph`` compiled for inputs like ``examples``."""
         from torch._dynamo import lookup_backend
+        from torch._inductor import config
 
-        compiled = lookup_backend("inductor")(graph, examples)
+        with config.patch(self.options):
+            compiled = lookup_backend(self.backend)(graph, examples)
         self.graphs += 1
+        self.constants += sum(1 for _ in graph.parameters())
 
         def run(*args: Any) -> Any:
             self.runs += 1
@@ -37,17 +47,28 @@ class Compiler:
 
 def export(subject: Subject, folder: Path) -> None:
     """Compile for the subject's call, leaving Inductor's cache, C++ kernels included, in ``folder``."""
-    with cache_in(folder, subject.threads):
-        compiled(subject)
+    export_module(subject.fresh_module(), subject, folder)
 
 
 def load(subject: Subject, folder: Path | None) -> BuiltModel:
     """Return the model with its ``forward`` compiled, from the kernels in ``folder`` where they serve.
 
-    Inductor gets a copy of the folder, so that the artifact stays as exported whatever it adds.
-
     Raises:
         BuildError: the model can't be compiled, or runs without a single compiled graph.
+    """
+    return load_module(subject.fresh_module(), subject, folder)
+
+
+def export_module(module: Any, subject: Subject, folder: Path, backend: str = "inductor") -> None:
+    """Compile ``module`` for the subject's call, leaving Inductor's cache in ``folder``."""
+    with cache_in(folder, subject.threads):
+        compile_module(module, subject, backend)
+
+
+def load_module(module: Any, subject: Subject, folder: Path | None, backend: str = "inductor") -> BuiltModel:
+    """Return ``module`` compiled, from the kernels in ``folder`` where they serve.
+
+    Inductor gets a copy of the folder, so that the artifact stays as exported whatever it adds.
     """
     import torch
 
@@ -55,7 +76,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:
     with tempfile.TemporaryDirectory() as scratch:
         copy = shutil.copytree(folder, Path(scratch, "cache"))
         with cache_in(copy, subject.threads):
-            module, compiler = compiled(subject)
+            compiler = compile_module(module, subject, backend)
 
     def generate(*args: Any, **kwargs: Any) -> Any:
         before = compiler.runs
@@ -67,26 +88,51 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:
     return BuiltModel(
         forward=module,
         generate=generate if hasattr(module, "generate") else None,
-        facts={"threads": torch.get_num_threads(), "graphs": compiler.graphs},
+        facts={"threads": torch.get_num_threads(), "graphs": compiler.graphs, **_frozen_facts(compiler)},
     )
 
 
-def compiled(subject: Subject) -> tuple[Any, Compiler]:
-    """A module whose every call, those of its own ``generate()`` too, runs compiled, and its compiler."""
+def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
+    """Have every call of ``module``, those of its own ``generate()`` too, run compiled; return the compiler."""
     import torch
 
     from pytest_cpuaccel.build.tools import upstream
     from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
-    module = subject.fresh_module()
-    compiler = Compiler()
+    compiler = Compiler(subject.options, backend)
     with upstream.contained():
         # Silent in later calls too: dynamo warns whenever it compiles, which it does again for new shapes.
-        module.forward = upstream.silent(torch.compile(with_own_code(module.forward), backend=compiler))
+        forward = upstream.silent(torch.compile(with_own_code(module.forward), backend=compiler))
+        module.forward = freezing(forward) if subject.options.get("freezing") else forward
         rehearse(module, subject.inputs)
     if not compiler.runs:
         raise BuildError(f"{type(module).__name__} ran no compiled graph: dynamo left all of it to Python")
-    return module, compiler
+    if subject.options.get("freezing") and not compiler.constants:
+        raise BuildError(f"{type(module).__name__} has no weights that a compiled graph could freeze")
+    return compiler
+
+
+def _frozen_facts(compiler: Compiler) -> dict[str, Scalar]:
+    return {"frozen_weights": compiler.constants} if compiler.constants else {}
+
+
+def freezing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` with weights frozen in whatever it compiles.
+
+    Dynamo, too, looks at this setting, so that it can't be left to Inductor's options; and it compiles in any
+    call that brings a new shape. Setting it by hand costs 4 us a call, ``config.patch`` ten times that.
+    """
+    from torch._inductor import config
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        before, config.freezing = config.freezing, True
+        try:
+            return function(*args, **kwargs)
+        finally:
+            config.freezing = before
+
+    return call
 
 
 def with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,4 +169,20 @@ INDUCTOR = Backend(
     load=load,
     export=export,
     requires=(Requirement("torch", ">=2.8", "older Inductor can't keep its cache in a folder of our choice"),),
+)
+
+INDUCTOR_FREEZING = replace(
+    INDUCTOR,
+    name="inductor-freezing",
+    summary="torch.compile with Inductor, weights compiled in as constants",
+    options={"freezing": True},
+)
+
+# What mode="max-autotune" sets, without what it sets for GPUs alone. On a CPU it chooses among kernels for
+# matrix products with constant weights only, hence the freezing.
+INDUCTOR_MAX_AUTOTUNE = replace(
+    INDUCTOR,
+    name="inductor-max-autotune",
+    summary="torch.compile with Inductor, the fastest of several kernels for each matrix product",
+    options={"max_autotune": True, "freezing": True},
 )

@@ -1,16 +1,23 @@
-"""Dynamic int8 quantisation of linear layers by torchao."""
+"""int8 quantisation of linear layers by torchao: of weights alone or of activations too, eager or compiled."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from pytest_cpuaccel.build.backends import inductor
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
 
+DYNAMIC = "Int8DynamicActivationInt8WeightConfig"
+WEIGHTS = "Int8WeightOnlyConfig"
 
-def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
-    """Return the model with int8 weights in its linear layers, activations quantised call by call.
+
+def load(config: str, subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    """Return the model with int8 weights in its linear layers.
 
     Raises:
         BuildError: the model has no ``nn.Linear``; GPT-2, for one, is made of transformers' Conv1D.
@@ -20,27 +27,76 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     from pytest_cpuaccel.build.tools import upstream
     from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
-    module = subject.fresh_module()
+    module = quantised(config, subject)
     with upstream.contained():
-        from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
-        from torchao.utils import TorchAOBaseTensor
-
-        quantize_(module, Int8DynamicActivationInt8WeightConfig())
-        quantised = sum(isinstance(weight, TorchAOBaseTensor) for weight in module.parameters())
-        if not quantised:
-            raise BuildError(f"{type(module).__name__} has no nn.Linear to quantise")
         rehearse(module, subject.inputs)
     return BuiltModel(
         forward=module,
         generate=getattr(module, "generate", None),
-        facts={"threads": torch.get_num_threads(), "quantised_linears": quantised},
+        facts={"threads": torch.get_num_threads(), "quantised_linears": quantised_linears(module)},
     )
+
+
+def export_compiled(config: str, subject: Subject, folder: Path) -> None:
+    """Leave what Inductor compiles of the quantised model in ``folder``."""
+    inductor.export_module(quantised(config, subject), subject, folder)
+
+
+def load_compiled(config: str, subject: Subject, folder: Path | None) -> BuiltModel:
+    """Return the quantised model compiled by Inductor, which fuses the conversions with what is around them."""
+    module = quantised(config, subject)
+    built = inductor.load_module(module, subject, folder)
+    return replace(built, facts={**built.facts, "quantised_linears": quantised_linears(module)})
+
+
+def quantised(config: str, subject: Subject) -> Any:
+    """A private copy of the model, quantised by the config of that name."""
+    from pytest_cpuaccel.build.tools import upstream
+
+    module = subject.fresh_module()
+    with upstream.contained():
+        from torchao import quantization
+
+        quantization.quantize_(module, getattr(quantization, config)())
+    if not quantised_linears(module):
+        raise BuildError(f"{type(module).__name__} has no nn.Linear to quantise")
+    return module
+
+
+def quantised_linears(module: Any) -> int:
+    """How many weights of a model are torchao's."""
+    from torchao.utils import TorchAOBaseTensor
+
+    return sum(isinstance(weight, TorchAOBaseTensor) for weight in module.parameters())
 
 
 TORCHAO_INT8 = Backend(
     name="torchao-int8",
     summary="dynamic int8 linears by torchao",
-    load=load,
+    load=partial(load, DYNAMIC),
     precision=Precision.INT8,
     requires=(Requirement("torch", ">=2.8"), Requirement("torchao", ">=0.13")),
+)
+
+TORCHAO_INT8_WEIGHTS = replace(
+    TORCHAO_INT8,
+    name="torchao-int8-weights",
+    summary="linears with int8 weights by torchao",
+    load=partial(load, WEIGHTS),
+)
+
+TORCHAO_INT8_INDUCTOR = replace(
+    TORCHAO_INT8,
+    name="torchao-int8-inductor",
+    summary="dynamic int8 linears by torchao, compiled by Inductor",
+    load=partial(load_compiled, DYNAMIC),
+    export=partial(export_compiled, DYNAMIC),
+)
+
+TORCHAO_INT8_WEIGHTS_INDUCTOR = replace(
+    TORCHAO_INT8,
+    name="torchao-int8-weights-inductor",
+    summary="linears with int8 weights by torchao, compiled by Inductor",
+    load=partial(load_compiled, WEIGHTS),
+    export=partial(export_compiled, WEIGHTS),
 )

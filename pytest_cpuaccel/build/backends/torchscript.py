@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
+
+if TYPE_CHECKING:
+    import torch
 
 FILE = "model.pt"
 
@@ -32,16 +37,42 @@ def export(subject: Subject, folder: Path) -> None:
 
 def load(subject: Subject, folder: Path | None) -> BuiltModel:
     """Return the trace in ``folder``."""
+    return _run(subject, _script(folder))
+
+
+def load_optimized(subject: Subject, folder: Path | None) -> BuiltModel:
+    """Return the trace in ``folder``, rewritten for inference, which no file can keep: oneDNN's weights can't be saved."""
+    import torch
+
+    from pytest_cpuaccel.build.tools import upstream
+
+    with upstream.contained():
+        script = torch.jit.optimize_for_inference(_script(folder))
+    built = _run(subject, script)
+    kernels = sum("mkldnn" in node.kind() for node in script.graph.nodes())
+    return replace(built, facts={**built.facts, "onednn_operators": kernels})
+
+
+def _script(folder: Path | None) -> torch.jit.ScriptModule:
+    import torch
+
+    from pytest_cpuaccel.build.tools import upstream
+
+    assert folder is not None
+    with upstream.contained():
+        script: torch.jit.ScriptModule = torch.jit.load(folder / FILE)  # type: ignore[no-untyped-call]
+    return script
+
+
+def _run(subject: Subject, script: torch.jit.ScriptModule) -> BuiltModel:
     import torch
 
     from pytest_cpuaccel.build.tools import upstream
     from pytest_cpuaccel.build.tools.graph import Graph
     from pytest_cpuaccel.build.tools.trace import Trace
 
-    assert folder is not None
     graph = Graph.of(subject.fresh_module(), subject.inputs, subject.expected)
     with upstream.contained():
-        script = torch.jit.load(folder / FILE)  # type: ignore[no-untyped-call]
         trace = Trace.of(script, graph, subject.inputs)
     return BuiltModel(
         forward=trace.forward,
@@ -56,4 +87,11 @@ TORCHSCRIPT = Backend(
     load=load,
     export=export,
     requires=(Requirement("torch", ">=2.4"),),
+)
+
+TORCHSCRIPT_OPTIMIZED = replace(
+    TORCHSCRIPT,
+    name="torchscript-optimized",
+    summary="TorchScript, traced, frozen and optimised for inference",
+    load=load_optimized,
 )

@@ -18,7 +18,7 @@ from pytest_cpuaccel.build.tools.attention import with_attention
 from pytest_cpuaccel.build.tools.prepared import PreparedCall
 from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.build.tools.route import Route
-from pytest_cpuaccel.build.tools.runtime import Runtime
+from pytest_cpuaccel.build.tools.runtime import Runtime, Write
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 
@@ -72,15 +72,23 @@ def _export_by_optimum(runtime: Runtime, subject: Subject, module: nn.Module, fo
     return Route(optimum.shapes(call.example), optimum_class.__name__, positions)
 
 
-def _export_by_torch(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
+def export_program(tool: str, write: Write, subject: Subject, module: nn.Module, folder: Path) -> Route:
+    """Export ``module``, the subject's, by torch.export and have ``tool`` write the program to ``folder``.
+
+    Raises:
+        BuildError: one of the two can't take the module; the text says which and why.
+    """
     positions = decoding.positions_rule(module, subject.inputs) if subject.generates else None
     call = PreparedCall.of(module, subject, positions)
-    module = _with_plain_attention(module)
     with _said_of("torch.export", module):
         exported = torch_export.export(call.graph.flatten(module), call.example)
-    with _said_of(runtime.converter, module):
-        runtime.write(exported.program, call.graph.input_names, call.graph.output_names, folder)
+    with _said_of(tool, module):
+        write(exported.program, call.graph.input_names, call.graph.output_names, folder)
     return Route(exported.shapes, positions=positions)
+
+
+def _export_by_torch(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
+    return export_program(runtime.converter, runtime.write, subject, _with_plain_attention(module), folder)
 
 
 @contextmanager

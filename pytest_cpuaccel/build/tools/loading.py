@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from pytest_cpuaccel.build.tools import decoding, optimum
 from pytest_cpuaccel.build.tools.prepared import PreparedCall
@@ -20,6 +20,8 @@ from pytest_cpuaccel.core.backend import BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 
+OpenSession = Callable[[Sequence[str], int], Session]
+
 
 def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
     """Return the artifact in ``folder`` as a built model.
@@ -28,15 +30,39 @@ def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
         BackendUnavailableError: the runtime, or Optimum's class that exported the artifact, does not import.
         BuildError: the runtime can't run the artifact.
     """
+    if Route.read(folder).optimum:
+        return _load_by_optimum(runtime, subject, folder)
+    return load_program(partial(runtime.open, folder), subject, folder)
+
+
+def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> BuiltModel:
+    """Return what :func:`exporting.export_program` wrote to ``folder`` as a built model.
+
+    ``open_session(inputs, threads)`` makes a session of it, whose graph has inputs of these names.
+
+    Raises:
+        BuildError: it can't be opened.
+    """
     route = Route.read(folder)
     module = subject.fresh_module()
     call = PreparedCall.of(module, subject, route.positions)
-    if route.optimum:
-        return _load_by_optimum(runtime, subject, call, route, folder)
-    return _load_by_torch(runtime, subject, call, route, folder, module)
+    with silenced():
+        session = open_session(call.graph.input_names, subject.threads)
+    forward = _forward(call, session)
+    generate = None
+    if subject.generates:
+        generate = decoding.generate_without_cache(decoding.decoder(module, _checked(forward, call, route.shapes)))
+    return BuiltModel(
+        forward=forward,
+        generate=generate,
+        accepts=call.accepted_by(route.shapes),
+        facts={"route": "torch.export", **route.facts, **session.facts},
+    )
 
 
-def _load_by_optimum(runtime: Runtime, subject: Subject, call: PreparedCall, route: Route, folder: Path) -> BuiltModel:
+def _load_by_optimum(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
+    route = Route.read(folder)
+    call = PreparedCall.of(subject.fresh_module(), subject, route.positions)
     model = optimum.load(runtime, route.optimum, folder, subject.threads)
     graph = call.graph
 
@@ -49,23 +75,6 @@ def _load_by_optimum(runtime: Runtime, subject: Subject, call: PreparedCall, rou
         accepts=call.accepted_by(route.shapes),
         attributes=model,
         facts={"route": f"optimum {route.optimum}", **route.facts, **runtime.facts_of(model)},
-    )
-
-
-def _load_by_torch(
-    runtime: Runtime, subject: Subject, call: PreparedCall, route: Route, folder: Path, module: nn.Module
-) -> BuiltModel:
-    with silenced():
-        session = runtime.open(folder, call.graph.input_names, subject.threads)
-    forward = _forward(call, session)
-    generate = None
-    if subject.generates:
-        generate = decoding.generate_without_cache(decoding.decoder(module, _checked(forward, call, route.shapes)))
-    return BuiltModel(
-        forward=forward,
-        generate=generate,
-        accepts=call.accepted_by(route.shapes),
-        facts={"route": "torch.export", **route.facts, **session.facts},
     )
 
 

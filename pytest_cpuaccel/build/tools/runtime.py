@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 Facts = Mapping[str, Scalar]
+Write = Callable[["ExportedProgram", Sequence[str], Sequence[str], Path], None]
+"""Writes a program to a folder, naming its inputs and outputs."""
 
 
 def no_facts(folder: Path) -> Facts:  # noqa: ARG001
@@ -38,8 +40,7 @@ class Session:
 class Runtime:
     """``library`` and ``prefix`` say where Optimum keeps its classes for this runtime and how they are called.
 
-    ``write(program, inputs, outputs, folder)`` converts a torch program, naming its inputs and outputs;
-    ``converter`` is what does it.
+    ``write`` converts a torch program; ``converter`` is what does it.
     ``finish(folder)`` may rewrite the files that either route left, and returns what it proved.
     ``open(folder, inputs, threads)`` runs what ``write`` wrote.
     ``export_options(module)`` and ``load_options(threads)`` are for Optimum's ``from_pretrained``;
@@ -49,7 +50,7 @@ class Runtime:
     library: str
     prefix: str
     converter: str
-    write: Callable[[ExportedProgram, Sequence[str], Sequence[str], Path], None]
+    write: Write
     open: Callable[[Path, Sequence[str], int], Session]
     load_options: Callable[[int], dict[str, Any]]
     facts_of: Callable[[Any], Facts]

@@ -1,0 +1,40 @@
+"""Possessions: what a process holds that memory management does not give back."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Possessions:
+    """Counts of open file descriptors, of threads (native ones too), and of entries in the temporary folder."""
+
+    open_files: int
+    threads: int
+    temporary_files: int
+
+
+def possessions(temporary: Path) -> Possessions:
+    """Return what this process holds now that garbage is collected."""
+    gc.collect()
+    return Possessions(
+        open_files=_entries(Path("/proc/self/fd")),
+        threads=_entries(Path("/proc/self/task")),
+        temporary_files=sum(1 for _ in temporary.rglob("*")),
+    )
+
+
+def growth(counted: tuple[Possessions, ...]) -> tuple[str, ...]:
+    """Return what grew from every count to the next; what grew only once belongs to the library, not to a build."""
+    rows = ((field.name, [getattr(item, field.name) for item in counted]) for field in fields(Possessions))
+    return tuple(
+        f"{name.replace('_', ' ')}: {', then '.join(map(str, counts))}"
+        for name, counts in rows
+        if all(later > earlier for earlier, later in zip(counts, counts[1:], strict=False))
+    )
+
+
+def _entries(folder: Path) -> int:
+    return sum(1 for _ in folder.iterdir())

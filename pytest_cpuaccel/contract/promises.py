@@ -1,0 +1,162 @@
+"""The promises, each with what breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from pytest_cpuaccel.contract.observation import (
+    Altered,
+    Answered,
+    Belonging,
+    Built,
+    Doing,
+    Event,
+    Failed,
+    Observation,
+    Refused,
+    Warned,
+)
+from pytest_cpuaccel.contract.promise import Promise
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.budget import ParityBudget
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.state import without_state
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.parity.agreement import self_agreement
+from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
+
+
+def _refusals(seen: Observation) -> Iterator[str]:
+    for refused in seen.of(Refused):
+        if "\n" in refused.text or not refused.text.strip():
+            yield _said(refused, f"the BuildError has {len(refused.text.splitlines())} lines: {refused.text!r}")
+    for failed in seen.of(Failed):
+        if failed.doing is Doing.BUILD:
+            yield _said(failed, f"raised {failed.text}, which is no BuildError")
+    if not any(seen.of(Built)):
+        reasons = "; ".join(f"{refused.sample}: {refused.text}" for refused in seen.of(Refused))
+        yield f"  it took no sample, so nothing was seen of it ({reasons}); pass samples of your own to observe()"
+
+
+def _crashes(seen: Observation) -> Iterator[str]:
+    for failed in seen.of(Failed):
+        if failed.doing is not Doing.BUILD:
+            yield _said(failed, f"raised {failed.text}")
+
+
+def _wrong_forms(seen: Observation) -> Iterator[str]:
+    for answered in seen.of(Answered):
+        for fault in _form_faults(answered):
+            yield _said(answered, fault)
+
+
+def _form_faults(answered: Answered) -> Iterator[str]:
+    actual, expected = answered.actual, answered.references.expected
+    if type(actual) is not type(expected):
+        yield f"returned a {type(actual).__name__}, eager returns a {type(expected).__name__}"
+        return
+    found, wanted = (dict(tree.named_leaves(without_state(value))) for value in (actual, expected))
+    if found.keys() != wanted.keys():
+        yield f"returned {', '.join(found) or 'nothing'}; eager returns {', '.join(wanted)}"
+        return
+    for name, leaf in wanted.items():
+        if isinstance(leaf, torch.Tensor) and _form(found[name]) != _form(leaf):
+            yield f"{name or 'the output'} is {_form(found[name])}, eager's is {_form(leaf)}"
+
+
+def _form(leaf: object) -> str:
+    return f"{leaf.dtype} {tuple(leaf.shape)}" if isinstance(leaf, torch.Tensor) else f"a {type(leaf).__name__}"
+
+
+def _wrong_answers(seen: Observation) -> Iterator[str]:
+    for answered in seen.of(Answered):
+        comparison = _compared(answered, seen.backend.precision)
+        if comparison.outcome is Outcome.FAIL:
+            yield _said(answered, "\n    ".join((comparison.sentence, *comparison.evidence)))
+
+
+def _false_precision(seen: Observation) -> Iterator[str]:
+    """One answer that fp32 would not give is proof enough: a sample may hold nothing that the backend reduces."""
+    if seen.backend.precision is Precision.FP32:
+        return
+    fp32 = [(answered, _compared(answered, Precision.FP32)) for answered in seen.of(Answered)]
+    if fp32 and all(comparison.outcome is Outcome.PASS for _, comparison in fp32):
+        answered, comparison = fp32[0]
+        claimed = seen.backend.precision.value
+        yield _said(answered, f"says {claimed}, but every answer is as near eager as fp32 is: {comparison.figure}")
+
+
+def _disagreements(seen: Observation) -> Iterator[str]:
+    first = {answered.sample: answered for answered in seen.of(Answered) if answered.doing is Doing.CALL}
+    for answered in seen.of(Answered):
+        if answered.doing in (Doing.SAME_CALL, Doing.SECOND_LOAD, Doing.FIRST_AFTER_OTHER):
+            disagreement = self_agreement(
+                without_state(first[answered.sample].actual), without_state(answered.actual)
+            )
+            if disagreement:
+                yield _said(answered, disagreement.replace("eager disagrees", "it disagrees"))
+
+
+def _rejected(seen: Observation) -> Iterator[str]:
+    for built in seen.of(Built):
+        if not built.accepted:
+            yield _said(built, "accepts() is false of the inputs that it was built for")
+
+
+def _wrong_facts(seen: Observation) -> Iterator[str]:
+    for built in seen.of(Built):
+        threads = built.facts.get("threads")
+        if threads != built.threads or isinstance(threads, bool):
+            yield _said(built, f"facts['threads'] is {threads!r}, {built.threads} asked for")
+        for name, value in built.facts.items():
+            if not isinstance(value, (str, int, float)):
+                yield _said(built, f"facts[{name!r}] is a {type(value).__name__}; facts are str, int, float or bool")
+
+
+def _warnings(seen: Observation) -> Iterator[str]:
+    for warned in seen.of(Warned):
+        yield _said(warned, f"warned: {warned.text}")
+
+
+def _altered(*belongings: Belonging) -> Callable[[Observation], Iterator[str]]:
+    def breaches(seen: Observation) -> Iterator[str]:
+        for altered in seen.of(Altered):
+            if altered.belonging in belongings:
+                yield _said(altered, f"{altered.belonging.value}: {altered.change}")
+
+    return breaches
+
+
+def _compared(answered: Answered, precision: Precision) -> Comparison:
+    return compare(
+        answered.actual,
+        answered.references,
+        inputs=answered.inputs,
+        precision=precision,
+        budget=ParityBudget(),
+    )
+
+
+def _said(event: Event, text: str) -> str:
+    return f"  {event.sample}, {event.doing.value}: {text}"
+
+
+PROMISES: tuple[Promise, ...] = (
+    Promise("takes-or-refuses", "builds a model, or says in the one line of a BuildError why it can't", _refusals),
+    Promise("gives-eagers-form", "returns eager's type, names, shapes and dtypes", _wrong_forms),
+    Promise("gives-eagers-answer", "answers as eager does, within the rounding of its precision", _wrong_answers),
+    Promise("tells-its-precision", "runs in the precision that it says, not in a finer one", _false_precision),
+    Promise("agrees-with-itself", "answers the same call alike, and so does a second load", _disagreements),
+    Promise("survives-other-builds", "runs, loads again and builds other weights without an exception", _crashes),
+    Promise("accepts-its-own-inputs", "accepts the inputs that it was built for", _rejected),
+    Promise("tells-its-threads", "runs on the threads that it was given, and reads them back", _wrong_facts),
+    Promise("warns-of-nothing", "does not warn in a call, so that suites under -W error pass", _warnings),
+    Promise("leaves-the-reference", "does not alter the eager model", _altered(Belonging.REFERENCE)),
+    Promise("leaves-its-callers-tensors", "alters no input, and no answer", _altered(Belonging.INPUTS, Belonging.ANSWER)),
+    Promise("leaves-its-export", "loads from an export without altering it", _altered(Belonging.EXPORT)),
+    Promise("leaves-the-process", "leaves generators, threads, filters and settings alone", _altered(Belonging.PROCESS)),
+    Promise("closes-what-it-opened", "holds no file or thread once it is closed", _altered(Belonging.MACHINE)),
+)
+"""All of them, in the order in which a new backend comes to keep them."""

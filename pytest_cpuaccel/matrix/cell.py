@@ -1,0 +1,48 @@
+"""A cell of the support matrix: what became of one architecture under one backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Status(str, Enum):
+    """From best to worst.
+
+    RIGHT: every call as eager. LIMITED: forward calls as eager, and a clear refusal of something else.
+    UNSUPPORTED: the model is refused, with upstream's reason. CRASH: an error that nobody foresaw, a killed
+    process or a hang. WRONG: another answer than eager's.
+    """
+
+    RIGHT = "right"
+    LIMITED = "limited"
+    UNSUPPORTED = "unsupported"
+    CRASH = "crash"
+    WRONG = "wrong"
+
+    @property
+    def is_bad(self) -> bool:
+        """Tell whether this must not be: whoever meets it can't trust the backend."""
+        return self in (Status.CRASH, Status.WRONG)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``figure`` is how near the answers are, in few words; ``reason`` says why the status isn't RIGHT.
+
+    ``seconds`` is the wall time that it took to find out, builds included.
+    """
+
+    architecture: str
+    backend: str
+    status: Status
+    figure: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """Return the worst of statuses; RIGHT of none."""
+    order = list(Status)
+    return max(statuses, key=order.index, default=Status.RIGHT)

@@ -1,0 +1,54 @@
+"""What runs in a process of its own: one architecture under several backends, one cell after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
+
+THREADS = 1
+_CACHE_BYTES = 2 * 10**9
+
+
+def work(architecture_name: str, backends: Sequence[Backend], cells: Connection, log: Path) -> None:
+    """Send a cell for each backend, in order; ``log`` takes what upstream code prints.
+
+    The process leads a session of its own, so that whoever kills it can kill what it started.
+    """
+    os.setsid()
+    _print_to(log)
+    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here is on the hub; asking for it costs seconds
+
+    import torch
+
+    from pytest_cpuaccel.build.artifacts import ArtifactStore
+    from pytest_cpuaccel.build.workshop import Workshop
+    from pytest_cpuaccel.judge.reference import ReferenceBook
+    from pytest_cpuaccel.matrix.trial import Trial
+
+    torch.set_num_threads(THREADS)
+    architecture = next(item for item in ARCHITECTURES if item.name == architecture_name)
+    model = architecture.make()
+    book = ReferenceBook()
+    with tempfile.TemporaryDirectory(prefix="cpuaccel-matrix-") as folder:
+        store = ArtifactStore(Path(folder), _CACHE_BYTES)
+        for backend in backends:
+            workshop = Workshop(store, THREADS, say=_ignore, busy=contextlib.nullcontext)
+            cells.send(Trial(architecture, model, backend, workshop, book).cell())
+            workshop.release()
+
+
+def _print_to(log: Path) -> None:
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+
+
+def _ignore(note: str) -> None:
+    """Notes are for whoever runs tests; a cell says all that is to be said here."""
