@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.registry import BUILTIN
-from pytest_cpuaccel.measure.machine import this_machine
+from pytest_cpuaccel.commands import doctor, matrix
+from pytest_cpuaccel.core.errors import CpuaccelError
+
+USAGE_MISTAKE = 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
+    """Run the command line; return the exit code: 2 for a mistake of the user, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="cpuaccel", description="CPU backends for PyTorch models.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("doctor", help="what is installed, and what this CPU can do")
-    parser.parse_args(arguments)
-    print("\n".join(doctor()))  # noqa: T201
-    return 0
-
-
-def doctor() -> Iterator[str]:
-    """Yield a line on this machine and one for each backend: its versions, or what it lacks."""
-    machine = this_machine()
-    yield f"CPU: {machine.cpu}, {machine.cpus} usable, {' '.join(machine.isa) or 'no known vector extensions'}"
-    for backend in BUILTIN:
-        reason = unmet_requirement(backend)
-        versions = ", ".join(f"{name} {version}" for name, version in backend.versions.items())
-        status = f"missing: {reason.partition(': ')[2]}" if reason else f"installed: {versions}"
-        yield f"{backend.name:18} {backend.summary}; {status}"
+    for command in (doctor, matrix):
+        command.add(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        exit_code: int = chosen.run(chosen)
+    except CpuaccelError as mistake:
+        print(f"cpuaccel {chosen.command}: {mistake}", file=sys.stderr)  # noqa: T201
+        return USAGE_MISTAKE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return exit_code

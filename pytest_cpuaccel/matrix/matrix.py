@@ -1,4 +1,4 @@
-"""The run of the matrix: a process for each architecture, and a cell for whatever happens to it."""
+"""The run of the matrix: a process for each architecture, and a cell for whatever happens in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -20,8 +20,6 @@ from pytest_cpuaccel.matrix.architecture import Architecture
 from pytest_cpuaccel.matrix.cell import Cell, Status
 from pytest_cpuaccel.matrix.worker import work
 
-_SPAWN = multiprocessing.get_context("spawn")
-
 
 def matrix(
     architectures: Sequence[Architecture], backends: Sequence[Backend], *, timeout_s: float, jobs: int
@@ -29,35 +27,85 @@ def matrix(
     """Yield a cell for every architecture under every backend, as they come, from ``jobs`` processes at a time.
 
     A crash, or a cell that takes longer than ``timeout_s``, loses that cell alone. All processes are gone when
-    the iterator is closed.
+    the iterator ends or is closed.
     """
     waiting = deque((architecture.name, tuple(backends)) for architecture in architectures)
-    running: list[_Run] = []
-    with tempfile.TemporaryDirectory(prefix="cpuaccel-matrix-") as folder:
-        try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    running.append(_start(*waiting.popleft(), Path(folder)))
-                wait_s = max(0.0, min(run.began + timeout_s for run in running) - time.monotonic())
-                ready = connection.wait([run.cells for run in running], wait_s)
-                for run in list(running):
-                    cell = run.next_cell(timeout_s) if run.cells in ready or run.is_late(timeout_s) else None
-                    if cell is not None:
-                        yield cell
-                        running.remove(run)
-                        running += _continued(run, Path(folder))
-        finally:
-            for run in running:
-                run.stop()
+    running: list[_Worker] = []
+    with tempfile.TemporaryDirectory(prefix="cpuaccel-matrix-") as folder, contextlib.ExitStack() as stopped:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(_started(*waiting.popleft(), Path(folder)))
+                stopped.callback(running[-1].stop)
+            wait([worker.cells for worker in running], min(worker.left_s(timeout_s) for worker in running))
+            for worker in tuple(running):
+                yield from worker.news(timeout_s)
+                if worker.is_over:
+                    worker.stop()
+                    running.remove(worker)
+                    if worker.backends:
+                        waiting.appendleft((worker.architecture, worker.backends))
 
 
 @dataclass
-class _Run:
-    """A process at work on the first of ``backends``, since ``began`` on the monotonic clock, in seconds."""
+class _Worker:
+    """A process that has been at work on the first of ``backends`` since ``began``, on the monotonic clock."""
 
     architecture: str
     backends: tuple[Backend, ...]
     process: BaseProcess
-    cells: connection.Connection
+    cells: Connection
     log: Path
     began: float
+    is_over: bool = False
+
+    def left_s(self, timeout_s: float) -> float:
+        """Return how long the cell at work may still take."""
+        return max(0.0, self.began + timeout_s - time.monotonic())
+
+    def news(self, timeout_s: float) -> Iterator[Cell]:
+        """Yield the cell that is finished, or lost, if any is."""
+        if self.cells.poll():
+            try:
+                yield self._next(self.cells.recv())
+            except EOFError:
+                self.process.join()
+                yield self._lost(_death(self.process.exitcode or 0, self.log))
+        elif not self.left_s(timeout_s):
+            yield self._lost(f"hangs: no answer within {timeout_s:g} s")
+
+    def stop(self) -> None:
+        """Kill the process, if it is still there, and all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
+        self.process.kill()
+        self.process.join()
+        self.cells.close()
+
+    def _next(self, cell: Cell) -> Cell:
+        self.backends, self.began = self.backends[1:], time.monotonic()
+        self.is_over = not self.backends
+        return cell
+
+    def _lost(self, reason: str) -> Cell:
+        seconds = round(time.monotonic() - self.began, 2)
+        lost = Cell(self.architecture, self.backends[0].name, Status.CRASH, reason=reason, seconds=seconds)
+        self._next(lost)
+        self.is_over = True
+        return lost
+
+
+def _started(architecture: str, backends: tuple[Backend, ...], folder: Path) -> _Worker:
+    context = multiprocessing.get_context("spawn")  # a fork would share the state of whatever the caller imported
+    receiving, sending = context.Pipe(duplex=False)
+    log = folder / f"{architecture}.log"
+    process = context.Process(target=work, args=(architecture, backends, sending, log))
+    process.start()
+    sending.close()
+    return _Worker(architecture, backends, process, receiving, log, time.monotonic())
+
+
+def _death(exit_code: int, log: Path) -> str:
+    """How a process ended, with the last line that it printed."""
+    how = f"killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"ended with exit code {exit_code}"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return f"{how}: {lines[-1].strip()}" if lines else how

@@ -56,9 +56,7 @@ class Trial:
         if first.status is Status.LIMITED:
             yield _Found(Status.UNSUPPORTED, first.reason)
             return
-        yield self._tried(
-            "another shape", "forward", self.architecture.inputs(self.model, OTHER_BATCH, OTHER_LENGTH)
-        )
+        yield self._tried("another shape", "forward", self.architecture.inputs(self.model, OTHER_BATCH, OTHER_LENGTH))
         if self.architecture.is_transformer:
             yield self._tried("output_hidden_states", "forward", _with(inputs, {"output_hidden_states": True}))
         if self.architecture.generates:
@@ -87,9 +85,7 @@ class Trial:
         if method == "generate":
             return compare_generated(call, self.model, self.backend, self.workshop)
         references = self.book.references(self.model, call, self.backend.precision)
-        return compare(
-            call.output, references, inputs=inputs, precision=self.backend.precision, budget=ParityBudget()
-        )
+        return compare(call.output, references, inputs=inputs, precision=self.backend.precision, budget=ParityBudget())
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from pytest_cpuaccel.core.backend import Requirement
+
 CANDIDATE = """
 import pytest, torch
 from torch.nn.utils import prune
@@ -119,3 +121,45 @@ def test_small(cpu_model):
     result = project.runpytest_inprocess("--cpu-model=large", "--cpu-candidate=small")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["BertForSequenceClassification (candidate small)*"])
+
+
+def test_one_pruned_by_neural_compressor(project: pytest.Pytester) -> None:
+    if not Requirement("neural-compressor").installed:
+        pytest.skip("neural-compressor is not installed")
+    project.makepyfile(
+        """
+import pytest, torch
+from neural_compressor.training import WeightPruningConfig, prepare_pruning
+from tests import models
+
+STEPS = 5
+
+@pytest.fixture(scope="session")
+def eager_model():
+    return models.bert_classifier()
+
+@pytest.fixture(scope="session")
+def candidate_model():
+    model = models.bert_classifier()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    # Its own list: the default one is shared, and keeps the first configuration for the whole process. And an
+    # end_step: the default criterion needs gradients, for which there is no step before it.
+    config = WeightPruningConfig(pruning_configs=[{}], target_sparsity=0.3, start_step=1, end_step=STEPS)
+    prepare_pruning(model, config, optimizer)
+    model.train()
+    for _ in range(STEPS + 1):
+        model(**models.tokens(), labels=torch.tensor([0, 1])).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.eval()
+
+@pytest.mark.parity(cosine=0.5)
+def test_pruned(cpu_model, candidate_model):
+    weight = candidate_model.bert.encoder.layer[0].intermediate.dense.weight
+    assert 0.1 < (weight == 0).float().mean() < 0.9
+    cpu_model(**models.tokens())
+"""
+    )
+    result = project.runpytest_subprocess("--cpu-backends=eager,ort", "-W", "ignore")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["BertForSequenceClassification (candidate)*cosine*PASS"])

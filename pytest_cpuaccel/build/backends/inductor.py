@@ -33,7 +33,9 @@ class Compiler:
         from torch._dynamo import lookup_backend
         from torch._inductor import config
 
-        with config.patch(self.options):
+        from pytest_cpuaccel.build.tools.quiet import silenced
+
+        with silenced(), config.patch(self.options):  # autotuning prints what it tried
             compiled = lookup_backend(self.backend)(graph, examples)
         self.graphs += 1
         self.constants += sum(1 for _ in graph.parameters())

@@ -45,11 +45,15 @@ class Trace:
 
 def frozen_trace(module: nn.Module, graph: Graph, inputs: Inputs) -> torch.jit.ScriptModule:
     """Return ``module``, a private copy, traced over one call and frozen."""
-    flat = graph.flatten(module).eval()
+    return frozen(graph.flatten(module).eval(), graph.tensors(inputs))
+
+
+def frozen(flat: nn.Module, example: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
+    """Return a module of flat tensors traced over ``example`` and frozen."""
     with torch.no_grad():
-        traced = torch.jit.trace(flat, graph.tensors(inputs), strict=False)  # type: ignore[no-untyped-call]
-        frozen: torch.jit.ScriptModule = torch.jit.freeze(traced)
-    return frozen
+        traced = torch.jit.trace(flat, example, strict=False)  # type: ignore[no-untyped-call]
+        script: torch.jit.ScriptModule = torch.jit.freeze(traced)
+    return script
 
 
 def layout(tensors: tuple[torch.Tensor, ...]) -> Layout:

@@ -1,0 +1,65 @@
+"""int8 by Intel Extension for PyTorch: prepared, calibrated where the ranges are static, converted, traced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from pytest_cpuaccel.build.backends.ipex import IPEX
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.precision import Precision
+
+
+def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    """Return the model quantised by the extension's QConfigMapping of that name, as a frozen trace.
+
+    Raises:
+        BuildError: the test generates, the model can't be traced, or nothing in it was quantised.
+    """
+    import torch
+
+    from pytest_cpuaccel.build.tools.graph import Graph
+    from pytest_cpuaccel.build.tools.quiet import silenced
+    from pytest_cpuaccel.build.tools.trace import Trace, frozen
+
+    if subject.generates:
+        raise BuildError("a trace holds one forward call and has no generate(); use ipex or ipex-bf16")
+    module = subject.fresh_module()
+    graph = Graph.of(module, subject.inputs, subject.expected)
+    example = graph.tensors(subject.inputs)
+    with silenced(), torch.no_grad():
+        from intel_extension_for_pytorch import quantization
+
+        prepared = quantization.prepare(
+            graph.flatten(module), getattr(quantization, mapping), example_inputs=example, inplace=True
+        )
+        for inputs in subject.calibration:
+            prepared(*graph.tensors(inputs))
+        script = frozen(quantization.convert(prepared), example)
+        quantised = sum("quantize" in node.kind() for node in script.graph.nodes())
+        trace = Trace.of(script, graph, subject.inputs)
+    return BuiltModel(
+        forward=trace.forward,
+        accepts=trace.accepts,
+        facts={"threads": torch.get_num_threads(), "module": type(script).__name__, "quantised": quantised},
+    )
+
+
+IPEX_INT8 = Backend(
+    name="ipex-int8",
+    summary="Intel Extension for PyTorch, int8 with calibrated activations, traced and frozen",
+    load=partial(load, "default_static_qconfig_mapping"),
+    precision=Precision.INT8,
+    requires=IPEX.requires,
+    calibrates=True,
+)
+
+IPEX_INT8_DYNAMIC = replace(
+    IPEX_INT8,
+    name="ipex-int8-dynamic",
+    summary="Intel Extension for PyTorch, int8 linears with activations quantised call by call, traced and frozen",
+    load=partial(load, "default_dynamic_qconfig_mapping"),
+    calibrates=False,
+)

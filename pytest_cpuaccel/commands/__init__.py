@@ -1,0 +1,1 @@
+"""The subcommands of ``cpuaccel``, one file each: ``add`` describes one to argparse, ``run`` returns its exit code."""
