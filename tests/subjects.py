@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ def subject(
     threads: int = 1,
     generates: bool = False,
     options: Mapping[str, Scalar] | None = None,
+    calibration: Sequence[Inputs] = (),
     **kwargs: Any,
 ) -> Subject:
     """The call ``model(**kwargs)``, with eager's answer to it."""
@@ -31,4 +32,5 @@ def subject(
         threads=threads,
         generates=generates,
         options=options or {},
+        calibration=tuple(calibration),
     )

@@ -29,6 +29,14 @@ _EXPORTERS = ("torch", "transformers", "optimum", "optimum-onnx", "optimum-intel
 """Distributions whose version may change what an export writes, whatever the backend."""
 
 
+@dataclass(frozen=True)
+class _Build:
+    """A built model, and the signature of the inputs that it was made for."""
+
+    model: BuiltModel
+    signature: str
+
+
 @dataclass
 class Workshop:
     """``say`` gets notes for the user; ``busy(text)`` is a context that shows what takes long."""
@@ -37,7 +45,7 @@ class Workshop:
     threads: int
     say: Callable[[str], None]
     busy: Callable[[str], contextlib.AbstractContextManager[None]]
-    _built: dict[tuple[str, str, str], list[BuiltModel]] = field(default_factory=dict)
+    _built: dict[tuple[str, str, str], list[_Build]] = field(default_factory=dict)
     _calibration: weakref.WeakKeyDictionary[nn.Module, Calibration] = field(default_factory=weakref.WeakKeyDictionary)
 
     def calibrate(self, model: nn.Module, calibration: Calibration | None) -> None:
@@ -54,13 +62,21 @@ class Workshop:
             BuildError: the backend can't build this model for them.
             BackendUnavailableError: the backend's packages don't import.
         """
+        return self._build_for(model, backend, method, inputs).model
+
+    def is_made_for(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> bool:
+        """Tell whether the build that serves these inputs was made for such, or for others and accepts these too."""
+        return self._build_for(model, backend, method, inputs).signature == _signature(model, method, inputs)
+
+    def _build_for(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> _Build:
         needed = _needed(model, method, inputs)
         calibration = self._calibration_for(model, backend, needed)
         builds = self._built.setdefault((model_digest(model), backend.name, calibration.digest), [])
         for built in builds:
-            if built.accepts(needed) and (method == "forward" or built.generate):
+            if built.model.accepts(needed) and (method == "forward" or built.model.generate):
                 return built
-        builds.append(self.build_anew(model, backend, method, inputs))
+        signature = _signature(model, method, inputs)
+        builds.append(_Build(self.build_anew(model, backend, method, inputs), signature))
         return builds[-1]
 
     def build_anew(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> BuiltModel:
@@ -87,7 +103,7 @@ class Workshop:
         """Close every build and forget it."""
         for builds in self._built.values():
             for built in builds:
-                built.close()
+                built.model.close()
         self._built.clear()
 
     def _calibration_for(self, model: nn.Module, backend: Backend, inputs: Inputs) -> Calibration:
@@ -134,12 +150,16 @@ def _subject(
         threads=threads,
         generates=method == "generate",
         options=backend.options,
-        calibration=tuple(map(_clone, calibration.inputs)),
+        calibration=tuple(_clone(_needed(model, method, item)) for item in calibration.inputs),
     )
 
 
 def _clone(inputs: Inputs) -> Inputs:
     return Inputs(tree.clone(inputs.args), tree.clone(dict(inputs.kwargs)))
+
+
+def _signature(model: nn.Module, method: Method, inputs: Inputs) -> str:
+    return inputs_signature(_needed(model, method, inputs))
 
 
 def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:

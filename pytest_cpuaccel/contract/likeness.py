@@ -42,6 +42,8 @@ def changes(before: Likeness, after: Likeness) -> Iterator[str]:
     for name, value in before.tensors.items():
         if after.tensors.get(name) != value:
             yield f"weight {name!r} was {'written to' if name in after.tensors else 'removed'}"
+    for name in after.tensors.keys() - before.tensors.keys():
+        yield f"weight {name!r} was added"
     if before.config != after.config:
         yield "its config was altered"
     for name, kind in before.layers.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import copy
+import gc
 import hashlib
 import os
 import tempfile
@@ -17,6 +17,7 @@ from torch import nn
 
 from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.tools.upstream import reason
+from pytest_cpuaccel.build.workshop import private_copy, run_eager
 from pytest_cpuaccel.contract import ambience, likeness, possessions
 from pytest_cpuaccel.contract.observation import (
     Altered,
@@ -53,7 +54,7 @@ def observe(backend: Backend, folder: Path, seen_on: Iterable[Sample] | None = N
     if unmet:
         raise BackendUnavailableError(unmet)
     events: list[Event] = []
-    with _threads_restored(), _temporary_files_in(folder / "temporary"):
+    with _threads_restored(), _temporary_files_in(folder / "temporary"), _older_objects_uncollected():
         for sample in samples() if seen_on is None else seen_on:
             events += _noted(sample, _Observer(backend, sample, folder / sample.name))
     return Observation(backend, tuple(events))
@@ -81,7 +82,7 @@ class _Observer:
     def watch(self) -> Iterator[Event]:
         model, others = self._sample.make(0), self._sample.make(1)
         before = likeness.likeness(model)
-        subject = _subject(model, self._sample.inputs, threads=1)
+        subject = _subject(model, self._backend, self._sample.inputs, threads=1)
         torch.set_num_threads(1)
         first = build(self._backend, subject, self._folder / "first")
         yield self._built(first, subject)
@@ -89,7 +90,7 @@ class _Observer:
 
         self.doing = Doing.OTHER_WEIGHTS
         torch.set_num_threads(2)
-        other = _subject(others, self._sample.inputs, threads=2)
+        other = _subject(others, self._backend, self._sample.inputs, threads=2)
         second = build(self._backend, other, self._folder / "second")
         yield self._built(second, other)
         yield from self._asked(second, others, self._sample.inputs)
@@ -173,14 +174,15 @@ def _noted(sample: Sample, observer: _Observer) -> Iterator[Event]:
             yield Failed(sample.name, observer.doing, reason(error))
 
 
-def _subject(model: nn.Module, kwargs: Mapping[str, torch.Tensor], threads: int) -> Subject:
-    with torch.no_grad():
-        expected = tree.clone(model(**kwargs))
+def _subject(model: nn.Module, backend: Backend, kwargs: Mapping[str, torch.Tensor], threads: int) -> Subject:
+    inputs = Inputs(kwargs=tree.clone(dict(kwargs)))
     return Subject(
-        fresh_module=lambda: copy.deepcopy(model),
-        inputs=Inputs(kwargs=tree.clone(dict(kwargs))),
-        expected=expected,
+        fresh_module=lambda: private_copy(model),
+        inputs=inputs,
+        expected=tree.clone(run_eager(model, "forward", inputs)),
         threads=threads,
+        options=backend.options,
+        calibration=(inputs,) if backend.calibrates else (),
     )
 
 
@@ -202,6 +204,19 @@ def _threads_restored() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _older_objects_uncollected() -> Iterator[None]:
+    """Garbage is looked for among new objects only: among all those of torch and transformers it takes half a second."""
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextlib.contextmanager

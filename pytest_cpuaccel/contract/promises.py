@@ -26,6 +26,7 @@ from pytest_cpuaccel.core.state import without_state
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
+from pytest_cpuaccel.measure.parity.defaults import REDUCED
 
 
 def _refusals(seen: Observation) -> Iterator[str]:
@@ -79,7 +80,7 @@ def _wrong_answers(seen: Observation) -> Iterator[str]:
 
 def _false_precision(seen: Observation) -> Iterator[str]:
     """One answer that fp32 would not give is proof enough: a sample may hold nothing that the backend reduces."""
-    if seen.backend.precision is Precision.FP32:
+    if seen.backend.precision not in REDUCED:
         return
     fp32 = [(answered, _compared(answered, Precision.FP32)) for answered in seen.of(Answered)]
     if fp32 and all(comparison.outcome is Outcome.PASS for _, comparison in fp32):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 from pytest_cpuaccel.build.workshop import Workshop, forward_inputs, run_eager
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.judge.reference import run_in
+from pytest_cpuaccel.judge.reference import rounded, run_in
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.measure.parity.comparison import Comparison
 from pytest_cpuaccel.measure.parity.generation import compare_generation
@@ -26,15 +28,15 @@ def compare_generated(call: Call, trial: Trial, workshop: Workshop) -> Compariso
     """
     model = trial.reference
     precision = Precision.INT8 if trial.is_of_candidate else trial.backend.precision
-    expected = _expected_ids(call, model)
+    actual, expected = _started(_ids(call.output), _expected_ids(call, model), model)
     forced = _teacher_forced(model, call.inputs, expected)
     return compare_generation(
-        call.output,
+        actual,
         expected,
         prompt_length=_prompt_length(model, call.inputs),
         expected_logits=run_eager(model, "forward", forced).logits,
-        expected64_logits=_logits_in(torch.float64, model, forced),
-        rounding_logits=_logits_in(torch.bfloat16, model, forced) if precision is Precision.BF16 else None,
+        expected64_logits=_logits(run_in(model, forced, torch.float64)),
+        rounding_logits=_logits(rounded(model, forced, precision)),
         actual_logits=_backend_logits(trial, forced, workshop),
         precision=precision,
     )
@@ -49,8 +51,20 @@ def _expected_ids(call: Call, model: nn.Module) -> torch.Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(call.rng_state)
         output = run_eager(model, "generate", repeatable(call.inputs))
+    return _ids(output)
+
+
+def _ids(output: Any) -> torch.Tensor:
     ids: torch.Tensor = output if isinstance(output, torch.Tensor) else output.sequences
     return ids
+
+
+def _started(actual: torch.Tensor, expected: torch.Tensor, model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both with the token that a decoder starts from, which Whisper's ``generate()`` cuts off in transformers 5."""
+    start = getattr(model.generation_config, "decoder_start_token_id", None)
+    if not _is_encoder_decoder(model) or start is None or bool((expected[:, 0] == start).all()):
+        return actual, expected
+    return pad(actual, (1, 0), value=start), pad(expected, (1, 0), value=start)
 
 
 def _prompt_length(model: nn.Module, inputs: Inputs) -> int:
@@ -64,8 +78,7 @@ def _is_encoder_decoder(model: nn.Module) -> bool:
     return bool(getattr(model.config, "is_encoder_decoder", False))
 
 
-def _logits_in(dtype: torch.dtype, model: nn.Module, forced: Inputs) -> torch.Tensor | None:
-    output = run_in(model, forced, dtype)
+def _logits(output: Any | None) -> torch.Tensor | None:
     return None if output is None else output.logits
 
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.judge.accusation import accusation
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.generation import compare_generated
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.judge.workload import Workload
 from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
 from pytest_cpuaccel.measure.parity.defaults import COMPRESSED
+from pytest_cpuaccel.measure.parity.hints import HINT
 
 
 def judge_parity(workload: Workload, trial: Trial, budget: ParityBudget, court: Court) -> Verdict:
@@ -30,8 +32,20 @@ def judge_parity(workload: Workload, trial: Trial, budget: ParityBudget, court: 
         shown.outcome,
         f"{trial.backend.name}: {workload.label}: {shown.sentence}{of_calls}",
         {**shown.facts, "figure": shown.figure, "calls": len(comparisons)},
-        shown.evidence,
+        _with_accusation(shown, workload.calls[comparisons.index(shown)], trial, budget, court) if failed else shown.evidence,
     )
+
+
+def _with_accusation(
+    found: Comparison, call: Call, trial: Trial, budget: ParityBudget, court: Court
+) -> tuple[str, ...]:
+    """The evidence; a proved mistake stands in the place of what the numbers hint at."""
+    if call.method == "generate" or trial.is_of_candidate:
+        return found.evidence
+    mistake = accusation(call, trial.model, trial.backend, budget, court)
+    if mistake is None:
+        return found.evidence
+    return (*(line for line in found.evidence if not line.startswith(HINT)), f"{HINT}{mistake}")
 
 
 def _compare(call: Call, trial: Trial, budget: ParityBudget, court: Court) -> Comparison:

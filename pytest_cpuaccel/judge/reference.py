@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from pytest_cpuaccel.build.fingerprint import inputs_digest, model_digest
 from pytest_cpuaccel.build.workshop import private_copy, run_eager
@@ -19,6 +20,8 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 from pytest_cpuaccel.measure.parity.comparison import References
+
+_DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 
 _KEPT = 256
 """References kept: the same calls come again under the next backend."""
@@ -53,16 +56,32 @@ def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Any | None:
         return None
 
 
+def rounded(model: nn.Module, inputs: Inputs, precision: Precision) -> Any | None:
+    """Return eager's output, in fp32, when run in a precision; None where the model can't run so, or none is meant."""
+    if precision is Precision.FAST_GELU:
+        with _FastGelu():
+            return run_eager(model, "forward", inputs)
+    dtype = _DTYPES.get(precision)
+    return dtype and tree.cast_floats(run_in(model, inputs, dtype), torch.float32)
+
+
 def _run(model: nn.Module, inputs: Inputs, precision: Precision) -> References:
     expected = run_eager(model, "forward", inputs)
     disagreement = self_agreement(expected, run_eager(model, "forward", inputs))
     if disagreement:
         raise EagerError(disagreement)
     expected64 = run_in(model, inputs, torch.float64)
-    if precision is Precision.BF16:
-        rounding = run_in(model, inputs, torch.bfloat16)
-        return References(expected, expected64, tree.cast_floats(rounding, torch.float32))
-    return References(expected, expected64, expected)
+    rounding = expected if precision is Precision.FP32 else rounded(model, inputs, precision)
+    return References(expected, expected64, rounding)
+
+
+class _FastGelu(TorchFunctionMode):
+    """Approximates, while entered, every GELU by tanh."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.nn.functional.gelu:
+            return func(*args[:1], approximate="tanh")
+        return func(*args, **(kwargs or {}))
 
 
 @functools.lru_cache(maxsize=2)

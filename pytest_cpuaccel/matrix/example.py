@@ -41,7 +41,7 @@ def _example(module: nn.Module, batch: int, length: int, side: Side) -> Inputs:
     tensors = optimum_example(module, batch, length) or _by_config(module, batch, length)
     if "attention_mask" in tensors:
         padded = next(tensors[name] for name in ("input_ids", "input_values") if name in tensors)
-        tensors["attention_mask"] = padding_mask(*padded.shape, side)
+        tensors["attention_mask"] = padding_mask(padded.shape[0], padded.shape[1], side)
     return Inputs(kwargs=tensors)
 
 

@@ -18,7 +18,13 @@ from pathlib import Path
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.matrix.architecture import Architecture
 from pytest_cpuaccel.matrix.cell import Cell, Status
-from pytest_cpuaccel.matrix.worker import work
+from pytest_cpuaccel.matrix.worker import READY, work
+
+_START_S = 120
+"""How long a process may take to import torch and transformers and to make its model."""
+
+_GOODBYE_S = 20
+"""How long a process may take to end in peace, which lets it remove what it left in the machine."""
 
 
 def matrix(
@@ -26,29 +32,32 @@ def matrix(
 ) -> Iterator[Cell]:
     """Yield a cell for every architecture under every backend, as they come, from ``jobs`` processes at a time.
 
-    A crash, or a cell that takes longer than ``timeout_s``, loses that cell alone. All processes are gone when
-    the iterator ends or is closed.
+    A crash, or a cell that takes longer than ``timeout_s`` (imports not counted), loses that cell alone. All
+    processes are gone when the iterator ends or is closed.
     """
     waiting = deque((architecture.name, tuple(backends)) for architecture in architectures)
     running: list[_Worker] = []
-    with tempfile.TemporaryDirectory(prefix="cpuaccel-matrix-") as folder, contextlib.ExitStack() as stopped:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                running.append(_started(*waiting.popleft(), Path(folder)))
-                stopped.callback(running[-1].stop)
-            wait([worker.cells for worker in running], min(worker.left_s(timeout_s) for worker in running))
-            for worker in tuple(running):
-                yield from worker.news(timeout_s)
-                if worker.is_over:
-                    worker.stop()
-                    running.remove(worker)
-                    if worker.backends:
-                        waiting.appendleft((worker.architecture, worker.backends))
+    with tempfile.TemporaryDirectory(prefix="cpuaccel-matrix-") as folder:
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    running.append(_started(*waiting.popleft(), Path(folder)))
+                wait([worker.cells for worker in running], min(worker.left_s(timeout_s) for worker in running))
+                for worker in tuple(running):
+                    yield from worker.news(timeout_s)
+                    if worker.is_over:
+                        worker.stop()
+                        running.remove(worker)
+                        if worker.backends:
+                            waiting.appendleft((worker.architecture, worker.backends))
+        finally:
+            for worker in running:
+                worker.stop()
 
 
 @dataclass
 class _Worker:
-    """A process that has been at work on the first of ``backends`` since ``began``, on the monotonic clock."""
+    """A process at work on the first of ``backends`` since ``began``, on the monotonic clock in seconds."""
 
     architecture: str
     backends: tuple[Backend, ...]
@@ -66,7 +75,11 @@ class _Worker:
         """Yield the cell that is finished, or lost, if any is."""
         if self.cells.poll():
             try:
-                yield self._next(self.cells.recv())
+                cell = self.cells.recv()
+                if cell is READY:
+                    self.began = time.monotonic()
+                else:
+                    yield self._next(cell)
             except EOFError:
                 self.process.join()
                 yield self._lost(_death(self.process.exitcode or 0, self.log))
@@ -74,9 +87,11 @@ class _Worker:
             yield self._lost(f"hangs: no answer within {timeout_s:g} s")
 
     def stop(self) -> None:
-        """Kill the process, if it is still there, and all that it started."""
+        """End the process, and all that it started; one that has said all it had to say may go in peace."""
+        assert self.process.pid is not None
+        self.process.join(0 if self.backends else _GOODBYE_S)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid or 0, signal.SIGKILL)
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
         self.cells.close()
@@ -87,7 +102,7 @@ class _Worker:
         return cell
 
     def _lost(self, reason: str) -> Cell:
-        seconds = round(time.monotonic() - self.began, 2)
+        seconds = round(max(0.0, time.monotonic() - self.began), 2)
         lost = Cell(self.architecture, self.backends[0].name, Status.CRASH, reason=reason, seconds=seconds)
         self._next(lost)
         self.is_over = True
@@ -101,7 +116,7 @@ def _started(architecture: str, backends: tuple[Backend, ...], folder: Path) -> 
     process = context.Process(target=work, args=(architecture, backends, sending, log))
     process.start()
     sending.close()
-    return _Worker(architecture, backends, process, receiving, log, time.monotonic())
+    return _Worker(architecture, backends, process, receiving, log, time.monotonic() + _START_S)
 
 
 def _death(exit_code: int, log: Path) -> str:

@@ -37,8 +37,8 @@ def page(
     reasons = _numbered(cells)
     parts = [
         "# Support matrix",
-        "Tiny models with random weights, called in every way that the matrix tries: a padded batch, another "
-        "shape, `output_hidden_states=True`, and `generate()` where the model has it.",
+        "Tiny models with random weights, each called with a padded batch, with another batch and length, and with "
+        "`generate()` where it has that; all answers are held to eager PyTorch's. Made by `cpuaccel matrix`.",
         "\n".join(f"- {name}: {_listed(value)}" for name, value in environment.items()),
         _legend(cells),
         *_tables(cells, architectures, backends, reasons),
@@ -50,7 +50,7 @@ def page(
 def _legend(cells: Sequence[Cell]) -> str:
     counts = Counter(cell.status for cell in cells)
     lines = [(WORDS[status], counts[status], MEANINGS[status]) for status in Status]
-    return tabulate(lines, ("answer", "cells", "means"), tablefmt="github")
+    return str(tabulate(lines, ("answer", "cells", "means"), tablefmt="github"))
 
 
 def _tables(

@@ -13,11 +13,14 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
 
 THREADS = 1
+READY = None
+"""What is sent before the first cell, once all is imported."""
+
 _CACHE_BYTES = 2 * 10**9
 
 
 def work(architecture_name: str, backends: Sequence[Backend], cells: Connection, log: Path) -> None:
-    """Send a cell for each backend, in order; ``log`` takes what upstream code prints.
+    """Send READY, then a cell for each backend, in order; ``log`` takes what upstream code prints.
 
     The process leads a session of its own, so that whoever kills it can kill what it started.
     """
@@ -29,18 +32,22 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
 
     from pytest_cpuaccel.build.artifacts import ArtifactStore
     from pytest_cpuaccel.build.workshop import Workshop
+    from pytest_cpuaccel.judge.court import Court
     from pytest_cpuaccel.judge.reference import ReferenceBook
-    from pytest_cpuaccel.matrix.trial import Trial
+    from pytest_cpuaccel.matrix.examination import Examination
+    from pytest_cpuaccel.measure.latency.config import RaceConfig
 
     torch.set_num_threads(THREADS)
     architecture = next(item for item in ARCHITECTURES if item.name == architecture_name)
     model = architecture.make()
     book = ReferenceBook()
+    cells.send(READY)
     with tempfile.TemporaryDirectory(prefix="cpuaccel-matrix-") as folder:
         store = ArtifactStore(Path(folder), _CACHE_BYTES)
         for backend in backends:
-            workshop = Workshop(store, THREADS, say=_ignore, busy=contextlib.nullcontext)
-            cells.send(Trial(architecture, model, backend, workshop, book).cell())
+            workshop = Workshop(store, THREADS, say=_ignore, busy=lambda _: contextlib.nullcontext())
+            court = Court(workshop, book, contextlib.nullcontext, RaceConfig(threads=THREADS))
+            cells.send(Examination(architecture, model, backend, court).cell())
             workshop.release()
 
 

@@ -97,6 +97,26 @@ def mlp_project(project: pytest.Pytester) -> pytest.Pytester:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch on one thread, as the plugin has it unless told otherwise."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def graphs_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dynamo's graphs run as they are, which spares the C++ compiler's ten seconds and more a graph."""
+    import torch._dynamo
+
+    as_they_are = torch._dynamo.lookup_backend("eager")
+    monkeypatch.setattr(torch._dynamo, "lookup_backend", lambda _: as_they_are)
+
+
+@pytest.fixture
 def builds(project: pytest.Pytester) -> Builds:
     """What the doubles built so far."""
     return Builds(project.path / "builds.log")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import torch
 
 from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.backends.ipex import IPEX, IPEX_BF16
-from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.build.backends.ipex_compile import IPEX_COMPILE
+from pytest_cpuaccel.build.backends.ipex_int8 import IPEX_INT8, IPEX_INT8_DYNAMIC
+from pytest_cpuaccel.build.backends.ipex_llm import IPEX_LLM
+from pytest_cpuaccel.core.backend import Backend, Subject
+from pytest_cpuaccel.core.errors import BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from tests import models
@@ -27,6 +31,16 @@ pytestmark = [
 @pytest.fixture(params=[IPEX, IPEX_BF16], ids=lambda backend: backend.name)
 def backend(request: pytest.FixtureRequest) -> Backend:
     return request.param
+
+
+@pytest.fixture(params=[IPEX, IPEX_BF16, IPEX_INT8, IPEX_INT8_DYNAMIC], ids=lambda backend: backend.name)
+def traced(request: pytest.FixtureRequest) -> Backend:
+    return request.param
+
+
+def calibrated(model: torch.nn.Module, *data: dict[str, Any], **inputs: Any) -> Subject:
+    """The call ``model(**inputs)`` with data to calibrate on: the call's own unless given."""
+    return replace(subject(model, **inputs), calibration=tuple(Inputs(kwargs=item) for item in data or (inputs,)))
 
 
 X = torch.linspace(-1, 1, 48).reshape(3, 16)
@@ -48,14 +62,14 @@ X = torch.linspace(-1, 1, 48).reshape(3, 16)
     ids=["bert_classifier", "bert_qa", "bert_encoder", "vit", "gpt2", "llama", "mlp", "two_heads", "cnn"],
 )
 def test_the_answer_is_eagers_and_comes_from_a_frozen_trace(
-    backend: Backend, make: Any, inputs: Any, tmp_path: Path
+    traced: Backend, make: Any, inputs: Any, tmp_path: Path
 ) -> None:
     model = make()
     before = state(model)
-    asked = subject(model, **inputs)
-    built = build(backend, asked, tmp_path)
+    asked = calibrated(model, **inputs)
+    built = build(traced, asked, tmp_path)
     with torch.no_grad():
-        assert_alike(built.forward(**inputs), asked.expected, backend.precision)
+        assert_alike(built.forward(**inputs), asked.expected, traced.precision)
     assert built.facts["module"] == "RecursiveScriptModule"
     assert built.facts["threads"] == torch.get_num_threads()
     assert built.generate is None
@@ -67,8 +81,8 @@ def test_the_layers_are_the_extensions_own(backend: Backend, tmp_path: Path) -> 
     assert built.facts["ipex_layers"] == 2
 
 
-def test_another_shape_is_not_accepted(backend: Backend, tmp_path: Path) -> None:
-    built = build(backend, subject(models.mlp(), x=X), tmp_path)
+def test_another_shape_is_not_accepted(traced: Backend, tmp_path: Path) -> None:
+    built = build(traced, calibrated(models.mlp(), x=X), tmp_path)
     assert built.accepts(Inputs(kwargs={"x": X}))
     assert not built.accepts(Inputs(kwargs={"x": X[:2]}))
     assert not built.accepts(Inputs(kwargs={"x": X.double()}))
@@ -94,3 +108,63 @@ def test_autocast_ends_with_the_call(tmp_path: Path) -> None:
     with torch.no_grad():
         built.forward(x=X)
     assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("int8", [IPEX_INT8, IPEX_INT8_DYNAMIC], ids=lambda backend: backend.name)
+def test_int8_counts_what_runs_so_and_refuses_a_model_without(int8: Backend, tmp_path: Path) -> None:
+    assert build(int8, calibrated(models.mlp(), x=X), tmp_path).facts["int8_operators"] == 2
+    with pytest.raises(BuildError, match="nothing in LayerNorm runs in int8"):
+        build(int8, calibrated(torch.nn.LayerNorm(16).eval(), input=X), tmp_path)
+    with pytest.raises(BuildError, match=r"has no generate\(\)"):
+        build(int8, replace(calibrated(models.gpt2(), **models.tokens()), generates=True), tmp_path)
+
+
+def test_static_int8_is_calibrated_on_the_data_given(tmp_path: Path) -> None:
+    def error(*data: dict[str, Any]) -> float:
+        asked = calibrated(models.mlp(), *data, x=X)
+        return float((build(IPEX_INT8, asked, tmp_path).forward(x=X) - asked.expected).abs().max())
+
+    assert error({"x": X / 10}) > 10 * error({"x": X})
+    assert error({"x": X[:1]}, {"x": X[1:]}) < 2 * error({"x": X}), "items of any shape, all used"
+
+
+def test_calibration_data_of_another_call_is_refused(tmp_path: Path) -> None:
+    scaled = {"x": X, "scale": torch.ones(3, 1)}
+    with pytest.raises(UsageError, match="calibration data: item 1 has x 3x16, scale 3x1"):
+        build(IPEX_INT8, calibrated(models.two_heads(), {"x": X}, scaled, x=X), tmp_path)
+
+
+def test_a_language_model_gets_the_extensions_layers_and_eager_keeps_its_own(tmp_path: Path) -> None:
+    model, prompt = models.llama(), models.tokens(padding=0)
+    before, settings = state(model), {"max_new_tokens": 4, "do_sample": False}
+    asked = subject(model, generates=True, **prompt)
+    expected = model.generate(**prompt, **settings)
+    built = build(IPEX_LLM, asked, tmp_path)
+    assert built.facts["llm_layers"]
+    with torch.no_grad():
+        assert_alike(built.forward(**prompt), asked.expected, Precision.FP32)
+    assert built.generate is not None
+    assert torch.equal(built.generate(**prompt, **settings), expected)
+    assert torch.equal(model.generate(**prompt, **settings), expected)
+    assert_same_state(before, state(model))
+
+
+@pytest.mark.parametrize(
+    ("make", "inputs", "words"),
+    [
+        (models.gpt2, models.tokens(), "no layers for GPT2LMHeadModel"),
+        (models.mlp, {"x": X}, "Mlp is no transformers model"),
+    ],
+    ids=["gpt2", "mlp"],
+)
+def test_what_is_no_language_model_of_theirs_is_refused(make: Any, inputs: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=words):
+        build(IPEX_LLM, subject(make(), **inputs), tmp_path)
+
+
+def test_compiled_by_the_extension_it_answers_as_eager_does(tmp_path: Path) -> None:
+    asked = subject(models.mlp(), x=X)
+    built = build(IPEX_COMPILE, asked, tmp_path)
+    with torch.no_grad():
+        assert_alike(built.forward(x=X), asked.expected, Precision.FP32)
+    assert built.facts == {"threads": 1, "graphs": 1}

@@ -1,4 +1,4 @@
-"""OpenVINO, in float32, in bfloat16 and with int8 weights."""
+"""OpenVINO: in float32, in bfloat16, with int8 weights, and with int8 activations too."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from pytest_cpuaccel.build.backends.openvino import OPENVINO, OPENVINO_BF16, OPENVINO_INT8
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.build.backends.openvino import OPENVINO, OPENVINO_BF16, OPENVINO_INT8, OPENVINO_INT8_PTQ
+from pytest_cpuaccel.core.errors import BuildError, UsageError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
 from tests import models
 from tests.exports import FEW, ExportingBackend, X, assert_encoder_decoder_generates
-from tests.promises import build
+from tests.promises import assert_parity, build
 from tests.subjects import subject
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -64,3 +66,26 @@ class TestOpenvinoInt8(ExportingBackend):
     def test_refuses_a_model_without_weights(self, tmp_path: Path) -> None:
         with pytest.raises(BuildError, match="nothing to compress"):
             build(OPENVINO_INT8, subject(nn.Tanh(), input=X), tmp_path)
+
+
+class TestOpenvinoInt8Ptq(ExportingBackend):
+    backend = OPENVINO_INT8_PTQ
+    cases = ("bert_classifier", "cnn")
+    generators = (models.gpt2,)
+
+    def test_stays_near_eager_on_what_it_was_not_calibrated_on(self, tmp_path: Path) -> None:
+        data = [Inputs(kwargs=models.tokens(2, length)) for length in range(6, 14)]
+        asked = subject(models.bert_classifier(), calibration=data, **models.tokens(3, 9))
+        built = build(OPENVINO_INT8_PTQ, asked, tmp_path)
+        assert_parity(built.forward(**models.tokens(3, 9)), models.bert_classifier(), asked.inputs, Precision.INT8)
+        assert built.facts["fake_quantize"] >= 12
+        assert built.facts["int8_operators"] >= 12
+
+    def test_data_that_do_not_fit_the_call_are_a_mistake_of_the_user(self, tmp_path: Path) -> None:
+        asked = subject(models.mlp(), calibration=[Inputs(kwargs={"x": X[:, :5]})], x=X)
+        with pytest.raises(UsageError, match="item 0 has x 3x5, which does not fit the test's call, x 3x16"):
+            build(OPENVINO_INT8_PTQ, asked, tmp_path)
+
+    def test_refuses_a_model_without_anything_to_quantise(self, tmp_path: Path) -> None:
+        with pytest.raises(BuildError, match="nothing to quantise"):
+            build(OPENVINO_INT8_PTQ, subject(nn.Tanh(), input=X), tmp_path)

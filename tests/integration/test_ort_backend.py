@@ -1,4 +1,4 @@
-"""ONNX Runtime, in float32 and in dynamic int8."""
+"""ONNX Runtime: in float32, optimised offline, in dynamic and in static int8."""
 
 from __future__ import annotations
 
@@ -9,12 +9,24 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8
-from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
+from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8, ORT_INT8_STATIC, ORT_O1, ORT_O2, ORT_O3, ORT_O4
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
+from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
+from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from tests import models
-from tests.exports import FEW, ExportingBackend, X, assert_encoder_decoder_generates, t5_inputs, tiny_t5
-from tests.promises import assert_alike, build
+from tests.exports import (
+    CASES,
+    FEW,
+    ExportingBackend,
+    X,
+    assert_encoder_decoder_generates,
+    built_or_skipped,
+    t5_inputs,
+    tiny_t5,
+)
+from tests.promises import assert_alike, assert_parity, build
 from tests.subjects import subject
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -50,6 +62,61 @@ class TestOrtInt8(ExportingBackend):
     def test_refuses_a_model_without_anything_to_quantise(self, tmp_path: Path) -> None:
         with pytest.raises(BuildError, match="nothing to quantise"):
             build(ORT_INT8, subject(nn.Tanh(), input=X), tmp_path)
+
+
+class TestOrtInt8Static(ExportingBackend):
+    backend = ORT_INT8_STATIC
+    cases = ("bert_classifier", "cnn")
+    generators = ()
+
+    def test_stays_near_eager_on_what_it_was_not_calibrated_on(self, tmp_path: Path) -> None:
+        data = [Inputs(kwargs=models.tokens(2, length)) for length in range(6, 14)]
+        asked = subject(models.bert_classifier(), calibration=data, **models.tokens(3, 9))
+        built = build_here(ORT_INT8_STATIC, asked, tmp_path)
+        assert_parity(built.forward(**models.tokens(3, 9)), models.bert_classifier(), asked.inputs, Precision.INT8)
+        assert built.facts["int8_operators"] >= 12
+
+    def test_data_that_do_not_fit_the_call_are_a_mistake_of_the_user(self, tmp_path: Path) -> None:
+        asked = subject(models.mlp(), calibration=[Inputs(kwargs={"x": X}), Inputs(kwargs={"x": X[:, :5]})], x=X)
+        with pytest.raises(UsageError, match="item 1 has x 3x5, which does not fit the test's call, x 3x16"):
+            build_here(ORT_INT8_STATIC, asked, tmp_path)
+
+    @needs_onnxscript
+    def test_refuses_a_model_without_anything_to_quantise(self, tmp_path: Path) -> None:
+        with pytest.raises(BuildError, match="nothing to quantise"):
+            build(ORT_INT8_STATIC, subject(nn.Tanh(), input=X), tmp_path)
+
+
+def build_here(backend: Backend, asked: Subject, folder: Path) -> BuiltModel:
+    reason = unmet_requirement(backend)
+    if reason:
+        pytest.skip(reason)
+    return built_or_skipped(backend, asked, folder)
+
+
+@pytest.mark.parametrize("backend", [ORT_O1, ORT_O2, ORT_O3, ORT_O4], ids=lambda backend: backend.name)
+@pytest.mark.parametrize("case", ["bert_classifier", "vit", "cnn"])
+def test_an_optimised_graph_answers_as_eager_does_in_its_precision(backend: Backend, case: str, tmp_path: Path) -> None:
+    model, inputs = CASES[case].model(), CASES[case].inputs
+    asked = subject(model, **inputs)
+    built = build_here(backend, asked, tmp_path)
+    assert_parity(built.forward(**inputs), model, asked.inputs, backend.precision)
+    assert built.facts["nodes"] < built.facts["nodes_before"] or backend is not ORT_O2
+    assert ("float16_weights" in built.facts) == (backend is ORT_O4)
+
+
+def test_o3_approximates_gelu_and_o2_does_not(tmp_path: Path) -> None:
+    asked = subject(models.mlp(), x=X)
+    for backend, lowest, highest in ((ORT_O2, 0, 1e-6), (ORT_O3, 1e-5, 1e-3)):
+        answer = build_here(backend, asked, tmp_path / backend.name).forward(x=X)
+        assert lowest <= (answer - asked.expected).abs().max() <= highest
+
+
+@needs_optimum
+def test_o2_is_optimums_own_where_it_takes_the_model(tmp_path: Path) -> None:
+    built = build_here(ORT_O2, subject(models.bert_classifier(), **models.tokens()), tmp_path)
+    assert built.facts["optimizer"] == "optimum ORTOptimizer O2"
+    assert built.facts["fused_operators"] > 0
 
 
 @needs_optimum

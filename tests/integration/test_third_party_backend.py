@@ -1,10 +1,21 @@
-"""A backend that a user adds: what it takes, and what is refused."""
+"""A backend that a user or a package adds: what it takes, and what is refused."""
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from pytest_cpuaccel.contract import PROMISES, Promise
+from tests.integration.conftest import ROOT
 from tests.integration.test_selection import refusal
+
+PACKAGE = ROOT / "tests" / "third_party"
+PAGE = ROOT / "docs" / "writing-a-backend.md"
 
 CONFTEST = """
 import pytest
@@ -83,3 +94,44 @@ def test_what_is_no_list_of_new_backends_is_refused(project: pytest.Pytester, re
         """
     )
     pytest.LineMatcher([refusal(project, "--cpu-backends=eager")]).fnmatch_lines([f"ERROR: cpuaccel: {words}"])
+
+
+@pytest.fixture
+def package(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Pytester:
+    """A project beside which the third party's package is installed."""
+    source = shutil.copytree(PACKAGE, tmp_path / "source")
+    installed = tmp_path / "installed"
+    if importlib.util.find_spec("setuptools") and importlib.util.find_spec("pip"):
+        options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(installed))
+        subprocess.run([sys.executable, "-m", "pip", "install", *options, str(source)], check=True)
+    else:
+        metadata = installed / "pytest_cpuaccel_half-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: pytest-cpuaccel-half\nVersion: 1.0\n")
+        metadata.joinpath("entry_points.txt").write_text("[pytest11]\ncpuaccel-half = cpuaccel_half\n")
+        shutil.copy(source / "cpuaccel_half.py", installed)
+    monkeypatch.setenv("PYTHONPATH", str(installed), prepend=":")
+    return project
+
+
+def test_an_installed_package_adds_its_backend(package: pytest.Pytester) -> None:
+    package.makeconftest(CONFTEST.partition("@pytest.hookimpl")[0] + CONFTEST[CONFTEST.index("@pytest.fixture") :])
+    package.makepyfile(TEST)
+    result = package.runpytest_subprocess("-v", "--cpu-backends=half")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*test_call[[]half[]] PASSED*", "Mlp *forward 2x16 *half *fp16 rounding*PASS"])
+
+
+def test_an_installed_package_certifies_its_backend(package: pytest.Pytester) -> None:
+    shutil.copy(PACKAGE / "tests" / "test_contract.py", package.path)
+    package.runpytest_subprocess("-q").assert_outcomes(passed=len(PROMISES))
+
+
+@pytest.mark.parametrize("file", ["cpuaccel_half.py", "pyproject.toml", "tests/test_contract.py"])
+def test_the_page_shows_the_package_as_it_is(file: str) -> None:
+    assert (PACKAGE / file).read_text() in PAGE.read_text()
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=str)
+def test_the_page_lists_every_promise(promise: Promise) -> None:
+    assert f"| `{promise}` | {promise.statement} |" in PAGE.read_text()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,11 @@ import torch
 
 from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.backends import (
+    autocast_bf16,
     bf16,
+    channels_last,
     eager,
+    fastpath,
     inductor,
     sdpa,
     torch_int8,
@@ -29,16 +31,21 @@ from tests import models
 from tests.promises import assert_alike, assert_same_state, build, state
 from tests.subjects import subject
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
 
 BACKENDS = [
     eager.EAGER,
     sdpa.SDPA,
+    fastpath.FASTPATH,
+    channels_last.CHANNELS_LAST,
     bf16.BF16,
+    autocast_bf16.AUTOCAST_BF16,
     torchscript.TORCHSCRIPT,
+    torchscript.TORCHSCRIPT_OPTIMIZED,
     inductor.INDUCTOR,
     torch_int8.TORCH_INT8,
     torchao_int8.TORCHAO_INT8,
+    torchao_int8.TORCHAO_INT8_WEIGHTS,
 ]
 
 
@@ -53,34 +60,37 @@ class Case:
 
 
 NO_ATTENTION = {"sdpa": "no transformers model"}
+NO_LAYERS = {"fastpath": r"no nn\.TransformerEncoderLayer"}
+NO_IMAGES = {"channels-last": "no Conv2d"}
+TEXT = NO_LAYERS | NO_IMAGES
+PLAIN = NO_ATTENTION | NO_LAYERS | NO_IMAGES
 X, SCALE = torch.linspace(-1, 1, 48).reshape(3, 16), torch.full((3, 1), 2.0)
 CASES = {
-    "bert_classifier": Case(models.bert_classifier, models.tokens(), models.tokens(3, 7)),
-    "bert_qa": Case(models.bert_qa, models.tokens(), models.tokens(3, 7)),
-    "bert_encoder": Case(models.bert_encoder, models.tokens(), models.tokens(3, 7)),
-    "vit": Case(models.vit, models.digits(), models.digits(3)),
-    "gpt2": Case(models.gpt2, models.tokens(), models.tokens(3, 7)),
-    "llama": Case(models.llama, models.tokens(), models.tokens(3, 7)),
-    "mlp": Case(models.mlp, {"x": X}, {"x": X[:2]}, NO_ATTENTION),
-    "two_heads": Case(models.two_heads, {"x": X}, {"x": X, "scale": SCALE}, NO_ATTENTION),
-    "two_heads_scaled": Case(models.two_heads, {"x": X, "scale": SCALE}, {"x": X}, NO_ATTENTION),
+    "bert_classifier": Case(models.bert_classifier, models.tokens(), models.tokens(3, 7), TEXT),
+    "bert_qa": Case(models.bert_qa, models.tokens(), models.tokens(3, 7), TEXT),
+    "bert_encoder": Case(models.bert_encoder, models.tokens(), models.tokens(3, 7), TEXT),
+    "vit": Case(models.vit, models.digits(), models.digits(3), NO_LAYERS),
+    "gpt2": Case(models.gpt2, models.tokens(), models.tokens(3, 7), TEXT),
+    "llama": Case(models.llama, models.tokens(), models.tokens(3, 7), TEXT),
+    "mlp": Case(models.mlp, {"x": X}, {"x": X[:2]}, PLAIN),
+    "two_heads": Case(models.two_heads, {"x": X}, {"x": X, "scale": SCALE}, PLAIN),
+    "two_heads_scaled": Case(models.two_heads, {"x": X, "scale": SCALE}, {"x": X}, PLAIN),
     "cnn": Case(
         models.cnn,
         {"input": models.digits()["pixel_values"]},
         {"input": models.digits(3)["pixel_values"]},
-        NO_ATTENTION,
+        NO_ATTENTION | NO_LAYERS,
+    ),
+    "encoder": Case(
+        models.encoder,
+        models.padded(),
+        models.padded(3, 7),
+        NO_ATTENTION | NO_IMAGES | {"torch-int8": "'function' object has no attribute 'device'"},
     ),
 }
 
 COMPILED_TO_CPP = (models.vit, models.two_heads)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+NEVER_GENERATES = TEXT | dict.fromkeys(("torchscript", "torchscript-optimized"), "no generate")
 
 
 @pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
@@ -92,22 +102,14 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 @pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest) -> Case:
     chosen = CASES[request.param]
-    if chosen.model in (models.mlp, models.two_heads, models.cnn):
+    if chosen.model in (models.mlp, models.two_heads, models.cnn, models.encoder):
         return chosen
     transformers = pytest.importorskip("transformers")
     decoder = chosen.model in (models.gpt2, models.llama)
     if decoder and transformers.__version__.startswith("4.57"):  # its masks, made with vmap, stop tracing
-        return dataclasses.replace(chosen, refused={"torchscript": "unordered_map::at"})
+        untraceable = dict.fromkeys(("torchscript", "torchscript-optimized"), "unordered_map::at")
+        return dataclasses.replace(chosen, refused=chosen.refused | untraceable)
     return chosen
-
-
-@pytest.fixture
-def graphs_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dynamo's graphs run as they are, which spares the C++ compiler's ten seconds and more a graph."""
-    import torch._dynamo
-
-    as_they_are = torch._dynamo.lookup_backend("eager")
-    monkeypatch.setattr(torch._dynamo, "lookup_backend", lambda _: as_they_are)
 
 
 def skip_unless_installed(backend: Backend) -> None:
@@ -143,7 +145,12 @@ def test_a_backend_answers_as_eager_does_or_says_why_not(
     assert_same_state(before, state(model))
 
 
-@pytest.mark.parametrize("backend", [torchscript.TORCHSCRIPT, inductor.INDUCTOR], indirect=True, ids=lambda b: b.name)
+@pytest.mark.parametrize(
+    "backend",
+    [torchscript.TORCHSCRIPT, torchscript.TORCHSCRIPT_OPTIMIZED, inductor.INDUCTOR],
+    indirect=True,
+    ids=lambda b: b.name,
+)
 def test_an_exported_model_loads_again_from_an_unchanged_folder(backend: Backend, tmp_path: Path) -> None:
     asked = subject(models.mlp(), x=X)
     with torch.no_grad():
@@ -165,8 +172,8 @@ def test_generate_gives_eagers_tokens(backend: Backend, model: Any, tmp_path: Pa
     pytest.importorskip("transformers")
     generator, prompt = model(), models.tokens(padding=0)
     asked = subject(generator, generates=True, **prompt)
-    if backend is torchscript.TORCHSCRIPT:
-        with pytest.raises(BuildError, match="no generate"):
+    if backend.name in NEVER_GENERATES:
+        with pytest.raises(BuildError, match=NEVER_GENERATES[backend.name]):
             build(backend, asked, tmp_path)
         return
     built = build(backend, asked, tmp_path)
@@ -181,12 +188,14 @@ def test_generate_gives_eagers_tokens(backend: Backend, model: Any, tmp_path: Pa
         assert torch.equal(actual, expected)
 
 
+SUITABLE = {"sdpa": "bert_classifier", "fastpath": "encoder", "channels-last": "cnn"}
+
+
 def test_nothing_of_the_process_is_changed(backend: Backend, tmp_path: Path) -> None:
     if backend is sdpa.SDPA:
         pytest.importorskip("transformers")
-        asked = subject(models.bert_classifier(), **models.tokens())
-    else:
-        asked = subject(models.mlp(), x=X)
+    case = CASES[SUITABLE.get(backend.name, "mlp")]
+    asked = subject(case.model(), **case.inputs)
     build(backend, asked, tmp_path / "first")  # imports may set what imports set
     before = dict(os.environ), flags(), torch.random.get_rng_state()
     build(backend, asked, tmp_path / "second")
@@ -247,6 +256,49 @@ def test_bf16_weights_are_in_bf16(tmp_path: Path) -> None:
     assert built.facts == {"threads": 1, "dtype": "torch.bfloat16"}
 
 
+def test_autocast_runs_products_in_bf16_and_ends_with_the_call(tmp_path: Path) -> None:
+    built = build(autocast_bf16.AUTOCAST_BF16, subject(models.mlp(), x=X), tmp_path)
+    built.forward(x=X)
+    assert built.facts == {"threads": 1, "bf16_products": 2}
+    assert not torch.is_autocast_enabled("cpu")
+    with pytest.raises(BuildError, match="no matrix product or convolution of LayerNorm"):
+        build(autocast_bf16.AUTOCAST_BF16, subject(torch.nn.LayerNorm(16).eval(), input=X), tmp_path)
+
+
+def test_convolutions_are_in_channels_last(tmp_path: Path) -> None:
+    built = build(channels_last.CHANNELS_LAST, subject(models.cnn(), **CASES["cnn"].inputs), tmp_path)
+    assert built.facts == {"threads": 1, "channels_last_convolutions": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "nested"), [({}, 1), ({"norm_first": True}, 0)], ids=["padding_left_out", "padding_computed"]
+)
+def test_encoder_layers_run_fused(settings: dict[str, Any], nested: int, tmp_path: Path) -> None:
+    asked = subject(models.encoder(**settings), **models.padded())
+    built = build(fastpath.FASTPATH, asked, tmp_path)
+    assert built.facts == {"threads": 1, "layers": 2, "fused_layers": 2, "nested_encoders": nested}
+    assert_alike(built.forward(**models.padded()), asked.expected, Precision.FP32)
+
+
+def test_layers_that_torch_cannot_fuse_are_refused(tmp_path: Path) -> None:
+    asked = subject(models.encoder(activation=torch.nn.functional.silu), **models.padded())
+    with pytest.raises(BuildError, match="no layer of Encoder took the fast path"):
+        build(fastpath.FASTPATH, asked, tmp_path)
+
+
+def test_a_call_that_would_not_run_fused_is_not_accepted(tmp_path: Path) -> None:
+    layer = models.redraw(torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True))
+    built = build(fastpath.FASTPATH, subject(layer, src=X.reshape(1, 3, 16)), tmp_path)
+    assert built.accepts(Inputs(kwargs={"src": X.reshape(3, 1, 16)}))
+    assert not built.accepts(Inputs(kwargs={"src": X}))
+    assert not built.accepts(Inputs(kwargs={"src": X[:, :3]}))
+
+
+def test_optimised_torchscript_runs_convolutions_by_onednn(tmp_path: Path) -> None:
+    built = build(torchscript.TORCHSCRIPT_OPTIMIZED, subject(models.cnn(), **CASES["cnn"].inputs), tmp_path)
+    assert built.facts == {"threads": 1, "module": "RecursiveScriptModule", "onednn_convolutions": 1}
+
+
 def test_torchscript_runs_a_script_module_for_the_traced_call_only(tmp_path: Path) -> None:
     built = build(torchscript.TORCHSCRIPT, subject(models.two_heads(), x=X), tmp_path)
     assert built.facts == {"threads": 1, "module": "RecursiveScriptModule"}
@@ -255,7 +307,11 @@ def test_torchscript_runs_a_script_module_for_the_traced_call_only(tmp_path: Pat
         assert not built.accepts(Inputs(kwargs=other))
 
 
-@pytest.mark.parametrize("int8", [torch_int8.TORCH_INT8, torchao_int8.TORCHAO_INT8], ids=lambda b: b.name)
+@pytest.mark.parametrize(
+    "int8",
+    [torch_int8.TORCH_INT8, torchao_int8.TORCHAO_INT8, torchao_int8.TORCHAO_INT8_WEIGHTS],
+    ids=lambda b: b.name,
+)
 def test_int8_counts_its_linears_and_refuses_a_model_without(int8: Backend, tmp_path: Path) -> None:
     skip_unless_installed(int8)
     wide = torch.nn.Sequential(torch.nn.Linear(32, 32), torch.nn.ReLU(), torch.nn.Linear(32, 8)).eval()

@@ -34,7 +34,7 @@ ALLOWED = {
     "build.tools": ("core", "build.tools"),
     "build.backends": ("core", "build.tools", "build.backends"),
     "judge": ("core", "build", "measure", "judge"),
-    "contract": ("core", "build", "measure", "judge", "contract"),
+    "contract": ("core", "build", "measure", "judge", "contract", "matrix.architecture", "matrix.weights", "matrix.zoo"),
     "report": ("core", "report", "measure.machine"),
     "matrix": ("core", "build", "measure", "judge", "report", "matrix"),
 }

@@ -26,7 +26,8 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     outside = casting.float_dtype(subject.expected)
     autocast = torch.autocast("cpu", dtype=torch.bfloat16)
     forward = casting.results_in(outside, autocast(module))
-    with upstream.contained(), OperatorCalls(is_bf16_product) as products:
+    products = OperatorCalls(is_bf16_product)
+    with upstream.contained(), products:
         rehearse(forward, subject.inputs)
     if not products.count:
         raise BuildError(f"autocast ran no matrix product or convolution of {type(module).__name__} in bfloat16")

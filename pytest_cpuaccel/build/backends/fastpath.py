@@ -70,7 +70,8 @@ def fused_layers(module: Any, inputs: Inputs) -> int:
     from pytest_cpuaccel.build.tools.operators import OperatorCalls, is_fused_encoder_layer
     from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
-    with OperatorCalls(is_fused_encoder_layer) as calls:
+    calls = OperatorCalls(is_fused_encoder_layer)
+    with calls:
         rehearse(module, inputs)
     return calls.count
 

@@ -18,7 +18,7 @@ from pytest_cpuaccel.core.errors import BuildError
 class Compiler:
     """A dynamo backend, by default Inductor, that counts the graphs it compiled and how often they ran.
 
-    ``options`` are settings of ``torch._inductor.config``. ``constants`` counts the weights compiled in as such.
+    ``options`` are settings of ``torch._inductor.config``. ``frozen_weights`` counts those compiled in as constants.
     """
 
     def __init__(self, options: Mapping[str, Scalar], backend: str = "inductor") -> None:
@@ -26,7 +26,7 @@ class Compiler:
         self.backend = backend
         self.graphs = 0
         self.runs = 0
-        self.constants = 0
+        self.frozen_weights = 0
 
     def __call__(self, graph: Any, examples: Any) -> Callable[..., Any]:
         """Return ``graph`` compiled for inputs like ``examples``."""
@@ -38,7 +38,7 @@ class Compiler:
         with silenced(), config.patch(self.options):  # autotuning prints what it tried
             compiled = lookup_backend(self.backend)(graph, examples)
         self.graphs += 1
-        self.constants += sum(1 for _ in graph.parameters())
+        self.frozen_weights += sum(1 for _ in graph.parameters())
 
         def run(*args: Any) -> Any:
             self.runs += 1
@@ -80,6 +80,8 @@ def load_module(module: Any, subject: Subject, folder: Path | None, backend: str
         with cache_in(copy, subject.threads):
             compiler = compile_module(module, subject, backend)
 
+    frozen = {"frozen_weights": compiler.frozen_weights} if compiler.frozen_weights else {}
+
     def generate(*args: Any, **kwargs: Any) -> Any:
         before = compiler.runs
         output = module.generate(*args, **kwargs)
@@ -90,7 +92,7 @@ def load_module(module: Any, subject: Subject, folder: Path | None, backend: str
     return BuiltModel(
         forward=module,
         generate=generate if hasattr(module, "generate") else None,
-        facts={"threads": torch.get_num_threads(), "graphs": compiler.graphs, **_frozen_facts(compiler)},
+        facts={"threads": torch.get_num_threads(), "graphs": compiler.graphs, **frozen},
     )
 
 
@@ -101,21 +103,18 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
     from pytest_cpuaccel.build.tools import upstream
     from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
+    freezes = subject.options.get("freezing", False)
     compiler = Compiler(subject.options, backend)
     with upstream.contained():
         # Silent in later calls too: dynamo warns whenever it compiles, which it does again for new shapes.
         forward = upstream.silent(torch.compile(with_own_code(module.forward), backend=compiler))
-        module.forward = freezing(forward) if subject.options.get("freezing") else forward
+        module.forward = freezing(forward) if freezes else forward
         rehearse(module, subject.inputs)
     if not compiler.runs:
         raise BuildError(f"{type(module).__name__} ran no compiled graph: dynamo left all of it to Python")
-    if subject.options.get("freezing") and not compiler.constants:
+    if freezes and not compiler.frozen_weights:
         raise BuildError(f"{type(module).__name__} has no weights that a compiled graph could freeze")
     return compiler
-
-
-def _frozen_facts(compiler: Compiler) -> dict[str, Scalar]:
-    return {"frozen_weights": compiler.constants} if compiler.constants else {}
 
 
 def freezing(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Intel Extension for PyTorch as a compiler: ``torch.compile(backend="ipex")``, Inductor with the extension's fusions."""
+"""Intel Extension for PyTorch as a compiler: Inductor with the extension's fusions and kernels."""
 
 from __future__ import annotations
 

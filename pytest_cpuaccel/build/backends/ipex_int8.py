@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pytest_cpuaccel.build.backends.ipex import IPEX
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
@@ -16,10 +17,12 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
     """Return the model quantised by the extension's QConfigMapping of that name, as a frozen trace.
 
     Raises:
+        UsageError: calibration data that does not fit the call.
         BuildError: the test generates, the model can't be traced, or nothing in it was quantised.
     """
     import torch
 
+    from pytest_cpuaccel.build.tools.calibrating import fitting_items
     from pytest_cpuaccel.build.tools.graph import Graph
     from pytest_cpuaccel.build.tools.quiet import silenced
     from pytest_cpuaccel.build.tools.trace import Trace, frozen
@@ -33,17 +36,31 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
         from intel_extension_for_pytorch import quantization
 
         prepared = quantization.prepare(
-            graph.flatten(module), getattr(quantization, mapping), example_inputs=example, inplace=True
+            graph.flatten(module).eval(), getattr(quantization, mapping), example_inputs=example, inplace=True
         )
-        for inputs in subject.calibration:
-            prepared(*graph.tensors(inputs))
+        for item in fitting_items(subject, graph.fits):
+            prepared(*graph.tensors(item))
         script = frozen(quantization.convert(prepared), example)
-        quantised = sum("quantize" in node.kind() for node in script.graph.nodes())
         trace = Trace.of(script, graph, subject.inputs)
+        quantised = int8_operators(torch.jit.last_executed_optimized_graph())  # type: ignore[attr-defined]
+    if not quantised:
+        raise BuildError(f"nothing in {type(module).__name__} runs in int8: no nn.Linear or convolution to quantise")
     return BuiltModel(
         forward=trace.forward,
         accepts=trace.accepts,
-        facts={"threads": torch.get_num_threads(), "module": type(script).__name__, "quantised": quantised},
+        facts={"threads": torch.get_num_threads(), "module": type(script).__name__, "int8_operators": quantised},
+    )
+
+
+def int8_operators(graph: Any) -> int:
+    """Return how many nodes of a graph, as its executor runs it, compute in int8.
+
+    With static ranges they are fused groups, of a linear layer or convolution with the conversions around it.
+    """
+    return sum(
+        node.kind() == "quantized::linear_dynamic"
+        or (node.kind() == "ipex::LlgaFusionGroup" and "aten::dequantize" in str(node.g("Subgraph")))
+        for node in graph.nodes()
     )
 
 

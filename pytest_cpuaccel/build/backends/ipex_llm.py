@@ -38,7 +38,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
         rehearse(module, subject.inputs)
     return BuiltModel(
         forward=module,
-        generate=getattr(module, "generate", None),
+        generate=upstream.silent(module.generate) if hasattr(module, "generate") else None,
         facts={"threads": torch.get_num_threads(), "llm_layers": layers},
     )
 

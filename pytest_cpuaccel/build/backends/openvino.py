@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_cpuaccel.build.backends.openvino_int8 import compress
+from pytest_cpuaccel.build.backends import openvino_int8, openvino_int8_ptq
 from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
@@ -58,12 +58,23 @@ def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[st
     for node in program.graph.nodes:
         if node.target is torch.ops.aten.slice.Tensor and len(node.args) == 1:
             node.args = (*node.args, 0, 0, 2**63 - 1)  # OpenVINO 2025.2 fails on bounds that are left out
-    model = openvino.convert_model(program)
+    model = _converted(program)
     if len(model.inputs) != len(inputs) or len(model.outputs) != len(outputs):
         raise BuildError(f"OpenVINO kept {len(model.inputs)} of {len(inputs)} inputs")
     for port, name in zip([*model.inputs, *model.outputs], [*inputs, *outputs], strict=True):
         port.get_tensor().set_names({name})
     openvino.save_model(model, folder / FILE, compress_to_fp16=False)
+
+
+def _converted(program: ExportedProgram) -> Any:
+    import openvino
+    from openvino.frontend import OpConversionFailure
+
+    try:
+        return openvino.convert_model(program)
+    except OpConversionFailure as failure:  # pages on every operator, then a line or two that say it all
+        lines = str(failure).rpartition("Summary:")[2].strip().splitlines()
+        raise BuildError("; ".join(line.strip("- ") for line in lines)) from failure
 
 
 def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int) -> Session:
@@ -142,7 +153,8 @@ def _runtime(precision: str) -> Runtime:
 
 _FP32 = _runtime("f32")
 _BF16 = _runtime("bf16")
-_INT8 = replace(_FP32, finish=compress)
+_INT8 = replace(_FP32, finish=openvino_int8.compress)
+_INT8_PTQ = replace(_FP32, finish=partial(openvino_int8_ptq.quantise, _FP32))
 
 OPENVINO = Backend(
     name="openvino",
@@ -169,4 +181,13 @@ OPENVINO_INT8 = replace(
     export=partial(export, _INT8),
     precision=Precision.INT8,
     requires=(*OPENVINO.requires, Requirement("nncf", ">=2.17")),
+)
+
+OPENVINO_INT8_PTQ = replace(
+    OPENVINO_INT8,
+    name="openvino-int8-ptq",
+    summary="OpenVINO, int8 weights and activations on calibration data",
+    load=partial(load, _INT8_PTQ),
+    export=partial(export, _INT8_PTQ),
+    calibrates=True,
 )

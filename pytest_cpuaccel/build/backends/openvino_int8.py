@@ -1,8 +1,6 @@
 """int8 weights for OpenVINO's IR, by NNCF.
 
-Only the weights: to quantise activations too, their ranges must be measured on data that is typical for the model.
-A test's one call is no such set, and ranges from a few random inputs make an int8 model that is wrong in ways the
-real one is not.
+Only the weights: ``openvino_int8_ptq`` quantises activations too, whose ranges must be measured on data.
 """
 
 from __future__ import annotations
@@ -12,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cpuaccel.build.tools.runtime import Facts
+from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError
 
 
-def compress(folder: Path) -> Facts:
+def compress(subject: Subject, folder: Path) -> Facts:  # noqa: ARG001
     """Compress the weights of every model in ``folder`` in place; the facts count the constants now in int8.
 
     Raises:

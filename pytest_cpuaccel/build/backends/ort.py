@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_cpuaccel.build.backends.ort_int8 import quantise
+from pytest_cpuaccel.build.backends import ort_int8, ort_int8_static, ort_levels
+from pytest_cpuaccel.build.backends.onnx_files import CPU
 from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 FILE = "model.onnx"
-CPU = "CPUExecutionProvider"
 
 
 def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
@@ -116,7 +116,8 @@ _FP32 = Runtime(
     load_options=_load_options,
     facts_of=_optimum_facts,
 )
-_INT8 = replace(_FP32, finish=quantise)
+_INT8 = replace(_FP32, finish=ort_int8.quantise)
+_INT8_STATIC = replace(_FP32, finish=partial(ort_int8_static.quantise, _FP32))
 
 ORT = Backend(
     name="ort",
@@ -138,3 +139,31 @@ ORT_INT8 = replace(
     export=partial(export, _INT8),
     precision=Precision.INT8,
 )
+
+ORT_INT8_STATIC = replace(
+    ORT_INT8,
+    name="ort-int8-static",
+    summary="ONNX Runtime, static int8 on calibration data",
+    load=partial(load, _INT8_STATIC),
+    export=partial(export, _INT8_STATIC),
+    calibrates=True,
+)
+
+
+def _optimised(level: ort_levels.Level, summary: str, precision: Precision = Precision.FP32) -> Backend:
+    runtime = replace(_FP32, finish=partial(ort_levels.optimise, level))
+    return replace(
+        ORT,
+        name=f"ort-{level.name.lower()}",
+        summary=f"ONNX Runtime, optimised offline at {level.name}: {summary}",
+        load=partial(load, runtime),
+        export=partial(export, runtime),
+        precision=precision,
+        requires=(*ORT.requires, Requirement("sympy")),
+    )
+
+
+ORT_O1 = _optimised(ort_levels.O1, "basic")
+ORT_O2 = _optimised(ort_levels.O2, "extended, transformers' fusions")
+ORT_O3 = _optimised(ort_levels.O3, "O2 and tanh GELU", Precision.FAST_GELU)
+ORT_O4 = _optimised(ort_levels.O4, "O3 in float16", Precision.FP16)

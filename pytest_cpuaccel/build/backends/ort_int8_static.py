@@ -39,7 +39,9 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
         run_over_data(runtime, subject, folder)
     count = sum(_quantise_file(file, feeds) for file in sorted(folder.glob("*.onnx")))
     if not count:
-        raise BuildError("nothing to quantise: ONNX Runtime runs no matrix product or convolution of this graph in int8")
+        raise BuildError(
+            "nothing to quantise: ONNX Runtime runs no matrix product or convolution of this graph in int8"
+        )
     return {"int8_operators": count}
 
 

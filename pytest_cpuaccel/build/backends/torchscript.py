@@ -41,7 +41,10 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:
 
 
 def load_optimized(subject: Subject, folder: Path | None) -> BuiltModel:
-    """Return the trace in ``folder``, rewritten for inference, which no file can keep: oneDNN's weights can't be saved."""
+    """Return the trace in ``folder`` rewritten for inference.
+
+    Here and not in :func:`export`, since weights in oneDNN's layout can't be saved.
+    """
     import torch
 
     from pytest_cpuaccel.build.tools import upstream
@@ -49,8 +52,8 @@ def load_optimized(subject: Subject, folder: Path | None) -> BuiltModel:
     with upstream.contained():
         script = torch.jit.optimize_for_inference(_script(folder))
     built = _run(subject, script)
-    kernels = sum("mkldnn" in node.kind() for node in script.graph.nodes())
-    return replace(built, facts={**built.facts, "onednn_operators": kernels})
+    convolutions = sum(node.kind() == "prim::mkldnn_convolution" for node in script.graph.nodes())
+    return replace(built, facts={**built.facts, "onednn_convolutions": convolutions})
 
 
 def _script(folder: Path | None) -> torch.jit.ScriptModule:

@@ -34,8 +34,9 @@ def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
         route = _export_transformer(runtime, subject, module, folder)
     else:
         route = _export_by_torch(runtime, subject, module, folder)
+    route.write(folder)
     with silenced():
-        proved = runtime.finish(folder)
+        proved = runtime.finish(subject, folder)
     replace(route, facts={**route.facts, **proved}).write(folder)
 
 

@@ -78,8 +78,9 @@ class FlatModule(nn.Module):
         super().__init__()
         self.module = module
         self._graph = graph
-        if getattr(getattr(module, "config", None), "use_cache", False):
-            module.config.use_cache = False  # type: ignore[union-attr]
+        for part in module.modules():  # T5's decoder has a config of its own
+            if getattr(getattr(part, "config", None), "use_cache", False):
+                part.config.use_cache = False  # type: ignore[union-attr]
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run the module on the graph's constants and these tensors."""

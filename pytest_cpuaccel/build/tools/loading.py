@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from pytest_cpuaccel.build.tools import decoding, optimum
+from pytest_cpuaccel.build.tools import decoding, optimum, upstream
 from pytest_cpuaccel.build.tools.prepared import PreparedCall
 from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.build.tools.route import Route
-from pytest_cpuaccel.build.tools.runtime import Runtime, Session
+from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.build.tools.shapes import Shapes
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import BuiltModel, Subject
@@ -56,7 +56,7 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
         forward=forward,
         generate=generate,
         accepts=call.accepted_by(route.shapes),
-        facts={"route": "torch.export", **route.facts, **session.facts},
+        facts={"route": "torch.export", **_caching(subject, False), **route.facts, **session.facts},
     )
 
 
@@ -71,11 +71,21 @@ def _load_by_optimum(runtime: Runtime, subject: Subject, folder: Path) -> BuiltM
 
     return BuiltModel(
         forward=forward,
-        generate=model.generate if subject.generates else None,
+        generate=upstream.silent(model.generate) if subject.generates else None,
         accepts=call.accepted_by(route.shapes),
         attributes=model,
-        facts={"route": f"optimum {route.optimum}", **route.facts, **runtime.facts_of(model)},
+        facts={
+            "route": f"optimum {route.optimum}",
+            **_caching(subject, bool(getattr(model, "use_cache", False))),
+            **route.facts,
+            **runtime.facts_of(model),
+        },
     )
+
+
+def _caching(subject: Subject, caches: bool) -> Facts:
+    """Whether ``generate()`` keeps keys and values from step to step, told where it is used."""
+    return {"kv_cache": caches} if subject.generates else {}
 
 
 def _forward(call: PreparedCall, session: Session) -> Callable[..., Any]:

@@ -10,18 +10,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 
-class OperatorCalls(TorchDispatchMode):
+class OperatorCalls(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts, while entered, the operators for which ``counts(operator, result)`` is true.
 
     A dispatch mode sees them below autocast; a function mode would keep ``nn.TransformerEncoder`` from fusing.
     """
 
     def __init__(self, counts: Callable[[Any, Any], bool]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts = counts
         self.count = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         self.count += self.counts(func, result)
         return result

@@ -46,6 +46,22 @@ BARS: Mapping[Precision, Bar] = {
         rtol=1e-4,  # 10 times what deep fp32 models need, 1/20 of one bf16 rounding
         scaled_atol=1e-4,
     ),
+    Precision.FAST_GELU: Bar(
+        k=10,  # as fp32; eager with tanh GELU is off by 1e-4 to 2e-4, and so are right backends (1.0 times that)
+        floor=1e-6,  # as fp32, which a model without GELU runs in
+        few_elements=1e-2,  # 50 times what tanh GELU moves outputs by
+        ceiling=0.5,  # as fp32
+        rtol=2e-3,  # 10 times what tanh GELU moves outputs by
+        scaled_atol=2e-3,
+    ),
+    Precision.FP16: Bar(
+        k=10,  # as fp32
+        floor=1.3e-3,  # 1.3 machine epsilons (2**-10), as bf16
+        few_elements=1.3e-2,  # as bf16, whose unit roundoff is eight times as large
+        ceiling=0.5,  # as fp32
+        rtol=1.3e-2,
+        scaled_atol=1.3e-2,
+    ),
     Precision.BF16: Bar(
         k=10,  # as fp32
         floor=1e-2,  # 1.3 machine epsilons (2**-7)
@@ -65,6 +81,13 @@ INT8_COSINE = 0.9
 COMPRESSED = Tolerance(cosine=INT8_COSINE, sqnr_db=INT8_SQNR_DB)
 """What another checkpoint is held to that is to take a model's place: it differs by more than rounding."""
 
+REDUCED = frozenset({Precision.FP16, Precision.BF16, Precision.INT8})
+"""Precisions in which no answer comes out as eager's fp32 does, to the last bit."""
+
+TELLING_ELEMENTS = 8
+"""Fewest elements that more than bf16's digits tell apart from their neighbours, for that to be no accident: each of
+them has 2**-16 of a chance to come out of coarser arithmetic with the same last 16 bits."""
+
 NEEDED = 5.0
 """Times eager's rounding that the least exact of the right backends needed, on outputs of many elements."""
 
@@ -73,6 +96,10 @@ LUCK = 1e-3
 
 BF16_ROUNDING = 2.0**-9
 """Typical relative error of rounding one number to bf16, whose unit roundoff is 2**-8."""
+
+NEARER = 0.8
+"""Share of a coarser precision's own error within which an answer is taken to come from that precision. An error of
+the same size that has nothing to do with it lies at 1.4, a right answer at 1."""
 
 SELF_AGREEMENT = 1e-6
 """Relative difference allowed between two runs of eager: threads may add in another order, no more."""

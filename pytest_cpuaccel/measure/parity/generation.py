@@ -99,7 +99,7 @@ def compare_generation(
     ``prompt_length`` is 0 for an encoder-decoder, whose first token is given, not generated.
 
     Equal tokens pass. Different ones pass if each row's first difference is a near-tie. Where that is no
-    measure, in bf16 and int8 and where eager sampled, the backend's logits decide, if they are given.
+    measure, in all but fp32 and where eager sampled, the backend's logits decide, if they are given.
     """
     actual, expected = _sequences(actual_ids), _sequences(expected_ids)
     problem = _wrong_form(actual, expected, prompt_length)
@@ -134,7 +134,7 @@ def margin_bound(logits: torch.Tensor, exact: torch.Tensor, precision: Precision
 
     With ``d`` the error that parity allows any one logit, two logits can approach each other by ``2 d``. In
     fp32 ``d = max(k * max|logits - exact|, floor * max|exact|)``, ``exact`` being eager's logits in fp64.
-    Where those are not known (``exact is logits``) and in bf16, ``d`` is the default ``rtol`` of the
+    Where those are not known (``exact is logits``) and in all but fp32, ``d`` is the default ``rtol`` of the
     precision times ``max|exact|``; in int8 it is the RMS error that the least allowed SQNR stands for.
     """
     logits, exact = logits.double(), exact.double()
@@ -142,7 +142,7 @@ def margin_bound(logits: torch.Tensor, exact: torch.Tensor, precision: Precision
     if precision is Precision.INT8:
         return 2 * 10 ** (-INT8_SQNR_DB / 20) * error.rms(exact)
     bar = BARS[precision]
-    if precision is Precision.BF16 or torch.equal(logits, exact):
+    if precision is not Precision.FP32 or torch.equal(logits, exact):
         return 2 * bar.rtol * largest
     return 2 * max(bar.k * float((logits - exact).abs().max()), bar.floor * largest)
 

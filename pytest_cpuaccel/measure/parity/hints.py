@@ -2,44 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.parity import error
-from pytest_cpuaccel.measure.parity.defaults import BF16_ROUNDING
+from pytest_cpuaccel.measure.parity.defaults import INT8_SQNR_DB
 from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.mask import valid_elements
+
+HINT = "hint: "
+"""What the lines begin with."""
 
 _ALIKE = 1e-2
 """Relative RMSE below which two tensors are taken to be the same thing."""
 
+_SCALED = 0.05
+"""Least relative size of a wrong scale: what training changes is smaller."""
+
+_UNEXPLAINED = 0.1
+"""Share of an error that may remain when a wrong scale is taken to be its cause."""
+
+_NEARLY = 0.97
+"""Cosine similarity above which an answer is eager's but for some disturbance; unrelated ones lie near 0."""
+
 _MOST_ROWS = 256
 """Rows compared each with each to find a permutation."""
 
+_FEW = 0.5
+"""Share of the positions in which an error says more by where it is than by how large it is."""
 
-def hints(failing: Pair, pairs: tuple[Pair, ...], precision: Precision) -> Iterator[str]:
-    """Yield what a failing output looks like; its tensors are floating-point and of one shape."""
+_SINGLE = 0.1
+"""Share of the columns in which an error is taken to be that of single columns."""
+
+_COARSER = {torch.bfloat16: "bf16", torch.float16: "fp16"}
+
+
+def hints(
+    failing: Pair, pairs: Sequence[Pair], precision: Precision, limit: float, mask: torch.Tensor | None
+) -> Iterator[str]:
+    """Yield what a failing output looks like; ``pairs`` are all those of floating-point tensors.
+
+    ``limit`` is the difference above which an element is off, ``mask`` (batch, sequence) is true where no padding is.
+    """
     name, actual, expected = failing.name, failing.actual.double(), failing.expected.double()
     if not expected.numel() or not bool(actual.isfinite().all() and expected.isfinite().all()):
         return
     if not bool(actual.any()):
-        yield f"hint: '{name}' is zero throughout"
+        yield f"{HINT}'{name}' is zero throughout"
         return
+    known = [*_exchanges(failing, pairs)]
+    if actual.shape == expected.shape:
+        valid = valid_elements(name, expected.shape, mask)
+        known += [*_rearrangements(name, actual, expected)]
+        known += [*_coarseness(name, actual, expected, precision)]
+        known = known or [*_places(name, (actual - expected).abs().gt(limit) & valid, mask)]
+        known = known or [*_disturbances(name, actual, expected, precision)]
+    yield from known
+
+
+def _exchanges(failing: Pair, pairs: Sequence[Pair]) -> Iterator[str]:
     for other in pairs:
-        if other is not failing and _alike(actual, other.expected) and not _alike(expected, other.expected):
-            yield f"hint: '{name}' is what eager returns as '{other.name}': were outputs swapped?"
+        swapped = _alike(failing.actual, other.expected) and not _alike(failing.expected, other.expected)
+        if swapped and other.name != failing.name:
+            yield f"{HINT}'{failing.name}' is what eager returns as '{other.name}': were outputs swapped?"
+
+
+def _rearrangements(name: str, actual: torch.Tensor, expected: torch.Tensor) -> Iterator[str]:
     order = _row_order(actual, expected)
     if order:
-        yield f"hint: the rows of '{name}' are eager's rows {order}: was the batch reordered?"
+        yield f"{HINT}the rows of '{name}' are eager's rows {order}: was the batch reordered?"
     if _is_shifted(actual, expected):
-        yield f"hint: '{name}' equals eager's shifted by one position along dimension 1"
-    off = error.relative_rmse(actual.flatten(), expected.flatten())
-    if precision is Precision.FP32 and BF16_ROUNDING / 4 <= off <= BF16_ROUNDING * 16:
+        yield f"{HINT}'{name}' equals eager's shifted by one position along dimension 1"
+
+
+def _coarseness(name: str, actual: torch.Tensor, expected: torch.Tensor, precision: Precision) -> Iterator[str]:
+    if precision is not Precision.FP32:
+        return
+    for dtype, word in _COARSER.items():
+        if _holds_only(actual, dtype) and not _holds_only(expected, dtype):
+            yield f"{HINT}every element of '{name}' is a number of {word}, eager's are not: did the model run in {word}?"
+
+
+def _places(name: str, off: torch.Tensor, mask: torch.Tensor | None) -> Iterator[str]:
+    """Where an output is off that is right elsewhere."""
+    if off.dim() < 2:
+        return
+    rows = _true_places(off.flatten(1).any(1))
+    columns = _true_places(off.flatten(0, -2).any(0))
+    if mask is not None and len(mask) == len(off):
+        padded = _true_places(~mask.all(1))
+        if padded == rows != list(range(len(off))):
+            yield f"{HINT}only rows with padding are off in '{name}', {_listed(rows)}: is attention_mask ignored?"
+            return
+    if len(rows) < len(off):
+        yield f"{HINT}only {_share(rows, len(off), 'row')} of '{name}' are off"
+    if len(columns) <= max(1, _SINGLE * off.shape[-1]) and off.shape[-1] > 1:
         yield (
-            f"hint: an error of {off:.0e} is the size of bf16 rounding (2**-9 = {BF16_ROUNDING:.0e} for each "
-            f"operation): did the model run in bf16?"
+            f"{HINT}only {_share(columns, off.shape[-1], 'column')} of '{name}' are off: "
+            "does the last layer have other weights there?"
         )
+    if off.dim() > 2:
+        positions = _true_places(off.transpose(0, 1).flatten(1).any(1))
+        if len(positions) <= _FEW * off.shape[1]:
+            yield f"{HINT}'{name}' is off only at {_share(positions, off.shape[1], 'position')} of dimension 1"
+
+
+def _disturbances(name: str, actual: torch.Tensor, expected: torch.Tensor, precision: Precision) -> Iterator[str]:
+    flat, wanted = actual.flatten(), expected.flatten()
+    factor = float(flat @ wanted) / (float(wanted @ wanted) or 1.0)
+    unexplained = error.relative_rmse(flat / (factor or 1.0), wanted)
+    if abs(factor - 1) > _SCALED and unexplained < _UNEXPLAINED * abs(factor - 1):
+        yield f"{HINT}'{name}' is eager's times {factor:.3g}: is a scale missing or applied twice?"
+    elif precision is Precision.INT8:
+        yield (
+            f"{HINT}sound int8 models have {INT8_SQNR_DB:g} dB and more: is a scale wrong, or was it calibrated on "
+            "other data?"
+        )
+    elif error.cosine(flat, wanted) > _NEARLY:
+        yield (
+            f"{HINT}'{name}' is nearly eager's (cosine {error.cosine(flat, wanted):.6f}) and off in every row: other "
+            "weights look like this (a stale export, a weight lost or altered), and so does coarser arithmetic"
+        )
+
+
+def _holds_only(values: torch.Tensor, dtype: torch.dtype) -> bool:
+    return torch.equal(values.to(dtype).double(), values)
+
+
+def _true_places(flags: torch.Tensor) -> list[int]:
+    places: list[int] = flags.nonzero()[:, 0].tolist()
+    return places
+
+
+def _share(places: list[int], total: int, word: str) -> str:
+    return f"{len(places)} of {total} {word}s ({_listed(places)})"
+
+
+def _listed(places: list[int]) -> str:
+    shown = ", ".join(map(str, places[:5]))
+    return f"{shown}, ..." if len(places) > 5 else shown
 
 
 def _alike(values: torch.Tensor, reference: torch.Tensor) -> bool:

@@ -78,11 +78,10 @@ def select(pairing: Pairing, patterns: tuple[str, ...]) -> Pairing:
     )
 
 
-def tensor_pairs(pairing: Pairing) -> Iterator[Pair]:
-    """Yield the pairs of floating-point tensors of one shape."""
+def float_pairs(pairing: Pairing) -> Iterator[Pair]:
+    """Yield the pairs of floating-point tensors."""
     for pair in pairing.pairs:
-        both = isinstance(pair.actual, torch.Tensor) and isinstance(pair.expected, torch.Tensor)
-        if both and pair.actual.shape == pair.expected.shape and pair.expected.is_floating_point():
+        if all(isinstance(side, torch.Tensor) and side.is_floating_point() for side in (pair.actual, pair.expected)):
             yield pair
 
 

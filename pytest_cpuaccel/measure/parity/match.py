@@ -20,7 +20,10 @@ from pytest_cpuaccel.measure.parity.mask import valid_elements
 
 @dataclass(frozen=True)
 class Match:
-    """``sentence`` names the output, ``compared`` counts elements, ``use`` is the share of the allowance."""
+    """``sentence`` names the output, ``compared`` counts elements, ``use`` is the share of the allowance.
+
+    ``limit`` is the difference above which an element counts as off.
+    """
 
     name: str
     passed: bool
@@ -32,6 +35,7 @@ class Match:
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    limit: float = 0.0
 
 
 def match_output(pair: Pair, mask: torch.Tensor | None, tolerance: Tolerance, precision: Precision) -> Match:
@@ -141,6 +145,7 @@ def _of_floats(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision:
         facts=facts,
         evidence=() if worst.passed else explain.differences(name, elements, worst.limit),
         notes=notes,
+        limit=float(torch.as_tensor(worst.limit).max()),
     )
 
 

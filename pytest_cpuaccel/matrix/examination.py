@@ -1,4 +1,4 @@
-"""The trial of one architecture under one backend, from which a cell is made."""
+"""The examination of one architecture under one backend, from which a cell is made."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.registry import EAGER
 from pytest_cpuaccel.build.tools.upstream import reason
-from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.generation import compare_generated
-from pytest_cpuaccel.judge.reference import ReferenceBook
+from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.parity import judge_parity
+from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
+from pytest_cpuaccel.judge.workload import workloads
 from pytest_cpuaccel.matrix.architecture import Architecture
 from pytest_cpuaccel.matrix.cell import Cell, Status, worst
-from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
 
 GREEDY: Mapping[str, Any] = {"max_new_tokens": 5, "min_new_tokens": 5, "do_sample": False}
 OTHER_BATCH, OTHER_LENGTH = 3, 7
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One model under one backend; every model of an architecture is the same."""
+class Examination:
+    """``model``, which ``architecture`` made, under one backend."""
 
     architecture: Architecture
     model: nn.Module
     backend: Backend
-    workshop: Workshop
-    book: ReferenceBook
+    court: Court
 
     def cell(self) -> Cell:
         """Return what became of it: the worst of the calls tried; after a refused first call no other is tried."""
@@ -57,8 +57,6 @@ class Trial:
             yield _Found(Status.UNSUPPORTED, first.reason)
             return
         yield self._tried("another shape", "forward", self.architecture.inputs(self.model, OTHER_BATCH, OTHER_LENGTH))
-        if self.architecture.is_transformer:
-            yield self._tried("output_hidden_states", "forward", _with(inputs, {"output_hidden_states": True}))
         if self.architecture.generates:
             yield self._tried("generate()", "generate", _with(_prompt(inputs), GREEDY))
 
@@ -66,26 +64,28 @@ class Trial:
         """What one call showed; LIMITED where it was refused."""
         said = f"{label}: " if label else ""
         try:
-            comparison = self._compared(method, inputs)
+            verdict = self._judged(method, inputs)
         except (BuildError, BackendUnavailableError) as refusal:
-            return _Found(Status.LIMITED, f"{said}{str(refusal).removeprefix(f'{self.backend.name}: ')}")
+            return _Found(Status.LIMITED, f"{said}{self._unnamed(str(refusal))}")
         except Exception as error:
             return _Found(Status.CRASH, f"{said}{reason(error)}")
-        if comparison.outcome is Outcome.PASS:
-            return _Found(Status.RIGHT, figure=comparison.figure)
-        return _Found(Status.WRONG, f"{said}{comparison.sentence}", comparison.figure)
+        figure = str(verdict.facts["figure"])
+        if verdict.outcome is Outcome.PASS:
+            return _Found(Status.RIGHT, figure=figure)
+        return _Found(Status.WRONG, f"{said}{self._unnamed(verdict.sentence)}", figure)
 
-    def _compared(self, method: Method, inputs: Inputs) -> Comparison:
-        built = self.workshop.built(self.model, self.backend, method, inputs)
+    def _judged(self, method: Method, inputs: Inputs) -> Verdict:
+        built = self.court.workshop.built(self.model, self.backend, method, inputs)
         rng_state = torch.get_rng_state()
         run = built.generate if method == "generate" else built.forward
         with torch.no_grad():
             output = run(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))  # type: ignore[misc]
-        call = Call(method, inputs, tree.clone(output), rng_state)
-        if method == "generate":
-            return compare_generated(call, self.model, self.backend, self.workshop)
-        references = self.book.references(self.model, call, self.backend.precision)
-        return compare(call.output, references, inputs=inputs, precision=self.backend.precision, budget=ParityBudget())
+        calls = (Call(method, inputs, tree.clone(output), rng_state),)
+        trial = Trial(self.model, self.model, self.backend, EAGER, calls, Scores(), Budgets())
+        return judge_parity(workloads(calls)[0], trial, ParityBudget(), self.court)
+
+    def _unnamed(self, sentence: str) -> str:
+        return sentence.removeprefix(f"{self.backend.name}: ")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,101 @@
+"""How many broken backends parity catches and names, and how often it blames an honest one, over all architectures.
+
+Run with ``python -m benchmarks.faults`` (about 3 minutes; name architectures to run only those). A fault counts where it
+changes an answer by more than eager's own rounding; the 95 % bounds in brackets are exact.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from tabulate import tabulate
+
+from benchmarks import binomial
+from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
+from tests.faults.experiment import Experiment, experiment
+from tests.faults.fault import Fault
+from tests.faults.faults import FAULTS
+from tests.faults.honest import CONTROLS
+
+
+@dataclass
+class Tally:
+    """Outcomes of one fault, or of one honest backend: where it was blamed, and where the text named the cause."""
+
+    blamed: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
+    spared: list[str] = field(default_factory=list)
+
+    @property
+    def runs(self) -> int:
+        """Return how many there were."""
+        return len(self.blamed) + len(self.spared)
+
+
+def main() -> None:
+    """Print what was caught, what it was called, and every false alarm."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    broken = {fault.name: Tally() for fault in FAULTS}
+    honest = {backend.name: Tally() for backend in CONTROLS}
+    chosen = [item for item in ARCHITECTURES if item.name in sys.argv[1:] or not sys.argv[1:]]
+    for architecture in chosen:
+        model = architecture.make()
+        tried = experiment(model, [architecture.inputs(model), architecture.inputs(model, batch=3, length=7)])
+        for fault in FAULTS:
+            _inject(fault, tried, architecture.name, broken[fault.name])
+        for backend in CONTROLS:
+            if not tried.is_refused_by(backend):
+                blame = tried.blame(backend)
+                (honest[backend.name].blamed if blame else honest[backend.name].spared).append(architecture.name)
+        print(f"{architecture.name} done", flush=True)
+    print(f"{len(chosen)} architectures")
+    print(_faults_table(broken))
+    print(_honest_table(honest))
+
+
+def _inject(fault: Fault, tried: Experiment, architecture: str, tally: Tally) -> None:
+    if not fault.always and not tried.is_affected_by(fault.broken):
+        return
+    blame = tried.blame(replace(fault.broken, name=fault.name))
+    if blame is None:
+        tally.spared.append(architecture)
+        return
+    tally.blamed.append(architecture)
+    if re.search(fault.pointer, blame):
+        tally.named.append(architecture)
+
+
+def _faults_table(tallies: dict[str, Tally]) -> str:
+    rows = [_faults_row(name, [tally]) for name, tally in tallies.items()]
+    rows.append(_faults_row("all", list(tallies.values())))
+    return tabulate(rows, ("fault", "caught / injected", "named / injected", "not caught", "not named"))
+
+
+def _faults_row(name: str, tallies: Sequence[Tally]) -> tuple[str, ...]:
+    runs = sum(tally.runs for tally in tallies)
+    caught, named = (sum(len(kind) for kind in kinds) for kinds in zip(*((t.blamed, t.named) for t in tallies), strict=True))
+    missed = [item for tally in tallies for item in tally.spared]
+    unnamed = [item for tally in tallies for item in tally.blamed if item not in tally.named]
+    alone = len(tallies) == 1
+    return name, _share(caught, runs), _share(named, runs), *(", ".join(x) if alone else str(len(x)) for x in (missed, unnamed))
+
+
+def _honest_table(tallies: dict[str, Tally]) -> str:
+    rows = [(name, _share(len(tally.blamed), tally.runs), ", ".join(tally.blamed)) for name, tally in tallies.items()]
+    blamed, runs = sum(len(tally.blamed) for tally in tallies.values()), sum(tally.runs for tally in tallies.values())
+    return tabulate([*rows, ("all", _share(blamed, runs), "")], ("honest backend", "false alarms / runs", "blamed on"))
+
+
+def _share(count: int, total: int) -> str:
+    low, high = binomial.bounds(count, total) if total else (0.0, 1.0)
+    return f"{count} / {total} [{low:.1%}, {high:.1%}]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""An accusation: the mistake that a wrong answer was shown to come from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.build.tools.rehearsal import rehearse
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
+from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.suspects import Suspect, suspects
+from pytest_cpuaccel.measure.parity.agreement import self_agreement
+from pytest_cpuaccel.measure.parity.comparison import compare
+from pytest_cpuaccel.measure.parity.resemblance import resembles
+
+COARSER = (Precision.BF16, Precision.FP16)
+
+
+def accusation(call: Call, model: nn.Module, backend: Backend, budget: ParityBudget, court: Court) -> str | None:
+    """Return the mistake behind a backend's wrong answer to a forward call; None where none of those known is.
+
+    Eager makes each of them too, and its answer is compared with the wrong one; the backend is asked once more.
+    """
+    plain = replace(budget, tolerance=Tolerance(), outputs={})
+    try:
+        built = court.workshop.built(model, backend, "forward", call.inputs)
+        with torch.random.fork_rng(devices=[]):
+            disagreement = self_agreement(call.output, rehearse(built.forward, call.inputs))
+        if disagreement:
+            return disagreement.replace("eager disagrees", f"{backend.name} disagrees")
+        for suspect in suspects(call.inputs, model, backend.precision):
+            if _is_it(suspect, call.output, model, plain, court):
+                return suspect.sentence
+        if not court.workshop.is_made_for(model, backend, "forward", call.inputs):
+            anew = court.workshop.build_anew(model, backend, "forward", call.inputs)
+            if _passes(rehearse(anew.forward, call.inputs), call, model, backend.precision, plain, court):
+                return "a build made for these very inputs answers right: accepts() of the one in use must refuse them"
+    except (CpuaccelError, RuntimeError):
+        return None
+    return None
+
+
+def _is_it(suspect: Suspect, actual: Any, model: nn.Module, budget: ParityBudget, court: Court) -> bool:
+    call = Call("forward", suspect.inputs, None)
+    try:
+        if suspect.precision in COARSER:
+            return resembles(actual, court.book.references(model, call, suspect.precision), suspect.inputs)
+        return _passes(actual, call, model, suspect.precision, budget, court)
+    except CpuaccelError:  # eager takes no such inputs
+        return False
+
+
+def _passes(
+    actual: Any, call: Call, model: nn.Module, precision: Precision, budget: ParityBudget, court: Court
+) -> bool:
+    references = court.book.references(model, call, precision)
+    found = compare(actual, references, inputs=call.inputs, precision=precision, budget=budget)
+    return found.outcome is Outcome.PASS

@@ -1,0 +1,128 @@
+"""Backends that compile a model by Inductor: weights frozen, kernels tuned, int8 linears, ahead of time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pytest_cpuaccel.build.backends import aoti, inductor, torchao_int8
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
+from tests import models
+from tests.exports import t5_inputs, tiny_t5
+from tests.integration.test_torch_backends import contents, skip_unless_installed
+from tests.promises import assert_alike, assert_same_state, build, state
+from tests.subjects import subject
+
+pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("one_thread")]
+
+X = torch.linspace(-1, 1, 48).reshape(3, 16)
+
+
+@pytest.mark.parametrize(
+    ("backend", "facts"),
+    [
+        (inductor.INDUCTOR_MAX_AUTOTUNE, {"threads": 1, "graphs": 1, "frozen_weights": 2}),
+        (torchao_int8.TORCHAO_INT8_INDUCTOR, {"threads": 1, "graphs": 1, "quantised_linears": 1}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_compiled_kernels_answer_as_eager_does(
+    backend: Backend, facts: dict[str, object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    skip_unless_installed(backend)
+    model = models.redraw(torch.nn.Linear(16, 32))
+    before = state(model)
+    asked = subject(model, options=backend.options, input=X)
+    built = build(backend, asked, tmp_path)
+    assert capfd.readouterr().out == ""
+    with torch.no_grad():
+        assert_alike(built.forward(input=X), asked.expected, backend.precision)
+    assert built.facts == facts
+    assert_same_state(before, state(model))
+
+
+@pytest.mark.usefixtures("graphs_only")
+@pytest.mark.parametrize(
+    "backend",
+    [torchao_int8.TORCHAO_INT8_INDUCTOR, torchao_int8.TORCHAO_INT8_WEIGHTS_INDUCTOR],
+    ids=lambda backend: backend.name,
+)
+def test_int8_linears_are_part_of_the_compiled_graph(backend: Backend, tmp_path: Path) -> None:
+    skip_unless_installed(backend)
+    asked = subject(models.mlp(), x=X)
+    built = build(backend, asked, tmp_path)
+    assert built.facts == {"threads": 1, "graphs": 1, "quantised_linears": 2}
+    with torch.no_grad():
+        assert_alike(built.forward(x=X), asked.expected, backend.precision)
+    with pytest.raises(BuildError, match=r"Conv2d has no nn\.Linear"):
+        build(backend, subject(torch.nn.Conv2d(1, 2, 3).eval(), input=torch.ones(1, 1, 4, 4)), tmp_path)
+
+
+@pytest.mark.usefixtures("graphs_only")
+def test_weights_are_frozen_in_graphs_for_later_shapes_too(tmp_path: Path) -> None:
+    from torch._inductor import config
+
+    frozen = []
+
+    class Watched(inductor.Compiler):
+        def __call__(self, graph: torch.fx.GraphModule, examples: list[torch.Tensor]) -> object:
+            frozen.append(len(list(graph.parameters())))
+            return super().__call__(graph, examples)
+
+    backend = inductor.INDUCTOR_FREEZING
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inductor, "Compiler", Watched)
+        built = build(backend, subject(models.mlp(), options=backend.options, x=X), tmp_path)
+        with torch.no_grad():
+            built.forward(x=X[:2])
+    assert frozen == [4, 4, 4], "exported, loaded, called with another shape"
+    assert built.facts["frozen_weights"] == 4
+    assert not config.freezing
+
+
+@pytest.mark.usefixtures("graphs_only")
+def test_a_model_without_weights_to_freeze_is_refused(tmp_path: Path) -> None:
+    asked = subject(torch.nn.GELU(), options=inductor.INDUCTOR_FREEZING.options, input=X)
+    with pytest.raises(BuildError, match="GELU has no weights"):
+        build(inductor.INDUCTOR_FREEZING, asked, tmp_path)
+
+
+def test_a_package_takes_other_batches_and_refuses_other_widths(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    skip_unless_installed(aoti.AOTI)
+    model = models.two_heads()
+    before, asked = state(model), subject(model, x=X)
+    build(aoti.AOTI, asked, tmp_path)
+    assert capfd.readouterr() == ("", "")
+    files = contents(tmp_path)
+    again = aoti.AOTI.load(asked, tmp_path)
+    for x in (X, X[:1], X[:2], torch.cat([X, X])):
+        assert again.accepts(Inputs(kwargs={"x": x}))
+        assert_alike(again.forward(x=x), subject(model, x=x).expected, Precision.FP32)
+    assert not again.accepts(Inputs(kwargs={"x": X[:, :8]}))
+    assert not again.accepts(Inputs(kwargs={"x": X, "scale": torch.ones(3, 1)}))
+    assert again.facts == {"threads": 1, "route": "torch.export"}
+    assert contents(tmp_path) == files
+    assert_same_state(before, state(model))
+
+
+def test_what_cannot_be_compiled_ahead_of_time_is_refused_in_one_line(tmp_path: Path) -> None:
+    class Undecided(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + 1 if x.sum() > 0 else x - 1
+
+    with pytest.raises(BuildError, match=r"torch\.export can't take Undecided") as refusal:
+        build(aoti.AOTI, subject(Undecided(), x=X), tmp_path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_encoder_decoder_that_generates_is_refused_ahead_of_time(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    with pytest.raises(BuildError, match=r"generate\(\) of an encoder-decoder, T5ForConditionalGeneration"):
+        build(aoti.AOTI, subject(tiny_t5(), generates=True, **t5_inputs()), tmp_path)

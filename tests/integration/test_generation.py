@@ -1,0 +1,100 @@
+"""``generate()`` in its ways, under the runtimes that keep graphs: each the same as eager's."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("transformers")
+
+CONFTEST = """
+import pytest, torch, transformers
+from tests import exports, models
+
+@pytest.fixture(scope="session")
+def decoder():
+    return models.gpt2()
+
+@pytest.fixture(scope="session")
+def encoder_decoder():
+    return exports.tiny_t5()
+
+@pytest.fixture
+def prompt():
+    return {"input_ids": torch.tensor([[0, 0, 7, 8, 9], [11, 12, 13, 14, 15]]),
+            "attention_mask": torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])}
+
+class Streamer:
+    def __init__(self):
+        self.tokens, self.ended = [], False
+
+    def put(self, value):
+        self.tokens += value.flatten().tolist()
+
+    def end(self):
+        self.ended = True
+"""
+
+WAYS = """
+import pytest, torch
+from conftest import Streamer
+from pytest_cpuaccel import Inputs
+
+def generated(model, prompt, **settings):
+    torch.manual_seed(3)
+    return model.generate(**prompt, max_new_tokens=5, **settings).tolist()
+
+@pytest.fixture(params=[{models}])
+def model(request):
+    return request.getfixturevalue(request.param)
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"do_sample": False},
+        {"do_sample": False, "num_beams": 3},
+        {"do_sample": True, "temperature": 0.7, "top_k": 20},
+    ],
+    ids=["greedy", "beams", "sampling"],
+)
+def test_tokens(cpu_accelerate, model, prompt, settings):
+    assert generated(cpu_accelerate(model), prompt, **settings) == generated(model, prompt, **settings)
+
+@pytest.mark.parity
+def test_streaming(cpu_accelerate, model, prompt):
+    one = {name: value[1:] for name, value in prompt.items()}
+    streamed = Streamer()
+    tokens = generated(cpu_accelerate(model), one, do_sample=False, streamer=streamed)
+    assert streamed.ended
+    assert tokens == [streamed.tokens]
+"""
+
+CACHES = """
+def test_keys_and_values_are_kept_from_step_to_step(_cpu_bench, decoder, prompt):
+    workshop = _cpu_bench.workshop
+    built = workshop.built(decoder, _cpu_bench.backend, "generate", Inputs(kwargs=prompt))
+    assert built.facts["kv_cache"] is {caches}
+"""
+
+
+def has_optimum(backend: str) -> bool:
+    try:
+        if backend == "ort":
+            from optimum.onnxruntime import ORTModelForCausalLM  # noqa: F401
+        else:
+            from optimum.intel import OVModelForCausalLM  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("backend", ["ort", "openvino"])
+def test_every_way_to_generate_is_eagers_and_optimum_keeps_a_cache(project: pytest.Pytester, backend: str) -> None:
+    pytest.importorskip({"ort": "onnxruntime", "openvino": "openvino"}[backend])
+    caches = has_optimum(backend)
+    models = ["decoder", "encoder_decoder"] if caches else ["decoder"]  # without Optimum there are no encoder-decoders
+    project.makeconftest(CONFTEST)
+    ways = WAYS.replace("{models}", ", ".join(map(repr, models)))
+    project.makepyfile(test_it=ways + CACHES.replace("{caches}", str(caches)))
+    result = project.runpytest_inprocess(f"--cpu-backends={backend}", "-W", "error")
+    result.assert_outcomes(passed=4 * len(models) + 1)

@@ -1,0 +1,155 @@
+"""Other inputs than the first: every backend answers as eager does, or says clearly that it won't."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_cpuaccel.build.artifacts import ArtifactStore
+from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.build.recorder import Recorder, calls_of
+from pytest_cpuaccel.build.registry import BUILTIN, EAGER
+from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.budget import ParityBudget
+from pytest_cpuaccel.core.errors import BuildError, EagerError
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.parity import judge_parity
+from pytest_cpuaccel.judge.reference import ReferenceBook
+from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
+from pytest_cpuaccel.judge.workload import workloads
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+from tests import models
+
+pytest.importorskip("transformers")
+
+NAMES = ("eager", "torchscript", "ort", "openvino", "bf16", "torch-int8")
+CHEAP = [backend for backend in BUILTIN if backend.name in NAMES]
+
+
+@pytest.fixture(scope="module")
+def court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court]:
+    store = ArtifactStore(tmp_path_factory.mktemp("artifacts"), 10**9)
+    workshop = Workshop(store, 1, say=[].append, busy=lambda _: contextlib.nullcontext())
+    yield Court(workshop, ReferenceBook(), contextlib.nullcontext, RaceConfig())
+    workshop.release()
+
+
+@pytest.fixture(scope="module", params=CHEAP, ids=lambda backend: backend.name)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    chosen: Backend = request.param
+    reason = unmet_requirement(chosen)
+    if reason:
+        pytest.skip(reason)
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def bert() -> nn.Module:
+    return models.bert_encoder()
+
+
+@pytest.fixture(scope="module")
+def gpt2() -> nn.Module:
+    return models.gpt2()
+
+
+def assert_as_eager(model: nn.Module, backend: Backend, court: Court, *args: Any, **kwargs: Any) -> None:
+    recorder = Recorder(model, backend, court.workshop)
+    recorder(*args, **kwargs)
+    calls = calls_of(recorder)
+    trial = Trial(model, model, backend, EAGER, calls, Scores(), Budgets())
+    verdict = judge_parity(workloads(calls)[0], trial, ParityBudget(), court)
+    assert verdict.outcome is Outcome.PASS, verdict.sentence
+
+
+def left_padded(batch: int, length: int, padding: int) -> dict[str, torch.Tensor]:
+    given = models.tokens(batch, length, padding)
+    return {name: tensor.flip(1) for name, tensor in given.items()}
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+@pytest.mark.parametrize("length", [1, 17])
+def test_any_batch_and_length(bert: nn.Module, backend: Backend, court: Court, batch: int, length: int) -> None:
+    assert_as_eager(bert, backend, court, **models.tokens(batch, length, padding=length // 4))
+
+
+def test_padding_on_the_right_of_an_encoder(bert: nn.Module, backend: Backend, court: Court) -> None:
+    assert_as_eager(bert, backend, court, **models.tokens(3, 17, padding=5))
+
+
+def test_padding_on_the_left_of_an_encoder(bert: nn.Module, backend: Backend, court: Court) -> None:
+    assert_as_eager(bert, backend, court, **left_padded(3, 17, padding=5))
+
+
+def test_padding_on_the_left_of_a_decoder(gpt2: nn.Module, backend: Backend, court: Court) -> None:
+    assert_as_eager(gpt2, backend, court, **left_padded(3, 17, padding=5))
+
+
+def test_a_row_of_padding_alone_spoils_no_other(bert: nn.Module, backend: Backend, court: Court) -> None:
+    given = models.tokens(3, 17, padding=5)
+    given["attention_mask"][1] = 0
+    assert_as_eager(bert, backend, court, **given)
+
+
+def test_a_call_without_a_mask(bert: nn.Module, backend: Backend, court: Court) -> None:
+    assert_as_eager(bert, backend, court, input_ids=models.tokens(3, 17)["input_ids"])
+
+
+def test_keywords_in_another_order(bert: nn.Module, backend: Backend, court: Court) -> None:
+    given = models.tokens(3, 17, padding=5)
+    assert_as_eager(bert, backend, court, **dict(reversed(given.items())))
+
+
+def test_ids_and_mask_of_32_bits(bert: nn.Module, backend: Backend, court: Court) -> None:
+    given = {name: tensor.int() for name, tensor in models.tokens(3, 17, padding=5).items()}
+    assert_as_eager(bert, backend, court, **given)
+
+
+def test_hidden_states(bert: nn.Module, backend: Backend, court: Court) -> None:
+    assert_as_eager(bert, backend, court, **models.tokens(3, 17, padding=5), output_hidden_states=True)
+
+
+def test_floats_of_64_bits_for_a_model_that_takes_them(backend: Backend, court: Court) -> None:
+    """Fed to a model that casts its input itself: one that doesn't raises in eager mode too."""
+    x = torch.randn(2, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert_as_eager(models.redraw(Casting()), backend, court, x=x)
+
+
+def test_floats_of_64_bits_that_eager_refuses_are_refused(backend: Backend, court: Court) -> None:
+    recorder = Recorder(models.mlp(), backend, court.workshop)
+    with pytest.raises(EagerError, match="the eager model itself raises"):
+        recorder(x=torch.zeros(2, 16, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("given", [{"scale": torch.tensor(2.0)}, {}])
+def test_optional_inputs_given_and_left_out(backend: Backend, court: Court, given: dict[str, torch.Tensor]) -> None:
+    x = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
+    assert_as_eager(models.two_heads(), backend, court, x=x, **given)
+
+
+def test_a_cache_from_eager_is_continued_or_refused(gpt2: nn.Module, backend: Backend, court: Court) -> None:
+    given = models.tokens(2, 9, padding=0)
+    with torch.no_grad():
+        cache = gpt2(input_ids=given["input_ids"][:, :-1], use_cache=True).past_key_values
+    with contextlib.suppress(BuildError):
+        assert_as_eager(
+            gpt2, backend, court, **{**given, "input_ids": given["input_ids"][:, -1:]}, past_key_values=cache
+        )
+
+
+class Casting(nn.Module):
+    """(batch, 16) of any float type -> (batch, 4)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = models.Mlp()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x.float())
