@@ -8,5 +8,7 @@ import numpy as np  # noqa: F401
 
 pytest_plugins = ["pytester"]
 
+collect_ignore = ["third_party"]  # a package of its own, which a test installs
+
 if importlib.util.find_spec("torch"):
     import torch  # noqa: F401

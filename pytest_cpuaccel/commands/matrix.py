@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,6 +24,8 @@ from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
 from pytest_cpuaccel.report.environment import environment
 
 _ALL = "all"
+_TOLD = ("isa", "threads", "python", "versions")
+"""What answers depend on, of what is known of the environment."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     installed = [backend for backend in known.values() if unmet_requirement(backend) is None]
     for path in (arguments.json, arguments.page):
         _check_folder(path)
-    record = Record(arguments.json, environment(installed, THREADS))
+    told = environment(installed, THREADS)
+    record = Record(arguments.json, {name: told[name] for name in _TOLD})
     try:
         for cell in matrix(architectures, backends, timeout_s=arguments.timeout, jobs=arguments.jobs):
             record.add(cell)
@@ -105,5 +109,5 @@ def _positive(kind: type[float]) -> type[float]:
 
 
 def _line(cell: Cell) -> str:
-    said = cell.reason or cell.figure
-    return f"{cell.architecture:20} {cell.backend:18} {cell.status.value:11} {cell.seconds:6.1f} s  {said}"
+    said = textwrap.shorten(cell.reason or cell.figure, 120, placeholder=" ...")
+    return f"{cell.architecture:21} {cell.backend:18} {cell.status.value:11} {cell.seconds:6.1f} s  {said}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import random
 import warnings
 from dataclasses import dataclass, fields
@@ -27,8 +28,8 @@ class Ambience:
     mkldnn: bool
     quantised_engine: str
     torch_generator: bytes
-    numpy_generator: str
-    python_generator: int
+    numpy_generator: bytes
+    python_generator: bytes
     warning_filters: tuple[Any, ...]
     logging: tuple[Any, ...]
     environment: tuple[tuple[str, str], ...]
@@ -48,8 +49,8 @@ def ambience() -> Ambience:
         mkldnn=torch._C._get_mkldnn_enabled(),
         quantised_engine=torch.backends.quantized.engine,
         torch_generator=bytes(torch.get_rng_state().numpy()),
-        numpy_generator=repr(np.random.get_state()[1:]),
-        python_generator=hash(random.getstate()),
+        numpy_generator=pickle.dumps(np.random.get_state()),
+        python_generator=pickle.dumps(random.getstate()),
         warning_filters=tuple(warnings.filters),
         logging=(root.level, tuple(root.handlers), root.disabled, root.manager.disable),
         environment=tuple(sorted(os.environ.items())),

@@ -19,6 +19,7 @@ from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.build.workshop import private_copy, run_eager
 from pytest_cpuaccel.contract import ambience, likeness, possessions
+from pytest_cpuaccel.contract.build import build
 from pytest_cpuaccel.contract.observation import (
     Altered,
     Answered,
@@ -54,19 +55,10 @@ def observe(backend: Backend, folder: Path, seen_on: Iterable[Sample] | None = N
     if unmet:
         raise BackendUnavailableError(unmet)
     events: list[Event] = []
-    with _threads_restored(), _temporary_files_in(folder / "temporary"), _older_objects_uncollected():
+    with _threads_restored(), _temporary_files_in(folder / "temporary"), _older_objects_uncollected(), _silence():
         for sample in samples() if seen_on is None else seen_on:
             events += _noted(sample, _Observer(backend, sample, folder / sample.name))
     return Observation(backend, tuple(events))
-
-
-def build(backend: Backend, subject: Subject, folder: Path) -> BuiltModel:
-    """Export to ``folder`` where the backend does, and load."""
-    if backend.export is None:
-        return backend.load(subject, None)
-    folder.mkdir(parents=True, exist_ok=True)
-    backend.export(subject, folder)
-    return backend.load(subject, folder)
 
 
 class _Observer:
@@ -208,7 +200,7 @@ def _threads_restored() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _older_objects_uncollected() -> Iterator[None]:
-    """Garbage is looked for among new objects only: among all those of torch and transformers it takes half a second."""
+    """Garbage is looked for among new objects: among those of torch and transformers too it takes half a second."""
     if gc.get_freeze_count():
         yield
         return
@@ -217,6 +209,14 @@ def _older_objects_uncollected() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Warnings of builds are dropped, as they are where the plugin builds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextlib.contextmanager

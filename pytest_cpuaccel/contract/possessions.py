@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 
 
@@ -32,7 +33,7 @@ def growth(counted: tuple[Possessions, ...]) -> tuple[str, ...]:
     return tuple(
         f"{name.replace('_', ' ')}: {', then '.join(map(str, counts))}"
         for name, counts in rows
-        if all(later > earlier for earlier, later in zip(counts, counts[1:], strict=False))
+        if all(later > earlier for earlier, later in pairwise(counts))
     )
 
 

@@ -32,15 +32,13 @@ def judge_parity(workload: Workload, trial: Trial, budget: ParityBudget, court: 
         shown.outcome,
         f"{trial.backend.name}: {workload.label}: {shown.sentence}{of_calls}",
         {**shown.facts, "figure": shown.figure, "calls": len(comparisons)},
-        _with_accusation(shown, workload.calls[comparisons.index(shown)], trial, budget, court) if failed else shown.evidence,
+        _evidence(shown, workload.calls[comparisons.index(shown)], trial, budget, court),
     )
 
 
-def _with_accusation(
-    found: Comparison, call: Call, trial: Trial, budget: ParityBudget, court: Court
-) -> tuple[str, ...]:
+def _evidence(found: Comparison, call: Call, trial: Trial, budget: ParityBudget, court: Court) -> tuple[str, ...]:
     """The evidence; a proved mistake stands in the place of what the numbers hint at."""
-    if call.method == "generate" or trial.is_of_candidate:
+    if found.outcome is Outcome.PASS or call.method == "generate" or trial.is_of_candidate:
         return found.evidence
     mistake = accusation(call, trial.model, trial.backend, budget, court)
     if mistake is None:

@@ -62,7 +62,7 @@ def rounded(model: nn.Module, inputs: Inputs, precision: Precision) -> Any | Non
         with _FastGelu():
             return run_eager(model, "forward", inputs)
     dtype = _DTYPES.get(precision)
-    return dtype and tree.cast_floats(run_in(model, inputs, dtype), torch.float32)
+    return None if dtype is None else tree.cast_floats(run_in(model, inputs, dtype), torch.float32)
 
 
 def _run(model: nn.Module, inputs: Inputs, precision: Precision) -> References:
@@ -79,9 +79,8 @@ class _FastGelu(TorchFunctionMode):
     """Approximates, while entered, every GELU by tanh."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.nn.functional.gelu:
-            return func(*args[:1], approximate="tanh")
-        return func(*args, **(kwargs or {}))
+        given = kwargs or {}
+        return func(*args, **(given | {"approximate": "tanh"} if func is torch.nn.functional.gelu else given))
 
 
 @functools.lru_cache(maxsize=2)

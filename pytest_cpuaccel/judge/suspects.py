@@ -40,7 +40,7 @@ def suspects(given: Inputs, model: nn.Module, precision: Precision) -> Iterator[
             answer = f"this is eager's answer with position_ids {step:+d}"
             yield Suspect(f"{answer}: are positions off by one?", moved, precision)
     length = sequence_length(given)
-    for kept in _kept_by_truncation(length) if length else ():
+    for kept in _kept_by_truncation(length):
         answer = f"this is eager's answer to the first {kept} of {length} tokens"
         yield Suspect(f"{answer}: is the sequence truncated?", first_tokens(given, length, kept), precision)
     if precision is Precision.FP32:
@@ -48,10 +48,10 @@ def suspects(given: Inputs, model: nn.Module, precision: Precision) -> Iterator[
             yield Suspect(f"this errs as eager in {lower.value} does: did it run in {lower.value}?", given, lower)
 
 
-def sequence_length(inputs: Inputs) -> int | None:
-    """Return the number of tokens, or of samples of sound, of a call; None where its inputs tell of none."""
+def sequence_length(inputs: Inputs) -> int:
+    """Return the number of tokens, or of samples of sound, of a call; 0 where its inputs tell of none."""
     named = (inputs.kwargs.get(name) for name in SEQUENCES)
-    return next((item.shape[1] for item in named if isinstance(item, torch.Tensor) and item.dim() > 1), None)
+    return next((item.shape[1] for item in named if isinstance(item, torch.Tensor) and item.dim() > 1), 0)
 
 
 def first_tokens(inputs: Inputs, length: int, kept: int) -> Inputs:
@@ -66,5 +66,5 @@ def first_tokens(inputs: Inputs, length: int, kept: int) -> Inputs:
 
 def _kept_by_truncation(length: int) -> list[int]:
     """All but one token, all but two, and the powers of two below: as truncation leaves them."""
-    power = 1 << max(length - 1, 1).bit_length() - 1
+    power = 1 << max((length - 1).bit_length() - 1, 0)
     return [kept for kept in dict.fromkeys((length - 1, length - 2, power, power // 2)) if 0 < kept < length]

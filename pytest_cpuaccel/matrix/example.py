@@ -9,13 +9,11 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.matrix.optimum_example import optimum_example
+from pytest_cpuaccel.matrix.optimum_example import SAMPLES_PER_TOKEN, optimum_example
 
 Side = Literal["left", "right"]
 
 _FIRST_ORDINARY_TOKEN = 5
-_SAMPLES_PER_TOKEN = 40
-"""Length of a sound, so that the models here make as many frames of it as a text has tokens, or more."""
 
 
 def padding_mask(batch: int, length: int, side: Side) -> torch.Tensor:
@@ -60,7 +58,7 @@ def _by_config(module: nn.Module, batch: int, length: int) -> dict[str, torch.Te
         "input_ids": lambda: tokens(length),
         "pixel_values": lambda: floats(image.num_channels, _image_size(image), _image_size(image)),
         "input_features": lambda: floats(config.num_mel_bins, 2 * config.max_source_positions),
-        "input_values": lambda: floats(length * _SAMPLES_PER_TOKEN),
+        "input_values": lambda: floats(SAMPLES_PER_TOKEN * length),
         "decoder_input_ids": lambda: tokens(max(1, length - 2)),
         "attention_mask": lambda: torch.ones(batch, length, dtype=torch.long),
     }

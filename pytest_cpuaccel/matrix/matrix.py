@@ -18,7 +18,7 @@ from pathlib import Path
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.matrix.architecture import Architecture
 from pytest_cpuaccel.matrix.cell import Cell, Status
-from pytest_cpuaccel.matrix.worker import READY, work
+from pytest_cpuaccel.matrix.worker import READY, log_of, work
 
 _START_S = 120
 """How long a process may take to import torch and transformers and to make its model."""
@@ -112,11 +112,11 @@ class _Worker:
 def _started(architecture: str, backends: tuple[Backend, ...], folder: Path) -> _Worker:
     context = multiprocessing.get_context("spawn")  # a fork would share the state of whatever the caller imported
     receiving, sending = context.Pipe(duplex=False)
-    log = folder / f"{architecture}.log"
-    process = context.Process(target=work, args=(architecture, backends, sending, log))
+    process = context.Process(target=work, args=(architecture, backends, sending, folder))
     process.start()
     sending.close()
-    return _Worker(architecture, backends, process, receiving, log, time.monotonic() + _START_S)
+    began = time.monotonic() + _START_S
+    return _Worker(architecture, backends, process, receiving, log_of(architecture, folder), began)
 
 
 def _death(exit_code: int, log: Path) -> str:

@@ -10,6 +10,9 @@ from torch import nn
 from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.core.errors import CpuaccelError
 
+SAMPLES_PER_TOKEN = 40
+"""Length of a sound, so that the models here make as many frames of it as a text has tokens, or more."""
+
 Tensors = dict[str, torch.Tensor]
 
 _LEFT_TO_THE_MODEL = ("position_ids",)
@@ -41,7 +44,7 @@ def _generated(module: nn.Module, batch: int, length: int) -> Tensors:
         batch_size=batch,
         sequence_length=length,
         nb_max_frames=2 * getattr(config, "max_source_positions", 0),
-        audio_sequence_length=40 * length,
+        audio_sequence_length=SAMPLES_PER_TOKEN * length,
         width=32,
         height=32,
     )

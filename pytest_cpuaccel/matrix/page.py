@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from tabulate import tabulate
 
@@ -26,6 +29,8 @@ MEANINGS: Mapping[Status, str] = {
     Status.WRONG: "another answer than eager's",
 }
 
+_LONGEST_REASON = 300
+
 
 def page(
     cells: Sequence[Cell],
@@ -34,6 +39,7 @@ def page(
     environment: Mapping[str, Scalar | Sequence[str]],
 ) -> str:
     """Return the page as GitHub-flavoured Markdown; rows and columns are in the order of the last but one arguments."""
+    cells = list(_in_general(cells, {item.name: item.model for item in architectures}))
     reasons = _numbered(cells)
     parts = [
         "# Support matrix",
@@ -45,6 +51,13 @@ def page(
         _reasons(cells, reasons),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _in_general(cells: Iterable[Cell], models: Mapping[str, str]) -> Iterator[Cell]:
+    """The cells with reasons that don't name the model, so that equal ones are said once, and that fit a page."""
+    for cell in cells:
+        reason = re.sub(rf"\b{re.escape(models[cell.architecture])}\b", "the model", cell.reason)
+        yield replace(cell, reason=textwrap.shorten(reason, _LONGEST_REASON, placeholder=" ..."))
 
 
 def _legend(cells: Sequence[Cell]) -> str:

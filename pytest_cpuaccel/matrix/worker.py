@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,13 +18,13 @@ READY = None
 _CACHE_BYTES = 2 * 10**9
 
 
-def work(architecture_name: str, backends: Sequence[Backend], cells: Connection, log: Path) -> None:
-    """Send READY, then a cell for each backend, in order; ``log`` takes what upstream code prints.
+def work(architecture_name: str, backends: Sequence[Backend], cells: Connection, folder: Path) -> None:
+    """Send READY, then a cell for each backend, in order; builds, and what is printed, go to ``folder``.
 
     The process leads a session of its own, so that whoever kills it can kill what it started.
     """
     os.setsid()
-    _print_to(log)
+    _print_to(log_of(architecture_name, folder))
     os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here is on the hub; asking for it costs seconds
 
     import torch
@@ -42,13 +41,17 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
     model = architecture.make()
     book = ReferenceBook()
     cells.send(READY)
-    with tempfile.TemporaryDirectory(prefix="cpuaccel-matrix-") as folder:
-        store = ArtifactStore(Path(folder), _CACHE_BYTES)
-        for backend in backends:
-            workshop = Workshop(store, THREADS, say=_ignore, busy=lambda _: contextlib.nullcontext())
-            court = Court(workshop, book, contextlib.nullcontext, RaceConfig(threads=THREADS))
-            cells.send(Examination(architecture, model, backend, court).cell())
-            workshop.release()
+    store = ArtifactStore(folder / "builds", _CACHE_BYTES)
+    for backend in backends:
+        workshop = Workshop(store, THREADS, say=_ignore, busy=lambda _: contextlib.nullcontext())
+        court = Court(workshop, book, contextlib.nullcontext, RaceConfig(threads=THREADS))
+        cells.send(Examination(architecture, model, backend, court).cell())
+        workshop.release()
+
+
+def log_of(architecture_name: str, folder: Path) -> Path:
+    """Return the file that takes what is printed during the work on an architecture."""
+    return folder / f"{architecture_name}.log"
 
 
 def _print_to(log: Path) -> None:

@@ -21,6 +21,7 @@ from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.state import without_state
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.court import Court
@@ -32,7 +33,6 @@ from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import BARS
 from pytest_cpuaccel.measure.parity.leaves import pair_leaves
 from pytest_cpuaccel.measure.parity.mask import mask_for, valid_elements
-from pytest_cpuaccel.core.precision import Precision
 
 FLOOR = BARS[Precision.FP32].floor
 

@@ -72,7 +72,7 @@ def truncated(honest: Backend) -> Backend:
 
     def cut(inputs: Inputs, subject: Subject) -> Inputs:  # noqa: ARG001
         length = sequence_length(inputs)
-        return inputs if length is None else first_tokens(inputs, length, length - 2)
+        return first_tokens(inputs, length, length - 2) if length else inputs
 
     return with_inputs(honest, cut)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from pytest_cpuaccel.build.artifacts import ArtifactStore
 from pytest_cpuaccel.build.calibration import calibration_of
+from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
+from tests import models
 
 DATA = """
 import pytest, torch
@@ -123,3 +129,21 @@ def test_keywords_arguments_and_single_tensors_are_inputs() -> None:
 def test_what_is_no_data_is_refused(data: object, complaint: str) -> None:
     with pytest.raises(UsageError, match=f"calibration data: {complaint}"):
         calibration_of(data)
+
+
+def test_without_data_a_build_for_another_shape_is_calibrated_on_its_own_inputs(tmp_path: Path) -> None:
+    seen = []
+
+    def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+        seen.append([item.kwargs["x"].shape for item in subject.calibration])
+        wanted = subject.inputs.kwargs["x"].shape
+        return BuiltModel(
+            subject.fresh_module(), {"threads": 1}, accepts=lambda inputs: inputs.kwargs["x"].shape == wanted
+        )
+
+    backend = Backend("strict", "one shape a build", load, calibrates=True)
+    workshop = Workshop(ArtifactStore(tmp_path, 0), 1, lambda _: None, lambda _: contextlib.nullcontext())
+    model = models.mlp()
+    for batch in (2, 3, 2):
+        workshop.built(model, backend, "forward", Inputs(kwargs={"x": torch.ones(batch, 16)}))
+    assert seen == [[(2, 16)], [(3, 16)]]

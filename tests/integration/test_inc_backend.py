@@ -83,9 +83,10 @@ def test_leaves_the_folder_the_screen_and_the_random_numbers_alone(
     backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    before, torchs = random.getstate(), torch.get_rng_state()
-    build(backend, subject(models.mlp(), x=X), tmp_path)
-    assert random.getstate() == before
+    asked = subject(models.mlp(), x=X)
+    pythons, torchs = random.getstate(), torch.get_rng_state()
+    build(backend, asked, tmp_path)
+    assert random.getstate() == pythons
     assert torch.equal(torch.get_rng_state(), torchs)
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []

@@ -134,6 +134,12 @@ def test_calibration_data_of_another_call_is_refused(tmp_path: Path) -> None:
         build(IPEX_INT8, calibrated(models.two_heads(), {"x": X}, scaled, x=X), tmp_path)
 
 
+def tiny_bigcode() -> torch.nn.Module:
+    from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM
+
+    return models.redraw(GPTBigCodeForCausalLM(GPTBigCodeConfig(120, 64, n_embd=32, n_layer=1, n_head=4)))
+
+
 def test_a_language_model_gets_the_extensions_layers_and_eager_keeps_its_own(tmp_path: Path) -> None:
     model, prompt = models.llama(), models.tokens(padding=0)
     before, settings = state(model), {"max_new_tokens": 4, "do_sample": False}
@@ -153,9 +159,10 @@ def test_a_language_model_gets_the_extensions_layers_and_eager_keeps_its_own(tmp
     ("make", "inputs", "words"),
     [
         (models.gpt2, models.tokens(), "no layers for GPT2LMHeadModel"),
+        (tiny_bigcode, models.tokens(), "own GPTBigCodeForCausalLM misreads padding"),
         (models.mlp, {"x": X}, "Mlp is no transformers model"),
     ],
-    ids=["gpt2", "mlp"],
+    ids=["gpt2", "gpt_bigcode", "mlp"],
 )
 def test_what_is_no_language_model_of_theirs_is_refused(make: Any, inputs: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=words):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.backends.openvino import OPENVINO, OPENVINO_BF16, OPENVINO_INT8, OPENVINO_INT8_PTQ
 from pytest_cpuaccel.core.errors import BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -18,6 +19,8 @@ from tests.promises import assert_parity, build
 from tests.subjects import subject
 
 pytestmark = pytest.mark.filterwarnings("error")
+
+TEXTS = [Inputs(kwargs=models.tokens(2, length)) for length in range(6, 14)]
 
 needs_optimum = pytest.mark.skipif(
     importlib.util.find_spec("optimum") is None, reason="Optimum for OpenVINO is not installed"
@@ -68,18 +71,35 @@ class TestOpenvinoInt8(ExportingBackend):
             build(OPENVINO_INT8, subject(nn.Tanh(), input=X), tmp_path)
 
 
-class TestOpenvinoInt8Ptq(ExportingBackend):
-    backend = OPENVINO_INT8_PTQ
-    cases = ("bert_classifier", "cnn")
-    generators = (models.gpt2,)
+class TestOpenvinoInt8Ptq:
+    @pytest.fixture(autouse=True)
+    def _runnable(self) -> None:
+        reason = unmet_requirement(OPENVINO_INT8_PTQ)
+        if reason:
+            pytest.skip(reason)
 
-    def test_stays_near_eager_on_what_it_was_not_calibrated_on(self, tmp_path: Path) -> None:
-        data = [Inputs(kwargs=models.tokens(2, length)) for length in range(6, 14)]
-        asked = subject(models.bert_classifier(), calibration=data, **models.tokens(3, 9))
-        built = build(OPENVINO_INT8_PTQ, asked, tmp_path)
-        assert_parity(built.forward(**models.tokens(3, 9)), models.bert_classifier(), asked.inputs, Precision.INT8)
+    def test_stays_near_eager_on_texts_that_it_was_not_calibrated_on(
+        self, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        model = models.bert_classifier()
+        capfd.readouterr()
+        built = build(OPENVINO_INT8_PTQ, subject(model, calibration=TEXTS, **models.tokens()), tmp_path)
+        assert capfd.readouterr() == ("", "")
+        for given in (models.tokens(3, 9), models.tokens(1, 12)):
+            assert built.accepts(Inputs(kwargs=given))
+            assert_parity(built.forward(**given), model, Inputs(kwargs=given), Precision.INT8)
         assert built.facts["fake_quantize"] >= 12
         assert built.facts["int8_operators"] >= 12
+
+    @needs_optimum
+    def test_a_decoder_generates_with_its_cache(self, tmp_path: Path) -> None:
+        prompt = models.tokens(padding=0)
+        asked = subject(models.gpt2(), generates=True, calibration=TEXTS, **prompt)
+        built = build(OPENVINO_INT8_PTQ, asked, tmp_path)
+        assert built.generate is not None
+        expected = models.gpt2().generate(**prompt, max_new_tokens=4, do_sample=False)
+        assert (built.generate(**prompt, max_new_tokens=4, do_sample=False) == expected).float().mean() > 0.9
+        assert built.facts["int8_operators"] > 8
 
     def test_data_that_do_not_fit_the_call_are_a_mistake_of_the_user(self, tmp_path: Path) -> None:
         asked = subject(models.mlp(), calibration=[Inputs(kwargs={"x": X[:, :5]})], x=X)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8, ORT_INT8_STATIC, ORT_O1, ORT_O2, ORT_O3, ORT_O4
+from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8, ORT_INT8_STATIC, ORT_O2, ORT_O3
+from pytest_cpuaccel.build.backends.ort_levels import O1, O2, O3, O4, Level, optimise
+from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -64,45 +70,82 @@ class TestOrtInt8(ExportingBackend):
             build(ORT_INT8, subject(nn.Tanh(), input=X), tmp_path)
 
 
-class TestOrtInt8Static(ExportingBackend):
-    backend = ORT_INT8_STATIC
-    cases = ("bert_classifier", "cnn")
-    generators = ()
-
-    def test_stays_near_eager_on_what_it_was_not_calibrated_on(self, tmp_path: Path) -> None:
-        data = [Inputs(kwargs=models.tokens(2, length)) for length in range(6, 14)]
-        asked = subject(models.bert_classifier(), calibration=data, **models.tokens(3, 9))
-        built = build_here(ORT_INT8_STATIC, asked, tmp_path)
-        assert_parity(built.forward(**models.tokens(3, 9)), models.bert_classifier(), asked.inputs, Precision.INT8)
-        assert built.facts["int8_operators"] >= 12
-
-    def test_data_that_do_not_fit_the_call_are_a_mistake_of_the_user(self, tmp_path: Path) -> None:
-        asked = subject(models.mlp(), calibration=[Inputs(kwargs={"x": X}), Inputs(kwargs={"x": X[:, :5]})], x=X)
-        with pytest.raises(UsageError, match="item 1 has x 3x5, which does not fit the test's call, x 3x16"):
-            build_here(ORT_INT8_STATIC, asked, tmp_path)
-
-    @needs_onnxscript
-    def test_refuses_a_model_without_anything_to_quantise(self, tmp_path: Path) -> None:
-        with pytest.raises(BuildError, match="nothing to quantise"):
-            build(ORT_INT8_STATIC, subject(nn.Tanh(), input=X), tmp_path)
-
-
 def build_here(backend: Backend, asked: Subject, folder: Path) -> BuiltModel:
+    """Build, or skip where a package is missing."""
     reason = unmet_requirement(backend)
     if reason:
         pytest.skip(reason)
     return built_or_skipped(backend, asked, folder)
 
 
-@pytest.mark.parametrize("backend", [ORT_O1, ORT_O2, ORT_O3, ORT_O4], ids=lambda backend: backend.name)
-@pytest.mark.parametrize("case", ["bert_classifier", "vit", "cnn"])
-def test_an_optimised_graph_answers_as_eager_does_in_its_precision(backend: Backend, case: str, tmp_path: Path) -> None:
-    model, inputs = CASES[case].model(), CASES[case].inputs
-    asked = subject(model, **inputs)
-    built = build_here(backend, asked, tmp_path)
-    assert_parity(built.forward(**inputs), model, asked.inputs, backend.precision)
-    assert built.facts["nodes"] < built.facts["nodes_before"] or backend is not ORT_O2
-    assert ("float16_weights" in built.facts) == (backend is ORT_O4)
+TEXTS = [Inputs(kwargs=models.tokens(2, length)) for length in range(6, 14)]
+
+
+def test_static_int8_stays_near_eager_on_texts_that_it_was_not_calibrated_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = models.bert_classifier()
+    capfd.readouterr()
+    built = build_here(ORT_INT8_STATIC, subject(model, calibration=TEXTS, **models.tokens()), tmp_path)
+    assert capfd.readouterr() == ("", "")
+    for given in (models.tokens(3, 9), models.tokens(1, 12)):
+        assert built.accepts(Inputs(kwargs=given))
+        assert_parity(built.forward(**given), model, Inputs(kwargs=given), Precision.INT8)
+    assert built.facts["int8_operators"] >= 12
+
+
+@needs_optimum
+def test_a_static_int8_decoder_generates_with_its_cache(tmp_path: Path) -> None:
+    prompt = models.tokens(padding=0)
+    asked = subject(models.gpt2(), generates=True, calibration=TEXTS, **prompt)
+    built = build_here(ORT_INT8_STATIC, asked, tmp_path)
+    assert built.generate is not None
+    expected = models.gpt2().generate(**prompt, max_new_tokens=4, do_sample=False)
+    assert (built.generate(**prompt, max_new_tokens=4, do_sample=False) == expected).float().mean() > 0.9
+    assert built.facts["int8_operators"] > 8
+
+
+def test_data_that_do_not_fit_the_call_are_a_mistake_of_the_user(tmp_path: Path) -> None:
+    asked = subject(models.mlp(), calibration=[Inputs(kwargs={"x": X}), Inputs(kwargs={"x": X[:, :5]})], x=X)
+    with pytest.raises(UsageError, match="item 1 has x 3x5, which does not fit the test's call, x 3x16"):
+        build_here(ORT_INT8_STATIC, asked, tmp_path)
+
+
+@needs_onnxscript
+def test_static_int8_refuses_a_model_without_anything_to_quantise(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="nothing to quantise"):
+        build(ORT_INT8_STATIC, subject(nn.Tanh(), input=X), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[nn.Module, Subject, Path]]:
+    """A case as ``ort`` exports it, once for all levels."""
+
+    @functools.cache
+    def export(case: str) -> tuple[nn.Module, Subject, Path]:
+        model, folder = CASES[case].model(), tmp_path_factory.mktemp(case)
+        asked = subject(model, **CASES[case].inputs)
+        build_here(ORT, asked, folder)
+        return model, asked, folder
+
+    return export
+
+
+@pytest.mark.parametrize("level", [O1, O2, O3, O4], ids=lambda level: level.name)
+@pytest.mark.parametrize("case", ["bert_classifier", "gpt2", "cnn"])
+def test_an_optimised_graph_answers_as_eager_does_in_its_precision(
+    level: Level, case: str, exported: Any, tmp_path: Path
+) -> None:
+    model, asked, folder = exported(case)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    with silenced():
+        facts = optimise(level, asked, tmp_path)
+    built = ORT.load(asked, tmp_path)
+    precision = {O3: Precision.FAST_GELU, O4: Precision.FP16}.get(level, Precision.FP32)
+    for given in (CASES[case].inputs, *CASES[case].others):
+        assert_parity(built.forward(**given), model, Inputs(kwargs=given), precision)
+    assert facts["nodes"] < facts["nodes_before"] or level in (O1, O4)
+    assert ("float16_weights" in facts) == (level is O4)
 
 
 def test_o3_approximates_gelu_and_o2_does_not(tmp_path: Path) -> None:

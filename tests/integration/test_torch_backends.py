@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -145,23 +144,6 @@ def test_a_backend_answers_as_eager_does_or_says_why_not(
     assert_same_state(before, state(model))
 
 
-@pytest.mark.parametrize(
-    "backend",
-    [torchscript.TORCHSCRIPT, torchscript.TORCHSCRIPT_OPTIMIZED, inductor.INDUCTOR],
-    indirect=True,
-    ids=lambda b: b.name,
-)
-def test_an_exported_model_loads_again_from_an_unchanged_folder(backend: Backend, tmp_path: Path) -> None:
-    asked = subject(models.mlp(), x=X)
-    with torch.no_grad():
-        first = build(backend, asked, tmp_path).forward(x=X)
-        files = contents(tmp_path)
-        again = backend.load(asked, tmp_path).forward(x=X)
-    assert torch.equal(first, again)
-    assert files
-    assert contents(tmp_path) == files
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -186,33 +168,6 @@ def test_generate_gives_eagers_tokens(backend: Backend, model: Any, tmp_path: Pa
     assert actual.shape[0] == expected.shape[0]
     if backend.precision is Precision.FP32:
         assert torch.equal(actual, expected)
-
-
-SUITABLE = {"sdpa": "bert_classifier", "fastpath": "encoder", "channels-last": "cnn"}
-
-
-def test_nothing_of_the_process_is_changed(backend: Backend, tmp_path: Path) -> None:
-    if backend is sdpa.SDPA:
-        pytest.importorskip("transformers")
-    case = CASES[SUITABLE.get(backend.name, "mlp")]
-    asked = subject(case.model(), **case.inputs)
-    build(backend, asked, tmp_path / "first")  # imports may set what imports set
-    before = dict(os.environ), flags(), torch.random.get_rng_state()
-    build(backend, asked, tmp_path / "second")
-    after = dict(os.environ), flags(), torch.random.get_rng_state()
-    assert before[:2] == after[:2]
-    assert torch.equal(before[2], after[2])
-
-
-def flags() -> dict[str, Any]:
-    return {
-        "threads": torch.get_num_threads(),
-        "default": torch.get_default_dtype(),
-        "engine": torch.backends.quantized.engine,
-        "mkldnn": torch.backends.mkldnn.flags,
-        "autocast": torch.is_autocast_enabled("cpu"),
-        "grad": torch.is_grad_enabled(),
-    }
 
 
 def test_sdpa_takes_the_place_of_eager_attention(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Models with their weights in float16, to halve the memory; every layer computes in float32."""
 
 import pytest
+
 from pytest_cpuaccel import Backend, BuiltModel, Precision, Requirement
 
 

@@ -16,6 +16,7 @@ NAME = "pytest_cpuaccel"
 HEAVY = {
     "filelock",
     "intel_extension_for_pytorch",
+    "neural_compressor",
     "nncf",
     "numpy",
     "onnx",
@@ -34,7 +35,16 @@ ALLOWED = {
     "build.tools": ("core", "build.tools"),
     "build.backends": ("core", "build.tools", "build.backends"),
     "judge": ("core", "build", "measure", "judge"),
-    "contract": ("core", "build", "measure", "judge", "contract", "matrix.architecture", "matrix.weights", "matrix.zoo"),
+    "contract": (
+        "core",
+        "build",
+        "measure",
+        "judge",
+        "contract",
+        "matrix.architecture",
+        "matrix.weights",
+        "matrix.zoo",
+    ),
     "report": ("core", "report", "measure.machine"),
     "matrix": ("core", "build", "measure", "judge", "report", "matrix"),
 }

@@ -76,3 +76,11 @@ def test_a_broken_record_is_named(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(UsageError, match=r"cells\.json can't be read as a matrix"):
         Record(path, {})
+
+
+def test_reasons_that_differ_in_the_models_name_alone_are_one() -> None:
+    cells = [
+        Cell("bert", "sdpa", Status.UNSUPPORTED, reason="BertForSequenceClassification has none"),
+        Cell("gpt2", "sdpa", Status.UNSUPPORTED, reason="GPT2LMHeadModel has none"),
+    ]
+    assert "1. sdpa: bert, gpt2: `the model has none`\n" in page(cells, ARCHITECTURES, ["sdpa"], {})

@@ -56,7 +56,6 @@ def load(approach: str, subject: Subject, folder: Path | None) -> BuiltModel:  #
 
 
 def _quantised(approach: str, module: Any, subject: Subject) -> Any:
-    from neural_compressor import options
     from neural_compressor.config import PostTrainingQuantConfig
     from neural_compressor.quantization import fit
 
@@ -67,8 +66,7 @@ def _quantised(approach: str, module: Any, subject: Subject) -> Any:
             rehearse(prepared, item)
 
     said = io.StringIO()
-    with _random_state_kept(), tempfile.TemporaryDirectory() as workspace, contextlib.redirect_stderr(said):
-        options.workspace = workspace
+    with _process_kept(), contextlib.redirect_stderr(said):
         config = PostTrainingQuantConfig(approach=approach, op_name_dict=_KEPT)
         found = fit(module, config, calib_func=calibrate if subject.calibration else None)
     if found is None:  # fit() swallows exceptions, and prints them
@@ -78,14 +76,18 @@ def _quantised(approach: str, module: Any, subject: Subject) -> Any:
 
 
 @contextlib.contextmanager
-def _random_state_kept() -> Iterator[None]:
-    """Undo that ``fit()`` seeds the generators of the whole process."""
+def _process_kept() -> Iterator[None]:
+    """Keep what ``fit()`` does to the process from lasting: it seeds generators, and writes to the current folder."""
     import numpy as np
+    import torch
+    from neural_compressor.config import options
 
-    states = random.getstate(), np.random.get_state()
+    states, workspace = (random.getstate(), np.random.get_state()), options.workspace
     try:
-        yield
+        with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as options.workspace:
+            yield
     finally:
+        options.workspace = workspace
         random.setstate(states[0])
         np.random.set_state(states[1])
 

@@ -159,7 +159,6 @@ def _optimised(level: ort_levels.Level, summary: str, precision: Precision = Pre
         load=partial(load, runtime),
         export=partial(export, runtime),
         precision=precision,
-        requires=(*ORT.requires, Requirement("sympy")),
     )
 
 

@@ -118,7 +118,7 @@ def _optimised(level: Level, file: Path, config: Any) -> Any:
         getattr(config, "hidden_size", 0),
         options,
         opt_level=level.graph,
-        use_gpu=level.fp16,  # as Optimum does at O4: fuse before ONNX Runtime knows that this CPU has no fp16 kernels
+        use_gpu=level.fp16,  # as Optimum does at O4
         only_onnxruntime=not level.fusions,
     )
     if level.fp16:

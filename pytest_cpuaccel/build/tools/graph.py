@@ -89,9 +89,13 @@ class FlatModule(nn.Module):
             lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else leaf, self._graph.example
         )
         positional = arguments.pop("*", ())
-        outputs = tree.tensors(without_state(self.module(*positional, **arguments)))
-        # An input that comes out again is copied: one value can't bear an input's name and an output's.
-        return tuple(output.clone() if any(output is given for given in tensors) else output for output in outputs)
+        outputs: list[torch.Tensor] = []
+        for output in tree.tensors(without_state(self.module(*positional, **arguments))):
+            # What came in or out before is copied: one value can't bear two names. OpenVINO takes a clone for the
+            # value itself, but not a view of one.
+            known = any(output is other for other in (*tensors, *outputs))
+            outputs.append(output.clone().view_as(output) if known else output)
+        return tuple(outputs)
 
 
 def _bind(parameters: inspect.Signature, inputs: Inputs) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import Tolerance
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.parity import error
-from pytest_cpuaccel.measure.parity.defaults import BARS, INT8_COSINE, INT8_SQNR_DB, Bar, widened
+from pytest_cpuaccel.measure.parity.defaults import BARS, INT8_COSINE, INT8_SQNR_DB, REDUCED, Bar, widened
 from pytest_cpuaccel.measure.parity.elements import Elements
 
 
@@ -59,7 +59,7 @@ def _default_checks(elements: Elements, precision: Precision) -> Iterator[Check]
     exact, rounding = elements.expected64, elements.rounding
     if precision is Precision.FP32:
         rounding = elements.expected
-    elif exact is None:
+    elif exact is None and precision in REDUCED:
         exact = elements.expected  # fp32 is exact enough to measure bf16 by
     if exact is None or rounding is None:
         yield _closeness(elements, bar.rtol, bar.scaled_atol * (error.rms(elements.expected) or 1.0))

@@ -67,10 +67,7 @@ def compare(
     masks = {pair.name: mask_for(pair.name, inputs, budget.mask, names) for pair in pairing.pairs}
     compared_outputs = [
         *_strays(pairing),
-        *(
-            match_output(pair, masks[pair.name], _tolerance_for(pair.name, budget), precision)
-            for pair in pairing.pairs
-        ),
+        *(match_output(pair, masks[pair.name], _tolerance_for(pair.name, budget), precision) for pair in pairing.pairs),
     ]
     if budget == ParityBudget(mask=budget.mask) and all(match.passed for match in compared_outputs):
         compared_outputs += _pretended(pairing, precision)

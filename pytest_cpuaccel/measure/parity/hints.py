@@ -82,7 +82,7 @@ def _coarseness(name: str, actual: torch.Tensor, expected: torch.Tensor, precisi
         return
     for dtype, word in _COARSER.items():
         if _holds_only(actual, dtype) and not _holds_only(expected, dtype):
-            yield f"{HINT}every element of '{name}' is a number of {word}, eager's are not: did the model run in {word}?"
+            yield f"{HINT}every element of '{name}' is a {word} number, eager's are not: did the model run in {word}?"
 
 
 def _places(name: str, off: torch.Tensor, mask: torch.Tensor | None) -> Iterator[str]:

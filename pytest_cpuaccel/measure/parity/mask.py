@@ -8,7 +8,7 @@ what attention to nothing gives. So padding is not compared, by these rules, for
   or any 4-D one whose last two dimensions are both the sequence and whose second is not;
 - an output (batch, sequence) is masked only if it is known to answer per token: ``start_logits``,
   ``end_logits``, or a name with ``token`` in it. Any other is an answer per row (``logits`` of ten labels,
-  by chance ten tokens long);
+  by chance ten tokens long), and masked only in rows that are padding throughout;
 - in an encoder-decoder, ``encoder_*`` follows ``attention_mask`` and all else ``decoder_attention_mask``.
 """
 
@@ -60,8 +60,15 @@ def valid_elements(name: str, shape: torch.Size, mask: torch.Tensor | None) -> t
     if _is_attention(name, shape, batch, length):
         return everything & mask[:, None, :, None]
     if tuple(shape[:2]) != (batch, length) or (len(shape) == 2 and not _is_per_token(name)):
-        return everything
+        return everything & _in_rows(mask, shape)
     return everything & mask.reshape(batch, length, *[1] * (len(shape) - 2))
+
+
+def _in_rows(mask: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Whether a row holds anything but padding; True for an output that has other rows."""
+    if not shape or shape[0] != len(mask):
+        return torch.tensor(True)
+    return mask.any(1).reshape(-1, *[1] * (len(shape) - 1))
 
 
 def _as_mask(value: Any) -> torch.Tensor | None:

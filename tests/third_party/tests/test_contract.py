@@ -1,5 +1,6 @@
 import pytest
 from cpuaccel_half import BACKEND
+
 from pytest_cpuaccel.contract import PROMISES, observe
 
 

@@ -387,3 +387,62 @@ def test_a_shift_by_one_position_is_recognised():
 def test_unrelated_values_get_no_hint():
     result = judge(noisy(0.5))
     assert not any(line.startswith("hint") for line in result.evidence)
+
+
+def hinted(*args, **kwargs):
+    return " ".join(line for line in judge(*args, **kwargs).evidence if line.startswith("hint"))
+
+
+def test_outputs_of_two_shapes_that_are_swapped_are_recognised():
+    a, b = torch.randn(4, 3), torch.randn(4, 5)
+    assert "'a' is what eager returns as 'b'" in hinted({"a": b, "b": a}, {"a": a, "b": b})
+
+
+def test_an_error_in_padded_rows_alone_points_at_the_mask():
+    mask = torch.ones(4, 6, dtype=torch.int64)
+    mask[1, 4:] = 0
+    wrong = EAGER.clone()
+    wrong[1] += torch.randn(6, 32, generator=torch.Generator().manual_seed(0))
+    inputs = Inputs(kwargs={"attention_mask": mask})
+    assert "only rows with padding are off in 'output', 1: is attention_mask ignored" in hinted(wrong, inputs=inputs)
+    assert "only 1 of 4 rows (1) of 'output' are off" in hinted(wrong)
+
+
+def test_an_error_in_one_column_points_at_the_last_layer():
+    wrong = EAGER.clone()
+    wrong[..., 7] *= 1.001
+    assert "only 1 of 32 columns (7) of 'output' are off" in hinted(wrong)
+
+
+def test_an_error_from_some_position_on_is_placed():
+    wrong = EAGER.clone()
+    wrong[:, 4:] *= 1.5
+    assert "off only at 2 of 6 positions (4, 5)" in hinted(wrong)
+
+
+def test_a_wrong_scale_is_given():
+    assert "'output' is eager's times 8" in hinted(EAGER * 8)
+
+
+def test_a_small_error_everywhere_points_at_the_weights():
+    assert "other weights look like this" in hinted(noisy(0.02))
+
+
+def test_a_failing_int8_model_is_told_what_sound_ones_reach():
+    assert "sound int8 models have 8 dB and more" in hinted(noisy(0.6), precision="int8")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
+def test_eagers_own_answer_bit_for_bit_is_no_coarser_precisions(precision):
+    result = judge(EAGER.clone(), EAGER, EXACT, EAGER, precision=precision)
+    assert result.outcome is Outcome.FAIL
+    assert f"0 of {EAGER.numel()} elements rounded otherwise: nothing ran in {precision}" in result.sentence
+    one_off = EAGER.clone()
+    one_off[0, 0, 0] *= 1 + 1e-6
+    assert judge(one_off, EAGER, EXACT, EAGER, precision=precision).outcome is Outcome.PASS
+
+
+def test_few_or_round_numbers_prove_no_pretence():
+    few, whole = EAGER.flatten()[:7].clone(), torch.arange(64.0)
+    for answer in (few, whole):
+        assert judge(answer, precision="int8", expected=answer.clone()).outcome is Outcome.PASS

@@ -30,6 +30,13 @@ def test_an_answer_per_row_is_never_masked_even_if_it_is_as_long_as_the_sequence
     assert valid(name, 2, 4).all()
 
 
+@pytest.mark.parametrize("shape", [(2,), (2, 4), (2, 3, 5)])
+def test_an_answer_to_a_row_of_padding_alone_is_masked(shape):
+    rows = valid("pooler_output", *shape, mask=torch.tensor([[1, 1, 1, 1], [0, 0, 0, 0]]))
+    assert rows[0].all()
+    assert not rows[1].any()
+
+
 @pytest.mark.parametrize("shape", [(2, 5, 8), (3, 4, 8), (2,), (), (2, 8, 4)])
 def test_an_output_of_another_shape_is_not_masked(shape):
     assert valid("features", *shape).all()
