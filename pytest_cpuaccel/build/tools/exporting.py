@@ -51,7 +51,10 @@ def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, f
     folder.mkdir()
     if subject.generates and module.config.is_encoder_decoder:  # type: ignore[union-attr]
         raise BuildError(f"{type(module).__name__}: generate() of an encoder-decoder needs Optimum: {why}")
-    route = _export_by_torch(runtime, subject, module, folder)
+    try:
+        route = _export_by_torch(runtime, subject, module, folder)
+    except BuildError as error:
+        raise BuildError(f"{error} (and Optimum: {why})") from error
     return replace(route, facts={"without_optimum": why})
 
 

@@ -36,14 +36,17 @@ _TEMPORARY = "_model_save_dir_tempdirectory_instance"
 def class_for(runtime: Runtime, module: nn.Module) -> type[Any]:
     """Return the class of Optimum that stands for ``type(module)``.
 
+    BART is there as an encoder too, for masked words; of several, the one that decodes is taken where the model does.
+
     Raises:
         ImportError: Optimum is not installed, or does not import.
         BuildError: it has none.
     """
-    for candidate in _classes(runtime):
-        if type(module) in _stands_for(candidate, module):
-            return candidate
-    raise BuildError(f"Optimum has no {runtime.prefix}* for {type(module).__name__}")
+    candidates = [candidate for candidate in _classes(runtime) if type(module) in _stands_for(candidate, module)]
+    if not candidates:
+        raise BuildError(f"Optimum has no {runtime.prefix}* for {type(module).__name__}")
+    decodes = bool(getattr(module.config, "is_encoder_decoder", False))
+    return next((candidate for candidate in candidates if _decodes(candidate) == decodes), candidates[0])
 
 
 def check_call(optimum_class: type[Any], graph: Graph) -> None:
@@ -107,6 +110,10 @@ def _classes(runtime: Runtime) -> Iterator[type[Any]]:
         candidate = getattr(library, name) if name.startswith(runtime.prefix) else None
         if isinstance(candidate, type) and "auto_model_class" in vars(candidate):
             yield candidate
+
+
+def _decodes(optimum_class: type[Any]) -> bool:
+    return "decoder_input_ids" in inspect.signature(optimum_class.forward).parameters
 
 
 def _stands_for(optimum_class: type[Any], module: nn.Module) -> tuple[type[Any], ...]:

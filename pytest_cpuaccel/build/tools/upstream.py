@@ -30,6 +30,8 @@ def contained() -> Iterator[None]:
             yield
     except CpuaccelError:
         raise
+    except ModuleNotFoundError as error:
+        raise BackendUnavailableError(reason(error)) from error
     except ImportError as error:
         raise BackendUnavailableError(f"installed but does not import: {reason(error)}") from error
     except Exception as error:

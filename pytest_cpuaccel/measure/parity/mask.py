@@ -9,7 +9,8 @@ what attention to nothing gives. So padding is not compared, by these rules, for
 - an output (batch, sequence) is masked only if it is known to answer per token: ``start_logits``,
   ``end_logits``, or a name with ``token`` in it. Any other is an answer per row (``logits`` of ten labels,
   by chance ten tokens long), and masked only in rows that are padding throughout;
-- in an encoder-decoder, ``encoder_*`` follows ``attention_mask`` and all else ``decoder_attention_mask``.
+- in an encoder-decoder, ``encoder_*`` follows ``attention_mask`` and all else ``decoder_attention_mask``;
+- without those, a bool input called ``*key_padding_mask`` is the mask, turned over: torch's layers mark padding.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pytest_cpuaccel.core.inputs import Inputs
 
 ENCODER_MASK = "attention_mask"
 DECODER_MASK = "decoder_attention_mask"
+PADDING_MASK = "key_padding_mask"
 PER_TOKEN = ("start_logits", "end_logits")
 
 
@@ -41,7 +43,8 @@ def mask_for(name: str, inputs: Inputs, wanted: str | None, outputs: Iterable[st
         return None
     if wanted is None:
         is_decoder_answer = _is_encoder_decoder(inputs, outputs) and not name.startswith("encoder_")
-        return _as_mask(inputs.kwargs.get(DECODER_MASK if is_decoder_answer else ENCODER_MASK))
+        given = inputs.kwargs.get(DECODER_MASK if is_decoder_answer else ENCODER_MASK)
+        return _as_mask(_turned_over(inputs) if given is None else given)
     if wanted not in inputs.kwargs:
         given = ", ".join(inputs.kwargs) or "none by keyword"
         raise UsageError(f'parity: mask={wanted!r} is no input of the call; inputs: {given} (mask="" for no mask)')
@@ -69,6 +72,14 @@ def _in_rows(mask: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     if not shape or shape[0] != len(mask):
         return torch.tensor(True)
     return mask.any(1).reshape(-1, *[1] * (len(shape) - 1))
+
+
+def _turned_over(inputs: Inputs) -> torch.Tensor | None:
+    """What the mask of torch's own attention layers leaves."""
+    for name, value in inputs.kwargs.items():
+        if name.endswith(PADDING_MASK) and isinstance(value, torch.Tensor) and value.dtype == torch.bool:
+            return ~value
+    return None
 
 
 def _as_mask(value: Any) -> torch.Tensor | None:

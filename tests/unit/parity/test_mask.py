@@ -78,3 +78,12 @@ def test_an_encoder_decoder_masks_each_side_by_its_own_mask():
     assert torch.equal(mask_for("encoder_last_hidden_state", both, None, names), MASK.bool())
     assert torch.equal(mask_for("logits", both, None, names), decoder.bool())
     assert mask_for("logits", Inputs(kwargs={"attention_mask": MASK}), None, names) is None
+
+
+@pytest.mark.parametrize("name", ["src_key_padding_mask", "key_padding_mask"])
+def test_torchs_own_masks_mark_padding_and_are_turned_over(name):
+    padding = MASK == 0
+    assert torch.equal(mask_for("output", Inputs(kwargs={"x": MASK, name: padding}), None, ["output"]), MASK.bool())
+    assert mask_for("output", Inputs(kwargs={name: torch.zeros(2, 4)}), None, ["output"]) is None
+    both = Inputs(kwargs={name: padding, "attention_mask": torch.ones(2, 4)})
+    assert mask_for("output", both, None, ["output"]).all()
