@@ -103,10 +103,10 @@ def bert_qa() -> nn.Module:
     return redraw(BertForQuestionAnswering(bert_config()))
 
 
-def bert_encoder() -> nn.Module:
+def bert_encoder(**changes: object) -> nn.Module:
     from transformers import BertModel
 
-    return redraw(BertModel(bert_config()))
+    return redraw(BertModel(bert_config(**changes)))
 
 
 def vit() -> nn.Module:

@@ -54,7 +54,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture(scope="module")
 def bert() -> nn.Module:
-    return models.bert_encoder()
+    return models.bert_encoder(max_position_embeddings=128)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def left_padded(batch: int, length: int, padding: int) -> dict[str, torch.Tensor
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
-@pytest.mark.parametrize("length", [1, 17])
+@pytest.mark.parametrize("length", [1, 17, 128])
 def test_any_batch_and_length(bert: nn.Module, backend: Backend, court: Court, batch: int, length: int) -> None:
     assert_as_eager(bert, backend, court, **models.tokens(batch, length, padding=length // 4))
 
