@@ -84,6 +84,7 @@ TEXTS = [Inputs(kwargs=models.tokens(2, length)) for length in range(6, 14)]
 def test_static_int8_stays_near_eager_on_texts_that_it_was_not_calibrated_on(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("transformers")
     model = models.bert_classifier()
     capfd.readouterr()
     built = build_here(ORT_INT8_STATIC, subject(model, calibration=TEXTS, **models.tokens()), tmp_path)
@@ -123,6 +124,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
 
     @functools.cache
     def export(case: str) -> tuple[nn.Module, Subject, Path]:
+        if case != "cnn":
+            pytest.importorskip("transformers")
         model, folder = CASES[case].model(), tmp_path_factory.mktemp(case)
         asked = subject(model, **CASES[case].inputs)
         build_here(ORT, asked, folder)
