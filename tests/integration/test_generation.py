@@ -96,5 +96,6 @@ def test_every_way_to_generate_is_eagers_and_optimum_keeps_a_cache(project: pyte
     project.makeconftest(CONFTEST)
     ways = WAYS.replace("{models}", ", ".join(map(repr, models)))
     project.makepyfile(test_it=ways + CACHES.replace("{caches}", str(caches)))
-    result = project.runpytest_inprocess(f"--cpu-backends={backend}", "-W", "error")
+    # In a process of its own: ONNX Runtime's optimiser puts a folder on sys.path, which pytester takes away again.
+    result = project.runpytest_subprocess(f"--cpu-backends={backend}", "-W", "error")
     result.assert_outcomes(passed=4 * len(models) + 1)
