@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError
+
+_BEFORE_PACKAGES = re.compile(r"[^\s'\"]*/(?:site|dist)-packages/")
+"""Where libraries are installed, which says nothing of what went wrong in them."""
 
 
 @contextmanager
@@ -58,4 +62,5 @@ def reason(error: BaseException) -> str:
     text = lines[0] if lines else ""
     if text.endswith(":") and len(lines) > 1:  # the heading of a report whose next line says what happened
         text = f"{text} {lines[1]}"
+    text = _BEFORE_PACKAGES.sub("", text)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
