@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     known = register([])
     architectures = _architectures(arguments.architectures)
-    backends = _backends(arguments.backends)
+    backends = _backends(arguments.backends, known)
     installed = [backend for backend in known.values() if unmet_requirement(backend) is None]
     for path in (arguments.json, arguments.page):
         _check_folder(path)
@@ -78,9 +78,9 @@ def _architectures(wanted: str) -> list[Architecture]:
     return list(chosen.values())
 
 
-def _backends(wanted: str) -> list[Backend]:
+def _backends(wanted: str, known: Mapping[str, Backend]) -> list[Backend]:
     try:
-        chosen = select(_names(wanted), register([]))
+        chosen = select(_names(wanted), known)
     except (UsageError, BackendUnavailableError) as mistake:
         raise UsageError(f"--backends: {mistake}") from None
     missing = [reason for backend in chosen if (reason := unmet_requirement(backend))]

@@ -13,6 +13,7 @@ from tabulate import tabulate
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.matrix.architecture import Architecture
 from pytest_cpuaccel.matrix.cell import Cell, Status
+from pytest_cpuaccel.report.environment import as_list
 
 WORDS: Mapping[Status, str] = {
     Status.RIGHT: "yes",
@@ -45,7 +46,7 @@ def page(
         "# Support matrix",
         "Tiny models with random weights, each called with a padded batch, with another batch and length, and with "
         "`generate()` where it has that; all answers are held to eager PyTorch's. Made by `cpuaccel matrix`.",
-        "\n".join(f"- {name}: {_listed(value)}" for name, value in environment.items()),
+        as_list(environment),
         _legend(cells),
         *_tables(cells, architectures, backends, reasons),
         _reasons(cells, reasons),
@@ -108,7 +109,3 @@ def _reasons(cells: Sequence[Cell], reasons: Mapping[str, int]) -> str:
         places = "; ".join(f"{backend}: {', '.join(names)}" for backend, names in where.items())
         lines.append(f"{number}. {places}: `{reason.replace('`', chr(39))}`")
     return "\n".join(["## Reasons", "", *lines]) if lines else ""
-
-
-def _listed(value: Scalar | Sequence[str]) -> str:
-    return str(value) if isinstance(value, (str, int, float)) else ", ".join(value)

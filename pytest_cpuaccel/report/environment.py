@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar
 from pytest_cpuaccel.measure.machine import this_machine
@@ -24,3 +24,12 @@ def environment(backends: Iterable[Backend], threads: int) -> dict[str, Scalar |
         "python": platform.python_version(),
         "versions": [f"{name} {version}" for name, version in versions.items() if version],
     }
+
+
+def as_list(environment: Mapping[str, Scalar | Sequence[str]]) -> str:
+    """Return an environment as a list in Markdown."""
+    return "\n".join(f"- {name}: {_listed(value)}" for name, value in environment.items())
+
+
+def _listed(value: Scalar | Sequence[str]) -> str:
+    return str(value) if isinstance(value, (str, int, float)) else ", ".join(value)

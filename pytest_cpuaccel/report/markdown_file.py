@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.report.environment import as_list
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.table import table
 
@@ -23,12 +24,8 @@ def markdown(rows: Sequence[Row], environment: Mapping[str, Scalar | Sequence[st
     ]
     parts = [
         "# CPU backends",
-        "\n".join(f"- {name}: {_listed(value)}" for name, value in environment.items()),
+        as_list(environment),
         tabulate(lines, headings, tablefmt="github", disable_numparse=True) if lines else "Nothing was judged.",
         "\n".join(["## Not passed", "", *sentences]) if sentences else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _listed(value: Scalar | Sequence[str]) -> str:
-    return str(value) if isinstance(value, (str, int, float)) else ", ".join(value)

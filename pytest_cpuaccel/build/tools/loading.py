@@ -30,8 +30,9 @@ def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
         BackendUnavailableError: the runtime, or Optimum's class that exported the artifact, does not import.
         BuildError: the runtime can't run the artifact.
     """
-    if Route.read(folder).optimum:
-        return _load_by_optimum(runtime, subject, folder)
+    route = Route.read(folder)
+    if route.optimum:
+        return _load_by_optimum(runtime, subject, route, folder)
     return load_program(partial(runtime.open, folder), subject, folder)
 
 
@@ -60,8 +61,7 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
     )
 
 
-def _load_by_optimum(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
-    route = Route.read(folder)
+def _load_by_optimum(runtime: Runtime, subject: Subject, route: Route, folder: Path) -> BuiltModel:
     call = PreparedCall.of(subject.fresh_module(), subject, route.positions)
     model = optimum.load(runtime, route.optimum, folder, subject.threads)
     graph = call.graph
