@@ -3,7 +3,8 @@
 Run with ``python -m benchmarks.recorder`` (a few seconds).
 
 The two are raced under the eager backend. The latency mark itself times the bare call. Every test has a recorder of
-its own, which keeps copies of all inputs and outputs until the test is judged; here a test makes 50 calls.
+its own, which keeps copies of all inputs and outputs until the test is judged; here a test makes 50 calls. A call with
+the inputs of the one before shares its copies, so calls with inputs that differ are raced too.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 import torch
+from torch import nn
 
 from benchmarks.contestants import MODELS
 from pytest_cpuaccel.build.artifacts import ArtifactStore
@@ -35,28 +38,29 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         for model in MODELS:
-            _race(model, Path(folder))
+            module, inputs = MODELS[model]()
+            _race(f"{model}, inputs repeated", module.eval(), [inputs], Path(folder))
+            _race(f"{model}, inputs that differ", module, [inputs, inputs + 1], Path(folder))
 
 
-def _race(model: str, folder: Path) -> None:
-    module, inputs = MODELS[model]()
-    module.eval()
+def _race(name: str, module: nn.Module, inputs: Sequence[torch.Tensor], folder: Path) -> None:
     workshop = Workshop(ArtifactStore(folder, limit_bytes=0), 1, say_nothing, lambda _: contextlib.nullcontext())
     recorded = itertools.chain.from_iterable(
         itertools.repeat(Recorder(module, EAGER, workshop), CALLS_PER_TEST) for _ in itertools.count()
     )
-    built = workshop.built(module, EAGER, "forward", Inputs((inputs,)))
+    built = workshop.built(module, EAGER, "forward", Inputs((inputs[0],)))
+    turns = itertools.cycle(inputs)
 
     @torch.no_grad()
     def bare() -> object:
-        return built.forward(inputs)
+        return built.forward(next(turns))
 
-    sides = Sides(lambda: next(recorded)(inputs), bare)
+    sides = Sides(lambda: next(recorded)(next(turns)), bare)
     result = race(sides, limit=None, rebuild=lambda: sides, config=RaceConfig())
     added_us = [(recorded - alone) / 1000 for recorded, alone in result.pairs_ns]
     low, high = median_interval([recorded / alone for recorded, alone in result.pairs_ns], alpha=0.005)
     print(
-        f"{model}: a recorded call takes {result.ratio:.3f} times as long [{low:.3f}, {high:.3f}], "
+        f"{name}: a recorded call takes {result.ratio:.3f} times as long [{low:.3f}, {high:.3f}], "
         f"{median(added_us):+.1f} us on {result.reference_p50_ns / 1000:.0f} us"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -40,6 +41,7 @@ class Recorder:
         self._workshop = workshop
         self._calls: list[Call] = []
         self._builds: dict[tuple[Any, ...], BuiltModel] = {}
+        self._latest: _Latest | None = None
         self._counted = tuple(tensor for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference())
         self._written = self._writes()
         self._changed = False
@@ -104,19 +106,23 @@ class Recorder:
         return self._run("generate", args, kwargs)
 
     def _run(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        inputs = Inputs(tree.clone(args), tree.clone(kwargs))
-        built = self._built(method, inputs)
+        self._notice_changes()
+        latest = self._latest
+        if latest is None or not latest.takes(method, args, kwargs):
+            inputs = Inputs(tree.clone(args), tree.clone(kwargs))
+            latest = _Latest(self._built(method, inputs), Call(method, inputs, None))
         rng_state = torch.get_rng_state() if method == "generate" else None
-        run = built.forward if method == "forward" else built.generate
+        run = latest.built.forward if method == "forward" else latest.built.generate
         try:
             with torch.no_grad():
                 output = run(*args, **kwargs)  # type: ignore[misc]
         except CpuaccelError:
             raise
         except Exception as error:
-            run_eager(self._model, method, inputs)
+            run_eager(self._model, method, latest.call.inputs)
             raise BuildError(f"{self._backend.name}: raises where eager does not: {reason(error)}") from error
-        self._calls.append(Call(method, inputs, tree.clone(output), rng_state))
+        self._latest = latest.followed_by(output, rng_state)
+        self._calls.append(self._latest.call)
         return output
 
     def _writes(self) -> int:
@@ -127,16 +133,35 @@ class Recorder:
         if self._writes() != self._written:
             self._written = self._writes()
             self._builds.clear()
+            self._latest = None
             self._changed = bool(self._calls)
 
     def _built(self, method: Method, inputs: Inputs) -> BuiltModel:
-        self._notice_changes()
         key = (method, *_shape_key(inputs))
         built = self._builds.get(key)
         if built is None:
             check_devices(inputs)
             built = self._builds[key] = self._workshop.built(self._model, self._backend, method, inputs)
         return built
+
+
+@dataclass(frozen=True)
+class _Latest:
+    """The latest call and the build that ran it. Another like it shares its copies: fresh memory costs page faults."""
+
+    built: BuiltModel
+    call: Call
+
+    def takes(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Tell whether this is a call with the same inputs."""
+        inputs = self.call.inputs
+        return method == self.call.method and tree.same(args, inputs.args) and tree.same(kwargs, inputs.kwargs)
+
+    def followed_by(self, output: Any, rng_state: Any) -> _Latest:
+        """Return what is the latest when a call with the same inputs returned this."""
+        if rng_state is None and tree.same(output, self.call.output):
+            return self
+        return _Latest(self.built, replace(self.call, output=tree.clone(output), rng_state=rng_state))
 
 
 def calls_of(recorder: Recorder) -> tuple[Call, ...]:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+_PLAIN = (bool, int, float, str, type(None))
+
 Leaf = Any
 """What is not a container: a tensor, an ndarray, a Python scalar, None, or an object we do not look into."""
 
@@ -51,6 +53,26 @@ def tensors(value: Any) -> Iterator[torch.Tensor]:
 def clone(value: Any) -> Any:
     """Return a copy that shares no memory with ``value``: tensors detached, arrays and caches copied."""
     return map_leaves(_clone_leaf, value)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two values are alike in structure and equal, down to dtypes and strides.
+
+    NaN equals nothing, and what is neither container, tensor nor plain Python value is not looked into: never the same.
+    """
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, torch.Tensor):
+        try:
+            return one.dtype is other.dtype and one.stride() == other.stride() and torch.equal(one, other)
+        except RuntimeError:  # sparse, on the meta device or on two devices: there is nothing to compare
+            return False
+    if isinstance(one, (tuple, list)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if type(one) is dict:
+        return one.keys() == other.keys() and all(map(same, one.values(), map(other.get, one)))
+    children = _children(one)
+    return isinstance(one, _PLAIN) and bool(one == other) if children is None else same(children, _children(other))
 
 
 def cast_floats(value: Any, dtype: torch.dtype) -> Any:
