@@ -37,18 +37,20 @@ class Session:
         """Return a bench for one test."""
         return Bench(backend, self.court.workshop, self.model)
 
-    def model(self, source: object) -> nn.Module:
+    def model(self, source: object, of: str) -> nn.Module:
         """Return the eager model that a module, folder or hub id stands for; each is loaded once.
+
+        ``of`` is what the user calls it, for messages.
 
         Raises:
             UsageError: it stands for none.
             EagerError: the model is unfit to be a reference.
         """
         if not isinstance(source, (str, os.PathLike)):
-            return eager_model_of(source)
+            return eager_model_of(source, of=of)
         name = os.fspath(source)
         if name not in self._loaded:
-            self._loaded[name] = eager_model_of(name, self.task)
+            self._loaded[name] = eager_model_of(name, self.task, of=of)
         return self._loaded[name]
 
     def take_notes(self) -> list[str]:

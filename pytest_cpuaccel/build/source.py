@@ -14,44 +14,46 @@ from pytest_cpuaccel.core.errors import CpuaccelError, EagerError, UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
 
 
-def eager_model_of(source: object, task: str | None = None) -> nn.Module:
+def eager_model_of(source: object, task: str | None = None, *, of: str = "eager_model") -> nn.Module:
     """Return the eager model that ``source`` stands for: an ``nn.Module``, a path or a hub id.
+
+    ``of`` is what the user calls it, for messages.
 
     Raises:
         UsageError: not a model, a path that isn't there, an id that can't be loaded, an unknown task.
         EagerError: the model is in training mode, on another device, or not in fp32.
     """
     if isinstance(source, nn.Module):
-        return _fit(source)
+        return _fit(source, of)
     if isinstance(source, (str, os.PathLike)):
-        return _fit(_loaded(os.fspath(source), task))
-    raise UsageError(f"eager_model: {type(source).__name__} is not a model; return an nn.Module, a folder or a hub id")
+        return _fit(_loaded(os.fspath(source), task, of), of)
+    raise UsageError(f"{of}: {type(source).__name__} is not a model; return an nn.Module, a folder or a hub id")
 
 
-def _fit(model: nn.Module) -> nn.Module:
+def _fit(model: nn.Module, of: str) -> nn.Module:
     name = type(model).__name__
     if model.training:
-        raise EagerError(f"eager_model: {name} is in training mode, where dropout is on; call .eval() on it")
+        raise EagerError(f"{of}: {name} is in training mode, where dropout is on; call .eval() on it")
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.device.type != "cpu":
-            raise EagerError(f"eager_model: {name} is on '{tensor.device}'; backends here run on the CPU: .to('cpu')")
+            raise EagerError(f"{of}: {name} is on '{tensor.device}'; backends here run on the CPU: .to('cpu')")
         if tensor.is_floating_point() and tensor.dtype is not torch.float32:
             raise EagerError(
-                f"eager_model: {name} has weights in {tensor.dtype}; the reference is fp32: load it with "
+                f"{of}: {name} has weights in {tensor.dtype}; the reference is fp32: load it with "
                 "dtype=torch.float32 and choose precisions by backend"
             )
     return model
 
 
-def _loaded(source: str, task: str | None) -> nn.Module:
+def _loaded(source: str, task: str | None, of: str) -> nn.Module:
     looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
     folder = Path(source).expanduser()
     if looks_like_path and not folder.is_dir():
-        raise UsageError(f"eager_model: no folder {source!r}; give a folder that save_pretrained wrote, or a hub id")
+        raise UsageError(f"{of}: no folder {source!r}; give a folder that save_pretrained wrote, or a hub id")
     try:
         import transformers
     except ImportError as error:
-        raise UsageError(f"eager_model: {source!r} needs transformers to load: pip install transformers") from error
+        raise UsageError(f"{of}: {source!r} needs transformers to load: pip install transformers") from error
     try:
         config = transformers.AutoConfig.from_pretrained(folder if folder.is_dir() else source)
         loader = _loader(config, task)
@@ -59,7 +61,7 @@ def _loaded(source: str, task: str | None) -> nn.Module:
     except CpuaccelError:
         raise
     except Exception as error:
-        raise UsageError(f"eager_model: can't load {source!r}: {reason(error)}") from error
+        raise UsageError(f"{of}: can't load {source!r}: {reason(error)}") from error
     return model.float().eval()
 
 

@@ -34,6 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--architectures", default=_ALL, metavar="NAMES", help="names and globs, such as bert,gpt*")
     parser.add_argument("--backends", default=_ALL, metavar="NAMES", help="names and globs, such as ort,openvino*")
     parser.add_argument("--json", type=Path, metavar="FILE", help="results; a file of the same versions is continued")
+    parser.add_argument("--missing", action="store_true", help="measure only what the --json file lacks")
     parser.add_argument("--page", type=Path, metavar="FILE", help="the same as a page of Markdown")
     parser.add_argument("--timeout", type=_positive(float), default=300.0, metavar="S", help="most seconds for a cell")
     parser.add_argument("--jobs", type=_positive(int), default=1, metavar="N", help="processes at a time")
@@ -54,8 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
         _check_folder(path)
     told = environment(installed, THREADS)
     record = Record(arguments.json, {name: told[name] for name in _TOLD})
+    done = record if arguments.missing else Record(None, {})
+    plan = [
+        (item, [backend for backend in backends if not done.has(item.name, backend.name)]) for item in architectures
+    ]
     try:
-        for cell in matrix(architectures, backends, timeout_s=arguments.timeout, jobs=arguments.jobs):
+        for cell in matrix(plan, timeout_s=arguments.timeout, jobs=arguments.jobs):
             record.add(cell)
             print(_line(cell), file=sys.stderr, flush=True)  # noqa: T201
     finally:

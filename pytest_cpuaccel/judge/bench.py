@@ -34,12 +34,12 @@ class _Work:
 class Bench:
     """Hands out models under ``backend`` and keeps what the test did with each.
 
-    ``resolve`` makes a model of what the user gives: a module, a folder or a hub id.
+    ``resolve(given, name)`` makes a model of what the user gives as ``name``: a module, a folder or a hub id.
     """
 
     backend: Backend
     workshop: Workshop
-    resolve: Callable[[object], nn.Module]
+    resolve: Callable[[object, str], nn.Module]
     _works: list[_Work] = field(default_factory=list)
 
     def accelerate(self, source: object, reference: object = None, calibration: object = None) -> Recorder:
@@ -85,8 +85,9 @@ class Bench:
             yield Trial(work.model, work.reference, self.backend, versus, calls, work.scores, own)
 
     def _work(self, source: object, reference: object, calibration: object) -> _Work:
-        model = self.resolve(source)
-        held_to = model if reference is None else self.resolve(reference)
+        is_candidate = reference is not None and reference is not source
+        model = self.resolve(source, "candidate_model" if is_candidate else "eager_model")
+        held_to = self.resolve(reference, "eager_model") if is_candidate else model
         for known in self._works:
             if known.model is model and known.reference is held_to:
                 if calibration is not None and calibration is not known.calibration:

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.errors import EagerError
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.accusation import accusation
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.generation import compare_generated
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.judge.workload import Workload
-from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
+from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
 from pytest_cpuaccel.measure.parity.defaults import COMPRESSED
 from pytest_cpuaccel.measure.parity.hints import HINT
 
@@ -49,7 +50,18 @@ def _evidence(found: Comparison, call: Call, trial: Trial, budget: ParityBudget,
 def _compare(call: Call, trial: Trial, budget: ParityBudget, court: Court) -> Comparison:
     if call.method == "generate":
         return compare_generated(call, trial, court.workshop)
-    references = court.book.references(trial.reference, call, trial.backend.precision)
+    references = _references(call, trial, court)
     if trial.is_of_candidate and budget.tolerance == Tolerance():
         budget = replace(budget, tolerance=COMPRESSED)
     return compare(call.output, references, inputs=call.inputs, precision=trial.backend.precision, budget=budget)
+
+
+def _references(call: Call, trial: Trial, court: Court) -> References:
+    try:
+        return court.book.references(trial.reference, call, trial.backend.precision)
+    except EagerError as error:
+        if not trial.is_of_candidate:
+            raise
+        raise EagerError(
+            f"{error}; candidate_model took these inputs, and is judged by what eager_model says to them"
+        ) from error

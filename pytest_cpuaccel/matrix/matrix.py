@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -27,15 +27,13 @@ _GOODBYE_S = 20
 """How long a process may take to end in peace, which lets it remove what it left in the machine."""
 
 
-def matrix(
-    architectures: Sequence[Architecture], backends: Sequence[Backend], *, timeout_s: float, jobs: int
-) -> Iterator[Cell]:
-    """Yield a cell for every architecture under every backend, as they come, from ``jobs`` processes at a time.
+def matrix(plan: Iterable[tuple[Architecture, Sequence[Backend]]], *, timeout_s: float, jobs: int) -> Iterator[Cell]:
+    """Yield a cell for each architecture under each of its backends, as they come, from ``jobs`` processes at a time.
 
     A crash, or a cell that takes longer than ``timeout_s`` (imports not counted), loses that cell alone. All
     processes are gone when the iterator ends or is closed.
     """
-    waiting = deque((architecture.name, tuple(backends)) for architecture in architectures)
+    waiting = deque((architecture.name, tuple(backends)) for architecture, backends in plan if backends)
     running: list[_Worker] = []
     with tempfile.TemporaryDirectory(prefix="cpuaccel-matrix-") as folder:
         try:

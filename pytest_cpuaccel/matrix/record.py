@@ -20,6 +20,9 @@ class Record:
     """Cells by architecture and backend; ``path`` is None for a record that is kept in memory alone.
 
     A file that was written in the same environment is continued, so that a matrix can be measured in parts.
+
+    Raises:
+        UsageError: the file is no matrix, or one of another environment.
     """
 
     def __init__(self, path: Path | None, environment: Environment) -> None:
@@ -34,6 +37,10 @@ class Record:
         """Return all cells, in the order in which they were first measured."""
         return list(self._cells.values())
 
+    def has(self, architecture: str, backend: str) -> bool:
+        """Tell whether there is a cell of these names."""
+        return (architecture, backend) in self._cells
+
     def add(self, cell: Cell) -> None:
         """Put a cell in the place of an earlier one of the same architecture and backend, and write the file."""
         self._cells[cell.architecture, cell.backend] = cell
@@ -44,8 +51,9 @@ class Record:
         new.replace(self._path)
 
     def _take(self, kept: Mapping[str, object]) -> None:
-        if kept.get("environment") != json.loads(json.dumps(self.environment)):
-            return
+        differing = _differing(kept["environment"], json.loads(json.dumps(self.environment)))  # type: ignore[arg-type]
+        if differing:
+            raise UsageError(f"--json: {self._path} was measured with {differing}; name another file")
         for item in kept["cells"]:  # type: ignore[attr-defined]
             cell = Cell(**{**item, "status": Status(item["status"])})
             self._cells[cell.architecture, cell.backend] = cell
@@ -59,6 +67,12 @@ def _read(path: Path) -> Mapping[str, object]:
     if not isinstance(kept, dict) or kept.get("schema") != SCHEMA or "cells" not in kept:
         raise UsageError(f"--json: {path} is no matrix of this version; name another file")
     return kept
+
+
+def _differing(there: Environment, here: Environment) -> str:
+    """What of a file's environment is not this one's, in words; "" where all is."""
+    names = [name for name in here if there.get(name) != here[name]]
+    return "; ".join(f"{name} {there.get(name)}, here {here[name]}" for name in names)
 
 
 def _text(environment: Environment, cells: Iterable[Cell]) -> str:

@@ -101,6 +101,44 @@ def test_scaled(cpu_accelerate, scale, outcome):
     mlp_project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=1, failed=1)
 
 
+def test_a_folder_that_is_not_there_is_named_as_the_candidates(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+import pytest
+
+@pytest.fixture(scope="session")
+def candidate_model():
+    return "./smaller"
+
+def test_it(cpu_model):
+    pass
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=eager")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*candidate_model: no folder './smaller'; *"])
+
+
+def test_inputs_that_the_original_refuses_are_told_from_a_wrong_candidate(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+import pytest, torch
+from torch import nn
+
+@pytest.fixture(scope="session")
+def candidate_model():
+    return nn.Linear(3, 4).eval()
+
+@pytest.mark.parity
+def test_it(cpu_model):
+    cpu_model(torch.ones(2, 3))
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=eager")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*eager model itself raises*; candidate_model took these inputs*"])
+
+
 def test_a_folder_will_do_without_code(project: pytest.Pytester) -> None:
     pytest.importorskip("transformers")
     from tests import models

@@ -65,10 +65,11 @@ def test_a_record_of_the_same_environment_is_continued(tmp_path: Path) -> None:
     assert len(json.loads(path.read_text())["cells"]) == 2
 
 
-def test_a_record_of_another_environment_is_begun_anew(tmp_path: Path) -> None:
+def test_a_record_of_another_environment_is_not_written_over(tmp_path: Path) -> None:
     path = tmp_path / "cells.json"
-    Record(path, {"versions": ["torch 2"]}).add(CELLS[0])
-    assert Record(path, {"versions": ["torch 3"]}).cells == []
+    Record(path, {"versions": ["torch 2"], "threads": 1}).add(CELLS[0])
+    with pytest.raises(UsageError, match=r"was measured with versions \['torch 2'\], here \['torch 3'\]; name another"):
+        Record(path, {"versions": ["torch 3"], "threads": 1})
 
 
 def test_a_broken_record_is_named(tmp_path: Path) -> None:
