@@ -39,6 +39,12 @@ def _export_calibrated(subject: Subject, folder: Path) -> None:
     _export(subject, folder)
 
 
+def _rewrite(subject: Subject, folder: Path) -> None:  # noqa: ARG001
+    note(f"rewrite {sorted(path.name for path in folder.iterdir())}")
+    with (folder / "weights.pt").open("ab") as file:
+        file.write(b"rewritten")
+
+
 def _changed(change: Any) -> Any:
     def load(subject: Subject, folder: Path | None) -> BuiltModel:
         built = _load(subject, folder)
@@ -57,6 +63,8 @@ def _refuse(subject: Subject, folder: Path | None) -> BuiltModel:
 
 TWIN = Backend("twin", "eager again", _load)
 STORED = replace(TWIN, name="stored", export=_export)
+VARIANT = replace(STORED, name="variant", export=_rewrite, base=STORED)
+READER = replace(STORED, name="reader", export=None, base=STORED)
 CALIBRATED = replace(TWIN, name="calibrated", export=_export_calibrated, calibrates=True)
 OFF = replace(TWIN, name="off", load=_changed(lambda output: tree.map_leaves(lambda leaf: leaf + 1, output)))
 NAN = replace(TWIN, name="nan", load=_changed(lambda output: tree.map_leaves(lambda leaf: leaf * torch.nan, output)))
@@ -65,4 +73,4 @@ REFUSING = replace(TWIN, name="refusing", load=_refuse)
 ABSENT = replace(TWIN, name="absent", requires=(Requirement("no-such-distribution", ">=2"),))
 OUTDATED = replace(TWIN, name="outdated", requires=(Requirement("pytest", "<1", "later ones lack py.test"),))
 
-BACKENDS = (TWIN, STORED, CALIBRATED, OFF, NAN, RAISING, REFUSING, ABSENT, OUTDATED)
+BACKENDS = (TWIN, STORED, VARIANT, READER, CALIBRATED, OFF, NAN, RAISING, REFUSING, ABSENT, OUTDATED)

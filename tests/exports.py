@@ -74,10 +74,10 @@ class Export:
 _EXPORTS: dict[tuple[str, str], Export] = {}
 
 
-def built_or_skipped(backend: Backend, asked: Subject, folder: Path) -> BuiltModel:
+def built_or_skipped(backend: Backend, asked: Subject, folder: Path, bases: Path | None = None) -> BuiltModel:
     """Build, or skip the test where this stack lacks a package that only our own export needs."""
     try:
-        return build(backend, asked, folder)
+        return build(backend, asked, folder, bases)
     except BackendUnavailableError as error:
         if "pip install" not in str(error):
             raise
@@ -116,7 +116,8 @@ class ExportingBackend:
             model = CASES[case].model()
             asked = subject(model, **CASES[case].inputs)
             folder = tmp_path_factory.mktemp(case)
-            _EXPORTS[key] = Export(model, asked, folder, built_or_skipped(self.backend, asked, folder))
+            bases = tmp_path_factory.getbasetemp() / "bases"
+            _EXPORTS[key] = Export(model, asked, folder, built_or_skipped(self.backend, asked, folder, bases))
         return _EXPORTS[key]
 
     def test_returns_what_eager_returns(self, export: Export) -> None:

@@ -107,6 +107,17 @@ class ArtifactStore:
                 excess -= size
 
 
+def copy_files(source: Path, target: Path) -> None:
+    """Copy an artifact's files, but not its manifest, to a folder where they may be altered.
+
+    Modes are not copied: the files of a read-only cache become writable.
+    """
+    for path in _files(source):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+
+
 def _last_use(folder: Path) -> float:
     """When an artifact was used last; 0 for what a killed writer left, and for what another process removes now."""
     try:
@@ -137,8 +148,11 @@ def _fault(folder: Path) -> str | None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in sorted(files)}
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in sorted(_files(folder))}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
 
 
 def _digest(path: Path) -> str:

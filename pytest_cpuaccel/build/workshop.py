@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.artifacts import ArtifactKey, ArtifactStore
+from pytest_cpuaccel.build.artifacts import ArtifactKey, ArtifactStore, copy_files
 from pytest_cpuaccel.build.calibration import NONE, Calibration
 from pytest_cpuaccel.build.fingerprint import inputs_signature, model_digest
 from pytest_cpuaccel.build.tools import upstream
@@ -86,10 +86,10 @@ class Workshop:
         calibration = _fitting(self._calibration_for(model, backend, needed), needed)
         subject = _subject(model, backend, method, needed, calibration, self.threads)
         with self.busy(f"building {type(model).__name__} for {backend.name}"), _named_errors(backend):
-            if backend.export is None:
+            if not backend.exporters:
                 built = backend.load(subject, None)
             else:
-                with self._artifact(model, backend, subject, calibration) as folder:
+                with self._artifact(model, backend.exporters, subject, calibration) as folder:
                     built = backend.load(subject, folder)
             _check(built, self.threads, method)
         if not calibration.given:
@@ -112,28 +112,38 @@ class Workshop:
         return self._calibration.setdefault(model, Calibration((_clone(inputs),), given=False))
 
     def _artifact(
-        self, model: nn.Module, backend: Backend, subject: Subject, calibration: Calibration
+        self, model: nn.Module, exporters: Sequence[Backend], subject: Subject, calibration: Calibration
     ) -> contextlib.AbstractContextManager[Path]:
-        key = ArtifactKey(
-            f"{type(model).__name__}-{backend.name}",
+        """What the last of the exporters makes of a copy of what those before it left, which is kept as well."""
+        *before, last = exporters
+
+        def export(folder: Path) -> None:
+            if before:  # a base is locked while its variant is, never the other way round: nobody waits in a circle
+                with self._artifact(model, before, subject, calibration) as base:
+                    copy_files(base, folder)
+            last.run_export(subject, folder)
+
+        return self.store.artifact(self._key(model, exporters, subject, calibration), export, self.say)
+
+    def _key(
+        self, model: nn.Module, exporters: Sequence[Backend], subject: Subject, calibration: Calibration
+    ) -> ArtifactKey:
+        *before, last = exporters
+        return ArtifactKey(
+            f"{type(model).__name__}-{last.name}",
             {
                 "model": model_digest(model),
                 "inputs": inputs_signature(subject.inputs),
                 "generates": subject.generates,
-                "backend": backend.name,
-                "options": dict(backend.options),
+                "backend": last.name,
+                "options": dict(last.options),
                 "threads": self.threads,
-                "versions": backend.versions | {name: Requirement(name).installed for name in _EXPORTERS},
+                "versions": last.versions | {name: Requirement(name).installed for name in _EXPORTERS},
                 "isa": this_machine().isa,
             }
-            | ({"calibration": calibration.digest} if backend.calibrates else {}),
+            | ({"calibration": calibration.digest} if last.calibrates else {})
+            | ({"base": self._key(model, before, subject, calibration).folder_name} if before else {}),
         )
-
-        def export(folder: Path) -> None:
-            if backend.export is not None:
-                backend.export(subject, folder)
-
-        return self.store.artifact(key, export, self.say)
 
 
 def _fitting(calibration: Calibration, inputs: Inputs) -> Calibration:

@@ -45,8 +45,12 @@ LOADS_WATCHED = 2
 """Loads after which possessions are counted; a leak grows with each."""
 
 
-def observe(backend: Backend, folder: Path, seen_on: Iterable[Sample] | None = None) -> Observation:
+def observe(
+    backend: Backend, folder: Path, seen_on: Iterable[Sample] | None = None, bases: Path | None = None
+) -> Observation:
     """Return what a backend does with each sample; exports go to ``folder``, which is empty.
+
+    Variants of one base that are given one folder ``bases`` have it export each sample once.
 
     Raises:
         BackendUnavailableError: its packages are not installed, or don't import.
@@ -57,18 +61,19 @@ def observe(backend: Backend, folder: Path, seen_on: Iterable[Sample] | None = N
     events: list[Event] = []
     with _threads_restored(), _temporary_files_in(folder / "temporary"), _older_objects_uncollected(), _silence():
         for sample in samples() if seen_on is None else seen_on:
-            events += _noted(sample, _Observer(backend, sample, folder / sample.name))
+            events += _noted(sample, _Observer(backend, sample, folder / sample.name, bases))
     return Observation(backend, tuple(events))
 
 
 class _Observer:
     """Watches one backend with one sample; ``doing`` is what it is about."""
 
-    def __init__(self, backend: Backend, sample: Sample, folder: Path) -> None:
+    def __init__(self, backend: Backend, sample: Sample, folder: Path, bases: Path | None) -> None:
         self.doing = Doing.BUILD
         self._backend = backend
         self._sample = sample
         self._folder = folder
+        self._bases = bases
         self._book = ReferenceBook()
 
     def watch(self) -> Iterator[Event]:
@@ -76,14 +81,14 @@ class _Observer:
         before = likeness.likeness(model)
         subject = _subject(model, self._backend, self._sample.inputs, threads=1)
         torch.set_num_threads(1)
-        first = build(self._backend, subject, self._folder / "first")
+        first = self._build(subject, "first")
         yield self._built(first, subject)
         yield from self._calls(first, model)
 
         self.doing = Doing.OTHER_WEIGHTS
         torch.set_num_threads(2)
         other = _subject(others, self._backend, self._sample.inputs, threads=2)
-        second = build(self._backend, other, self._folder / "second")
+        second = self._build(other, "second")
         yield self._built(second, other)
         yield from self._asked(second, others, self._sample.inputs)
         second.close()
@@ -98,6 +103,9 @@ class _Observer:
         yield from self._loads(subject, model)
         for change in likeness.changes(before, likeness.likeness(model)):
             yield self._altered(Belonging.REFERENCE, change)
+
+    def _build(self, subject: Subject, which: str) -> BuiltModel:
+        return build(self._backend, subject, self._folder / which, self._bases)
 
     def _calls(self, built: BuiltModel, model: nn.Module) -> Iterator[Event]:
         self.doing = Doing.CALL
@@ -128,7 +136,7 @@ class _Observer:
                 yield self._altered(Belonging.INPUTS, f"{name!r} was written to")
 
     def _loads(self, subject: Subject, model: nn.Module) -> Iterator[Event]:
-        folder = self._folder / "first" if self._backend.export else None
+        folder = self._folder / "first" if self._backend.exporters else None
         files = _digests(folder)
         counted = [possessions.possessions(Path(tempfile.gettempdir()))]
         for _ in range(LOADS_WATCHED):

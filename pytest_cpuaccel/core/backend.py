@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +97,9 @@ class Backend:
     :class:`BuiltModel` of it. A backend without ``export`` keeps nothing on disk and gets ``None`` as folder.
     Both raise :class:`BuildError` for a model they can't handle. ``options`` reach them through the subject and
     are part of the artifact's key. ``calibrates`` says that a build depends on ``subject.calibration``.
+
+    A variant names its ``base``, the backend whose artifact it starts from: its ``export`` gets a folder with a copy
+    of the base's files, to rewrite in place; where it has none, its ``load`` reads the base's artifact itself.
     """
 
     name: str
@@ -107,6 +110,19 @@ class Backend:
     requires: tuple[Requirement, ...] = ()
     options: Mapping[str, Scalar] = field(default_factory=dict)
     calibrates: bool = False
+    base: Backend | None = None
+
+    @property
+    def exporters(self) -> tuple[Backend, ...]:
+        """Return those that write in turn what ``load`` reads: this backend after its base; empty for no artifact."""
+        before = self.base.exporters if self.base else ()
+        return (*before, self) if self.export else before
+
+    def run_export(self, subject: Subject, folder: Path) -> None:
+        """Have ``export`` write to ``folder``, with this backend's options also where the subject is for a variant."""
+        assert self.export is not None
+        calibration = subject.calibration if self.calibrates else ()
+        self.export(replace(subject, options=self.options, calibration=calibration), folder)
 
     @property
     def versions(self) -> dict[str, str]:

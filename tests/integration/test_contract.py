@@ -38,17 +38,24 @@ def broken(observation: Observation) -> list[str]:
     return [promise.name for promise in PROMISES if any(promise.breaches(observation))]
 
 
-def observe_one(backend: Backend, folder: Path) -> Observation:
+def observe_one(backend: Backend, folder: Path, bases: Path) -> Observation:
     """What a backend does with the first sample that it takes."""
     for sample in SAMPLES:
-        seen = observe(backend, folder / sample.name, [sample])
+        seen = observe(backend, folder / sample.name, [sample], bases)
         if any(seen.of(Built)):
             break
     return seen
 
 
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bases")
+
+
 @pytest.mark.parametrize("backend", BUILTIN, ids=lambda backend: backend.name)
-def test_our_own_backends_keep_every_promise(backend: Backend, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_our_own_backends_keep_every_promise(
+    backend: Backend, tmp_path: Path, bases: Path, request: pytest.FixtureRequest
+) -> None:
     reason = unmet_requirement(backend)
     if reason:
         pytest.skip(reason)
@@ -57,7 +64,7 @@ def test_our_own_backends_keep_every_promise(backend: Backend, tmp_path: Path, r
     if "inductor" in backend.name or backend is ipex_compile.IPEX_COMPILE:
         request.getfixturevalue("graphs_only")
     try:
-        seen = observe_one(backend, tmp_path)
+        seen = observe_one(backend, tmp_path, bases)
     except BackendUnavailableError as error:
         pytest.skip(str(error))
     for promise in PROMISES:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.build.backends import openvino_int8, openvino_int8_ptq
+from pytest_cpuaccel.build.tools.rewriting import rewrite
 from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
@@ -153,8 +154,6 @@ def _runtime(precision: str) -> Runtime:
 
 _FP32 = _runtime("f32")
 _BF16 = _runtime("bf16")
-_INT8 = replace(_FP32, finish=openvino_int8.compress)
-_INT8_PTQ = replace(_FP32, finish=partial(openvino_int8_ptq.quantise, _FP32))
 
 OPENVINO = Backend(
     name="openvino",
@@ -169,17 +168,18 @@ OPENVINO_BF16 = replace(
     name="openvino-bf16",
     summary="OpenVINO, bfloat16",
     load=partial(load, _BF16),
-    export=partial(export, _BF16),
+    export=None,
     precision=Precision.BF16,
+    base=OPENVINO,
 )
 
 OPENVINO_INT8 = replace(
     OPENVINO,
     name="openvino-int8",
     summary="OpenVINO, int8 weights",
-    load=partial(load, _INT8),
-    export=partial(export, _INT8),
+    export=partial(rewrite, openvino_int8.compress),
     precision=Precision.INT8,
+    base=OPENVINO,
     requires=(*OPENVINO.requires, Requirement("nncf", ">=2.17")),
 )
 
@@ -187,7 +187,6 @@ OPENVINO_INT8_PTQ = replace(
     OPENVINO_INT8,
     name="openvino-int8-ptq",
     summary="OpenVINO, int8 weights and activations on calibration data",
-    load=partial(load, _INT8_PTQ),
-    export=partial(export, _INT8_PTQ),
+    export=partial(rewrite, partial(openvino_int8_ptq.quantise, _FP32)),
     calibrates=True,
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.build.backends import ort_int8, ort_int8_static, ort_levels
 from pytest_cpuaccel.build.backends.onnx_files import CPU
+from pytest_cpuaccel.build.tools.rewriting import rewrite
 from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError
@@ -106,7 +107,7 @@ def _session_facts(sessions: Sequence[Any]) -> Facts:
     }
 
 
-_FP32 = Runtime(
+_RUNTIME = Runtime(
     library="optimum.onnxruntime",
     prefix="ORTModelFor",
     converter="torch.onnx",
@@ -116,14 +117,12 @@ _FP32 = Runtime(
     load_options=_load_options,
     facts_of=_optimum_facts,
 )
-_INT8 = replace(_FP32, finish=ort_int8.quantise)
-_INT8_STATIC = replace(_FP32, finish=partial(ort_int8_static.quantise, _FP32))
 
 ORT = Backend(
     name="ort",
     summary="ONNX Runtime",
-    load=partial(load, _FP32),
-    export=partial(export, _FP32),
+    load=partial(load, _RUNTIME),
+    export=partial(export, _RUNTIME),
     requires=(
         Requirement("torch", ">=2.8"),
         Requirement("onnx", ">=1.17"),
@@ -135,30 +134,28 @@ ORT_INT8 = replace(
     ORT,
     name="ort-int8",
     summary="ONNX Runtime, dynamic int8",
-    load=partial(load, _INT8),
-    export=partial(export, _INT8),
+    export=partial(rewrite, ort_int8.quantise),
     precision=Precision.INT8,
+    base=ORT,
 )
 
 ORT_INT8_STATIC = replace(
     ORT_INT8,
     name="ort-int8-static",
     summary="ONNX Runtime, static int8 on calibration data",
-    load=partial(load, _INT8_STATIC),
-    export=partial(export, _INT8_STATIC),
+    export=partial(rewrite, partial(ort_int8_static.quantise, _RUNTIME)),
     calibrates=True,
 )
 
 
 def _optimised(level: ort_levels.Level, summary: str, precision: Precision = Precision.FP32) -> Backend:
-    runtime = replace(_FP32, finish=partial(ort_levels.optimise, level))
     return replace(
         ORT,
         name=f"ort-{level.name.lower()}",
         summary=f"ONNX Runtime, optimised offline at {level.name}: {summary}",
-        load=partial(load, runtime),
-        export=partial(export, runtime),
+        export=partial(rewrite, partial(ort_levels.optimise, level)),
         precision=precision,
+        base=ORT,
     )
 
 

@@ -35,9 +35,6 @@ def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
     else:
         route = _export_by_torch(runtime, subject, module, folder)
     route.write(folder)
-    with silenced():
-        proved = runtime.finish(subject, folder)
-    replace(route, facts={**route.facts, **proved}).write(folder)
 
 
 def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_cpuaccel.core.backend import Scalar, Subject
+from pytest_cpuaccel.core.backend import Scalar
 
 if TYPE_CHECKING:
     import torch
@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 Facts = Mapping[str, Scalar]
 Write = Callable[["ExportedProgram", Sequence[str], Sequence[str], Path], None]
 """Writes a program to a folder, naming its inputs and outputs."""
-
-
-def no_facts(subject: Subject, folder: Path) -> Facts:  # noqa: ARG001
-    """Leave an artifact as it was exported."""
-    return {}
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,6 @@ class Runtime:
     """``library`` and ``prefix`` say where Optimum keeps its classes for this runtime and how they are called.
 
     ``write`` converts a torch program; ``converter`` is what does it.
-    ``finish(subject, folder)`` may rewrite the files that either route left, and returns what it proved.
     ``open(folder, inputs, threads)`` runs what ``write`` wrote.
     ``export_options(module)`` and ``load_options(threads)`` are for Optimum's ``from_pretrained``;
     ``facts_of(model)`` are read back from what it returned.
@@ -55,4 +49,3 @@ class Runtime:
     load_options: Callable[[int], dict[str, Any]]
     facts_of: Callable[[Any], Facts]
     export_options: Callable[[nn.Module], dict[str, Any]]
-    finish: Callable[[Subject, Path], Facts] = no_facts
