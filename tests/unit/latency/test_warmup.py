@@ -21,6 +21,12 @@ def test_a_call_as_long_as_the_cap_is_still_made_three_times(clock: Clock) -> No
     assert clock.ns == 3 * 5_000_000_000
 
 
+def test_a_long_call_is_warm_after_six(clock: Clock) -> None:
+    assert warm_up(clock.call(100_000_000), cap_s=3) == 100_000_000
+    assert clock.ns == 6 * 100_000_000
+
+
 def test_warm_up_ends_at_the_cap(clock: Clock) -> None:
-    warm_up(clock.call(200_000_000), cap_s=3)
-    assert clock.ns == 3_000_000_000
+    ever_faster = (int(200_000_000 * 0.95**n) for n in range(100))
+    warm_up(clock.call(ever_faster), cap_s=2)
+    assert 2_000_000_000 <= clock.ns < 2_200_000_000
