@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.calibration import Calibration
 from pytest_cpuaccel.build.registry import EAGER
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.call import Call, Method
-from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.court import Court
@@ -51,12 +52,14 @@ class Examination:
 
     def _found(self) -> Iterator[_Found]:
         inputs = self.architecture.inputs(self.model)
+        other = self.architecture.inputs(self.model, OTHER_BATCH, OTHER_LENGTH)
+        self.court.workshop.calibrate(self.model, Calibration((inputs, other)))
         first = self._tried("", "forward", inputs)
         yield first
         if first.status is Status.LIMITED:
             yield _Found(Status.UNSUPPORTED, first.reason)
             return
-        yield self._tried("another shape", "forward", self.architecture.inputs(self.model, OTHER_BATCH, OTHER_LENGTH))
+        yield self._tried("another shape", "forward", other)
         if self.architecture.generates:
             yield self._tried("generate()", "generate", _with(_prompt(inputs), GREEDY))
 
@@ -75,7 +78,7 @@ class Examination:
         return _Found(Status.WRONG, f"{said}{self._unnamed(verdict.sentence)}", figure)
 
     def _judged(self, method: Method, inputs: Inputs) -> Verdict:
-        built = self.court.workshop.built(self.model, self.backend, method, inputs)
+        built = self._built(method, inputs)
         rng_state = torch.get_rng_state()
         run = built.generate if method == "generate" else built.forward
         with torch.no_grad():
@@ -83,6 +86,15 @@ class Examination:
         calls = (Call(method, inputs, tree.clone(output), rng_state),)
         trial = Trial(self.model, self.model, self.backend, EAGER, calls, Scores(), Budgets())
         return judge_parity(workloads(calls)[0], trial, ParityBudget(), self.court)
+
+    def _built(self, method: Method, inputs: Inputs) -> BuiltModel:
+        """The model, calibrated on data of both shapes; on the call's own where its graph takes but one."""
+        workshop = self.court.workshop
+        try:
+            return workshop.built(self.model, self.backend, method, inputs)
+        except UsageError:
+            workshop.calibrate(self.model, None)
+            return workshop.built(self.model, self.backend, method, inputs)
 
     def _unnamed(self, sentence: str) -> str:
         return sentence.removeprefix(f"{self.backend.name}: ")
