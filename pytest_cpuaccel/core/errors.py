@@ -21,3 +21,7 @@ class BuildError(CpuaccelError):
 
 class EagerError(CpuaccelError):
     """The reference itself is unfit: it raises, is in training mode, or disagrees with itself."""
+
+
+class BusyError(CpuaccelError):
+    """The machine could not be had alone in time; the text names who holds it. Nothing was measured."""

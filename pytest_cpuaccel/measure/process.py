@@ -1,0 +1,41 @@
+"""Processes: which ones this one descends from, and what a person would call one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+LONGEST_COMMAND = 80
+
+
+def ancestors(root: Path = Path("/")) -> list[int]:
+    """Return the process numbers of the parent, its parent and so on; none where the kernel does not tell."""
+    found: list[int] = []
+    pid = _parent(root, os.getpid())
+    while pid:
+        found.append(pid)
+        pid = _parent(root, pid)
+    return found
+
+
+def described(pid: int, root: Path = Path("/")) -> str:
+    """Return ``pid 4711 (python -m pytest -n4)``; what it runs is left out where the kernel does not tell."""
+    if not pid:
+        return "a process that can't be seen from here"
+    try:
+        arguments = (root / "proc" / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return f"pid {pid}"
+    command = " ".join(b" ".join(arguments).decode(errors="replace").split())
+    if len(command) > LONGEST_COMMAND:
+        command = f"{command[: LONGEST_COMMAND - 3]}..."
+    return f"pid {pid} ({command})" if command else f"pid {pid}"
+
+
+def _parent(root: Path, pid: int) -> int:
+    """The fourth field of ``/proc/PID/stat``; the second, the command in brackets, may hold anything."""
+    try:
+        text = (root / "proc" / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    return int(text.rpartition(")")[2].split()[1])
