@@ -1,4 +1,4 @@
-"""Quantities with units, as users write them ("30 ms", "5%", "10 GB") and as the inside counts them."""
+"""Quantities with units, as users write them ("30 ms", "5%", "10 GB", "40 items/s") and as the inside counts them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_cpuaccel.core.errors import UsageError
 NS_PER_UNIT = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
-_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-zA-Zµ%]*)\s*")
+_QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-zA-Zµ%/]*)\s*")
 
 
 def parse_duration_ns(text: object) -> int:
@@ -39,12 +39,26 @@ def parse_percentage(text: object) -> float:
     return _parse(text, {"%": 1}, example="5%", allow_zero=True) / 100
 
 
+def parse_rate(text: object) -> float:
+    """Items per second in a text such as ``"40 items/s"``.
+
+    Raises:
+        UsageError: the text has no unit, another unit, or is not positive.
+    """
+    return _parse(text, {"items/s": 1}, example="40 items/s")
+
+
 def format_duration(ns: float) -> str:
     """``21_400_000`` as ``"21.4 ms"``: three significant digits in the largest unit that fits."""
     for unit in ("s", "ms", "us"):
         if abs(ns) >= NS_PER_UNIT[unit]:
             return f"{_three_digits(ns / NS_PER_UNIT[unit])} {unit}"
     return f"{ns:.0f} ns"
+
+
+def format_rate(items_per_s: float) -> str:
+    """``39.97`` as ``"40.0 items/s"``: three significant digits."""
+    return f"{_three_digits(items_per_s)} items/s"
 
 
 def format_bytes(count: float) -> str:

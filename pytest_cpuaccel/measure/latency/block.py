@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from resource import RUSAGE_SELF, getrusage
 from time import perf_counter_ns
 
-from pytest_cpuaccel.measure.latency.turn import Call, burst_for, time_call
+from pytest_cpuaccel.measure.latency.limit import Quantity
+from pytest_cpuaccel.measure.latency.reading import Read
+from pytest_cpuaccel.measure.latency.turn import burst_for
 
 BLOCK_NS = 50_000_000
 """Calls this far apart are close to independent; neighbours are not (autocorrelation 0.3 to 0.65)."""
@@ -17,16 +19,20 @@ BLOCK_NS = 50_000_000
 
 @dataclass(frozen=True)
 class Block:
-    """Wall ns of each call and of the one drawn, the probe's ns before, seconds since the first block."""
+    """Wall ns of each call by quantity, the place of the one drawn, the probe's ns before, seconds since the start."""
 
-    calls_ns: tuple[int, ...]
-    drawn_ns: int
+    calls_ns: Mapping[Quantity, tuple[float, ...]]
+    drawn: int
     probe_ns: float
     switches: int
     elapsed_s: float
 
+    def drawn_ns(self, quantity: Quantity) -> float:
+        """Return what the drawn call took."""
+        return self.calls_ns[quantity][self.drawn]
 
-def take_blocks(call: Call, call_ns: float, probe: Callable[[], float], seed: int) -> Iterator[Block]:
+
+def take_blocks(read: Read, call_ns: float, probe: Callable[[], float], seed: int) -> Iterator[Block]:
     """Yield blocks without end. All have as many calls, or slow calls would be drawn more often."""
     count = math.ceil(BLOCK_NS / call_ns)
     discarded = burst_for(call_ns).discarded
@@ -35,9 +41,10 @@ def take_blocks(call: Call, call_ns: float, probe: Callable[[], float], seed: in
     while True:
         probe_ns = probe()
         for _ in range(discarded):
-            call()
+            read()
         switches = getrusage(RUSAGE_SELF).ru_nivcsw
-        calls_ns = tuple(time_call(call) for _ in range(count))
+        readings = [read() for _ in range(count)]
         switches = getrusage(RUSAGE_SELF).ru_nivcsw - switches
         elapsed_s = (perf_counter_ns() - started_ns) / 1e9
-        yield Block(calls_ns, draw.choice(calls_ns), probe_ns, switches, elapsed_s)
+        calls_ns = {quantity: tuple(reading[quantity] for reading in readings) for quantity in readings[0]}
+        yield Block(calls_ns, draw.randrange(count), probe_ns, switches, elapsed_s)

@@ -1,4 +1,4 @@
-"""An observation: what blocks of calls have shown of one side and of the machine."""
+"""An observation: what blocks of calls have shown of one quantity and of the machine."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 from pytest_cpuaccel.measure.latency.block import Block
+from pytest_cpuaccel.measure.latency.limit import Quantity
 from pytest_cpuaccel.measure.latency.probe import TOLERANCE
-from pytest_cpuaccel.measure.latency.quantile import quantile
+from pytest_cpuaccel.measure.latency.quantile import MEDIAN, quantile
 
-MEDIAN = 0.5
 WINDOW_CALLS = 31
 WINDOWS = 20
 LEAST_S = 1.0
@@ -22,7 +22,8 @@ class Observation:
     ``levels`` are the quantiles of interest besides the median, ``best_probe_ns`` the session's best so far.
     """
 
-    def __init__(self, levels: Sequence[float], best_probe_ns: float = math.inf) -> None:
+    def __init__(self, quantity: Quantity, levels: Sequence[float], best_probe_ns: float = math.inf) -> None:
+        self.quantity: Quantity = quantity
         self.blocks: list[Block] = []
         self.windows = 0
         self.fastest_ns = math.inf
@@ -35,14 +36,24 @@ class Observation:
         self.blocks.append(block)
         self._probes_ns.append(block.probe_ns)
         self.best_probe_ns = min(self.best_probe_ns, block.probe_ns)
-        self.fastest_ns = min(self.fastest_ns, min(block.calls_ns))
-        width = math.ceil(WINDOW_CALLS / len(block.calls_ns))
-        if len(self.blocks) < width:
+        calls_ns = block.calls_ns[self.quantity]
+        self.fastest_ns = min(self.fastest_ns, min(calls_ns))
+        if len(self.blocks) < self._width:
             return
         self.windows += 1
-        window = [ns for member in self.blocks[-width:] for ns in member.calls_ns]
+        window = [ns for member in self.blocks[-self._width :] for ns in member.calls_ns[self.quantity]]
         for level, best_ns in self._best_window_ns.items():
             self._best_window_ns[level] = min(best_ns, quantile(window, level))
+
+    @property
+    def calls_ns(self) -> list[float]:
+        """What every call took."""
+        return [ns for block in self.blocks for ns in block.calls_ns[self.quantity]]
+
+    @property
+    def _width(self) -> int:
+        """How many blocks make a window; all hold as many calls."""
+        return math.ceil(WINDOW_CALLS / len(self.blocks[0].calls_ns[self.quantity]))
 
     def best_ns(self, level: float) -> float:
         """The quantile in the best window; in too short a run, the fastest call."""
@@ -69,3 +80,9 @@ class Observation:
         return self.windows >= WINDOWS and any(
             self._best_window_ns[tried] > budget_ns and self.machine_is_itself(tried) for tried in (MEDIAN, level)
         )
+
+    def blocks_to_blame(self, budget_ns: float) -> int:
+        """Return how many more blocks must break the budget before the best moments of the run count as broken."""
+        if self.fastest_ns > budget_ns:
+            return 0
+        return max(0, self._width + WINDOWS - 1 - len(self.blocks))

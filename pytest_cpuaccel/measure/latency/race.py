@@ -14,7 +14,7 @@ from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.evidence import median_interval
 from pytest_cpuaccel.measure.latency.heat import Heat, decide, estimate, off_cpu_share, queued_share, rules_for
 from pytest_cpuaccel.measure.latency.pair import Pair, Sides, take_pairs
-from pytest_cpuaccel.measure.latency.pressure import Pressure, read_pressure
+from pytest_cpuaccel.measure.latency.pressure import Pressure, read_pressure, strain
 from pytest_cpuaccel.measure.latency.quantile import quantile
 from pytest_cpuaccel.measure.latency.quiet import attended, no_collection
 from pytest_cpuaccel.measure.latency.turn import burst_for
@@ -92,6 +92,7 @@ class Race:
             "threads": self.threads,
             "seed": self.seed,
         }
+        facts |= strain(self.before, self.after)
         return {name: value for name, value in facts.items() if value is not None}
 
 

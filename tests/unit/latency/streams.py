@@ -54,4 +54,6 @@ def blocks(
             for _ in range(max(1, int(50e6 / call_ns)))
         )
         elapsed_ns += sum(calls_ns)
-        yield Block(calls_ns, draw.choice(calls_ns), probe_ns, switches=0, elapsed_s=elapsed_ns / 1e9)
+        yield Block(
+            {"latency": calls_ns}, draw.randrange(len(calls_ns)), probe_ns, switches=0, elapsed_s=elapsed_ns / 1e9
+        )

@@ -1,21 +1,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 import pytest
 
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.latency.block import Block
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.limit import Limit
 from pytest_cpuaccel.measure.latency.observation import Observation
-from pytest_cpuaccel.measure.latency.percentile import Hold, hold, hold_percentiles, level_of
+from pytest_cpuaccel.measure.latency.percentile import Hold, hold, hold_percentiles
 from pytest_cpuaccel.measure.latency.probe import Probe
 from pytest_cpuaccel.measure.latency.quantile import quantile
+from pytest_cpuaccel.measure.latency.reading import Reading, read_latency
 from tests.unit.latency import streams
 from tests.unit.latency.clock import Clock
 
 MS = 1e6
+LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+
+
+def limits_of(budgets: Mapping[str, float]) -> dict[str, Limit]:
+    return {name: Limit(ns, LEVELS[name]) for name, ns in budgets.items()}
 
 
 def judge(
@@ -26,8 +34,8 @@ def judge(
     best_probe_ns: float = 1000.0,
 ) -> tuple[dict[str, Hold], float]:
     """Return the holds and the seconds they took."""
-    seen = Observation([level_of(name) for name in budgets], best_probe_ns)
-    holds = hold(blocks, budgets, RaceConfig(), cap_s, seen)
+    seen = Observation("latency", [LEVELS[name] for name in budgets], best_probe_ns)
+    holds = hold(blocks, limits_of(budgets), RaceConfig(), cap_s, {"latency": seen})
     return holds, seen.blocks[-1].elapsed_s
 
 
@@ -116,7 +124,7 @@ def test_calls_slower_than_half_a_second_fail_on_their_fastest() -> None:
 
 @pytest.mark.parametrize("name", ["p50", "p90"])
 def test_a_percentile_at_its_budget_passes_no_more_often_than_stated(name: str) -> None:
-    slow_share = 1 - level_of(name)
+    slow_share = 1 - LEVELS[name]
     passed = 0
     for seed in range(100):
         stream = streams.blocks(25 * MS, slow_share=slow_share, seed=seed)
@@ -126,7 +134,8 @@ def test_a_percentile_at_its_budget_passes_no_more_often_than_stated(name: str) 
 
 def test_a_live_hold_gives_scalars_and_a_sentence_with_both_numbers(clock: Clock) -> None:
     budgets = {"p50": 20 * MS, "p90": 40 * MS}
-    result = hold_percentiles(clock.call(30_000_000), budgets, RaceConfig(), SteadyProbe())
+    read = partial(read_latency, clock.call(30_000_000))
+    result = hold_percentiles(read, limits_of(budgets), RaceConfig(), SteadyProbe())
     assert result.outcome is Outcome.FAIL
     assert result.sentence.startswith("p50 was 30.0 ms, budget 20.0 ms (")
     assert result.holds["p90"].outcome is Outcome.PASS
@@ -136,9 +145,50 @@ def test_a_live_hold_gives_scalars_and_a_sentence_with_both_numbers(clock: Clock
 
 
 def test_a_p99_budget_gets_the_long_cap_without_being_asked(clock: Clock) -> None:
-    result = hold_percentiles(clock.call(1_000_000), {"p99": 2 * MS}, RaceConfig(), SteadyProbe())
+    read = partial(read_latency, clock.call(1_000_000))
+    result = hold_percentiles(read, limits_of({"p99": 2 * MS}), RaceConfig(), SteadyProbe())
     assert result.outcome is Outcome.PASS
     assert 20 < result.seconds < 30
+
+
+def test_throughput_is_items_over_the_median_and_says_so(clock: Clock) -> None:
+    read = partial(read_latency, clock.call(30_000_000))
+    limits = {"throughput": Limit(8 / 400 * 1e9, items=8), "p50": Limit(40 * MS)}
+    result = hold_percentiles(read, limits, RaceConfig(), SteadyProbe())
+    assert result.outcome is Outcome.FAIL
+    assert result.sentence.startswith("throughput was 267 items/s, budget 400 items/s (")
+    assert result.holds["p50"].outcome is Outcome.PASS
+    assert (result.facts()["items"], round(result.facts()["items_per_s"])) == (8, 267)
+
+
+def test_tokens_are_held_to_limits_of_their_own_beside_the_whole_call(clock: Clock) -> None:
+    whole = clock.call(30_000_000)
+    limits = {"p50": Limit(20 * MS), "ttft": Limit(12 * MS, quantity="ttft"), "tpot": Limit(1 * MS, quantity="tpot")}
+
+    def read() -> Reading:
+        return {**read_latency(whole), "ttft": 10 * MS, "tpot": 2 * MS}
+
+    result = hold_percentiles(read, limits, RaceConfig(), SteadyProbe())
+    assert {name: hold.outcome.value for name, hold in result.holds.items()} == {
+        "p50": "FAIL",
+        "ttft": "PASS",
+        "tpot": "FAIL",
+    }
+    assert "tpot was 2.00 ms, budget 1.00 ms (" in result.sentence
+    assert (result.facts()["ttft_ns"], result.facts()["tpot_ns"]) == (10 * MS, 2 * MS)
+
+
+def test_a_run_too_short_to_fail_says_how_many_more_blocks_would() -> None:
+    def but_for_one() -> Iterator[Block]:
+        for count, block in enumerate(streams.blocks(700 * MS)):
+            yield block if count else next(streams.blocks(400 * MS))
+
+    short = judge(but_for_one(), {"p50": 500 * MS}, cap_s=30)[0]["p50"]
+    assert short.outcome is Outcome.INCONCLUSIVE
+    assert short.more_blocks is not None
+    assert f"broke the budget; needs {short.more_blocks} more blocks that all do, about 4.9" in short.reason
+    longer = judge(but_for_one(), {"p50": 500 * MS}, cap_s=60)[0]["p50"]
+    assert (longer.outcome, longer.blocks) == (Outcome.FAIL, short.blocks + short.more_blocks)
 
 
 class SteadyProbe(Probe):
