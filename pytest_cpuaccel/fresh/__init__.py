@@ -1,0 +1,1 @@
+"""Fresh processes, which share nothing with this one: what starting and holding a model costs by itself."""

@@ -1,0 +1,33 @@
+"""A part of a budget: one limit, what was found, and how the parts make a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
+
+_SEVERITY = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
+
+
+@dataclass(frozen=True)
+class Part:
+    """``sentence`` holds what was found and what was allowed, ``evidence`` where it came from.
+
+    ``outcome`` is None where nothing was asked and only the facts count.
+    """
+
+    outcome: Outcome | None
+    sentence: str
+    evidence: str = ""
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+def verdict(kind: Kind, about: str, parts: Sequence[Part]) -> Verdict:
+    """Return the worst of the outcomes, with the sentences and the evidence of the parts that have it."""
+    outcome = min((part.outcome for part in parts if part.outcome), key=_SEVERITY.index)
+    worst = [part for part in parts if part.outcome is outcome]
+    facts = {name: value for part in parts for name, value in part.facts.items()}
+    sentence = f"{about}: {'; '.join(part.sentence for part in worst)}"
+    return Verdict(kind, outcome, sentence, facts, tuple(part.evidence for part in worst if part.evidence))
