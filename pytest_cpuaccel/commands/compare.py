@@ -1,0 +1,42 @@
+"""``cpuaccel compare``: what two runs found, side by side."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pytest_cpuaccel.report.baseline_file import FILE, file_of
+from pytest_cpuaccel.report.comparison import comparison
+from pytest_cpuaccel.report.saved import read_report
+
+_FOLDER = Path(".cpuaccel") / "baselines"
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command."""
+    command = commands.add_parser("compare", help="what two runs found, side by side")
+    for run_of in ("before", "after"):
+        command.add_argument(run_of, help="a baseline's name or folder, or a report that --cpu-report wrote as .json")
+    command.add_argument(
+        "--baselines-dir",
+        metavar="FOLDER",
+        type=Path,
+        default=_FOLDER,
+        help=f"where baselines are looked for by name (default: {_FOLDER})",
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the comparison; it is for people to read, so that a slower run is no error."""
+    files = [_file(text, arguments.baselines_dir) for text in (arguments.before, arguments.after)]
+    before, after = map(read_report, files)
+    print("\n".join(comparison(arguments.before, before, arguments.after, after)))  # noqa: T201
+    return 0
+
+
+def _file(text: str, root: Path) -> Path:
+    path = Path(text)
+    if path.is_dir() and (path / FILE).is_file():
+        return path / FILE
+    return path if path.is_file() or path.suffix == ".json" else file_of(root, text)

@@ -1,0 +1,81 @@
+"""A case: a workload on trial, with what the baseline has on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_cpuaccel.core.backend import Requirement, Scalar
+from pytest_cpuaccel.core.baseline import Baseline, Result
+from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.estimate import Estimate
+from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.trial import Trial
+from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.machine import this_machine
+
+_ALWAYS = ("pytest-cpuaccel", "torch", "transformers")
+"""Distributions that every backend's speed may hang on."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """``latency`` is today's verdict on the workload's latency, ``result`` what the baseline has on it."""
+
+    workload: Workload
+    trial: Trial
+    latency: Verdict
+    court: Court
+    config: RaceConfig
+    baseline: Baseline
+    result: Result
+
+    @property
+    def call(self) -> Call:
+        """Return the call that is timed."""
+        return self.workload.sample
+
+    @property
+    def limit(self) -> float:
+        """Return the greatest allowed latency, over that of the baseline."""
+        return 1 + self.court.ledger.max_slowdown
+
+    @property
+    def ratio(self) -> Estimate | None:
+        """Return today's latency over that of another backend; None for calls too slow to race."""
+        return Estimate.among(self.latency.facts)
+
+    @property
+    def on_another_cpu(self) -> bool:
+        """Tell whether the baseline was saved on another model of CPU."""
+        return self.baseline.cpu != this_machine().cpu
+
+    def changes(self) -> list[str]:
+        """Return what changed since, other than the artifact, that may make figures differ."""
+        old, threads = self.baseline, self.court.workshop.threads
+        names = dict.fromkeys((*_ALWAYS, *self.trial.backend.versions))
+        versions = [(name, old.versions.get(name), Requirement(name).installed) for name in names]
+        found = [f"{name} {before or 'absent'} -> {now or 'absent'}" for name, before, now in versions if before != now]
+        return found if old.threads == threads else [*found, f"threads {old.threads} -> {threads}"]
+
+    def as_long(self, ratio: Estimate) -> str:
+        """Return a ratio to the baseline as a clause, with what is allowed."""
+        return (
+            f'{ratio.value:.2f}x as long as baseline "{self.baseline.name}" [{ratio.low:.2f}, {ratio.high:.2f}], '
+            f"allowed {self.limit:.4g}x"
+        )
+
+    def verdict(self, outcome: Outcome, found: str, how: str, changes: Sequence[str] = (), **facts: Scalar) -> Verdict:
+        """Return the verdict; ``how`` says what it stands on: "race", "ratio" or "unchanged"."""
+        sentence = f"{self.trial.backend.name}: {self.workload.label}: {found}"
+        facts = {"name": self.baseline.name, "how": how, "allowed": self.limit, **facts}
+        if changes:
+            sentence = f"{sentence}; changed since: {', '.join(changes)}"
+            facts["changes"] = "; ".join(changes)
+        return Verdict("baseline", outcome, sentence, facts)
+
+    def note(self, text: str) -> None:
+        """Say why there is no verdict."""
+        self.court.workshop.say(f'{self.trial.backend.name}: not held to baseline "{self.baseline.name}": {text}')

@@ -1,0 +1,27 @@
+"""A keepsake: what a baseline keeps of a workload beside its figures, so that a later run can race it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_cpuaccel.build.artifacts import copy_artifact
+from pytest_cpuaccel.build.fingerprint import inputs_signature
+from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.verdict import Verdict
+from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.trial import Trial
+from pytest_cpuaccel.judge.workload import Workload
+
+
+def with_keepsake(latency: Verdict, workload: Workload, trial: Trial, court: Court) -> Verdict:
+    """Return the latency verdict; where a baseline is being saved, with its artifact, now on the shelf, as a fact."""
+    shelf, call = court.ledger.shelf, workload.sample
+    if shelf is None:
+        return latency
+    facts: dict[str, Scalar] = {**latency.facts, "inputs": inputs_signature(call.inputs)}
+    if trial.backend.exports_model:
+        with court.workshop.artifact(trial.model, trial.backend, call.method, call.inputs) as folder:
+            assert folder is not None
+            copy_artifact(folder, shelf)
+            facts["artifact"] = folder.name
+    return replace(latency, facts=facts)

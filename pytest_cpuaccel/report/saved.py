@@ -1,0 +1,70 @@
+"""A saved report: what ``--cpu-report`` or ``--cpu-save`` wrote as JSON, read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.report.json_file import SCHEMA
+from pytest_cpuaccel.report.row import Row
+
+
+@dataclass(frozen=True)
+class SavedReport:
+    """Rows, with the machine and the versions (by distribution) that they were found on."""
+
+    cpu: str
+    isa: tuple[str, ...]
+    threads: int
+    versions: Mapping[str, str]
+    rows: tuple[Row, ...]
+
+    @property
+    def machine(self) -> str:
+        """Return what two reports must have in common for their times to be compared."""
+        return f"{self.cpu} ({' '.join(self.isa)}), {self.threads} thread{'s' * (self.threads > 1)}"
+
+
+def read_report(path: Path) -> SavedReport:
+    """Return the report in a JSON file.
+
+    Raises:
+        UsageError: it can't be read, is damaged, or is of another version of this package.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as refusal:
+        raise UsageError(f"{path}: {refusal.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: is damaged, or no report in JSON: {error}") from None
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if schema != SCHEMA:
+        raise UsageError(f"{path}: has schema {schema!r}, and this version reads {SCHEMA}; save it anew")
+    try:
+        environment = found["environment"]
+        return SavedReport(
+            cpu=str(environment["cpu"]),
+            isa=tuple(map(str, environment["isa"])),
+            threads=int(environment["threads"]),
+            versions=dict(str(version).split(" ", 1) for version in environment["versions"]),
+            rows=tuple(_row(result) for result in found["results"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{path}: is damaged: {type(error).__name__}: {error}") from None
+
+
+def _row(result: Mapping[str, object]) -> Row:
+    return Row(str(result["test"]), str(result["outcome"]), dict(_facts(result)))
+
+
+def _facts(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
+    """The scalars by their dotted names."""
+    for name, value in result.items():
+        if isinstance(value, Mapping):
+            yield from _facts(value, f"{prefix}{name}.")
+        elif isinstance(value, (str, int, float, bool)):
+            yield f"{prefix}{name}", value

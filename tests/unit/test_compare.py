@@ -1,0 +1,77 @@
+"""``cpuaccel compare``: which figures of two runs it sets against each other."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_cpuaccel.cli import USAGE_MISTAKE, main
+
+MACHINE = {"cpu": "A CPU", "isa": ["avx2"], "threads": 1, "versions": ["torch 2.8.0"]}
+
+
+def result(p50_ms: float, ratio: float, test: str = "t.py::test_it[ort]") -> dict[str, object]:
+    interval = {"ratio": ratio, "ratio_low": ratio * 0.98, "ratio_high": ratio * 1.02}
+    latency = {"verdict": "PASS", "vs": "eager", "p50_ns": p50_ms * 1e6, "pairs_ns": [[1, 2]], **interval}
+    return {"test": test, "outcome": "passed", "model": "Mlp", "backend": "ort", "call": "forward", "latency": latency}
+
+
+def write(path: Path, *results: object, **machine: object) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"schema": 1, "environment": MACHINE | machine, "results": results}))
+    return str(path)
+
+
+def compared(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    assert main(["compare", *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def cells(line: str) -> list[str]:
+    return re.split(r"\s{2,}", line.strip())
+
+
+def test_two_reports_of_one_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = write(tmp_path / "a.json", result(10, 0.5))
+    after = write(tmp_path / "b.json", result(12, 0.6), versions=["torch 2.9.0"])
+    lines = compared(capsys, before, after)
+    assert lines[0] == "torch: 2.8.0 -> 2.9.0"
+    assert cells(lines[-1])[-4:] == ["12.0 ms", "1.20x", "1.20x [1.15, 1.25]", "PASS -> PASS"]
+
+
+def test_times_of_two_cpus_are_not_compared_and_ratios_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = write(tmp_path / "a.json", result(10, 0.5))
+    lines = compared(capsys, before, write(tmp_path / "b.json", result(12, 0.6), cpu="Another"))
+    assert "times are not compared" in lines[0]
+    assert cells(lines[-1])[-3:-1] == ["-", "1.20x [1.15, 1.25]"]
+
+
+def test_with_other_instructions_nothing_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = write(tmp_path / "a.json", result(10, 0.5))
+    lines = compared(capsys, before, write(tmp_path / "b.json", result(12, 0.6), isa=[]))
+    assert cells(lines[-1])[-3:-1] == ["-", "-"]
+
+
+def test_what_one_run_lacks_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = write(tmp_path / "a.json", result(10, 0.5, "t.py::test_old[ort]"))
+    lines = compared(capsys, before, write(tmp_path / "b.json", result(12, 0.6)))
+    assert [cells(line)[-1] for line in lines[-2:]] == ["PASS -> absent", "absent -> PASS"]
+
+
+def test_baselines_go_by_name_and_by_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "main" / "baseline.json", result(10, 0.5))
+    folder = f"--baselines-dir={tmp_path}"
+    assert "1.00x" in compared(capsys, "main", str(tmp_path / "main"), folder)[-1]
+    assert main(["compare", "main", "mian", folder]) == USAGE_MISTAKE
+    assert capsys.readouterr().err.endswith("there are: main\n")
+
+
+def test_a_damaged_report_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("{")
+    assert main(["compare", str(path), str(path)]) == USAGE_MISTAKE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"cpuaccel compare: {path}: is damaged, or no report in JSON: ")
