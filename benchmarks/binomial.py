@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import comb
+from math import exp, lgamma, log, log1p
 
 
 def bounds(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -23,12 +23,15 @@ def _at_most(successes: int, trials: int, rate: float) -> float:
 
 
 def _exactly(successes: int, trials: int, rate: float) -> float:
-    return comb(trials, successes) * rate**successes * (1 - rate) ** (trials - successes)
+    """By logarithms, since from 1030 trials on the number of arrangements is too large for a float."""
+    failures = trials - successes
+    arrangements = lgamma(trials + 1) - lgamma(successes + 1) - lgamma(failures + 1)
+    return exp(arrangements + successes * log(rate) + failures * log1p(-rate))
 
 
 def _root(increasing: Callable[[float], float]) -> float:
     low, high = 0.0, 1.0
-    for _ in range(60):
+    for _ in range(50):
         middle = (low + high) / 2
         if increasing(middle) < 0:
             low = middle

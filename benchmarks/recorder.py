@@ -19,11 +19,13 @@ from statistics import median
 import torch
 from torch import nn
 
-from benchmarks.contestants import MODELS
+from benchmarks.gates.models import MODELS
+from benchmarks.gates.plan import SHORT
 from pytest_cpuaccel.build.artifacts import ArtifactStore
 from pytest_cpuaccel.build.backends.eager import EAGER
 from pytest_cpuaccel.build.recorder import Recorder
 from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.latency.config import RaceConfig, say_nothing
 from pytest_cpuaccel.measure.latency.evidence import median_interval
@@ -37,25 +39,32 @@ def main() -> None:
     """Race recorded calls against bare ones, for each model."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        for model in MODELS:
-            module, inputs = MODELS[model]()
-            _race(f"{model}, inputs repeated", module.eval(), [inputs], Path(folder))
-            _race(f"{model}, inputs that differ", module, [inputs, inputs + 1], Path(folder))
+        for name in SHORT:
+            example = MODELS[name]()
+            other = Inputs(*tree.clone((example.inputs.args, example.inputs.kwargs)))
+            next(tree.tensors((other.args, other.kwargs))).flatten()[0] += 1
+            _race(f"{name}, inputs repeated", example.model, [example.inputs], Path(folder))
+            _race(f"{name}, inputs that differ", example.model, [example.inputs, other], Path(folder))
 
 
-def _race(name: str, module: nn.Module, inputs: Sequence[torch.Tensor], folder: Path) -> None:
+def _race(name: str, model: nn.Module, inputs: Sequence[Inputs], folder: Path) -> None:
     workshop = Workshop(ArtifactStore(folder, limit_bytes=0), 1, say_nothing, lambda _: contextlib.nullcontext())
     recorded = itertools.chain.from_iterable(
-        itertools.repeat(Recorder(module, EAGER, workshop), CALLS_PER_TEST) for _ in itertools.count()
+        itertools.repeat(Recorder(model, EAGER, workshop), CALLS_PER_TEST) for _ in itertools.count()
     )
-    built = workshop.built(module, EAGER, "forward", Inputs((inputs[0],)))
+    built = workshop.built(model, EAGER, "forward", inputs[0])
     turns = itertools.cycle(inputs)
 
     @torch.no_grad()
     def bare() -> object:
-        return built.forward(next(turns))
+        turn = next(turns)
+        return built.forward(*turn.args, **turn.kwargs)
 
-    sides = Sides(lambda: next(recorded)(next(turns)), bare)
+    def recording() -> object:
+        turn = next(turns)
+        return next(recorded)(*turn.args, **turn.kwargs)
+
+    sides = Sides(recording, bare)
     result = race(sides, limit=None, rebuild=lambda: sides, config=RaceConfig())
     added_us = [(recorded - alone) / 1000 for recorded, alone in result.pairs_ns]
     low, high = median_interval([recorded / alone for recorded, alone in result.pairs_ns], alpha=0.005)

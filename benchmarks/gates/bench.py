@@ -1,0 +1,132 @@
+"""The bench: goes through a plan until it is done or the time is up."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.gates.alone import ns_alone
+from benchmarks.gates.calibration import SLOWDOWNS
+from benchmarks.gates.cell import Cell
+from benchmarks.gates.condition import CONDITIONS
+from benchmarks.gates.contest import contest_of
+from benchmarks.gates.judges.match import Match
+from benchmarks.gates.judges.roster import GATES, batch_judge, live_judge
+from benchmarks.gates.neighbour import neighbours
+from benchmarks.gates.plan import Plan
+from benchmarks.gates.results import Results
+from benchmarks.gates.scale import calibrate
+from benchmarks.gates.speedup import Speedup
+from benchmarks.gates.stable import Stable
+from benchmarks.gates.trial import Trial
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.pair import Sides
+from pytest_cpuaccel.measure.latency.race import race
+
+REFERENCE = "eager"
+
+
+class TimeIsUpError(Exception):
+    """The time budget is used up."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """``cache`` keeps exports, ``deadline`` is on the monotonic clock."""
+
+    stable: Stable
+    results: Results
+    cache: Path
+    deadline: float
+    say: Callable[[str], None]
+
+    def calibrate(self, plan: Plan) -> None:
+        """Calibrate the callables of a plan that are not calibrated yet, on a machine as it is."""
+        for model, backend in itertools.product(plan.models, plan.backends):
+            if self.results.calibrations_of(model, backend).keys() >= set(SLOWDOWNS) - {0}:
+                continue
+            self._check_time()
+            with contextlib.ExitStack() as opened, torch.no_grad():
+                for calibration in calibrate(self.stable.bare_call(model, backend, opened), model, backend):
+                    self.results.add(calibration)
+                    self.say(f"{model} {backend}: {calibration.rounds} rounds add {calibration.share:.1%}")
+
+    def judge(self, plan: Plan) -> None:
+        """Have every gate of a plan judge its pairs; skip what was judged before."""
+        for condition, tasks in plan.chunks():
+            if not any(self._missing(plan, cell, pair) for cell, pairs in tasks for pair in pairs):
+                continue
+            self._check_time()
+            with neighbours(CONDITIONS[condition].neighbours):
+                for cell, pairs in tasks:
+                    self._judge_cell(plan, cell, pairs)
+
+    def compare_speedups(self, models: Sequence[str], backends: Sequence[str], measurements: int) -> None:
+        """Measure speed-ups over eager both ways, so many times; skip what was measured before."""
+        done = {(item.model, item.backend, item.measurement) for item in self.results.speedups}
+        for measurement, model in itertools.product(range(measurements), models):
+            wanted = [item for item in backends if item != REFERENCE and (model, item, measurement) not in done]
+            if not wanted:
+                continue
+            self._check_time()
+            reference_ns = ns_alone(model, REFERENCE, self.cache)
+            for backend in wanted:
+                isolated = reference_ns / ns_alone(model, backend, self.cache)
+                interleaved = self._interleaved(model, backend)
+                self.results.add(Speedup(model, backend, measurement, interleaved, isolated))
+                self.say(f"{model} {backend}: {interleaved:.3f}x interleaved, {isolated:.3f}x isolated")
+
+    def _judge_cell(self, plan: Plan, cell: Cell, pairs: Sequence[int]) -> None:
+        for pair in pairs:
+            if live := [gate for gate in self._missing(plan, cell, pair) if GATES[gate].live]:
+                self._judge_live(cell, pair, live)
+        for gate in plan.gates:
+            if not GATES[gate].live and (
+                missing := [pair for pair in pairs if gate in self._missing(plan, cell, pair)]
+            ):
+                self._judge_batch(cell, missing, gate)
+
+    def _missing(self, plan: Plan, cell: Cell, pair: int) -> list[str]:
+        return [gate for gate in plan.gates if plan.has(gate, pair) and not self.results.is_judged(cell, pair, gate)]
+
+    def _judge_live(self, cell: Cell, pair: int, gates: Sequence[str]) -> None:
+        self._check_time()
+        contest = contest_of(cell, self.results.calibrations_of(cell.model, cell.backend))
+        with contextlib.ExitStack() as opened, torch.no_grad():
+            rebuild = functools.partial(self.stable.sides, contest, opened)
+            match = Match(rebuild(), rebuild, cell.ratio_limit, seed=2 * pair)
+            for gate in gates:
+                self._add(Trial(cell, pair, live_judge(gate)(match)))
+
+    def _judge_batch(self, cell: Cell, pairs: Sequence[int], gate: str) -> None:
+        self._check_time()
+        contest = contest_of(cell, self.results.calibrations_of(cell.model, cell.backend))
+        with tempfile.TemporaryDirectory() as folder:
+            rulings = batch_judge(gate)([contest] * len(pairs), cell.limit, Path(folder), self.cache)
+            for pair, found in zip(pairs, rulings, strict=True):
+                for ruling in found:
+                    self._add(Trial(cell, pair, ruling))
+
+    def _add(self, trial: Trial) -> None:
+        self.results.add(trial)
+        ruling = trial.ruling
+        self.say(f"{trial.cell}, pair {trial.pair}: {ruling.gate} {ruling.outcome.value}, {ruling.seconds:.1f} s")
+
+    def _interleaved(self, model: str, backend: str) -> float:
+        with contextlib.ExitStack() as opened, torch.no_grad():
+            sides = Sides(
+                self.stable.bare_call(model, backend, opened), self.stable.bare_call(model, REFERENCE, opened)
+            )
+            return race(sides, limit=None, rebuild=lambda: sides, config=RaceConfig()).speedup
+
+    def _check_time(self) -> None:
+        if time.monotonic() >= self.deadline:
+            raise TimeIsUpError
