@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_cpuaccel.core.budget import AccuracyBudget, LatencyBudget, ParityBudget, Tolerance
+from pytest_cpuaccel.core.budget import (
+    AccuracyBudget,
+    LatencyBudget,
+    MemoryBudget,
+    ParityBudget,
+    StartupBudget,
+    Tolerance,
+)
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
-from pytest_cpuaccel.core.units import parse_duration_ns, parse_percentage
+from pytest_cpuaccel.core.units import format_duration, parse_bytes, parse_duration_ns, parse_percentage, parse_rate
 
 if TYPE_CHECKING:
     import pytest
@@ -34,38 +42,70 @@ def parity_budget(item: pytest.Item, backend: str) -> ParityBudget | None:
 
 
 def latency_budget(item: pytest.Item, backend: str) -> LatencyBudget | None:
-    """Return what ``latency_budget`` allows under a backend; None without the mark.
+    """Return what ``latency_budget`` allows under a backend; None without the mark, or where it says nothing of it.
+
+    Raises:
+        UsageError: an argument or value that has no meaning, budgets that contradict each other, or none at all.
+    """
+    values = _allowed(item, "latency_budget", backend, _LATENCY, 'p50="30 ms" or speedup=1.2')
+    if values is None:
+        return None
+    if "speedup" in values and "max_slowdown" in values:
+        raise UsageError(f"{item.nodeid}: @latency_budget has speedup= and max_slowdown=; both set the same ratio")
+    _check_order(values, f"{item.nodeid}: @latency_budget")
+    of_calls = {name: value for name, value in values.items() if name not in _STARTUP}
+    return LatencyBudget(**of_calls) if set(of_calls) - {"vs"} else None
+
+
+def startup_budget(item: pytest.Item, backend: str) -> StartupBudget | None:
+    """Return what ``latency_budget`` allows a fresh process under a backend; None where it says nothing of that.
+
+    Raises:
+        UsageError: an argument or value that has no meaning.
+    """
+    values = _values(item, "latency_budget", backend, _LATENCY) or {}
+    of_start = {name: value for name, value in values.items() if name in _STARTUP}
+    return StartupBudget(**of_start) if of_start else None
+
+
+def memory_budget(item: pytest.Item, backend: str) -> MemoryBudget | None:
+    """Return what ``memory_budget`` allows under a backend; None without the mark, or where it says nothing of it.
 
     Raises:
         UsageError: an argument or value that has no meaning, or no budget at all.
     """
-    values = _values(item, "latency_budget", backend, _LATENCY)
-    if values is None:
-        return None
-    if not set(values) - {"vs"}:
-        raise UsageError(f'{item.nodeid}: @latency_budget allows nothing yet; write p50="30 ms" or speedup=1.2')
-    if "speedup" in values and "max_slowdown" in values:
-        raise UsageError(f"{item.nodeid}: @latency_budget has speedup= and max_slowdown=; both set the same ratio")
-    return LatencyBudget(**values)
+    parsers: dict[str, Parser] = {"peak": parse_bytes, "artifact": parse_bytes}
+    values = _allowed(item, "memory_budget", backend, parsers, 'peak="800 MB" or artifact="100 MB"')
+    return None if values is None else MemoryBudget(**values)
 
 
 def accuracy_budget(item: pytest.Item, backend: str) -> AccuracyBudget | None:
-    """Return what ``accuracy_budget`` allows under a backend; None without the mark.
+    """Return what ``accuracy_budget`` allows under a backend; None without the mark, or where it says nothing of it.
 
     Raises:
         UsageError: an argument or value that has no meaning, or no budget at all.
     """
-    values = _values(item, "accuracy_budget", backend, {"max_drop": _excess, "min_score": _number})
-    if values is None:
+    parsers: dict[str, Parser] = {"max_drop": _excess, "min_score": _number}
+    values = _allowed(item, "accuracy_budget", backend, parsers, 'max_drop="1%" or min_score=0.9')
+    return None if values is None else AccuracyBudget(**values)
+
+
+def _allowed(
+    item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser], example: str
+) -> dict[str, Any] | None:
+    """The values of a mark that must allow something; None where it does for other backends alone."""
+    values = _values(item, name, backend, parsers)
+    if values is None or set(values) - {"vs"}:
+        return values
+    mark = _only_mark(item, name)
+    if mark and any(isinstance(given, Mapping) for given in mark.kwargs.values()):
         return None
-    if not values:
-        raise UsageError(f'{item.nodeid}: @accuracy_budget allows nothing yet; write max_drop="1%" or min_score=0.9')
-    return AccuracyBudget(**values)
+    raise UsageError(f"{item.nodeid}: @{name} allows nothing yet; write {example}")
 
 
 def _values(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser]) -> dict[str, Any] | None:
     """Parsed arguments of a mark; those set to None, or not set for this backend, are left out."""
-    mark = item.get_closest_marker(name)
+    mark = _only_mark(item, name)
     if mark is None:
         return None
     if mark.args:
@@ -77,6 +117,25 @@ def _values(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Pa
         if value is not None:
             values[_RENAMED.get(key, key)] = _parsed(parsers[key], value, f"{item.nodeid}: @{name}({key}=)")
     return values
+
+
+def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
+    """The closest mark, as everywhere in pytest. Of two on one test, class or module pytest would drop one unsaid."""
+    found = list(item.iter_markers_with_node(name))
+    if len(found) > 1 and found[0][0] is found[1][0]:
+        raise UsageError(f"{item.nodeid}: two @{name} in one place, of which only one would count; write them as one")
+    return found[0][1] if found else None
+
+
+def _check_order(values: Mapping[str, Any], where: str) -> None:
+    for names in _ASCENDING:
+        given = [(name, values[_RENAMED[name]]) for name in names if _RENAMED[name] in values]
+        for (lower, least), (upper, most) in itertools.pairwise(given):
+            if least > most:
+                raise UsageError(
+                    f"{where}: {lower}= allows {format_duration(least)} and {upper}= only {format_duration(most)}; "
+                    f"{lower} is never above {upper}"
+                )
 
 
 def _for_backend(value: Any, backend: str) -> Any:
@@ -151,11 +210,29 @@ _LATENCY: dict[str, Parser] = {
     "p50": parse_duration_ns,
     "p90": parse_duration_ns,
     "p99": parse_duration_ns,
+    "min_throughput": parse_rate,
+    "ttft": parse_duration_ns,
+    "tpot": parse_duration_ns,
     "speedup": _speedup,
     "max_slowdown": _excess,
     "vs": _text,
+    "cold_start": parse_duration_ns,
+    "build": parse_duration_ns,
 }
-_RENAMED = {"p50": "p50_ns", "p90": "p90_ns", "p99": "p99_ns"}
+_ASCENDING = (("ttft", "p50", "p90", "p99"), ("tpot", "p50", "p90", "p99"))
+"""Budgets of which each bounds those before it: the first token is part of the call, p50 lies below p90."""
+_STARTUP = ("cold_start_ns", "build_ns")
+_RENAMED = {
+    "p50": "p50_ns",
+    "p90": "p90_ns",
+    "p99": "p99_ns",
+    "ttft": "ttft_ns",
+    "tpot": "tpot_ns",
+    "cold_start": "cold_start_ns",
+    "build": "build_ns",
+    "peak": "peak_bytes",
+    "artifact": "artifact_bytes",
+}
 
 
 def _outputs(value: Any) -> tuple[dict[str, Tolerance], tuple[str, ...]]:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pytest_cpuaccel.commands import doctor, matrix
+from pytest_cpuaccel.commands import compare, doctor, matrix
 from pytest_cpuaccel.core.errors import CpuaccelError
 
 USAGE_MISTAKE = 2
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 2 for a mistake of the user, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="cpuaccel", description="CPU backends for PyTorch models.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (doctor, matrix):
+    for command in (doctor, compare, matrix):
         command.add(commands)
     chosen = parser.parse_args(arguments)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +64,8 @@ def budgets_of(item: pytest.Item, backend: str) -> Budgets:
         budgets.parity_budget(item, backend),
         budgets.accuracy_budget(item, backend),
         budgets.latency_budget(item, backend),
+        budgets.startup_budget(item, backend),
+        budgets.memory_budget(item, backend),
     )
 
 
@@ -119,4 +122,4 @@ def _findings(item: pytest.Item, bench: Bench, court: Court) -> Iterator[Finding
     choice = choice_of(item.config)
     versus = choice.named(versus_name(item, bench.backend.name, choice))
     for trial in bench.trials(budgets_of(item, bench.backend.name), versus):
-        yield from judge(trial, court)
+        yield from judge(replace(trial, test=item.nodeid), court)

@@ -11,6 +11,7 @@ from pytest_cpuaccel.state import SETTINGS, choice_of
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.backend import Scalar
+    from pytest_cpuaccel.report.baseline_file import Draft
     from pytest_cpuaccel.report.json_file import JsonFile
     from pytest_cpuaccel.report.row import Row
 
@@ -25,6 +26,15 @@ class Journal:
         self._rows: list[Row] = []
         self._notes: dict[str, None] = {}
         self._json_files: list[JsonFile] | None = None
+        self._draft: Draft | None = None
+
+    def pytest_sessionstart(self) -> None:
+        """Begin the baseline to be saved, before xdist's workers put artifacts there."""
+        chosen = self._config.stash[SETTINGS]
+        if chosen.save and not self._config.option.collectonly:
+            from pytest_cpuaccel.report.baseline_file import Draft
+
+            self._draft = Draft(chosen.baselines_dir, chosen.save, self._environment())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the facts of a test whose body has run."""
@@ -43,9 +53,14 @@ class Journal:
         self._notes |= dict.fromkeys(notes_of(properties))
         for file in self._open_json_files():
             file.add(rows)
+        if self._draft is not None:
+            self._draft.add(rows)
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports that are written whole, also when the run was interrupted."""
+        if self._draft is not None:
+            through = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+            self._notes[self._draft.finish(whole=through and not session.shouldfail and not session.shouldstop)] = None
         reports = self._config.stash[SETTINGS].reports
         if not reports or self._config.option.collectonly:
             return

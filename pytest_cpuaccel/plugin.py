@@ -12,7 +12,7 @@ import pytest
 from pytest_cpuaccel import hookspecs, marks, settings
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.journal import NAME, Journal, journal_of
-from pytest_cpuaccel.state import SETTINGS, choice_of, is_worker, lock_of, session_of
+from pytest_cpuaccel.state import SETTINGS, SHARES_MACHINE, choice_of, is_worker, lock_of, session_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
             choice_of(config)
         if not is_worker(config):
             settings.check_reports(config.stash[SETTINGS])
+            settings.check_baselines(config.stash[SETTINGS])
             config.pluginmanager.register(Journal(config), NAME)
 
 
@@ -89,10 +90,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ours = [item for item in items if marks.judged(item) or "cpu_backend" in getattr(item, "fixturenames", ())]
     if not ours:
         return
+    config.stash[SHARES_MACHINE] = True
     from pytest_cpuaccel.hearing import check_marks
     from pytest_cpuaccel.parameters import backend_name, in_backend_order
 
     with _usage_errors(config):
+        lock_of(config).check()
         for item in ours:
             check_marks(item, backend_name(item) or "eager", choice_of(config))
         items[:] = in_backend_order(items, choice_of(config))
@@ -108,10 +111,14 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Under xdist, stand still while another worker's clock runs."""
-    if not is_worker(item.config):
+    """Stand still while the clock of another xdist worker, or of another session, runs."""
+    if SHARES_MACHINE not in item.config.stash:
         return (yield)
-    with lock_of(item.config).shared():
+    from pytest_cpuaccel.report.row import note_property
+
+    with lock_of(item.config).shared() as refusal:
+        if refusal:
+            item.user_properties.append(note_property(f"{item.nodeid} ran beside a clock: {refusal}"))
         return (yield)
 
 

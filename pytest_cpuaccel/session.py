@@ -17,10 +17,12 @@ from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.judge.bench import Bench
 from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.ledger import Ledger
 from pytest_cpuaccel.judge.reference import ReferenceBook
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.machine_lock import MachineLock
 from pytest_cpuaccel.progress import Progress
+from pytest_cpuaccel.report.baseline_file import read_baseline, shelf_of
 from pytest_cpuaccel.settings import Settings
 
 
@@ -66,11 +68,20 @@ def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> S
     store = ArtifactStore(root, settings.cache_limit_bytes)
     workshop = Workshop(store, settings.threads, notes.append, progress.busy)
     race = RaceConfig(threads=settings.threads, progress=progress.show)
-    court = Court(workshop, ReferenceBook(), functools.partial(_alone, lock, progress), race)
+    court = Court(workshop, ReferenceBook(), functools.partial(_alone, lock, progress), race, _ledger(settings))
     return Session(court, settings.task, notes)
+
+
+def _ledger(settings: Settings) -> Ledger:
+    root, save, against = settings.baselines_dir, settings.save, settings.against
+    return Ledger(
+        shelf=shelf_of(root, save) if save else None,
+        against=read_baseline(root, against) if against else None,
+        max_slowdown=settings.against_slowdown,
+    )
 
 
 @contextlib.contextmanager
 def _alone(lock: MachineLock, progress: Progress) -> Iterator[None]:
-    with progress.busy("timing"), lock.alone():
+    with progress.busy("timing"), lock.alone(progress.show):
         yield

@@ -33,6 +33,11 @@ class Settings(NamedTuple):
     reports: tuple[Path, ...]
     cache_dir: Path | None
     cache_limit_bytes: int
+    save: str | None
+    against: str | None
+    against_slowdown: float
+    baselines_dir: Path
+    wait_s: float
 
 
 class Option(NamedTuple):
@@ -88,6 +93,30 @@ def _bytes(text: str) -> int:
     return parse_bytes(text)
 
 
+def _seconds(text: str) -> float:
+    from pytest_cpuaccel.core.units import parse_duration_ns
+
+    return parse_duration_ns(text) / 1e9
+
+
+def _percentage(text: str) -> float:
+    from pytest_cpuaccel.core.units import parse_percentage
+
+    return parse_percentage(text)
+
+
+def _saved_name(text: str) -> str | None:
+    from pytest_cpuaccel.report.baseline_file import new_name
+
+    return new_name(text) if text else None
+
+
+def _baseline_name(text: str) -> str | None:
+    from pytest_cpuaccel.report.baseline_file import checked_name
+
+    return checked_name(text) if text else None
+
+
 def _optional(text: str) -> str | None:
     return text or None
 
@@ -113,6 +142,11 @@ OPTIONS = (
     Option("report", "FILES", "reports to write, by ending: a.json, b.md, c.html", "", _reports),
     Option("cache-dir", "FOLDER", "where exported models are kept", "", _folder),
     Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", _bytes),
+    Option("save", "NAME", "baseline to save: figures, and the artifacts that were timed", "", _saved_name),
+    Option("against", "NAME", "baseline to hold latencies to, by races against its artifacts", "", _baseline_name),
+    Option("against-slowdown", "PERCENT", "how much longer than in that baseline a call may take", "5%", _percentage),
+    Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", _folder),
+    Option("wait", "TIME", "how long at most to wait for the machine to be free", "600 s", _seconds),
 )
 
 
@@ -120,7 +154,7 @@ def add_options(parser: pytest.Parser) -> None:
     """Declare every option and its ini twin."""
     group = parser.getgroup("cpuaccel", "CPU backends for PyTorch models")
     for option in OPTIONS:
-        default = f" (default: {option.default})" if option.default else ""
+        default = f" (default: {option.default})".replace("%", "%%") if option.default else ""  # argparse formats help
         group.addoption(
             option.flag, dest=option.ini, metavar=option.metavar, default=None, help=f"{option.help}{default}"
         )
@@ -145,6 +179,11 @@ def read_settings(config: pytest.Config) -> Settings:
         reports=values["report"],
         cache_dir=values["cache-dir"],
         cache_limit_bytes=values["cache-limit"],
+        save=values["save"],
+        against=values["against"],
+        against_slowdown=values["against-slowdown"],
+        baselines_dir=values["baselines-dir"] or config.rootpath / ".cpuaccel" / "baselines",
+        wait_s=values["wait"],
     )
 
 
@@ -163,6 +202,33 @@ def check_reports(settings: Settings) -> None:
             raise UsageError(f"--cpu-report: can't write {str(path)!r}: {refusal.strerror}") from None
         if not existed:
             path.unlink()
+
+
+def check_baselines(settings: Settings) -> None:
+    """Look now for what would otherwise be missed when the first result is in.
+
+    Raises:
+        UsageError: the baseline to hold results to is not there or damaged; it would be overwritten; the folder of
+            baselines can't be written.
+    """
+    if settings.against is not None:
+        from pytest_cpuaccel.report.baseline_file import read_baseline
+
+        try:
+            read_baseline(settings.baselines_dir, settings.against)
+        except UsageError as mistake:
+            raise UsageError(f"--cpu-against: {mistake}") from None
+    if settings.save is None:
+        return
+    if settings.save == settings.against:
+        raise UsageError(
+            f"--cpu-save and --cpu-against both name {settings.save!r}: a run that failed would become what the next "
+            "one is held to; save under another name"
+        )
+    try:
+        settings.baselines_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as refusal:
+        raise UsageError(f"--cpu-save: can't write {str(settings.baselines_dir)!r}: {refusal.strerror}") from None
 
 
 def source_of(config: pytest.Config, name: str) -> str:

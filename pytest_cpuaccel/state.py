@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SETTINGS = pytest.StashKey[Settings]()
 _CHOICE: pytest.StashKey[Choice] = pytest.StashKey()
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
+SHARES_MACHINE = pytest.StashKey[bool]()
+"""Whether anything is judged here; then every test stands still while another process's clock runs."""
 _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
 
 
@@ -51,7 +53,7 @@ def lock_of(config: pytest.Config) -> MachineLock:
     from pytest_cpuaccel.measure.machine_lock import MachineLock, default_lock_path
 
     if _LOCK not in config.stash:
-        config.stash[_LOCK] = MachineLock(default_lock_path())
+        config.stash[_LOCK] = MachineLock(default_lock_path(), config.stash[SETTINGS].wait_s)
     return config.stash[_LOCK]
 
 

@@ -39,6 +39,15 @@ def _export_calibrated(subject: Subject, folder: Path) -> None:
     _export(subject, folder)
 
 
+def _export_module(subject: Subject, folder: Path) -> None:
+    torch.save(subject.fresh_module(), folder / "module.pt")
+
+
+def _load_module(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    assert folder is not None
+    return BuiltModel(torch.load(folder / "module.pt", weights_only=False), {"threads": torch.get_num_threads()})
+
+
 def _rewrite(subject: Subject, folder: Path) -> None:  # noqa: ARG001
     note(f"rewrite {sorted(path.name for path in folder.iterdir())}")
     with (folder / "weights.pt").open("ab") as file:
@@ -53,6 +62,11 @@ def _changed(change: Any) -> Any:
     return load
 
 
+def _noted(output: Any) -> Any:
+    note("call")
+    return output
+
+
 def _raise(output: Any) -> Any:
     raise RuntimeError(f"kernel failed\nfor {output!r}")
 
@@ -63,6 +77,7 @@ def _refuse(subject: Subject, folder: Path | None) -> BuiltModel:
 
 TWIN = Backend("twin", "eager again", _load)
 STORED = replace(TWIN, name="stored", export=_export)
+SHIPPED = replace(TWIN, name="shipped", export=_export_module, load=_load_module)
 VARIANT = replace(STORED, name="variant", export=_rewrite, base=STORED)
 READER = replace(STORED, name="reader", export=None, base=STORED)
 CALIBRATED = replace(TWIN, name="calibrated", export=_export_calibrated, calibrates=True)
@@ -70,7 +85,8 @@ OFF = replace(TWIN, name="off", load=_changed(lambda output: tree.map_leaves(lam
 NAN = replace(TWIN, name="nan", load=_changed(lambda output: tree.map_leaves(lambda leaf: leaf * torch.nan, output)))
 RAISING = replace(TWIN, name="raising", load=_changed(_raise))
 REFUSING = replace(TWIN, name="refusing", load=_refuse)
+NOTED = replace(TWIN, name="noted", load=_changed(_noted))
 ABSENT = replace(TWIN, name="absent", requires=(Requirement("no-such-distribution", ">=2"),))
 OUTDATED = replace(TWIN, name="outdated", requires=(Requirement("pytest", "<1", "later ones lack py.test"),))
 
-BACKENDS = (TWIN, STORED, VARIANT, READER, CALIBRATED, OFF, NAN, RAISING, REFUSING, ABSENT, OUTDATED)
+BACKENDS = (TWIN, STORED, SHIPPED, VARIANT, READER, CALIBRATED, OFF, NAN, RAISING, REFUSING, ABSENT, OUTDATED)

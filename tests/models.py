@@ -19,6 +19,20 @@ class Mlp(nn.Module):
         return self.layers(x)
 
 
+class Rounds(nn.Module):
+    """Plain torch: (batch, 16) -> (batch, 4); as much work as there are rounds, and one answer."""
+
+    def __init__(self, rounds: int) -> None:
+        super().__init__()
+        self.rounds = rounds
+        self.layer = nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(self.rounds):
+            output = self.layer(x)
+        return output
+
+
 class TwoHeads(nn.Module):
     """Plain torch with a dict of outputs and an optional input: (batch, 16) -> {"a": (batch, 4), "b": (batch, 2)}."""
 

@@ -33,6 +33,14 @@ class ArtifactKey:
 
 
 @dataclass(frozen=True)
+class Manifest:
+    """What an artifact depends on, and the SHA-256 of each of its files by relative path."""
+
+    key: Mapping[str, object]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class ArtifactStore:
     """A cache folder of artifacts, shared by any number of processes.
 
@@ -57,9 +65,9 @@ class ArtifactStore:
                 self.root.mkdir(parents=True, exist_ok=True)
                 held.enter_context(FileLock(f"{folder}.lock"))
             except OSError as refusal:
-                yield held.enter_context(self._without_writing(folder, export, refusal, say))
+                yield held.enter_context(self._without_writing(folder, key, export, refusal, say))
                 return
-            fault = _fault(folder)
+            fault = fault_of(folder)
             if fault:
                 if folder.exists():
                     say(f"cache entry {folder} {fault}; exported again")
@@ -70,9 +78,14 @@ class ArtifactStore:
 
     @contextlib.contextmanager
     def _without_writing(
-        self, folder: Path, export: Callable[[Path], None], refusal: OSError, say: Callable[[str], None]
+        self,
+        folder: Path,
+        key: ArtifactKey,
+        export: Callable[[Path], None],
+        refusal: OSError,
+        say: Callable[[str], None],
     ) -> Iterator[Path]:
-        if _fault(folder) is None:
+        if fault_of(folder) is None:
             yield folder
             return
         say(
@@ -80,7 +93,7 @@ class ArtifactStore:
             "only: choose another folder with --cpu-cache-dir"
         )
         with tempfile.TemporaryDirectory(prefix="cpuaccel-") as temporary:
-            export(Path(temporary))
+            _export(Path(temporary), key, export)
             yield Path(temporary)
 
     def _write(self, folder: Path, key: ArtifactKey, export: Callable[[Path], None]) -> None:
@@ -89,9 +102,7 @@ class ArtifactStore:
             shutil.rmtree(leftover, ignore_errors=True)
         partial.mkdir()
         try:
-            export(partial)
-            manifest = {"key": dict(key.facts), "files": _digests(partial)}
-            (partial / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str), encoding="utf-8")
+            _export(partial, key, export)
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -105,6 +116,54 @@ class ArtifactStore:
                 return
             if folder != keep and _remove_unused(folder):
                 excess -= size
+
+
+def copy_artifact(folder: Path, shelf: Path) -> None:
+    """Copy an artifact to a folder of such under its own name, unless it is there; the copy appears whole.
+
+    Files are linked where the file system can, so that a copy takes no room while the cache has the artifact too.
+    """
+    copy = shelf / folder.name
+    if copy.exists():
+        return
+    shelf.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=shelf) as scratch:
+        shutil.copytree(folder, f"{scratch}/{copy.name}", copy_function=_link)
+        try:
+            Path(scratch, copy.name).rename(copy)
+        except OSError:
+            if not copy.exists():  # else another process was faster
+                raise
+
+
+def manifest_of(folder: Path) -> Manifest:
+    """Return the manifest of a whole artifact."""
+    found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return Manifest(dict(found["key"]), dict(found["files"]))
+
+
+def fault_of(folder: Path) -> str | None:
+    """Return what is wrong with an artifact; None when it is whole."""
+    try:
+        expected = manifest_of(folder).files
+    except FileNotFoundError:
+        return "is incomplete"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "has an unreadable manifest"
+    return None if _digests(folder) == expected else "was altered"
+
+
+def _export(folder: Path, key: ArtifactKey, export: Callable[[Path], None]) -> None:
+    export(folder)
+    manifest = {"key": dict(key.facts), "files": _digests(folder)}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str), encoding="utf-8")
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def copy_files(source: Path, target: Path) -> None:
@@ -134,17 +193,6 @@ def _remove_unused(folder: Path) -> bool:
     except Timeout:
         return False
     return True
-
-
-def _fault(folder: Path) -> str | None:
-    """What is wrong with an entry; None when it is whole."""
-    try:
-        expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-    except FileNotFoundError:
-        return "is incomplete"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "has an unreadable manifest"
-    return None if _digests(folder) == expected else "was altered"
 
 
 def _digests(folder: Path) -> dict[str, str]:

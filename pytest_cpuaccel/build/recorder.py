@@ -40,6 +40,7 @@ class Recorder:
         self._backend = backend
         self._workshop = workshop
         self._calls: list[Call] = []
+        self._begun = 0
         self._builds: dict[tuple[Any, ...], BuiltModel] = {}
         self._latest: _Latest | None = None
         self._counted = tuple(tensor for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference())
@@ -106,6 +107,7 @@ class Recorder:
         return self._run("generate", args, kwargs)
 
     def _run(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._begun += 1
         self._notice_changes()
         latest = self._latest
         if latest is None or not latest.takes(method, args, kwargs):
@@ -177,6 +179,11 @@ def calls_of(recorder: Recorder) -> tuple[Call, ...]:
             "change it before the first call, or in a test of its own"
         )
     return tuple(recorder._calls)
+
+
+def raised_of(recorder: Recorder) -> int:
+    """Return how many calls raised and so left nothing to judge."""
+    return recorder._begun - len(recorder._calls)
 
 
 def _shape_key(inputs: Inputs) -> tuple[Any, ...]:

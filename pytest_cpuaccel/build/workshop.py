@@ -7,6 +7,7 @@ import copy
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pytest_cpuaccel.build.artifacts import ArtifactKey, ArtifactStore, copy_fil
 from pytest_cpuaccel.build.calibration import NONE, Calibration
 from pytest_cpuaccel.build.fingerprint import inputs_signature, model_digest
 from pytest_cpuaccel.build.tools import upstream
+from pytest_cpuaccel.build.tools.checking import check_built
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
@@ -25,16 +27,27 @@ from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.machine import this_machine
 
-_EXPORTERS = ("torch", "transformers", "optimum", "optimum-onnx", "optimum-intel", "onnx", "onnxscript")
+_EXPORTERS = (
+    "pytest-cpuaccel",
+    "torch",
+    "transformers",
+    "optimum",
+    "optimum-onnx",
+    "optimum-intel",
+    "onnx",
+    "onnxscript",
+)
 """Distributions whose version may change what an export writes, whatever the backend."""
 
 
 @dataclass(frozen=True)
 class _Build:
-    """A built model, and the signature of the inputs that it was made for."""
+    """A built model, and what it was made of: inputs of this signature, the artifact's folder when entered."""
 
     model: BuiltModel
     signature: str
+    subject: Subject
+    artifact: Callable[[], contextlib.AbstractContextManager[Path | None]]
 
 
 @dataclass
@@ -75,29 +88,54 @@ class Workshop:
         for built in builds:
             if built.model.accepts(needed) and (method == "forward" or built.model.generate):
                 return built
-        signature = _signature(model, method, inputs)
-        builds.append(_Build(self.build_anew(model, backend, method, inputs), signature))
+        builds.append(self._make(model, backend, method, inputs))
         return builds[-1]
 
     def build_anew(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> BuiltModel:
         """Return a fresh build that nobody else uses; from the same artifact where there is one."""
+        return self._make(model, backend, method, inputs).model
+
+    def build_from(
+        self, artifact: Path, model: nn.Module, backend: Backend, method: Method, inputs: Inputs
+    ) -> BuiltModel:
+        """Return a fresh build that nobody else uses, from an artifact that lies elsewhere; nothing is exported.
+
+        Raises:
+            BuildError: the backend can't load it.
+            BackendUnavailableError: the backend's packages don't import.
+        """
+        return self._make(model, backend, method, inputs, artifact).model
+
+    def artifact(
+        self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs
+    ) -> contextlib.AbstractContextManager[Path | None]:
+        """Return a context with the folder of the artifact behind ``built()``; None for a backend without any."""
+        return self._build_for(model, backend, method, inputs).artifact()
+
+    def subject(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> Subject:
+        """Return what the backend was asked to build when it made ``built()``."""
+        return self._build_for(model, backend, method, inputs).subject
+
+    def _make(
+        self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs, kept: Path | None = None
+    ) -> _Build:
         torch.set_num_threads(self.threads)
         needed = _needed(model, method, inputs)
         calibration = _fitting(self._calibration_for(model, backend, needed), needed)
         subject = _subject(model, backend, method, needed, calibration, self.threads)
+        exported = partial(self._artifact, model, backend.exporters, subject, calibration)
+        artifact = partial(contextlib.nullcontext, kept) if kept else exported
         with self.busy(f"building {type(model).__name__} for {backend.name}"), _named_errors(backend):
-            if not backend.exporters:
-                built = backend.load(subject, None)
-            else:
-                with self._artifact(model, backend.exporters, subject, calibration) as folder:
-                    built = backend.load(subject, folder)
-            _check(built, self.threads, method)
+            with artifact() as folder:
+                built = backend.load(subject, folder)
+            check_built(built, self.threads, method)
         if not calibration.given:
             self.say(
                 f"{backend.name}: {type(model).__name__} was calibrated on one call's own inputs; give it data by the "
                 "fixture cpu_calibration or cpu_accelerate(model, calibration=...)"
             )
-        return replace(built, facts={**built.facts, **calibration.facts})
+        built = replace(built, facts={**built.facts, **calibration.facts})
+        return _Build(built, inputs_signature(needed), subject, artifact)
 
     def release(self) -> None:
         """Close every build and forget it."""
@@ -113,13 +151,16 @@ class Workshop:
 
     def _artifact(
         self, model: nn.Module, exporters: Sequence[Backend], subject: Subject, calibration: Calibration
-    ) -> contextlib.AbstractContextManager[Path]:
-        """What the last of the exporters makes of a copy of what those before it left, which is kept as well."""
+    ) -> contextlib.AbstractContextManager[Path | None]:
+        """What the last exporter makes of a copy of what those before it left, which is kept too; None without any."""
+        if not exporters:
+            return contextlib.nullcontext()
         *before, last = exporters
 
         def export(folder: Path) -> None:
             if before:  # a base is locked while its variant is, never the other way round: nobody waits in a circle
                 with self._artifact(model, before, subject, calibration) as base:
+                    assert base is not None
                     copy_files(base, folder)
             last.run_export(subject, folder)
 
@@ -232,11 +273,3 @@ def _named_errors(backend: Backend) -> Iterator[None]:
             yield
     except CpuaccelError as error:
         raise type(error)(f"{backend.name}: {str(error).removeprefix(f'{backend.name}: ')}") from error
-
-
-def _check(built: BuiltModel, threads: int, method: Method) -> None:
-    used = built.facts.get("threads")
-    if used != threads:
-        raise BuildError(f"runs with {used} threads, was told {threads}; a comparison would be unfair")
-    if method == "generate" and built.generate is None:
-        raise BuildError("has no generate(); narrow the test with @pytest.mark.cpu_backends(exclude=...)")

@@ -1,32 +1,93 @@
-"""``cpuaccel doctor``: what is installed, and what this CPU can do."""
+"""``cpuaccel doctor``: what is installed, what this CPU can do, and what would skew a timing."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Iterator
+from math import inf
 
 from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.registry import BUILTIN
+from pytest_cpuaccel.build.registry import BUILTIN, EAGER
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.units import format_duration
+from pytest_cpuaccel.measure.fitness import traits
 from pytest_cpuaccel.measure.machine import this_machine
+
+SELF_CHECK_S = 10.0
+ALLOWED = 0.05
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
-    commands.add_parser("doctor", help="what is installed, and what this CPU can do").set_defaults(run=run)
+    parser = commands.add_parser("doctor", help="what is installed, what this CPU can do, what would skew a timing")
+    parser.add_argument("--aa", action="store_true", help="race equal copies: the smallest slowdown that can be told")
+    parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001
-    """Print what was found."""
-    print("\n".join(doctor()))  # noqa: T201
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found, line by line."""
+    for line in doctor():
+        print(line)  # noqa: T201
+    for line in self_checks() if arguments.aa else ():
+        print(line)  # noqa: T201
+        sys.stdout.flush()
     return 0
 
 
 def doctor() -> Iterator[str]:
-    """Yield a line on this machine and one for each backend: its versions, or what it lacks."""
+    """Yield lines on this machine, then one for each backend: its versions, or what it lacks."""
     machine = this_machine()
     yield f"CPU: {machine.cpu}, {machine.cpus} usable, {' '.join(machine.isa) or 'no known vector extensions'}"
+    for trait in traits():
+        yield f"{trait.name:18} {trait.value}{f': {trait.harm}' if trait.harm else ''}"
     for backend in BUILTIN:
         reason = unmet_requirement(backend)
         versions = ", ".join(f"{name} {version}" for name, version in backend.versions.items())
         status = f"missing: {reason.partition(': ')[2]}" if reason else f"installed: {versions}"
         yield f"{backend.name:18} {backend.summary}; {status}"
+
+
+def self_checks(seconds: float = SELF_CHECK_S) -> Iterator[str]:
+    """Yield a line for each of three models: the A/A verdict, and the smallest slowdown that could be told.
+
+    Each races a second, separately built copy of itself for ``seconds``, on one thread, alone on the machine.
+
+    Raises:
+        UsageError: torch isn't installed.
+        BusyError: the machine did not become free.
+    """
+    reason = unmet_requirement(EAGER)
+    if reason:
+        raise UsageError(f"--aa races PyTorch models; {reason}")
+    import torch
+
+    from pytest_cpuaccel.measure.latency.config import RaceConfig
+    from pytest_cpuaccel.measure.latency.resolution import resolve
+    from pytest_cpuaccel.measure.latency.specimen import specimens
+    from pytest_cpuaccel.measure.machine_lock import MachineLock, default_lock_path
+
+    yield f"A/A: each model against an equal copy for {seconds:g} s, 1 thread, {100 * ALLOWED:g} % allowed"
+    with MachineLock(default_lock_path()).alone(), torch.inference_mode(), _one_thread():
+        for specimen in specimens():
+            found = resolve(specimen.copies(), RaceConfig(), seconds)
+            low, high = found.interval
+            resolved = "too few pairs" if found.slowdown == inf else f"{100 * found.slowdown:.2g} % and more"
+            yield (
+                f"{specimen.name:18} {format_duration(found.call_ns)} a call: {found.outcome(ALLOWED).value}, "
+                f"ratio {found.ratio:.4f} [{low:.4f}, {high:.4f}]; slowdowns told: {resolved} "
+                f"({found.pairs} pairs in {found.seconds:.1f} s)"
+            )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

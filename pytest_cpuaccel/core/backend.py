@@ -96,7 +96,8 @@ class Backend:
     ``export(subject, folder)`` writes an artifact into an empty folder; ``load(subject, folder)`` makes a
     :class:`BuiltModel` of it. A backend without ``export`` keeps nothing on disk and gets ``None`` as folder.
     Both raise :class:`BuildError` for a model they can't handle. ``options`` reach them through the subject and
-    are part of the artifact's key. ``calibrates`` says that a build depends on ``subject.calibration``.
+    are part of the artifact's key. ``calibrates`` says that a build depends on ``subject.calibration``,
+    ``caches`` that an artifact is no model but compiled code, which spares ``load`` the compiling.
 
     A variant names its ``base``, the backend whose artifact it starts from: its ``export`` gets a folder with a copy
     of the base's files, to rewrite in place; where it has none, its ``load`` reads the base's artifact itself.
@@ -110,7 +111,13 @@ class Backend:
     requires: tuple[Requirement, ...] = ()
     options: Mapping[str, Scalar] = field(default_factory=dict)
     calibrates: bool = False
+    caches: bool = False
     base: Backend | None = None
+
+    @property
+    def exports_model(self) -> bool:
+        """Tell whether an artifact is the model itself, so that it can be raced against a later one."""
+        return bool(self.exporters) and not self.caches
 
     @property
     def exporters(self) -> tuple[Backend, ...]:

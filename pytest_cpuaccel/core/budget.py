@@ -41,6 +41,8 @@ class ParityBudget:
 class LatencyBudget:
     """The ``latency_budget`` mark: percentiles of one call in ns, and ratios against ``vs``.
 
+    ``min_throughput`` is the least number of items per second: the batch of a call over its p50. ``ttft_ns`` and
+    ``tpot_ns`` are for ``generate()``: the p50 of the time to its first token, and of the mean time per token after.
     ``speedup`` is the least allowed ``latency(vs) / latency(backend)``; ``max_slowdown`` the greatest allowed
     ``latency(backend) / latency(vs) - 1``, a fraction.
     """
@@ -48,9 +50,28 @@ class LatencyBudget:
     p50_ns: int | None = None
     p90_ns: int | None = None
     p99_ns: int | None = None
+    min_throughput: float | None = None
+    ttft_ns: int | None = None
+    tpot_ns: int | None = None
     speedup: float | None = None
     max_slowdown: float | None = None
     vs: str = "eager"
+
+
+@dataclass(frozen=True)
+class StartupBudget:
+    """What ``latency_budget`` allows a fresh process, in ns: from its start to a first answer, and to build."""
+
+    cold_start_ns: int | None = None
+    build_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class MemoryBudget:
+    """The ``memory_budget`` mark, in bytes: the peak of a fresh process, and the artifact on disk."""
+
+    peak_bytes: int | None = None
+    artifact_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pytest_cpuaccel.core.backend import Scalar
 
-Kind = Literal["parity", "accuracy", "latency"]
+Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory"]
 
 
 class Outcome(str, Enum):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.calibration import calibration_of
-from pytest_cpuaccel.build.recorder import Recorder, calls_of
+from pytest_cpuaccel.build.recorder import Recorder, calls_of, raised_of
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import UsageError
@@ -82,7 +82,8 @@ class Bench:
         for work in self._works:
             own = replace(budgets, accuracy=None) if scored and not work.scores.actual else budgets
             calls = calls_of(work.recorder)
-            yield Trial(work.model, work.reference, self.backend, versus, calls, work.scores, own)
+            raised = raised_of(work.recorder)
+            yield Trial(work.model, work.reference, self.backend, versus, calls, work.scores, own, raised=raised)
 
     def _work(self, source: object, reference: object, calibration: object) -> _Work:
         is_candidate = reference is not None and reference is not source

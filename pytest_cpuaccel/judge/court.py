@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.judge.ledger import NO_LEDGER, Ledger
 from pytest_cpuaccel.judge.reference import ReferenceBook
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.resolution import Resolution
 
 
 @dataclass(frozen=True)
 class Court:
-    """``alone()`` is a context in which no other test on the machine runs."""
+    """``alone()`` is a context in which no other test on the machine runs; it raises BusyError where it can't be had.
+
+    ``self_checks`` holds what the session's A/A check found, once there was need of it.
+    """
 
     workshop: Workshop
     book: ReferenceBook
     alone: Callable[[], contextlib.AbstractContextManager[None]]
     race: RaceConfig
+    ledger: Ledger = NO_LEDGER
+    self_checks: list[Resolution] = field(default_factory=list)

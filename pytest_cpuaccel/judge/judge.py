@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from pytest_cpuaccel.core.budget import LatencyBudget
+from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.core.finding import Finding
-from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
+from pytest_cpuaccel.judge.baseline import judge_baseline
 from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.fitness import with_fitness
+from pytest_cpuaccel.judge.keepsake import with_keepsake
 from pytest_cpuaccel.judge.latency import judge_latency
+from pytest_cpuaccel.judge.memory import judge_memory
 from pytest_cpuaccel.judge.parity import judge_parity
+from pytest_cpuaccel.judge.ratio import lengthened
+from pytest_cpuaccel.judge.startup import judge_startup
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.judge.workload import Workload, workloads
 from pytest_cpuaccel.measure.accuracy import judge_accuracy
+from pytest_cpuaccel.measure.latency.config import RaceConfig
 
 
 def judge(trial: Trial, court: Court) -> Iterator[Finding]:
@@ -25,7 +34,7 @@ def judge(trial: Trial, court: Court) -> Iterator[Finding]:
     if trial.budgets.accuracy is not None:
         yield _finding(trial, f"score_items x{len(trial.scores.actual)}", _accuracy(trial))
     groups = workloads(trial.calls)
-    if not groups and (trial.budgets.parity or trial.budgets.latency):
+    if not groups and (trial.budgets.parity or trial.budgets.of_performance):
         yield _finding(trial, "no call", *_nothing_called(trial))
     for workload in groups:
         verdicts = tuple(_verdicts(workload, trial, court, of=len(groups)))
@@ -37,13 +46,36 @@ def _verdicts(workload: Workload, trial: Trial, court: Court, of: int) -> Iterat
     budgets = trial.budgets
     if budgets.parity is not None:
         parity = judge_parity(workload, trial, budgets.parity, court)
-        if parity.outcome is Outcome.FAIL and budgets.latency is not None:
-            yield replace(parity, facts={**parity.facts, "withholds": "latency"})
+        if parity.outcome is Outcome.FAIL and budgets.of_performance:
+            yield replace(parity, facts={**parity.facts, "withholds": " ".join(budgets.of_performance)})
             return
         yield parity
     if budgets.latency is not None:
-        config = replace(court.race, alpha_fail=court.race.alpha_fail / of, alpha_pass=court.race.alpha_pass / of)
-        yield judge_latency(workload, trial, budgets.latency, court, config)
+        config = replace(court.race, alpha_fail=court.race.alpha_fail / of)  # any one fails a test, all pass it
+        yield from _unless_busy("latency", workload, trial, _latency(workload, trial, budgets.latency, court, config))
+    if budgets.startup is not None:
+        yield judge_startup(workload, trial, budgets.startup, court)
+    if budgets.memory is not None:
+        yield judge_memory(workload, trial, budgets.memory, court)
+
+
+def _latency(
+    workload: Workload, trial: Trial, budget: LatencyBudget, court: Court, config: RaceConfig
+) -> Iterator[Verdict]:
+    latency = judge_latency(workload, trial, budget, court, lengthened(config, trial, court.ledger))
+    latency = with_fitness(latency, workload.sample, trial, budget, court, config)
+    yield with_keepsake(latency, workload, trial, court)
+    baseline = judge_baseline(workload, trial, latency, court, config)
+    yield from _unless_busy("baseline", workload, trial, baseline)
+
+
+def _unless_busy(kind: Kind, workload: Workload, trial: Trial, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
+    """The verdicts; INCONCLUSIVE where the machine did not become free to measure for them."""
+    try:
+        yield from verdicts
+    except BusyError as busy:
+        sentence = f"{trial.backend.name}: {workload.label}: not measured, because {busy}"
+        yield Verdict(kind, Outcome.INCONCLUSIVE, sentence)
 
 
 def _accuracy(trial: Trial) -> Verdict:
@@ -60,11 +92,17 @@ def _accuracy(trial: Trial) -> Verdict:
 
 
 def _nothing_called(trial: Trial) -> Iterator[Verdict]:
-    sentence = f"{trial.backend.name}: the test never called the model, so there is nothing to judge"
+    raised = f"{trial.raised} call{'s' * (trial.raised > 1)} raised and none returned"
+    what = raised if trial.raised else "the test never called the model"
+    sentence = f"{trial.backend.name}: {what}, so there is nothing to judge"
     if trial.budgets.parity is not None:
         yield Verdict("parity", Outcome.FAIL, sentence)
     if trial.budgets.latency is not None:
         yield Verdict("latency", Outcome.FAIL, sentence)
+    if trial.budgets.startup is not None:
+        yield Verdict("startup", Outcome.FAIL, sentence)
+    if trial.budgets.memory is not None:
+        yield Verdict("memory", Outcome.FAIL, sentence)
 
 
 def _finding(trial: Trial, call: str, *verdicts: Verdict) -> Finding:

@@ -1,61 +1,73 @@
-"""The latency verdict on a workload: its ratio to another backend, and its percentiles."""
+"""The latency verdict on a workload: its ratio to another backend, its percentiles, throughput and tokens."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import nn
 
 from pytest_cpuaccel.build.registry import EAGER
+from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.backend import Backend, BuiltModel, Scalar
+from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.generation import repeatable
+from pytest_cpuaccel.judge.limits import limits_of
+from pytest_cpuaccel.judge.part import Part, verdict
+from pytest_cpuaccel.judge.threads import check_threads
+from pytest_cpuaccel.judge.tokens import check_heard, heard_by
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.judge.workload import Workload
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.limit import Limit
 from pytest_cpuaccel.measure.latency.pair import Sides
-from pytest_cpuaccel.measure.latency.percentile import PercentileResult, hold_percentiles
+from pytest_cpuaccel.measure.latency.percentile import hold_percentiles
 from pytest_cpuaccel.measure.latency.race import Race, race
-
-_SEVERITY = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The answer to one part of a budget; ``outcome`` is None where nothing was asked."""
-
-    outcome: Outcome | None
-    sentence: str
+from pytest_cpuaccel.measure.latency.reach import Reach
+from pytest_cpuaccel.measure.latency.reading import Read, Reading, read_latency
+from pytest_cpuaccel.measure.latency.tokens import TokenClock
 
 
 def judge_latency(workload: Workload, trial: Trial, budget: LatencyBudget, court: Court, config: RaceConfig) -> Verdict:
-    """Return the verdict on a workload's ratio and percentiles, the worst of its parts.
+    """Return the verdict on a workload's ratio and limits, the worst of its parts.
 
-    The bare backend call is timed, with equal threads on both sides, while nothing else runs on this machine.
+    The bare backend call is timed, with equal threads on both sides, while nothing else runs on this machine. What
+    calls are too slow for is not begun: both sides are called once, and that says whether a verdict is within reach.
+
+    Raises:
+        UsageError: a budget that this call can't be held to.
+        BuildError: a build for timing failed, or raises.
     """
-    percentiles = {name: ns for name in ("p50", "p90", "p99") if (ns := getattr(budget, f"{name}_ns"))}
+    limits = limits_of(budget, workload, trial.model)
+    _check_opponent(budget, trial)
+    asked = len(limits) + (ratio_limit(budget) is not None)
+    config = replace(config, alpha_fail=config.alpha_fail / asked)
     with court.alone(), torch.no_grad(), contextlib.ExitStack() as opened:
         sides = _sides(workload.sample, trial, court, opened)
-        rebuild = functools.partial(_fresh_sides, workload.sample, trial, court, opened)
-        ratio = race(sides, limit=ratio_limit(budget), rebuild=rebuild, config=config)
-        held = hold_percentiles(sides.candidate, percentiles, config) if percentiles else None
-    parts = [_ratio_part(ratio, budget)]
-    facts: dict[str, Scalar] = {**ratio.facts(), "vs": budget.vs}
-    facts["pairs_ns"] = " ".join(f"{ours:.0f}/{theirs:.0f}" for ours, theirs in ratio.pairs_ns)
-    if held is not None:
-        parts.append(_percentile_part(held))
-        facts |= held.facts()
-    return _worst(parts, f"{trial.backend.name}: {workload.label}", facts)
+        read = _read(sides.candidate, workload.sample, limits, trial, court)
+        first = _first(read, trial.backend)
+        check_heard(limits, first, workload)
+        reach = Reach(first["latency"], 0, config)
+        if reach.holds_a_pair:
+            against = _first(partial(read_latency, sides.reference), trial.versus)
+            reach = replace(reach, reference_ns=against["latency"])
+        rebuild = partial(fresh_sides, workload.sample, trial, court, opened)
+        parts = [
+            Part(None, "", facts={"vs": budget.vs}),
+            *_of_ratio(sides, trial, budget, reach, rebuild),
+            *_of_limits(read, limits, reach),
+        ]
+    return verdict("latency", f"{trial.backend.name}: {workload.label}", parts)
 
 
 def ratio_limit(budget: LatencyBudget) -> float | None:
@@ -65,14 +77,52 @@ def ratio_limit(budget: LatencyBudget) -> float | None:
     return None if budget.max_slowdown is None else 1 + budget.max_slowdown
 
 
-def _worst(parts: list[_Part], subject: str, facts: dict[str, Scalar]) -> Verdict:
-    asked = [part for part in parts if part.outcome is not None]
-    outcome = min((part.outcome for part in asked if part.outcome), key=_SEVERITY.index)
-    sentences = [part.sentence for part in asked if part.outcome is outcome]
-    return Verdict("latency", outcome, f"{subject}: {'; '.join(sentences)}", facts)
+def _check_opponent(budget: LatencyBudget, trial: Trial) -> None:
+    """Nothing is faster than itself. That it is no slower is worth a race: it shows what the machine can tell."""
+    itself = trial.backend.name == trial.versus.name and not trial.is_of_candidate
+    if itself and budget.speedup is not None and budget.speedup > 1:
+        name = trial.backend.name
+        raise UsageError(
+            f"latency_budget(speedup={budget.speedup:g}): {name} would race itself; leave it out by "
+            f'speedup={{"{name}": None, "*": {budget.speedup:g}}}, or name another backend in vs='
+        )
 
 
-def _ratio_part(result: Race, budget: LatencyBudget) -> _Part:
+def _read(candidate: Callable[[], object], call: Call, limits: Mapping[str, Limit], trial: Trial, court: Court) -> Read:
+    if all(limit.quantity == "latency" for limit in limits.values()):
+        return partial(read_latency, candidate)
+    clock = TokenClock()
+    built = court.workshop.built(trial.model, trial.backend, call.method, call.inputs)
+    return partial(clock.read, timed(built, heard_by(clock, call)))
+
+
+def _first(read: Read, backend: Backend) -> Reading:
+    """The first reading, which also shows that the call can be made again."""
+    try:
+        return read()
+    except CpuaccelError:
+        raise
+    except Exception as error:
+        raise BuildError(f"{backend.name}: raises when its latency is taken: {reason(error)}") from error
+
+
+def _of_ratio(
+    sides: Sides, trial: Trial, budget: LatencyBudget, reach: Reach, rebuild: Callable[[], Sides]
+) -> Iterator[Part]:
+    """The answer to the ratio; where none is asked, only its estimate, and none at all of calls too slow for that."""
+    allowed = ratio_limit(budget)
+    refusal = reach.why_no_race(budget.vs)
+    if allowed is not None and refusal:
+        yield Part(Outcome.INCONCLUSIVE, refusal)
+    elif reach.holds_a_pair:
+        threads = check_threads(sides, trial, reach.config.threads)
+        result = race(sides, limit=allowed, rebuild=rebuild, config=reach.config)
+        pairs_ns = " ".join(f"{ours:.0f}/{theirs:.0f}" for ours, theirs in result.pairs_ns)
+        facts = {**threads, **result.facts(), "pairs_ns": pairs_ns}
+        yield Part(result.outcome, _ratio_sentence(result, budget), facts=facts)
+
+
+def _ratio_sentence(result: Race, budget: LatencyBudget) -> str:
     low, high = result.speedup_interval
     found = (
         f"{result.speedup:.2f}x the speed of {budget.vs} [{low:.2f}, {high:.2f}], "
@@ -84,32 +134,43 @@ def _ratio_part(result: Race, budget: LatencyBudget) -> _Part:
         else f"budget at most {100 * (budget.max_slowdown or 0):.3g}% slower"
     )
     reason = f"; {result.reason}" if result.outcome is Outcome.INCONCLUSIVE else ""
-    return _Part(result.outcome, f"{found}, {allowed}{reason}")
+    return f"{found}, {allowed}{reason}"
 
 
-def _percentile_part(result: PercentileResult) -> _Part:
-    return _Part(result.outcome, result.sentence)
+def _of_limits(read: Read, limits: Mapping[str, Limit], reach: Reach) -> Iterator[Part]:
+    if not limits:
+        return
+    if refusal := reach.why_no_hold(limits):
+        yield Part(Outcome.INCONCLUSIVE, refusal)
+        return
+    held = hold_percentiles(read, limits, reach.config)
+    yield Part(held.outcome, held.sentence, facts=held.facts())
 
 
 def _sides(call: Call, trial: Trial, court: Court, opened: contextlib.ExitStack) -> Sides:
     """The builds in use. A build that would race itself gets a second one to race: the A/A row."""
     candidate = court.workshop.built(trial.model, trial.backend, call.method, call.inputs)
     if trial.versus.name == EAGER.name:
-        return Sides(_timed(candidate, call), _timed(_as_built(trial), call))
-    reference = court.workshop.built(trial.reference, trial.versus, call.method, call.inputs)
-    if reference is candidate:
-        reference = _fresh(trial.reference, trial.versus, call, court, opened)
-    return Sides(_timed(candidate, call), _timed(reference, call))
+        return Sides(timed(candidate, call), timed(_as_built(trial), call))
+    try:
+        reference = court.workshop.built(trial.reference, trial.versus, call.method, call.inputs)
+        if reference is candidate:
+            reference = fresh(trial.reference, trial.versus, call, court, opened)
+    except CpuaccelError as error:
+        raise type(error)(f"{error} (latency_budget names it in vs=)") from error
+    return Sides(timed(candidate, call), timed(reference, call))
 
 
-def _fresh_sides(call: Call, trial: Trial, court: Court, opened: contextlib.ExitStack) -> Sides:
+def fresh_sides(call: Call, trial: Trial, court: Court, opened: contextlib.ExitStack) -> Sides:
+    """Return both sides on builds that nobody else uses, which ``opened`` closes."""
     return Sides(
-        _timed(_fresh(trial.model, trial.backend, call, court, opened), call),
-        _timed(_fresh(trial.reference, trial.versus, call, court, opened), call),
+        timed(fresh(trial.model, trial.backend, call, court, opened), call),
+        timed(fresh(trial.reference, trial.versus, call, court, opened), call),
     )
 
 
-def _fresh(model: nn.Module, backend: Backend, call: Call, court: Court, opened: contextlib.ExitStack) -> BuiltModel:
+def fresh(model: nn.Module, backend: Backend, call: Call, court: Court, opened: contextlib.ExitStack) -> BuiltModel:
+    """Return a build that nobody else uses, which ``opened`` closes."""
     built = court.workshop.build_anew(model, backend, call.method, call.inputs)
     opened.callback(built.close)
     return built
@@ -120,17 +181,17 @@ def _as_built(trial: Trial) -> BuiltModel:
     return BuiltModel(trial.reference, {}, getattr(trial.reference, "generate", None))
 
 
-def _timed(built: BuiltModel, call: Call) -> Callable[[], object]:
-    """One call of a build, without arguments; a ``generate()`` starts from the generator state it was recorded with."""
+def timed(built: BuiltModel, call: Call) -> Callable[[], object]:
+    """Return a call of a build, without arguments; a ``generate()`` starts from the generator state of the record."""
     inputs = repeatable(call.inputs)
     run = built.forward if call.method == "forward" else built.generate
     if run is None:
         raise TypeError("a build without generate() can't be timed generating")
     if call.method == "generate":
-        return functools.partial(_seeded, run, inputs, call.rng_state)
+        return partial(_seeded, run, inputs, call.rng_state)
     if _holds_cache(inputs):
         return lambda: run(*inputs.args, **tree.clone(dict(inputs.kwargs)))
-    return functools.partial(run, *inputs.args, **inputs.kwargs)
+    return partial(run, *inputs.args, **inputs.kwargs)
 
 
 def _seeded(run: Callable[..., object], inputs: Inputs, rng_state: torch.Tensor) -> object:

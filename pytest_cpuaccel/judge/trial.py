@@ -8,7 +8,7 @@ from pathlib import PurePath
 from torch import nn
 
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.budget import AccuracyBudget, LatencyBudget, ParityBudget
+from pytest_cpuaccel.core.budget import AccuracyBudget, LatencyBudget, MemoryBudget, ParityBudget, StartupBudget
 from pytest_cpuaccel.core.call import Call
 
 
@@ -27,6 +27,13 @@ class Budgets:
     parity: ParityBudget | None = None
     accuracy: AccuracyBudget | None = None
     latency: LatencyBudget | None = None
+    startup: StartupBudget | None = None
+    memory: MemoryBudget | None = None
+
+    @property
+    def of_performance(self) -> list[str]:
+        """Return the names of those that a wrong answer withholds."""
+        return [name for name in ("latency", "startup", "memory") if getattr(self, name) is not None]
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,8 @@ class Trial:
     """``model`` ran under ``backend``; ``reference``, in eager mode, is what it is held to.
 
     The two are one unless the model is a candidate: another checkpoint, pruned or distilled, to take the
-    reference's place. ``versus`` is the backend that the latency budget compares with.
+    reference's place. ``versus`` is the backend that the latency budget compares with. ``test`` names the test
+    in baselines. ``raised`` calls are not among ``calls``.
     """
 
     model: nn.Module
@@ -44,6 +52,8 @@ class Trial:
     calls: tuple[Call, ...]
     scores: Scores
     budgets: Budgets
+    test: str = ""
+    raised: int = 0
 
     @property
     def is_of_candidate(self) -> bool:

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.fresh.death import death
 from pytest_cpuaccel.matrix.architecture import Architecture
 from pytest_cpuaccel.matrix.cell import Cell, Status
 from pytest_cpuaccel.matrix.worker import READY, log_of, work
@@ -80,7 +81,7 @@ class _Worker:
                     yield self._next(cell)
             except EOFError:
                 self.process.join()
-                yield self._lost(_death(self.process.exitcode or 0, self.log))
+                yield self._lost(death(self.process.exitcode or 0, self.log))
         elif not self.left_s(timeout_s):
             yield self._lost(f"hangs: no answer within {timeout_s:g} s")
 
@@ -115,10 +116,3 @@ def _started(architecture: str, backends: tuple[Backend, ...], folder: Path) -> 
     sending.close()
     began = time.monotonic() + _START_S
     return _Worker(architecture, backends, process, receiving, log_of(architecture, folder), began)
-
-
-def _death(exit_code: int, log: Path) -> str:
-    """How a process ended, with the last line that it printed."""
-    how = f"killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"ended with exit code {exit_code}"
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return f"{how}: {lines[-1].strip()}" if lines else how

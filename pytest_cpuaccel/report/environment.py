@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar
+from pytest_cpuaccel.measure.fitness import traits
 from pytest_cpuaccel.measure.machine import this_machine
 
 
@@ -20,6 +21,7 @@ def environment(backends: Iterable[Backend], threads: int) -> dict[str, Scalar |
         "isa": list(machine.isa),
         "cpus": machine.cpus,
         "threads": threads,
+        **{trait.name.replace(" ", "_").lower(): trait.value for trait in traits()},
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": [f"{name} {version}" for name, version in versions.items() if version],

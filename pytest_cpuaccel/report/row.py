@@ -11,7 +11,7 @@ from pytest_cpuaccel.core.finding import Finding
 from pytest_cpuaccel.core.verdict import Outcome
 
 PREFIX = "cpuaccel"
-KINDS = ("parity", "accuracy", "latency")
+KINDS = ("parity", "accuracy", "latency", "baseline", "startup", "memory")
 
 _PROPERTY = re.compile(rf"{PREFIX}\.(?P<number>\d+)\.(?P<name>.+)")
 

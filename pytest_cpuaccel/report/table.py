@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from pytest_cpuaccel.core.units import format_duration
+from pytest_cpuaccel.core.units import format_bytes, format_duration, format_rate
 from pytest_cpuaccel.report.row import Row
 
-COLUMNS = ("model", "call", "backend", "parity", "accuracy", "p50", "vs eager", "verdict")
+COLUMNS = (
+    "model",
+    "call",
+    "backend",
+    "parity",
+    "accuracy",
+    "p50",
+    "throughput",
+    "ttft",
+    "tpot",
+    "vs eager",
+    "vs baseline",
+    "cold start",
+    "build",
+    "peak memory",
+    "artifact",
+    "verdict",
+)
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -34,21 +51,33 @@ def merged(rows: Sequence[Row]) -> list[Row]:
 
 
 def _cells(row: Row) -> list[str]:
-    p50 = row.number("latency.p50_ns")
     return [
         row.text("model"),
         row.text("call"),
         row.text("backend"),
         row.text("parity.figure"),
         row.text("accuracy.figure"),
-        format_duration(p50) if p50 else _withheld(row),
+        _figure(row, "latency.p50_ns", format_duration) or _withheld(row),
+        _figure(row, "latency.items_per_s", format_rate),
+        _figure(row, "latency.ttft_ns", format_duration),
+        _figure(row, "latency.tpot_ns", format_duration),
         _ratio(row),
+        row.text("baseline.figure"),
+        _figure(row, "startup.cold_start_ns", format_duration),
+        _figure(row, "startup.build_ns", format_duration),
+        _figure(row, "memory.peak_bytes", format_bytes),
+        _figure(row, "memory.artifact_bytes", format_bytes),
         row.verdict + (" (xfail)" if row.outcome == "xfailed" else ""),
     ]
 
 
+def _figure(row: Row, name: str, shown: Callable[[float], str]) -> str:
+    number = row.number(name)
+    return "" if number is None else shown(number)
+
+
 def _withheld(row: Row) -> str:
-    return "withheld" if row.facts.get("parity.withholds") else ""
+    return "withheld" if "latency" in row.text("parity.withholds").split() else ""
 
 
 def _ratio(row: Row) -> str:

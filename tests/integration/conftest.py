@@ -51,7 +51,7 @@ def project(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("XDG_CACHE_HOME", str(pytester.path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    # The machine's lock lies in the temporary folder: under xdist the run around this one holds a share of it.
+    # The machine's lock lies in the temporary folder: with one of its own, a run here waits for nobody else's clock.
     lock_folder = str(tmp_path_factory.mktemp("lock"))
     monkeypatch.setenv("TMPDIR", lock_folder)
     monkeypatch.setattr(tempfile, "tempdir", lock_folder)

@@ -40,6 +40,9 @@ WAYS = """
 import pytest, torch
 from conftest import Streamer
 from pytest_cpuaccel import Inputs
+from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.judge.tokens import heard_by
+from pytest_cpuaccel.measure.latency.tokens import TokenClock
 
 def generated(model, prompt, **settings):
     torch.manual_seed(3)
@@ -71,6 +74,17 @@ def test_streaming(cpu_accelerate, model, prompt):
     assert tokens == [streamed.tokens]
 """
 
+TOKENS = """
+@pytest.mark.parametrize("beams", [1, 3])
+def test_every_token_is_heard(_cpu_bench, model, prompt, beams):
+    built = _cpu_bench.workshop.built(model, _cpu_bench.backend, "generate", Inputs(kwargs=prompt))
+    clock = TokenClock()
+    settings = {"min_new_tokens": 5, "max_new_tokens": 5, "num_beams": beams, "do_sample": False}
+    call = heard_by(clock, Call("generate", Inputs(kwargs=prompt | settings), None))
+    reading = clock.read(lambda: built.generate(**call.inputs.kwargs))
+    assert 0 < reading["ttft"] < reading["ttft"] + 4 * reading["tpot"] < reading["latency"]
+"""
+
 CACHES = """
 def test_keys_and_values_are_kept_from_step_to_step(_cpu_bench, decoder, prompt):
     workshop = _cpu_bench.workshop
@@ -94,6 +108,6 @@ def test_every_way_to_generate_is_eagers_and_optimum_keeps_a_cache(project: pyte
     models = ["decoder", "encoder_decoder"] if caches else ["decoder"]  # without Optimum there are no encoder-decoders
     project.makeconftest(CONFTEST)
     ways = WAYS.replace("{models}", ", ".join(map(repr, models)))
-    project.makepyfile(test_it=ways + CACHES.replace("{caches}", str(caches)))
+    project.makepyfile(test_it=ways + TOKENS + CACHES.replace("{caches}", str(caches)))
     result = project.runpytest_subprocess(f"--cpu-backends={backend}", "-W", "error")
-    result.assert_outcomes(passed=4 * len(models) + 1)
+    result.assert_outcomes(passed=6 * len(models) + 1)

@@ -34,7 +34,8 @@ ALLOWED = {
     "build": ("core", "build", "measure.machine"),
     "build.tools": ("core", "build.tools"),
     "build.backends": ("core", "build.tools", "build.backends"),
-    "judge": ("core", "build", "measure", "judge"),
+    "fresh": ("core", "build", "measure", "fresh"),
+    "judge": ("core", "build", "measure", "fresh", "judge"),
     "contract": (
         "core",
         "build",
@@ -45,8 +46,8 @@ ALLOWED = {
         "matrix.weights",
         "matrix.zoo",
     ),
-    "report": ("core", "report", "measure.machine"),
-    "matrix": ("core", "build", "measure", "judge", "report", "matrix"),
+    "report": ("core", "report", "measure.fitness", "measure.machine"),
+    "matrix": ("core", "build", "measure", "fresh.death", "judge", "report", "matrix"),
 }
 """Layer -> the parts of the package that it may import. The rest, the edge, may import everything."""
 AT_START = ("plugin", "hookspecs", "marks", "settings", "state", "journal", "core.errors", "")

@@ -31,6 +31,11 @@ def test_defaults(pytester: pytest.Pytester) -> None:
         reports=(),
         cache_dir=None,
         cache_limit_bytes=20 * 10**9,
+        save=None,
+        against=None,
+        against_slowdown=0.05,
+        baselines_dir=pytester.path / ".cpuaccel" / "baselines",
+        wait_s=600.0,
     )
 
 
@@ -46,6 +51,11 @@ cpu_threads = 3
 cpu_report = a.json, b.md
 cpu_cache_dir = kept
 cpu_cache_limit = 1 GB
+cpu_save = next
+cpu_against = main
+cpu_against_slowdown = 10%
+cpu_baselines_dir = held
+cpu_wait = 30 s
 """
     assert len(ini.strip().splitlines()) == len(OPTIONS)
     found = settings_of(pytester, ini=ini)
@@ -60,6 +70,11 @@ cpu_cache_limit = 1 GB
         reports=(Path.cwd() / "a.json", Path.cwd() / "b.md"),
         cache_dir=Path.cwd() / "kept",
         cache_limit_bytes=10**9,
+        save="next",
+        against="main",
+        against_slowdown=0.1,
+        baselines_dir=Path.cwd() / "held",
+        wait_s=30.0,
     )
     option = settings_of(
         pytester, "--cpu-backends=eager", "--cpu-threads=2", "--cpu-missing=fail", "--cpu-report=", ini=ini

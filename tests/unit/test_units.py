@@ -7,7 +7,14 @@ import re
 import pytest
 
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.core.units import format_duration, parse_bytes, parse_duration_ns, parse_percentage
+from pytest_cpuaccel.core.units import (
+    format_duration,
+    format_rate,
+    parse_bytes,
+    parse_duration_ns,
+    parse_percentage,
+    parse_rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +67,15 @@ def test_sizes_become_bytes() -> None:
 )
 def test_durations_are_written_with_three_digits(ns: float, text: str) -> None:
     assert format_duration(ns) == text
+
+
+def test_throughputs_become_items_per_second_and_back() -> None:
+    assert parse_rate("40 items/s") == 40
+    assert parse_rate("0.5items/s") == 0.5
+    assert format_rate(39.97) == "40.0 items/s"
+
+
+@pytest.mark.parametrize("given", ["40", "40 items", "40 items/min", "40/s"])
+def test_a_throughput_without_its_unit_says_what_would_do(given: str) -> None:
+    with pytest.raises(UsageError, match=r'write "40 items/s" \(units: items/s\)$'):
+        parse_rate(given)

@@ -170,6 +170,7 @@ INDUCTOR = Backend(
     load=load,
     export=export,
     requires=(Requirement("torch", ">=2.8", "older Inductor can't keep its cache in a folder of our choice"),),
+    caches=True,
 )
 
 INDUCTOR_FREEZING = replace(

@@ -41,4 +41,5 @@ IPEX_COMPILE = Backend(
     load=load,
     export=export,
     requires=IPEX.requires,
+    caches=True,
 )

@@ -91,6 +91,7 @@ TORCHAO_INT8_INDUCTOR = replace(
     summary="dynamic int8 linears by torchao, compiled by Inductor",
     load=partial(load_compiled, DYNAMIC),
     export=partial(export_compiled, DYNAMIC),
+    caches=True,
 )
 
 TORCHAO_INT8_WEIGHTS_INDUCTOR = replace(
@@ -99,4 +100,5 @@ TORCHAO_INT8_WEIGHTS_INDUCTOR = replace(
     summary="linears with int8 weights by torchao, compiled by Inductor",
     load=partial(load_compiled, WEIGHTS),
     export=partial(export_compiled, WEIGHTS),
+    caches=True,
 )

@@ -1,0 +1,60 @@
+"""``cpuaccel doctor``: what would skew a timing, and what this machine can tell."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+
+import pytest
+
+from pytest_cpuaccel.cli import main
+from pytest_cpuaccel.commands import doctor
+from pytest_cpuaccel.measure.fitness import traits
+from pytest_cpuaccel.measure.latency import specimen
+
+
+def test_everything_that_timing_depends_on_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for trait in traits():
+        assert any(line.startswith(f"{trait.name} ") for line in lines)
+
+
+def test_equal_copies_are_raced_and_the_smallest_slowdown_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = list(itertools.islice(specimen.specimens(), 1))
+    monkeypatch.setattr(specimen, "specimens", lambda: small)
+    heading, line = doctor.self_checks(0.3)
+    assert heading == "A/A: each model against an equal copy for 0.3 s, 1 thread, 5 % allowed"
+    assert re.match(
+        r"mlp +\S+ [mu]s a call: (PASS|FAIL|INCONCLUSIVE), ratio \d\.\d{4} \[.+\]; slowdowns told: .+ \(\d+ pairs", line
+    )
+
+
+def test_the_copies_are_built_apart_and_equal() -> None:
+    one, other = (next(specimen.specimens()).copies() for _ in range(2))
+    answers = [call() for sides in (one, other) for call in (sides.candidate, sides.reference)]
+    assert all(answer.equal(answers[0]) for answer in answers)
+    assert one.candidate.func is not one.reference.func
+
+
+def test_a_failing_latency_comes_with_an_a_a_check_made_once_a_session(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pytest, torch
+
+        @pytest.mark.parametrize("batch", [1, 2])
+        @pytest.mark.latency_budget(speedup=1000)
+        def test_it(cpu_model, batch):
+            cpu_model(torch.ones(batch, 16))
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-report=run.json")
+    result.assert_outcomes(failed=2)
+    lines = [line for line in result.outlines if "A/A check: two equal copies of eager had a ratio of " in line]
+    assert len(lines) == 2
+    assert len(set(lines)) == 1
+    first, second = (found["latency"] for found in json.loads((mlp_project.path / "run.json").read_text())["results"])
+    for name in ("aa_ratio", "aa_pairs", "aa_seconds"):
+        assert first[name] == second[name]
+    assert first["ratio"] != second["ratio"]
