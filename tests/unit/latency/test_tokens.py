@@ -2,12 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 
+from pytest_cpuaccel.measure.latency import tokens as module
 from pytest_cpuaccel.measure.latency.tokens import TokenClock
 from tests.unit.latency.clock import Clock
 
 IDS = torch.ones(2, 5, dtype=torch.long)
+
+
+@pytest.fixture(autouse=True)
+def _read_by_tokens(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "perf_counter_ns", clock.wall)
 
 
 def generating(clock: Clock, tokens: TokenClock, steps: int) -> Callable[[], None]:

@@ -1,0 +1,17 @@
+"""Most of what is tested here needs no torch, and is tested without it on other Pythons too."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+NEED_TORCH = [
+    "latency/test_tokens.py",
+    "parity",
+    "test_batch.py",
+    "test_fingerprint.py",
+    "test_fit_verdicts.py",
+    "test_memory.py",
+    "test_tree.py",
+]
+
+collect_ignore = [] if find_spec("torch") else NEED_TORCH
