@@ -51,7 +51,7 @@ def latency_budget(item: pytest.Item, backend: str) -> LatencyBudget | None:
     if values is None:
         return None
     if "speedup" in values and "max_slowdown" in values:
-        raise UsageError(f"{item.nodeid}: @latency_budget has speedup= and max_slowdown=; both set the same ratio")
+        raise UsageError(f"{item.nodeid}: @latency_budget has speedup= and max_slowdown=; both set the same ratio; keep one")
     _check_order(values, f"{item.nodeid}: @latency_budget")
     of_calls = {name: value for name, value in values.items() if name not in _STARTUP}
     return LatencyBudget(**of_calls) if set(of_calls) - {"vs"} else None
@@ -98,7 +98,7 @@ def _allowed(
     if values is None or set(values) - {"vs"}:
         return values
     mark = _only_mark(item, name)
-    if mark and any(isinstance(given, Mapping) for given in mark.kwargs.values()):
+    if mark and any(isinstance(given, Mapping) and given for given in mark.kwargs.values()):
         return None
     raise UsageError(f"{item.nodeid}: @{name} allows nothing yet; write {example}")
 
@@ -135,6 +135,23 @@ def _check_order(values: Mapping[str, Any], where: str) -> None:
                 raise UsageError(
                     f"{where}: {lower}= allows {format_duration(least)} and {upper}= only {format_duration(most)}; "
                     f"{lower} is never above {upper}"
+                )
+
+
+def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
+    """Check that every name and glob in a mark's dicts by backend is one of a known backend.
+
+    Raises:
+        UsageError: one isn't; what it stands for would hold nothing to anything.
+    """
+    mark, names = _only_mark(item, name), tuple(known)
+    for key, given in mark.kwargs.items() if mark else ():
+        if key == "outputs" or not isinstance(given, Mapping):
+            continue
+        for pattern in given:
+            if not any(fnmatchcase(known_name, str(pattern)) for known_name in names):
+                raise UsageError(
+                    f"{item.nodeid}: @{name}({key}=): no backend named {pattern!r}; {suggestion(pattern, names)}"
                 )
 
 
@@ -193,6 +210,18 @@ def _excess(value: Any) -> float:
     return parse_percentage(value) if isinstance(value, str) else _not_negative(value)
 
 
+def _slowdown(value: Any) -> float:
+    if not isinstance(value, str) and _not_negative(value) >= 1:
+        raise UsageError(f'{value!r} would be {100 * value:g} %; write "{value:g}%" or "{100 * value:g}%"')
+    return _excess(value)
+
+
+def _backend(value: Any) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{value!r} is not the name of a backend")
+    return value
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{value!r} is not the name of an input")
@@ -214,8 +243,8 @@ _LATENCY: dict[str, Parser] = {
     "ttft": parse_duration_ns,
     "tpot": parse_duration_ns,
     "speedup": _speedup,
-    "max_slowdown": _excess,
-    "vs": _text,
+    "max_slowdown": _slowdown,
+    "vs": _backend,
     "cold_start": parse_duration_ns,
     "build": parse_duration_ns,
 }

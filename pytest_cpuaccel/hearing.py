@@ -43,6 +43,8 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
         )
     if "accuracy_budget" in marked and "score_items" not in fixtures:
         raise UsageError(f"{item.nodeid}: @accuracy_budget judges what score_items found; take it as argument")
+    for name in marked:
+        budgets.check_backends(item, name, choice.known)
     budgets_of(item, backend)
     try:
         versus_name(item, backend, choice)

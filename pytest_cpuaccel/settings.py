@@ -80,7 +80,7 @@ def _threads(text: str) -> int:
 
 
 def _reports(text: str) -> tuple[Path, ...]:
-    paths = tuple(Path(name) for name in _names(text))
+    paths = tuple(Path(name) for name in dict.fromkeys(_names(text)))
     for path in paths:
         if path.suffix not in REPORT_SUFFIXES:
             raise UsageError(f"{str(path)!r} ends in none of {', '.join(REPORT_SUFFIXES)}")

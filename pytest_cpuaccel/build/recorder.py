@@ -78,6 +78,7 @@ class Recorder:
         return self
 
     def __getattr__(self, name: str) -> Any:
+        __tracebackhide__ = True
         if name == "generate" and hasattr(self._model, "generate"):
             return self._generate
         if name in _STAYS_AS_IT_IS:
@@ -96,6 +97,7 @@ class Recorder:
         return value
 
     def _attribute(self, name: str) -> Any:
+        __tracebackhide__ = True
         if hasattr(self._model, name):
             return getattr(self._model, name)
         for built in self._builds.values():
