@@ -51,7 +51,9 @@ def latency_budget(item: pytest.Item, backend: str) -> LatencyBudget | None:
     if values is None:
         return None
     if "speedup" in values and "max_slowdown" in values:
-        raise UsageError(f"{item.nodeid}: @latency_budget has speedup= and max_slowdown=; both set the same ratio; keep one")
+        raise UsageError(
+            f"{item.nodeid}: @latency_budget has speedup= and max_slowdown=; both set the same ratio; keep one"
+        )
     _check_order(values, f"{item.nodeid}: @latency_budget")
     of_calls = {name: value for name, value in values.items() if name not in _STARTUP}
     return LatencyBudget(**of_calls) if set(of_calls) - {"vs"} else None

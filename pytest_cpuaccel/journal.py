@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -82,7 +84,8 @@ class Journal:
 
         threads = self._config.stash[SETTINGS].threads
         terminalreporter.section(f"cpuaccel ({threads} thread{'s' * (threads > 1)})", sep="-")
-        for line, colour in summary(self._ordered(), self._notes):
+        width = shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf
+        for line, colour in summary(self._ordered(), self._notes, width):
             terminalreporter.write_line(line, **{colour: True} if colour else {})
 
     def _ordered(self) -> list[Row]:

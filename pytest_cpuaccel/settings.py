@@ -225,8 +225,13 @@ def check_baselines(settings: Settings) -> None:
             f"--cpu-save and --cpu-against both name {settings.save!r}: a run that failed would become what the next "
             "one is held to; save under another name"
         )
+    import tempfile
+
     try:
         settings.baselines_dir.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(dir=settings.baselines_dir).cleanup()
+    except FileExistsError:
+        raise UsageError(f"--cpu-save: {str(settings.baselines_dir)!r} is a file, not a folder for baselines") from None
     except OSError as refusal:
         raise UsageError(f"--cpu-save: can't write {str(settings.baselines_dir)!r}: {refusal.strerror}") from None
 
@@ -241,6 +246,8 @@ def source_of(config: pytest.Config, name: str) -> str:
 
 def _read(config: pytest.Config, option: Option) -> Any:
     given = config.getoption(option.ini)
+    if given == "":  # such as $BASELINE of a CI job that doesn't set it
+        raise UsageError(f"{option.flag}=: nothing is given; leave it out for its default")
     text: str = config.getini(option.ini) if given is None else given
     if isinstance(text, Sequence) and not isinstance(text, str):
         text = ",".join(text)

@@ -36,7 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _file(text: str, root: Path) -> Path:
+    """A baseline's name comes first: a folder or file here may be called like it."""
     path = Path(text)
-    if path.is_dir() and (path / FILE).is_file():
-        return path / FILE
-    return path if path.is_file() or path.suffix == ".json" else file_of(root, text)
+    for report in (root / text / FILE, path / FILE):
+        if report.is_file():
+            return report
+    return path if path.is_file() or path.name != text or path.suffix == ".json" else file_of(root, text)

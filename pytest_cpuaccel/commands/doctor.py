@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import sys
 from collections.abc import Iterator
 from math import inf
@@ -40,13 +41,14 @@ def doctor() -> Iterator[str]:
     """Yield lines on this machine, then one for each backend: its versions, or what it lacks."""
     machine = this_machine()
     yield f"CPU: {machine.cpu}, {machine.cpus} usable, {' '.join(machine.isa) or 'no known vector extensions'}"
+    width = max(len(backend.name) for backend in BUILTIN)
     for trait in traits():
-        yield f"{trait.name:18} {trait.value}{f': {trait.harm}' if trait.harm else ''}"
+        yield f"{trait.name:{width}} {trait.value}{f': {trait.harm}' if trait.harm else ''}"
     for backend in BUILTIN:
         reason = unmet_requirement(backend)
         versions = ", ".join(f"{name} {version}" for name, version in backend.versions.items())
         status = f"missing: {reason.partition(': ')[2]}" if reason else f"installed: {versions}"
-        yield f"{backend.name:18} {backend.summary}; {status}"
+        yield f"{backend.name:{width}} {backend.summary}; {status}"
 
 
 def self_checks(seconds: float = SELF_CHECK_S) -> Iterator[str]:
@@ -69,7 +71,7 @@ def self_checks(seconds: float = SELF_CHECK_S) -> Iterator[str]:
     from pytest_cpuaccel.measure.machine_lock import MachineLock, default_lock_path
 
     yield f"A/A: each model against an equal copy for {seconds:g} s, 1 thread, {100 * ALLOWED:g} % allowed"
-    with MachineLock(default_lock_path()).alone(), torch.inference_mode(), _one_thread():
+    with MachineLock(default_lock_path()).alone(functools.cache(_say)), torch.inference_mode(), _one_thread():
         for specimen in specimens():
             found = resolve(specimen.copies(), RaceConfig(), seconds)
             low, high = found.interval
@@ -79,6 +81,10 @@ def self_checks(seconds: float = SELF_CHECK_S) -> Iterator[str]:
                 f"ratio {found.ratio:.4f} [{low:.4f}, {high:.4f}]; slowdowns told: {resolved} "
                 f"({found.pairs} pairs in {found.seconds:.1f} s)"
             )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextlib.contextmanager

@@ -22,11 +22,13 @@ def batch_size(call: Call) -> int:
     found = set(sizes) - {1} or set(sizes)
     if len(found) != 1:
         stand = f"begin with {', '.join(map(str, sorted(found)))}" if found else "have no dimension"
-        raise UsageError(f"no batch is to be found, for the tensors that it was given {stand}")
+        raise UsageError(f"no batch is to be found, for the tensors that it was given {stand}; p50= needs none")
     size = found.pop()
     answered = _first_dimensions(call.output)[:1]
     if call.method == "forward" and answered not in ([], [size]):
-        raise UsageError(f"no batch is to be found: inputs begin with {size}, the first output with {answered[0]}")
+        raise UsageError(
+            f"no batch is to be found: inputs begin with {size}, the first output with {answered[0]}; p50= needs none"
+        )
     return size
 
 

@@ -25,7 +25,7 @@ _UNHEARD = "its generate() asks no stopping_criteria, by which tokens are timed"
 def why_not_heard(call: Call, model: nn.Module) -> str | None:
     """Return why a call's tokens can't be timed; None where they can."""
     if call.method != "generate":
-        return "only generate() has tokens that are timed"
+        return "only generate() has tokens that are timed; p50= holds any call"
     generate: Callable[..., object] = model.generate  # type: ignore[assignment]
     if "stopping_criteria" not in inspect.signature(generate).parameters:
         return _UNHEARD

@@ -35,7 +35,9 @@ def checked_name(text: str) -> str:
         UsageError: it could lead out of the folder of baselines.
     """
     if not _NAME.fullmatch(text):
-        raise UsageError(f"{text!r} is no name for a baseline; use letters, digits, '.', '_' and '-', the first a letter or digit")
+        raise UsageError(
+            f"{text!r} is no name for a baseline; use letters, digits, '.', '_' and '-', the first a letter or digit"
+        )
     return text
 
 

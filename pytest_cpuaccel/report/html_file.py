@@ -21,6 +21,7 @@ dt { opacity: .65; } dd { margin: 0; }
 .PASS { color: var(--pass); } .FAIL { color: var(--fail); } .INCONCLUSIVE { color: var(--unsure); }
 .found { white-space: pre-wrap; margin: .3rem 0; }
 svg { vertical-align: middle; }
+.wide { overflow-x: auto; }
 .axis { stroke: var(--line); }
 .bar { stroke: currentColor; stroke-width: 6; opacity: .45; }
 """
@@ -53,12 +54,13 @@ def _environment(environment: Mapping[str, Scalar | Sequence[str]]) -> Iterator[
 
 def _table(rows: Sequence[Row]) -> Iterator[str]:
     headings, lines = table(rows)
+    yield '<div class="wide">'
     yield f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in headings)}<th></th></tr>"
     for row, line in zip(merged(rows), lines, strict=True):
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in line[:-1])
         verdict = f'<td class="{row.verdict.partition(" ")[0]}">{escape(line[-1])}</td>'
         yield f'<tr title="{escape(row.test)}">{cells}{verdict}<td>{_bar(row)}</td></tr>'
-    yield "</table>"
+    yield "</table></div>"
 
 
 def _not_passed(rows: Sequence[Row]) -> Iterator[str]:

@@ -61,6 +61,7 @@ def project(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv(doubles.LOG, str(pytester.path / "builds.log"))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)  # the table is folded to it
     if not INSTALLED:
         monkeypatch.setenv("PYTEST_PLUGINS", "pytest_cpuaccel.plugin")
     monkeypatch.setattr(

@@ -124,6 +124,14 @@ def test_a_backend_that_fails_where_eager_does_not(mlp_project: pytest.Pytester,
     assert line == words
 
 
+def test_a_method_that_the_model_lacks_is_missed_in_the_users_line(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(MODULES + with_model("models.mlp()", "cpu_model.generate(X)"))
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([">   *cpu_model.generate(X)", "E *AttributeError: 'Mlp' object has no attribute *"])
+    result.stdout.no_fnmatch_line("*recorder.py*")
+
+
 def test_an_empty_batch_is_compared_with_nothing(mlp_project: pytest.Pytester) -> None:
     line = line_of_failure(mlp_project, with_model("models.mlp()", "cpu_model(X[:0])"))
     pytest.LineMatcher([line]).fnmatch_lines(

@@ -208,7 +208,7 @@ def test_an_artifact_that_does_not_load_is_one_line(
     result = run(rounds_project, "--cpu-against=main")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
-        ['INCONCLUSIVE shipped: forward 2x16: the artifact of baseline "main" does not run here: shipped: *']
+        ['INCONCLUSIVE *: shipped: forward 2x16: the artifact of baseline "main" does not run here: shipped: *']
     )
     result.stdout.no_fnmatch_line("*Traceback*")
 
@@ -282,7 +282,9 @@ def test_a_run_that_timed_nothing_saves_nothing(rounds_project: pytest.Pytester,
     [
         (["--cpu-against=mian"], "--cpu-against: no baseline named 'mian' in *; there are: holed, main, newer, torn"),
         (["--cpu-against=../main"], "--cpu-against: '../main' is no name for a baseline; use letters, *"),
-        (["--cpu-save=.."], "--cpu-save: '..' is no name for a baseline; use letters, *"),
+        (["--cpu-save=.."], "--cpu-save: '..' is no name for a baseline; use letters, *, the first a letter or digit"),
+        (["--cpu-save=new", "--cpu-baselines-dir=a_file"], "--cpu-save: *a_file' is a file, not a folder for *"),
+        (["--cpu-save=new", "--cpu-baselines-dir=/proc"], "--cpu-save: can't write '/proc': *"),
         (["--cpu-save=a.partial"], "--cpu-save: 'a.partial' ends in '.partial', *"),
         (["--cpu-save=main", "--cpu-against=main"], "--cpu-save and --cpu-against both name 'main': *"),
         (["--cpu-against=main", "--cpu-against-slowdown=5"], "--cpu-against-slowdown: '5' has no unit; *"),
@@ -294,6 +296,7 @@ def test_a_run_that_timed_nothing_saves_nothing(rounds_project: pytest.Pytester,
 def test_a_mistake_is_one_line(project: pytest.Pytester, options: list[str], words: str) -> None:
     machine = {"cpu": "A CPU", "isa": [], "threads": 1, "versions": []}
     write(project, "main", {"schema": 1, "environment": machine, "results": []})
+    (project.path / "a_file").touch()
     write(project, "newer", {"schema": 99})
     write(project, "holed", {"schema": 1})
     write(project, "torn", {"schema": 1})

@@ -113,7 +113,7 @@ def test_a_budget_for_other_backends_alone_holds_this_one_to_nothing(mlp_project
         ),
         (
             "latency_budget(ttft='1 s')",
-            "latency_budget(ttft=): forward 2x16: only generate() has tokens that are timed",
+            "latency_budget(ttft=): forward 2x16: only generate() has tokens that are timed; p50= holds any call",
         ),
     ],
 )
@@ -161,7 +161,7 @@ def test_a_throughput_is_judged_shown_and_refused_without_a_batch(mlp_project: p
     result.stdout.fnmatch_lines(
         [
             "latency_budget(min_throughput=): forward 16: no batch is to be found: inputs begin with 16, the first "
-            "output with 4",
+            "output with 4; p50= needs none",
             "model *p50 *throughput *vs eager *verdict",
             "Mlp *forward 8x16 *twin * items/s *PASS",
         ]

@@ -352,7 +352,7 @@ def test_a_timing_that_never_had_the_machine_is_inconclusive(mlp_project: pytest
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "INCONCLUSIVE eager: forward 5x16: not measured, because the machine did not become free in 0.1 s: "
+            "INCONCLUSIVE *: eager: forward 5x16: not measured, because the machine did not become free in 0.1 s: "
             f"pid {hanging.process.pid} (*) is at work (*"
         ]
     )

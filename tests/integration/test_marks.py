@@ -43,16 +43,21 @@ def marked(project: pytest.Pytester, mark: str, body: str = "cpu_model(torch.one
         ("latency_budget(speedup=0)", "@latency_budget(speedup=): 0 is not a speed-up; *"),
         ("latency_budget(speedup=True)", "@latency_budget(speedup=): True is not a finite number"),
         ("latency_budget(max_slowdown='5')", "@latency_budget(max_slowdown=): '5' has no unit; write \"5%\" *"),
+        ("latency_budget(max_slowdown=5)", '@latency_budget(max_slowdown=): 5 would be 500 %; write "5%" or "500%"'),
         ("latency_budget(max_slowdown=-0.1)", "@latency_budget(max_slowdown=): -0.1 is negative"),
         (
             "latency_budget(speedup=1.1, max_slowdown='5%')",
-            "@latency_budget has speedup= and max_slowdown=; both set the same ratio",
+            "@latency_budget has speedup= and max_slowdown=; both set the same ratio; keep one",
         ),
         (
             "latency_budget(speedup=1.1, vs='egaer')",
             "@latency_budget(vs=): no backend named 'egaer'; did you mean 'eager'?",
         ),
         ("latency_budget(speedup=1.1, vs='absent')", "@latency_budget(vs=): absent: no-such-distribution is not *"),
+        ("latency_budget(speedup=1.1, vs=3)", "@latency_budget(vs=): 3 is not the name of a backend"),
+        ("latency_budget(p50={})", "@latency_budget allows nothing yet; *"),
+        ("latency_budget(p50={'twni': '1 s'})", "@latency_budget(p50=): no backend named 'twni'; did you mean 'twin'?"),
+        ("memory_budget(peak={'x*': '1 GB'})", "@memory_budget(peak=): no backend named 'x[*]'; *"),
         ("latency_budget(speedup={'twin': 'fast'})", "@latency_budget(speedup=): 'fast' is not a finite number"),
         ("accuracy_budget(max_drop='1%')", "@accuracy_budget judges what score_items found; take it as argument"),
     ],
@@ -173,7 +178,10 @@ def test_what_cannot_be_decided_warns_fails_or_skips(mlp_project: pytest.Pyteste
     result = mlp_project.runpytest_inprocess("-rs", "--cpu-backends=twin", f"--cpu-inconclusive={policy}")
     result.assert_outcomes(**{outcome: 1})
     result.stdout.fnmatch_lines(
-        ["Mlp *score_items x4 *twin *INCONCLUSIVE accuracy*", "INCONCLUSIVE twin: *more items*"]
+        [
+            "Mlp *score_items x4 *twin *INCONCLUSIVE accuracy*",
+            "INCONCLUSIVE *.py::test_it[[]twin[]]: twin: *more items*",
+        ]
     )
 
 

@@ -109,6 +109,11 @@ def test_look(cpu_backend):
     result.assert_outcomes(passed=2, deselected=1)
 
 
+def test_a_report_named_twice_is_whole(reporting: pytest.Pytester) -> None:
+    reporting.runpytest_inprocess("-k", "small", "--cpu-backends=twin", "--cpu-report=r.json,r.json")
+    assert len(results_of(reporting)["results"]) == 1
+
+
 def test_a_run_that_judged_nothing_leaves_an_empty_report(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile("def test_it(): pass")
     (mlp_project.path / "r.json").write_text('{"results": [{"of": "an earlier run"}]}')

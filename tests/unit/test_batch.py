@@ -39,10 +39,14 @@ def test_generated_sequences_may_be_more_than_prompts() -> None:
 @pytest.mark.parametrize(
     ("inputs", "output", "words"),
     [
-        ([torch.ones(3, 4), torch.ones(5, 4)], torch.ones(3), "tensors that it was given begin with 3, 5$"),
-        (["text"], torch.ones(3), "tensors that it was given have no dimension$"),
-        ([torch.tensor(1.0)], torch.ones(3), "have no dimension$"),
-        ([torch.ones(16)], torch.ones(4), "inputs begin with 16, the first output with 4$"),
+        (
+            [torch.ones(3, 4), torch.ones(5, 4)],
+            torch.ones(3),
+            "tensors that it was given begin with 3, 5; p50= needs none$",
+        ),
+        (["text"], torch.ones(3), "tensors that it was given have no dimension; p50= needs none$"),
+        ([torch.tensor(1.0)], torch.ones(3), "have no dimension; p50= needs none$"),
+        ([torch.ones(16)], torch.ones(4), "inputs begin with 16, the first output with 4; p50= needs none$"),
     ],
 )
 def test_without_a_batch_it_is_refused(inputs: list[Any], output: Any, words: str) -> None:

@@ -69,6 +69,21 @@ def test_baselines_go_by_name_and_by_folder(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().err.endswith("there are: main\n")
 
 
+def test_a_baseline_goes_before_a_file_of_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "baselines" / "main" / "baseline.json", result(10, 0.5))
+    (tmp_path / "main").touch()
+    monkeypatch.chdir(tmp_path)
+    assert "1.00x" in compared(capsys, "main", "main", "--baselines-dir=baselines")[-1]
+
+
+def test_a_path_that_leads_nowhere_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    assert main(["compare", nowhere, nowhere]) == USAGE_MISTAKE
+    assert capsys.readouterr().err == f"cpuaccel compare: {nowhere}: No such file or directory\n"
+
+
 def test_a_damaged_report_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.json"
     path.write_text("{")

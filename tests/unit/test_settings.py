@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cpuaccel.settings import OPTIONS, Settings, read_settings
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.settings import OPTIONS, Option, Settings, read_settings
 
 
 def settings_of(pytester: pytest.Pytester, *args: str, ini: str = "") -> Settings:
@@ -101,3 +102,9 @@ def test_pyproject_may_choose(pytester: pytest.Pytester, table: str, value: str)
     pytester.makepyprojecttoml(f"[{table}]\ncpu_backends = {value}")
     config = pytester.parseconfig("-p", "pytest_cpuaccel.plugin")
     assert read_settings(config).backends == ("ort", "openvino")
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
+def test_an_option_without_a_value_is_refused(pytester: pytest.Pytester, option: Option) -> None:
+    with pytest.raises(UsageError, match=f"^{option.flag}=: nothing is given; leave it out for its default$"):
+        settings_of(pytester, f"{option.flag}=")

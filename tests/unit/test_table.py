@@ -1,0 +1,65 @@
+"""The table: which columns it has, and how it is folded on a terminal that is too narrow for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_cpuaccel.report.row import Row
+from pytest_cpuaccel.report.table import COLUMNS, table
+from pytest_cpuaccel.report.terminal import summary
+
+FACTS = {
+    "model": "BertModel",
+    "call": "forward 1x128",
+    "parity.figure": "1.4e-07 (1.0x fp32 rounding)",
+    "accuracy.figure": "0.95 against 0.96",
+    "latency.p50_ns": 1.5e6,
+    "latency.p90_ns": 2.5e6,
+    "latency.p90_blocks": 49,
+    "latency.p99_ns": 3.5e6,
+    "latency.p99_blocks": 528,
+    "latency.items_per_s": 40.0,
+    "latency.ttft_ns": 1e6,
+    "latency.tpot_ns": 1e5,
+    "latency.ratio": 0.5,
+    "latency.vs": "eager",
+    "baseline.figure": "unchanged",
+    "startup.cold_start_ns": 3e9,
+    "startup.build_ns": 6e9,
+    "memory.peak_bytes": 2.5e8,
+    "memory.artifact_bytes": 5e4,
+    "latency.verdict": "FAIL",
+    "startup.verdict": "FAIL",
+    "memory.verdict": "FAIL",
+}
+
+
+def row(backend: str, **facts: str) -> Row:
+    return Row(f"test_it.py::test_it[{backend}]", "passed", {**FACTS, "backend": backend, **facts})
+
+
+def shown(width: float) -> Iterator[str]:
+    rows = [row("ort"), row("openvino"), row("ort", call="forward 8x128")]
+    return (line for line, _ in summary(rows, (), width))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_a_table_too_wide_for_the_terminal_is_folded_and_keeps_every_column(width: int) -> None:
+    lines = list(shown(width))
+    assert max(map(len, lines)) <= width
+    assert {name for name in COLUMNS if any(f"  {name}" in line for line in lines)} == {*COLUMNS[3:]}
+    assert lines.count("BertModel, forward 1x128:") == lines.count("BertModel, forward 8x128:") == lines.count("") + 1
+    assert sum(line.startswith("openvino  ") for line in lines) == lines.count("") + 1
+
+
+def test_a_table_that_fits_stays_whole() -> None:
+    assert next(shown(1000)).split() == " ".join(COLUMNS).split()
+
+
+def test_percentiles_other_than_the_median_are_shown_where_they_had_a_budget() -> None:
+    headings, (line,) = table([row("ort")])
+    assert line[headings.index("p90")] == "2.50 ms"
+    headings, _ = table([Row("t", "passed", {"latency.p50_ns": 1e6, "latency.p90_ns": 2e6})])
+    assert headings == ["p50", "verdict"]
