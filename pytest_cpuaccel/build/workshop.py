@@ -60,6 +60,7 @@ class Workshop:
     busy: Callable[[str], contextlib.AbstractContextManager[None]]
     _built: dict[tuple[str, str, str], list[_Build]] = field(default_factory=dict)
     _calibration: weakref.WeakKeyDictionary[nn.Module, Calibration] = field(default_factory=weakref.WeakKeyDictionary)
+    _refusals: dict[str, str] = field(default_factory=dict)
 
     def calibrate(self, model: nn.Module, calibration: Calibration | None) -> None:
         """Let builds of a model from now on use this data; with None, the inputs of the first call that needs any."""
@@ -156,6 +157,7 @@ class Workshop:
         if not exporters:
             return contextlib.nullcontext()
         *before, last = exporters
+        key = self._key(model, exporters, subject, calibration)
 
         def export(folder: Path) -> None:
             if before:  # a base is locked while its variant is, never the other way round: nobody waits in a circle
@@ -164,7 +166,18 @@ class Workshop:
                     copy_files(base, folder)
             last.run_export(subject, folder)
 
-        return self.store.artifact(self._key(model, exporters, subject, calibration), export, self.say)
+        return self.store.artifact(key, partial(self._unless_refused, key, export), self.say)
+
+    def _unless_refused(self, key: ArtifactKey, export: Callable[[Path], None], folder: Path) -> None:
+        """Export, but not again what was refused before: that takes as long, for each test and each variant."""
+        if refusal := self._refusals.get(key.folder_name):
+            raise BuildError(refusal)
+        try:
+            with upstream.contained():
+                export(folder)
+        except BuildError as error:
+            self._refusals[key.folder_name] = str(error)
+            raise
 
     def _key(
         self, model: nn.Module, exporters: Sequence[Backend], subject: Subject, calibration: Calibration

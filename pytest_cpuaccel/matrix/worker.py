@@ -42,9 +42,9 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
     book = ReferenceBook()
     cells.send(READY)
     store = ArtifactStore(folder / "builds", _CACHE_BYTES)
+    workshop = Workshop(store, THREADS, say=_ignore, busy=lambda _: contextlib.nullcontext())
+    court = Court(workshop, book, contextlib.nullcontext, RaceConfig(threads=THREADS))
     for backend in backends:
-        workshop = Workshop(store, THREADS, say=_ignore, busy=lambda _: contextlib.nullcontext())
-        court = Court(workshop, book, contextlib.nullcontext, RaceConfig(threads=THREADS))
         cells.send(Examination(architecture, model, backend, court).cell())
         workshop.release()
 

@@ -179,6 +179,21 @@ def test_what_goes_wrong_in_the_base_is_said_of_the_variant_that_was_asked_for(c
     assert not entries(cache)
 
 
+def test_what_a_base_refused_is_not_tried_again_for_every_variant(cache: Path) -> None:
+    tried: list[Path] = []
+
+    def export(subject: Subject, folder: Path) -> None:  # noqa: ARG001
+        tried.append(folder)
+        raise ValueError("no such operator")
+
+    base = replace(STORED, export=export)
+    workshop = Workshop(ArtifactStore(cache, 10**9), torch.get_num_threads(), [].append, at_rest)
+    for backend in (base, replace(VARIANT, base=base), replace(READER, base=base), base):
+        with pytest.raises(BuildError, match=f"^{backend.name}: ValueError: no such operator$"):
+            workshop.built(MLP, backend, "forward", Inputs(kwargs={"x": X}))
+    assert len(tried) == 1
+
+
 def test_a_variant_and_its_base_at_once_export_once(mlp_project: pytest.Pytester, builds: Any) -> None:
     mlp_project.makepyfile("import torch\ndef test_it(cpu_model): cpu_model(torch.ones(2, 16))")
     command = [sys.executable, "-m", "pytest", "--cpu-cache-dir=kept"]
