@@ -9,11 +9,14 @@ from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar
 from pytest_cpuaccel.measure.fitness import traits
 from pytest_cpuaccel.measure.machine import this_machine
 
+_ALWAYS = ("pytest-cpuaccel", "torch", "transformers", "optimum", "optimum-onnx", "optimum-intel")
+"""Distributions that matter whichever backend runs: Optimum, where it is installed, is asked first to export."""
+
 
 def environment(backends: Iterable[Backend], threads: int) -> dict[str, Scalar | Sequence[str]]:
     """Return what a reader needs to know before comparing figures with their own."""
     machine = this_machine()
-    versions = {name: Requirement(name).installed for name in ("pytest-cpuaccel", "torch", "transformers")}
+    versions = {name: Requirement(name).installed for name in _ALWAYS}
     for backend in backends:
         versions |= backend.versions
     return {
