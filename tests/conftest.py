@@ -1,4 +1,7 @@
-"""Preloads what in-process pytester runs must not import twice (numpy refuses a second import)."""
+"""Preloads what in-process pytester runs must not import twice.
+
+numpy refuses a second import; setuptools, which Inductor imports, refuses distutils when others imported that since.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ import numpy as np  # noqa: F401
 pytest_plugins = ["pytester"]
 
 collect_ignore = ["third_party"]  # a package of its own, which a test installs
+
+if importlib.util.find_spec("setuptools"):
+    import setuptools  # noqa: F401
 
 if importlib.util.find_spec("torch"):
     import torch  # noqa: F401
