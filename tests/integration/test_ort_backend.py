@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8, ORT_INT8_STATIC, ORT_O2, ORT_O3
+from pytest_cpuaccel.build.backends import ort_levels
+from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8, ORT_INT8_STATIC, ORT_O2, ORT_O3, ORT_O4
 from pytest_cpuaccel.build.backends.ort_levels import O1, O2, O3, O4, Level, optimise
 from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
@@ -149,6 +150,14 @@ def test_an_optimised_graph_answers_as_eager_does_in_its_precision(
         assert_parity(built.forward(**given), model, Inputs(kwargs=given), precision)
     assert facts["nodes"] < facts["nodes_before"] or level in (O1, O4)
     assert ("float16_weights" in facts) == (level is O4)
+
+
+def test_a_model_whose_float16_form_kills_the_runtime_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ort_levels, "_OPEN", "import os; os.abort()")
+    with pytest.raises(BuildError, match="ONNX Runtime dies of SIGABRT when it opens this model in float16"):
+        build_here(ORT_O4, subject(models.mlp(), x=X), tmp_path)
 
 
 def test_o3_approximates_gelu_and_o2_does_not(tmp_path: Path) -> None:
