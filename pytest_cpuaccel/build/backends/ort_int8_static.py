@@ -37,7 +37,11 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     feeds: list[Feed] = []
     with _recorded(feeds):
         run_over_data(runtime, subject, folder)
-    count = sum(_quantise_file(file, feeds) for file in sorted(folder.glob("*.onnx")))
+    reached = {file: _fed(file, feeds) for file in sorted(folder.glob("*.onnx"))}
+    missed = [file.name for file, own in reached.items() if not own]
+    if missed and subject.generates:  # a forward call needs no graph for later steps
+        raise BuildError(f"the calibration data do not reach {', '.join(missed)}")
+    count = sum(_quantise_file(file, own) for file, own in reached.items() if own)
     if not count:
         raise BuildError(
             "nothing to quantise: ONNX Runtime runs no matrix product or convolution of this graph in int8"
@@ -63,14 +67,18 @@ def _recorded(feeds: list[Feed]) -> Iterator[None]:
         onnxruntime.InferenceSession.run = run
 
 
-def _quantise_file(file: Path, feeds: list[Feed]) -> int:
+def _fed(file: Path, feeds: list[Feed]) -> list[Feed]:
+    """What of the feeds went to this file's graph."""
+    import onnx
+
+    inputs = {item.name for item in onnx.load(file, load_external_data=False).graph.input}
+    return [feed for feed in feeds if feed.keys() == inputs]
+
+
+def _quantise_file(file: Path, own: list[Feed]) -> int:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     model = taken(file)
-    inputs = {item.name for item in model.graph.input}
-    own = [feed for feed in feeds if feed.keys() == inputs]
-    if not own:
-        raise BuildError(f"the calibration data do not reach {file.name}")
     quantize_static(
         model,
         file,
