@@ -27,7 +27,7 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.report.environment import environment
 
 BACKENDS = ("eager", "ort", "openvino", "torchscript")
-TOLD = ("cpu", "isa", "cpus", "threads", "system", "python", "versions")
+TOLD = ("cpu", "isa", "cpus", "threads", "python", "versions")
 """What figures depend on and stays the same from run to run, of what is known of the environment."""
 
 RIVAL_PACKAGES = ("pytest-benchmark", "pytest-codspeed", "pytest-torch", "scipy")
