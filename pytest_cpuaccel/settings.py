@@ -106,15 +106,19 @@ def _percentage(text: str) -> float:
 
 
 def _saved_name(text: str) -> str | None:
+    if not text:  # as in most runs, whose start an import would slow down
+        return None
     from pytest_cpuaccel.report.baseline_file import new_name
 
-    return new_name(text) if text else None
+    return new_name(text)
 
 
 def _baseline_name(text: str) -> str | None:
+    if not text:
+        return None
     from pytest_cpuaccel.report.baseline_file import checked_name
 
-    return checked_name(text) if text else None
+    return checked_name(text)
 
 
 def _optional(text: str) -> str | None:
