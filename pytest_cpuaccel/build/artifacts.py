@@ -136,6 +136,22 @@ def copy_artifact(folder: Path, shelf: Path) -> None:
                 raise
 
 
+def copy_files(source: Path, target: Path) -> None:
+    """Copy an artifact's files, but not its manifest, to a folder where they may be altered.
+
+    Modes are not copied: the files of a read-only cache become writable.
+    """
+    for path in files_of(source):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """Return what the export wrote to an artifact's folder: every file but the manifest, which is the store's."""
+    return (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+
+
 def manifest_of(folder: Path) -> Manifest:
     """Return the manifest of a whole artifact."""
     found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -166,17 +182,6 @@ def _link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def copy_files(source: Path, target: Path) -> None:
-    """Copy an artifact's files, but not its manifest, to a folder where they may be altered.
-
-    Modes are not copied: the files of a read-only cache become writable.
-    """
-    for path in _files(source):
-        copy = target / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-
-
 def _last_use(folder: Path) -> float:
     """When an artifact was used last; 0 for what a killed writer left, and for what another process removes now."""
     try:
@@ -196,11 +201,7 @@ def _remove_unused(folder: Path) -> bool:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in sorted(_files(folder))}
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in sorted(files_of(folder))}
 
 
 def _digest(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_cpuaccel.build.artifacts import MANIFEST
+from pytest_cpuaccel.build.artifacts import files_of
 from pytest_cpuaccel.core.budget import MemoryBudget
 from pytest_cpuaccel.core.units import format_bytes
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
@@ -67,6 +67,4 @@ def _artifact(sizes: dict[str, int], budget: int) -> Part:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Bytes of every file that the export wrote; the manifest is the store's."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files_of(folder)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import inf, sqrt
+from math import inf
 from statistics import median
 from time import perf_counter_ns
 
@@ -18,7 +18,7 @@ from pytest_cpuaccel.measure.latency.pressure import Pressure, read_pressure, st
 from pytest_cpuaccel.measure.latency.quantile import quantile
 from pytest_cpuaccel.measure.latency.quiet import attended, no_collection
 from pytest_cpuaccel.measure.latency.turn import burst_for
-from pytest_cpuaccel.measure.latency.warmup import warm_up
+from pytest_cpuaccel.measure.latency.warmup import warm_up_both
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,6 @@ def confirm(first: Heat, second: Heat) -> Heat:
 
 def _run_heat(sides: Sides, limit: float | None, config: RaceConfig) -> Heat:
     with no_collection():
-        # One burst for both sides, or two equal sides near a boundary would be timed in different ways.
-        call_ns = sqrt(warm_up(sides.candidate, config.warmup_cap_s) * warm_up(sides.reference, config.warmup_cap_s))
+        call_ns = warm_up_both(sides, config.warmup_cap_s)
         pairs = attended(take_pairs(sides, burst_for(call_ns), config.seed), "pairs", config.progress)
         return estimate(pairs) if limit is None else decide(pairs, limit, rules_for(call_ns, config))

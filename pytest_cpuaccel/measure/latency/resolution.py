@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, inf, sqrt
+from math import ceil, inf
 from statistics import median
 
 from pytest_cpuaccel.core.backend import Scalar
@@ -14,7 +14,7 @@ from pytest_cpuaccel.measure.latency.evidence import median_interval
 from pytest_cpuaccel.measure.latency.pair import Pair, Sides, take_pairs
 from pytest_cpuaccel.measure.latency.quiet import attended, no_collection
 from pytest_cpuaccel.measure.latency.turn import burst_for
-from pytest_cpuaccel.measure.latency.warmup import warm_up
+from pytest_cpuaccel.measure.latency.warmup import warm_up_both
 
 FINE = 0.01
 """Separate builds of one model differ by more than this, so nothing is gained by resolving less."""
@@ -66,7 +66,7 @@ def smallest_slowdown(interval: tuple[float, float], ratio: float = 1.0) -> floa
 def resolve(sides: Sides, config: RaceConfig, cap_s: float, enough: float = 0.0) -> Resolution:
     """Race equal copies for ``cap_s`` seconds, or until a slowdown of ``enough`` is resolved."""
     with no_collection():
-        call_ns = sqrt(warm_up(sides.candidate, config.warmup_cap_s) * warm_up(sides.reference, config.warmup_cap_s))
+        call_ns = warm_up_both(sides, config.warmup_cap_s)
         pairs = attended(take_pairs(sides, burst_for(call_ns), config.seed), "pairs of equal copies", config.progress)
         taken = list(_until(pairs, config.alpha_fail, cap_s, enough))
     ratios = [pair.ratio for pair in taken]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from statistics import median
 from time import perf_counter_ns
 
+from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.turn import Call, time_call
 
 WINDOW_CALLS = 10
@@ -35,3 +37,11 @@ def warm_up(call: Call, cap_s: float) -> float:
         stale = 0 if min(window_ns) < best_ns * (1 - IMPROVEMENT) else stale + 1
         best_ns = min(best_ns, *window_ns)
     return median(calls_ns[len(calls_ns) // 2 :])
+
+
+def warm_up_both(sides: Sides, cap_s: float) -> float:
+    """Warm both sides up; return the ns of a call typical of both.
+
+    One figure for both, or two equal sides near a boundary would be timed in different ways.
+    """
+    return sqrt(warm_up(sides.candidate, cap_s) * warm_up(sides.reference, cap_s))
