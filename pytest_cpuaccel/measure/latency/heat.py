@@ -78,7 +78,7 @@ def rules_for(call_ns: float, config: RaceConfig) -> Rules:
     return Rules(
         alpha_fail=config.alpha_fail,
         alpha_pass=config.alpha_pass,
-        min_pairs=config.min_pairs_with_cpu if cpu_arm else config.min_pairs,
+        min_pairs=config.min_pairs,
         min_s=config.min_s,
         cap_s=config.cap_for(call_ns),
         cpu_arm=cpu_arm,

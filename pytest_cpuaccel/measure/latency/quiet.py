@@ -27,7 +27,6 @@ def no_collection() -> Iterator[None]:
     """
     was_enabled = gc.isenabled()
     was_frozen = gc.get_freeze_count() > 0
-    gc.collect()
     gc.disable()
     if not was_frozen:
         gc.freeze()

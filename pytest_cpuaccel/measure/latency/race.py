@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, sqrt
 from statistics import median
 from time import perf_counter_ns
 
@@ -27,7 +27,7 @@ class Race:
 
     ``outcome`` is ``None`` when no limit was given. ``ratio`` is the median of candidate over reference;
     ``interval`` holds it with probability ``1 - 2 alpha_fail`` whenever the race stops. Pairs and percentiles
-    are those of the last heat. ``confirmed`` tells whether a fresh build repeated a FAIL, ``None`` when there
+    are those of both heats. ``confirmed`` tells whether a fresh build repeated a FAIL, ``None`` when there
     was none to repeat. ``cpu_ratio`` is ``None`` with several threads. ``off_cpu_share`` is the share of time
     that calls waited of their own accord, ``queued_share`` that they were kept waiting for a processor.
     """
@@ -100,15 +100,18 @@ def race(sides: Sides, *, limit: float | None, rebuild: Callable[[], Sides], con
     """Hold latency(candidate) / latency(reference) to ``limit``; with ``None``, only estimate it.
 
     A FAIL is said only when a second heat on ``rebuild()`` repeats it: separate builds of one model differ by
-    up to 3 %, and the layout of one build is not the model's fault.
+    up to 3 %, and the layout of one build is not the model's fault. Both have to be wrong for a wrong FAIL, so each
+    may be with probability ``sqrt(alpha_fail)``.
     """
     before = read_pressure()
     started_ns = perf_counter_ns()
-    heat = _run_heat(sides, limit, config)
+    each = replace(config, alpha_fail=sqrt(config.alpha_fail))
+    heat = _run_heat(sides, limit, each)
     confirmed = None
-    if limit is not None and heat.outcome is Outcome.FAIL:
+    if heat.outcome is Outcome.FAIL:
         config.progress("slower than allowed; confirming on a fresh build")
-        heat = confirm(heat, _run_heat(rebuild(), limit, replace(config, seed=config.seed + 1)))
+        again = replace(each, min_pairs=1, min_s=0.0, seed=config.seed + 1)
+        heat = confirm(heat, _run_heat(rebuild(), limit, again))
         confirmed = heat.outcome is Outcome.FAIL
     seconds = (perf_counter_ns() - started_ns) / 1e9
     candidate_ns = [ns for pair in heat.pairs for ns in pair.candidate.calls_ns]
@@ -137,14 +140,15 @@ def race(sides: Sides, *, limit: float | None, rebuild: Callable[[], Sides], con
 
 
 def confirm(first: Heat, second: Heat) -> Heat:
-    """Return the second heat, run on a fresh build, as the answer to a first one that failed."""
+    """Return what a heat that failed and a second one on a fresh build show together."""
+    pairs = first.pairs + second.pairs
     if second.outcome is Outcome.FAIL:
-        return second
+        return Heat(Outcome.FAIL, f"{first.reason}; of a fresh build {second.reason}", pairs)
     reason = (
         f"slower than allowed at first (ratio {first.ratio:.3f}), "
         f"which a fresh build did not confirm ({second.ratio:.3f})"
     )
-    return replace(second, outcome=Outcome.INCONCLUSIVE, reason=reason)
+    return Heat(Outcome.INCONCLUSIVE, reason, pairs)
 
 
 def _run_heat(sides: Sides, limit: float | None, config: RaceConfig) -> Heat:

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from statistics import median
 from time import perf_counter_ns
 
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.turn import Call, time_call
 
-WINDOW_CALLS = 10
-WINDOW_NS = 50_000_000
-PATIENCE = 5
+STEADY_CALLS = 50
+STEADY_NS = 200_000_000
 IMPROVEMENT = 0.03
 LEAST_CALLS = 3
 
 
 def warm_up(call: Call, cap_s: float) -> float:
-    """Call until 5 windows bring none that is over 3 % faster; return a typical call's ns.
+    """Call until 50 calls, or 200 ms of them, bring none that is over 3 % faster; return a typical call's ns.
 
-    A window is 10 calls, or as many as fill 50 ms. TorchScript's short calls need 31 to 49, the first two of them for
-    its own compiling; other backends at most 3, and long calls no more. Ends early, after 3 calls at least, once
-    ``cap_s`` seconds have passed.
+    TorchScript's short calls need 31 to 49, the first two of them for its own compiling; other backends at most 3, and
+    long calls no more. Ends early, after 3 calls at least, once ``cap_s`` seconds have passed.
     """
     deadline_ns = perf_counter_ns() + cap_s * 1e9
     calls_ns: list[int] = []
-    best_ns = float("inf")
-    stale = 0
-    while stale < PATIENCE:
-        window_ns: list[int] = []
-        while len(window_ns) < WINDOW_CALLS and sum(window_ns) < WINDOW_NS:
-            window_ns.append(time_call(call))
-        calls_ns += window_ns
-        if len(calls_ns) >= LEAST_CALLS and perf_counter_ns() >= deadline_ns:
-            break
-        stale = 0 if min(window_ns) < best_ns * (1 - IMPROVEMENT) else stale + 1
-        best_ns = min(best_ns, *window_ns)
+    best_ns = inf
+    steady: list[int] = []
+    while len(calls_ns) < LEAST_CALLS or (
+        len(steady) < STEADY_CALLS and sum(steady) < STEADY_NS and perf_counter_ns() < deadline_ns
+    ):
+        call_ns = time_call(call)
+        calls_ns.append(call_ns)
+        if call_ns < best_ns * (1 - IMPROVEMENT):
+            best_ns = call_ns
+            steady.clear()
+        else:
+            steady.append(call_ns)
     return median(calls_ns[len(calls_ns) // 2 :])
 
 
