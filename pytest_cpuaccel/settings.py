@@ -176,6 +176,9 @@ def read_settings(config: pytest.Config) -> Settings:
         UsageError: a value has no meaning; the text names the option or ini setting it stands in.
     """
     values = {option.name: _read(config, option) for option in OPTIONS}
+    given = config.getoption("cpu_against_slowdown")
+    if given is not None and values["against"] is None:
+        raise UsageError(f"--cpu-against-slowdown={given}: of no baseline; name one with --cpu-against=NAME")
     return Settings(
         backends=values["backends"],
         model=values["model"],

@@ -12,7 +12,7 @@ from math import inf
 from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.registry import BUILTIN, EAGER
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.core.units import format_duration
+from pytest_cpuaccel.core.units import format_duration, parse_duration_ns
 from pytest_cpuaccel.measure.fitness import traits
 from pytest_cpuaccel.measure.machine import this_machine
 
@@ -24,6 +24,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
     parser = commands.add_parser("doctor", help="what is installed, what this CPU can do, what would skew a timing")
     parser.add_argument("--aa", action="store_true", help="race equal copies: the smallest slowdown that can be told")
+    waiting = "how long at most --aa waits for the machine to be free"
+    parser.add_argument("--cpu-wait", type=_seconds, default="600 s", metavar="TIME", help=f"{waiting} (600 s)")
     parser.set_defaults(run=run)
 
 
@@ -31,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what was found, line by line."""
     for line in doctor():
         print(line)  # noqa: T201
-    for line in self_checks() if arguments.aa else ():
+    for line in self_checks(SELF_CHECK_S, arguments.cpu_wait) if arguments.aa else ():
         print(line)  # noqa: T201
         sys.stdout.flush()
     return 0
@@ -51,10 +53,11 @@ def doctor() -> Iterator[str]:
         yield f"{backend.name:{width}} {backend.summary}; {status}"
 
 
-def self_checks(seconds: float = SELF_CHECK_S) -> Iterator[str]:
+def self_checks(seconds: float, wait_s: float) -> Iterator[str]:
     """Yield a line for each of three models: the A/A verdict, and the smallest slowdown that could be told.
 
-    Each races a second, separately built copy of itself for ``seconds``, on one thread, alone on the machine.
+    Each races a second, separately built copy of itself for ``seconds``, on one thread, alone on the machine, which is
+    waited for up to ``wait_s``.
 
     Raises:
         UsageError: torch isn't installed.
@@ -71,7 +74,8 @@ def self_checks(seconds: float = SELF_CHECK_S) -> Iterator[str]:
     from pytest_cpuaccel.measure.machine_lock import MachineLock, default_lock_path
 
     yield f"A/A: each model against an equal copy for {seconds:g} s, 1 thread, {100 * ALLOWED:g} % allowed"
-    with MachineLock(default_lock_path()).alone(functools.cache(_say)), torch.inference_mode(), _one_thread():
+    lock = MachineLock(default_lock_path(), wait_s)
+    with lock.alone(functools.cache(_say)), torch.inference_mode(), _one_thread():
         for specimen in specimens():
             found = resolve(specimen.copies(), RaceConfig(), seconds)
             low, high = found.interval
@@ -81,6 +85,13 @@ def self_checks(seconds: float = SELF_CHECK_S) -> Iterator[str]:
                 f"ratio {found.ratio:.4f} [{low:.4f}, {high:.4f}]; slowdowns told: {resolved} "
                 f"({found.pairs} pairs in {found.seconds:.1f} s)"
             )
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration_ns(text) / 1e9
+    except UsageError as mistake:
+        raise argparse.ArgumentTypeError(str(mistake)) from None
 
 
 def _say(line: str) -> None:

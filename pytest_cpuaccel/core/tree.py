@@ -69,8 +69,8 @@ def same(one: Any, other: Any) -> bool:
             return False
     if isinstance(one, (tuple, list)):
         return len(one) == len(other) and all(map(same, one, other))
-    if type(one) is dict:
-        return one.keys() == other.keys() and all(map(same, one.values(), map(other.get, one)))
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(map(same, one.values(), other.values()))
     children = _children(one)
     return isinstance(one, _PLAIN) and bool(one == other) if children is None else same(children, _children(other))
 

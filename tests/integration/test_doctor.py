@@ -24,11 +24,17 @@ def test_everything_that_timing_depends_on_has_a_line(capsys: pytest.CaptureFixt
 def test_equal_copies_are_raced_and_the_smallest_slowdown_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     small = list(itertools.islice(specimen.specimens(), 1))
     monkeypatch.setattr(specimen, "specimens", lambda: small)
-    heading, line = doctor.self_checks(0.3)
+    heading, line = doctor.self_checks(0.3, wait_s=60)
     assert heading == "A/A: each model against an equal copy for 0.3 s, 1 thread, 5 % allowed"
     assert re.match(
         r"mlp +\S+ [mu]s a call: (PASS|FAIL|INCONCLUSIVE), ratio \d\.\d{4} \[.+\]; slowdowns told: .+ \(\d+ pairs", line
     )
+
+
+def test_a_wait_without_a_unit_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["doctor", "--aa", "--cpu-wait=60"])
+    assert "argument --cpu-wait: '60' has no unit; " in capsys.readouterr().err
 
 
 def test_the_copies_are_built_apart_and_equal() -> None:
