@@ -19,7 +19,7 @@ from benchmarks.gates.condition import CONDITIONS
 from benchmarks.gates.judges.roster import GATES
 from benchmarks.gates.models import MODELS
 from benchmarks.gates.page import page
-from benchmarks.gates.plan import LIMIT, LONG, TIGHT_LIMIT, TIGHT_SLOWDOWN, Plan
+from benchmarks.gates.plan import LIMIT, LONG, OTHERS, TIGHT_LIMIT, TIGHT_SLOWDOWN, Plan
 from benchmarks.gates.results import Results
 from benchmarks.gates.stable import Stable
 from pytest_cpuaccel.build.registry import register
@@ -93,14 +93,13 @@ def _parser() -> argparse.ArgumentParser:
         default=list(SLOWDOWNS),
         help="some of 0,2,5,10,20 per cent; 0 is A/A",
     )
-    tight = (
-        f"per cent (default {LIMIT},{TIGHT_LIMIT}); limits other than {LIMIT} judge only A/A and {TIGHT_SLOWDOWN:+d} %%"
-    )
+    tight = f"per cent (default {LIMIT},{TIGHT_LIMIT}); {TIGHT_LIMIT} judges short calls at 0 and {TIGHT_SLOWDOWN:+d} %%"
     add("--limits", type=_numbers_among((LIMIT, TIGHT_LIMIT)), default=[LIMIT, TIGHT_LIMIT], help=tight)
     add("--gates", type=_among(GATES), default=list(GATES), help=f"some of {','.join(GATES)}")
-    add("--pairs", type=int, default=10, help="pairs of builds in a cell (default 10)")
-    add("--slow-pairs", type=int, default=4, help="the same, of bert-base (default 4)")
-    add("--rival-pairs", type=int, default=10, help="most pairs in a cell that rivals judge (default 10)")
+    fewer = f"cells that no goal is set for have {OTHERS} times fewer"
+    add("--pairs", type=int, default=10, help=f"pairs of builds in a cell (default 10); {fewer}")
+    add("--slow-pairs", type=int, default=2, help="the same, of bert-base (default 2)")
+    add("--rival-pairs", type=int, default=2, help="most pairs in a cell that rivals judge (default 2)")
     add("--speedups", type=int, default=3, help="times that speed-ups are measured both ways (default 3)")
     add("--minutes", type=float, default=float("inf"), help="stop after this time")
     add("--results", type=Path, default=Path(".cache/gates.jsonl"), help="the file of results (default %(default)s)")

@@ -95,7 +95,8 @@ class Bench:
                 self._judge_batch(cell, missing, gate)
 
     def _missing(self, plan: Plan, cell: Cell, pair: int) -> list[str]:
-        return [gate for gate in plan.gates if plan.has(gate, pair) and not self.results.is_judged(cell, pair, gate)]
+        wanted = [gate for gate in plan.gates if plan.has(gate, cell, pair)]
+        return [gate for gate in wanted if not self.results.is_judged(cell, pair, gate)]
 
     def _judge_live(self, cell: Cell, pair: int, gates: Sequence[str]) -> None:
         self._check_time()

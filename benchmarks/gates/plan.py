@@ -16,16 +16,22 @@ LIMIT = 5
 
 TIGHT_LIMIT = 2
 TIGHT_SLOWDOWN = 5
-"""Besides A/A the only one that is held to the tight limit."""
+"""Besides A/A the only one that is held to the tight limit, of short calls."""
+
+GOALS = ((LIMIT, 0), (LIMIT, 10), (TIGHT_LIMIT, TIGHT_SLOWDOWN))
+"""Limits and slowdowns that goals are set for."""
+
+OTHERS = 5
+"""Cells of other slowdowns are judged by so many times fewer pairs."""
 
 OURS = "cpuaccel"
-CHUNK = 5
+CHUNK = 2
 """Pairs of a cell that are judged in a row; then comes the next cell, so that an interrupted run is even."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``pairs`` are by model; gates other than ours judge the first ``rival_pairs`` of them."""
+    """``pairs`` are by model; other gates than ours judge the first ``rival_pairs`` of short calls at ``LIMIT``."""
 
     models: Sequence[str]
     backends: Sequence[str]
@@ -41,16 +47,23 @@ class Plan:
         for first in range(0, max(self.pairs.values()), CHUNK):
             for condition in self.conditions:
                 tasks = [
-                    (cell, range(first, min(first + CHUNK, self.pairs[cell.model]))) for cell in self._cells(condition)
+                    (cell, range(first, min(first + CHUNK, self._pairs_of(cell)))) for cell in self._cells(condition)
                 ]
                 yield condition, [(cell, pairs) for cell, pairs in tasks if pairs]
 
-    def has(self, gate: str, pair: int) -> bool:
-        """Tell whether a gate is to judge this pair."""
-        return gate in self.gates and (gate == OURS or pair < self.rival_pairs)
+    def has(self, gate: str, cell: Cell, pair: int) -> bool:
+        """Tell whether a gate is to judge this pair of a cell."""
+        if gate not in self.gates:
+            return False
+        is_for_all = cell.model in SHORT and cell.limit == LIMIT and (cell.limit, cell.slowdown) in GOALS
+        return gate == OURS or (is_for_all and pair < self.rival_pairs)
+
+    def _pairs_of(self, cell: Cell) -> int:
+        pairs = self.pairs[cell.model]
+        return pairs if (cell.limit, cell.slowdown) in GOALS else pairs // OTHERS
 
     def _cells(self, condition: str) -> Iterator[Cell]:
         for model, backend in itertools.product(self.models, self.backends):
             for limit, slowdown in itertools.product(self.limits, self.slowdowns):
-                if limit == LIMIT or slowdown in (0, TIGHT_SLOWDOWN):
+                if limit == LIMIT or (model in SHORT and slowdown in (0, TIGHT_SLOWDOWN)):
                     yield Cell(model, backend, condition, slowdown, limit)

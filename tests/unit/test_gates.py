@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,12 +122,27 @@ def test_results_of_two_environments_are_not_mixed(tmp_path: Path) -> None:
 
 
 def test_a_plan_goes_round_all_cells_before_it_comes_back() -> None:
-    plan = Plan(["mlp"], ["eager"], ["quiet", "drift"], [0, 2, 5, 10], [5, 2], ["cpuaccel", "welch"], {"mlp": 7}, 6)
+    plan = Plan(["mlp"], ["eager"], ["quiet", "drift"], [0, 2, 5, 10], [5, 2], ["cpuaccel"], {"mlp": 5}, 0)
     chunks = list(plan.chunks())
-    assert [condition for condition, _ in chunks] == ["quiet", "drift"] * 2
-    assert [len(tasks) for _, tasks in chunks] == [6] * 4
-    assert [list(pairs) for _, pairs in chunks[2][1]] == [[5, 6]] * 6
-    assert (plan.has("welch", 5), plan.has("welch", 6), plan.has("cpuaccel", 6)) == (True, False, True)
+    assert [condition for condition, _ in chunks] == ["quiet", "drift"] * 3
+    assert [(cell.limit, cell.slowdown, list(pairs)) for cell, pairs in chunks[0][1]] == [
+        (5, 0, [0, 1]),
+        (5, 2, [0]),
+        (5, 5, [0]),
+        (5, 10, [0, 1]),
+        (2, 0, [0]),
+        (2, 5, [0, 1]),
+    ]
+    assert [list(pairs) for _, pairs in chunks[-1][1]] == [[4]] * 3
+
+
+def test_rivals_judge_short_calls_that_a_goal_is_set_for() -> None:
+    plan = Plan([], [], [], [], [], ["cpuaccel", "welch"], {}, rival_pairs=2)
+    assert plan.has("welch", A_A, 1)
+    assert not plan.has("welch", A_A, 2)
+    assert not plan.has("welch", replace(A_A, slowdown=2), 1)
+    assert not plan.has("welch", replace(A_A, model="bert-base"), 1)
+    assert plan.has("cpuaccel", replace(A_A, model="bert-base", slowdown=2), 9)
 
 
 def test_the_page_sets_gates_side_by_side(tmp_path: Path) -> None:
