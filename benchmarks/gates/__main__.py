@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         default=list(SLOWDOWNS),
         help="some of 0,2,5,10,20 per cent; 0 is A/A",
     )
-    tight = f"per cent (default {LIMIT},{TIGHT_LIMIT}); {TIGHT_LIMIT} judges short calls at 0 and {TIGHT_SLOWDOWN:+d} %%"
+    tight = f"per cent (default {LIMIT},{TIGHT_LIMIT}); {TIGHT_LIMIT} is for short calls, 0 and {TIGHT_SLOWDOWN:+d} %%"
     add("--limits", type=_numbers_among((LIMIT, TIGHT_LIMIT)), default=[LIMIT, TIGHT_LIMIT], help=tight)
     add("--gates", type=_among(GATES), default=list(GATES), help=f"some of {','.join(GATES)}")
     fewer = f"cells that no goal is set for have {OTHERS} times fewer"
