@@ -14,7 +14,7 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from tests import models
 from tests.exports import t5_inputs, tiny_t5
-from tests.integration.test_torch_backends import contents, skip_unless_installed
+from tests.integration.backends.test_torch_backends import contents, skip_unless_installed
 from tests.promises import assert_alike, assert_same_state, build, state
 from tests.subjects import subject
 
