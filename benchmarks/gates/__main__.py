@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--pairs", type=int, default=10, help=f"pairs of builds in a cell (default 10); {fewer}")
     add("--slow-pairs", type=int, default=2, help="the same, of bert-base (default 2)")
     add("--rival-pairs", type=int, default=2, help="most pairs in a cell that rivals judge (default 2)")
-    add("--speedups", type=int, default=3, help="times that speed-ups are measured both ways (default 3)")
+    add("--speedups", type=int, default=15, help="times that speed-ups are measured both ways (default 15)")
     add("--minutes", type=float, default=float("inf"), help="stop after this time")
     add("--results", type=Path, default=Path(".cache/gates.jsonl"), help="the file of results (default %(default)s)")
     add("--cache", type=Path, default=Path(".cache/gates"), help="the folder of exported models (default %(default)s)")

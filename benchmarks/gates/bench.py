@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gates.alone import ns_alone
+from benchmarks.gates.alone import alone
 from benchmarks.gates.calibration import SLOWDOWNS
 from benchmarks.gates.cell import Cell
 from benchmarks.gates.condition import CONDITIONS
@@ -72,15 +72,27 @@ class Bench:
     def compare_speedups(self, models: Sequence[str], backends: Sequence[str], measurements: int) -> None:
         """Measure speed-ups over eager both ways, so many times; skip what was measured before."""
         done = {(item.model, item.backend, item.measurement) for item in self.results.speedups}
-        for measurement, model in itertools.product(range(measurements), models):
-            wanted = [item for item in backends if item != REFERENCE and (model, item, measurement) not in done]
-            if not wanted:
-                continue
-            self._check_time()
-            reference_ns = ns_alone(model, REFERENCE, self.cache)
-            for backend in wanted:
-                isolated = reference_ns / ns_alone(model, backend, self.cache)
-                interleaved = self._interleaved(model, backend)
+        for model, backend in itertools.product(models, backends):
+            missing = [number for number in range(measurements) if (model, backend, number) not in done]
+            if backend != REFERENCE and missing:
+                self._check_time()
+                self._compare_speedups(model, backend, missing)
+
+    def _compare_speedups(self, model: str, backend: str, measurements: Sequence[int]) -> None:
+        with (
+            contextlib.ExitStack() as opened,
+            torch.no_grad(),
+            alone(model, backend, self.cache) as candidate_ns,
+            alone(model, REFERENCE, self.cache) as reference_ns,
+        ):
+            sides = Sides(
+                self.stable.bare_call(model, backend, opened), self.stable.bare_call(model, REFERENCE, opened)
+            )
+            for ask in (candidate_ns, reference_ns):  # now both have started
+                ask()
+            for measurement in measurements:
+                isolated = reference_ns() / candidate_ns()
+                interleaved = race(sides, limit=None, rebuild=lambda: sides, config=RaceConfig()).speedup
                 self.results.add(Speedup(model, backend, measurement, interleaved, isolated))
                 self.say(f"{model} {backend}: {interleaved:.3f}x interleaved, {isolated:.3f}x isolated")
 
@@ -120,13 +132,6 @@ class Bench:
         self.results.add(trial)
         ruling = trial.ruling
         self.say(f"{trial.cell}, pair {trial.pair}: {ruling.gate} {ruling.outcome.value}, {ruling.seconds:.1f} s")
-
-    def _interleaved(self, model: str, backend: str) -> float:
-        with contextlib.ExitStack() as opened, torch.no_grad():
-            sides = Sides(
-                self.stable.bare_call(model, backend, opened), self.stable.bare_call(model, REFERENCE, opened)
-            )
-            return race(sides, limit=None, rebuild=lambda: sides, config=RaceConfig()).speedup
 
     def _check_time(self) -> None:
         if time.monotonic() >= self.deadline:

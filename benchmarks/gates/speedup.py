@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Speedup:
-    """Latency of eager over that of the backend: of one race, and of two processes of their own."""
+    """Latency of eager over that of the backend: of one race, and of two processes that take turns with it.
+
+    From one minute to the next a call's latency may drift by a tenth, so the three are measured within two seconds.
+    """
 
     model: str
     backend: str
