@@ -145,6 +145,12 @@ def test_rivals_judge_short_calls_that_a_goal_is_set_for() -> None:
     assert plan.has("cpuaccel", replace(A_A, model="bert-base", slowdown=2), 9)
 
 
+def test_the_slowest_rival_judges_on_a_quiet_machine_alone() -> None:
+    plan = Plan([], [], [], [], [], ["pytest-codspeed"], {}, rival_pairs=2)
+    assert plan.has("pytest-codspeed", A_A, 1)
+    assert not plan.has("pytest-codspeed", replace(A_A, condition="drift"), 1)
+
+
 def test_the_page_sets_gates_side_by_side(tmp_path: Path) -> None:
     results = Results(tmp_path / "results.jsonl", ENVIRONMENT)
     for pair in range(4):
