@@ -13,13 +13,14 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     """Return the model with its layers replaced; they write zeros at padded positions.
 
     Raises:
-        BuildError: Optimum has no replacement for this model, or one that computes something else.
+        BuildError: Optimum has no replacement for this model, or one that computes or returns something else.
     """
     import torch
 
     from pytest_cpuaccel.build.tools import upstream
     from pytest_cpuaccel.build.tools.attention import with_attention
     from pytest_cpuaccel.build.tools.rehearsal import rehearse
+    from pytest_cpuaccel.core import tree
 
     original = with_attention(subject.fresh_module(), "eager")  # the layers it knows are the eager ones
     with upstream.contained():
@@ -35,7 +36,9 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
             # It says "gelu" where it means GELU-like: ALBERT is off by 4e-4 then, CLIP by 4e-2.
             raise BuildError(f"BetterTransformer computes {', '.join(sorted(activations - {'gelu'}))} as gelu")
         module.forward = upstream.silent(module.forward)  # its layers warn in every call
-        rehearse(module, subject.inputs)
+        answer = rehearse(module, subject.inputs)
+    if any(tensor.is_nested for tensor in tree.tensors(answer)):
+        raise BuildError("BetterTransformer answers with nested tensors, without padding; leave hidden states out")
     return BuiltModel(
         forward=module,
         generate=getattr(module, "generate", None),

@@ -18,13 +18,15 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
 
     Raises:
         UsageError: calibration data that does not fit the call.
-        BuildError: the test generates, the model can't be traced, or nothing in it was quantised.
+        BuildError: the test generates, the model can't be traced, nothing in it was quantised, or the trace kills its
+            process, as DeBERTa's does.
     """
     import torch
 
     from pytest_cpuaccel.build.tools.calibrating import fitting_items
     from pytest_cpuaccel.build.tools.graph import Graph
     from pytest_cpuaccel.build.tools.quiet import silenced
+    from pytest_cpuaccel.build.tools.survival import check_survival
     from pytest_cpuaccel.build.tools.trace import Trace, frozen
 
     if subject.generates:
@@ -41,6 +43,7 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
         for item in fitting_items(subject, graph.fits):
             prepared(*graph.tensors(item))
         script = frozen(quantization.convert(prepared), example)
+        check_survival(partial(Trace.of, script, graph, subject.inputs), "Intel Extension for PyTorch")
         trace = Trace.of(script, graph, subject.inputs)
         quantised = int8_operators(torch.jit.last_executed_optimized_graph())  # type: ignore[attr-defined]
     if not quantised:

@@ -43,6 +43,8 @@ def match_output(pair: Pair, mask: torch.Tensor | None, tolerance: Tolerance, pr
     name, actual, expected = pair.name, pair.actual, pair.expected
     if not isinstance(actual, torch.Tensor) or not isinstance(expected, torch.Tensor):
         return _of_objects(pair)
+    if actual.is_nested and not expected.is_nested:
+        return _wrong(name, "is a nested tensor, without padding; eager's has it", "wrong type")
     if actual.shape != expected.shape:
         shapes = f"has shape {tuple(actual.shape)}, eager's has {tuple(expected.shape)}"
         return _wrong(name, shapes, "wrong shape")

@@ -227,6 +227,14 @@ def test_a_wrong_shape_names_both():
     assert result.sentence == "'logits' has shape (2, 3), eager's has (2, 4)"
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_nested_tensor_in_place_of_a_padded_one_is_told():
+    nested = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(1, 3)])
+    result = judge({"logits": nested}, {"logits": torch.ones(2, 2, 3)})
+    assert result.outcome is Outcome.FAIL
+    assert result.sentence == "'logits' is a nested tensor, without padding; eager's has it"
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.int64, torch.bool])
 def test_a_wrong_dtype_names_both(dtype):
     result = judge({"logits": torch.ones(2).to(dtype)}, {"logits": torch.ones(2)})
