@@ -15,6 +15,7 @@ from pytest_cpuaccel.build.registry import BUILTIN
 from pytest_cpuaccel.commands import matrix as command
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.matrix.cell import Cell, Status
+from pytest_cpuaccel.matrix.examination import without_folders
 from pytest_cpuaccel.matrix.matrix import matrix
 from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
 from tests import misbehaving
@@ -105,6 +106,12 @@ def test_the_exit_code_tells_of_a_bad_cell(monkeypatch: pytest.MonkeyPatch, stat
 def test_a_cell_that_tells_the_truth_is_no_failure(monkeypatch: pytest.MonkeyPatch, status: Status) -> None:
     monkeypatch.setattr(command, "matrix", lambda *_, **__: iter([Cell("mlp", "eager", status)]))
     assert cli.main(["matrix", "--architectures", "mlp", "--backends", "eager"]) == 0
+
+
+def test_a_reason_tells_no_folder_of_this_machine(tmp_path: Path) -> None:
+    assert without_folders(f"can't load {tmp_path}/model.onnx: node") == "can't load model.onnx: node"
+    names = "no initializer /encoder/conv/Mul_0, see https://a.b/c"
+    assert without_folders(names) == names
 
 
 def test_an_interrupted_run_keeps_what_it_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
