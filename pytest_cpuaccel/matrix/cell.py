@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 
 class Status(str, Enum):
@@ -46,3 +48,15 @@ def worst(statuses: Iterable[Status]) -> Status:
     """Return the worst of statuses; RIGHT of none."""
     order = list(Status)
     return max(statuses, key=order.index, default=Status.RIGHT)
+
+
+def without_folders(text: str) -> str:
+    """The text with paths cut to their last part: where a file lies here says nothing to others.
+
+    Names that only look like paths, as ONNX gives to nodes, are kept: nothing lies under their first part.
+    """
+    return re.sub(
+        r"(?<![\w.:/])/([^\s/:'\"]+)/(?:[^\s/:'\"]+/)*",
+        lambda path: "" if Path("/", path[1]).exists() else path[0],
+        text,
+    )

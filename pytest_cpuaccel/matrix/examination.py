@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -50,9 +48,7 @@ class Examination:
         reasons = [item.reason for item in found if item.status is status and item.reason]
         figure = "" if status is Status.UNSUPPORTED else found[0].figure
         seconds = round(time.perf_counter() - began, 2)
-        return Cell(
-            self.architecture.name, self.backend.name, status, figure, without_folders("; ".join(reasons)), seconds
-        )
+        return Cell(self.architecture.name, self.backend.name, status, figure, "; ".join(reasons), seconds)
 
     def _found(self) -> Iterator[_Found]:
         inputs = self.architecture.inputs(self.model)
@@ -102,18 +98,6 @@ class Examination:
 
     def _unnamed(self, sentence: str) -> str:
         return sentence.removeprefix(f"{self.backend.name}: ")
-
-
-def without_folders(text: str) -> str:
-    """The text with paths cut to their last part: where a file lies here says nothing to others.
-
-    Names that only look like paths, as ONNX gives to nodes, are kept: nothing lies under their first part.
-    """
-    return re.sub(
-        r"(?<![\w.:/])/([^\s/:'\"]+)/(?:[^\s/:'\"]+/)*",
-        lambda path: "" if Path("/", path[1]).exists() else path[0],
-        text,
-    )
 
 
 @dataclass(frozen=True)

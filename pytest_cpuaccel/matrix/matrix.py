@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.fresh.death import death
 from pytest_cpuaccel.matrix.architecture import Architecture
-from pytest_cpuaccel.matrix.cell import Cell, Status
+from pytest_cpuaccel.matrix.cell import Cell, Status, without_folders
 from pytest_cpuaccel.matrix.worker import READY, log_of, work
 
 _START_S = 120
@@ -98,14 +98,14 @@ class _Worker:
     def _next(self, cell: Cell) -> Cell:
         self.backends, self.began = self.backends[1:], time.monotonic()
         self.is_over = not self.backends
-        return cell
+        return replace(cell, reason=without_folders(cell.reason))
 
     def _lost(self, reason: str) -> Cell:
         seconds = round(max(0.0, time.monotonic() - self.began), 2)
         lost = Cell(self.architecture, self.backends[0].name, Status.CRASH, reason=reason, seconds=seconds)
-        self._next(lost)
+        told = self._next(lost)
         self.is_over = True
-        return lost
+        return told
 
 
 def _started(architecture: str, backends: tuple[Backend, ...], folder: Path) -> _Worker:

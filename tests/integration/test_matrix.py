@@ -14,8 +14,7 @@ from pytest_cpuaccel import cli
 from pytest_cpuaccel.build.registry import BUILTIN
 from pytest_cpuaccel.commands import matrix as command
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.matrix.cell import Cell, Status
-from pytest_cpuaccel.matrix.examination import without_folders
+from pytest_cpuaccel.matrix.cell import Cell, Status, without_folders
 from pytest_cpuaccel.matrix.matrix import matrix
 from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
 from tests import misbehaving

@@ -79,10 +79,14 @@ def select(pairing: Pairing, patterns: tuple[str, ...]) -> Pairing:
 
 
 def float_pairs(pairing: Pairing) -> Iterator[Pair]:
-    """Yield the pairs of floating-point tensors."""
+    """Yield the pairs of floating-point tensors; nested ones can't be calculated with."""
     for pair in pairing.pairs:
-        if all(isinstance(side, torch.Tensor) and side.is_floating_point() for side in (pair.actual, pair.expected)):
+        if all(_is_of_floats(side) for side in (pair.actual, pair.expected)):
             yield pair
+
+
+def _is_of_floats(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point() and not value.is_nested
 
 
 def matches(name: str, pattern: str) -> bool:
