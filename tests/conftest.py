@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 
 import numpy as np  # noqa: F401
+import pytest
 
 pytest_plugins = ["pytester"]
 
@@ -18,3 +19,11 @@ if importlib.util.find_spec("setuptools"):
 
 if importlib.util.find_spec("torch"):
     import torch  # noqa: F401
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--compile-kernels",
+        action="store_true",
+        help="hold compiling backends to shapes and contract with the kernels they compile, for some minutes each",
+    )

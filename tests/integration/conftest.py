@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests import doubles
+from tests import compiling, doubles
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = any(point.name == "cpuaccel" for point in metadata.entry_points(group="pytest11"))
@@ -109,12 +109,10 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def graphs_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dynamo's graphs run as they are, which spares the C++ compiler's ten seconds and more a graph."""
-    import torch._dynamo
-
-    as_they_are = torch._dynamo.lookup_backend("eager")
-    monkeypatch.setattr(torch._dynamo, "lookup_backend", lambda _: as_they_are)
+def graphs_only() -> Iterator[None]:
+    """Dynamo's graphs run as they are."""
+    with compiling.graphs_only():
+        yield
 
 
 @pytest.fixture

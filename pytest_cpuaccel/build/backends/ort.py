@@ -153,7 +153,7 @@ def _optimised(level: ort_levels.Level, summary: str, precision: Precision = Pre
         ORT,
         name=f"ort-{level.name.lower()}",
         summary=f"ONNX Runtime, optimised offline at {level.name}: {summary}",
-        export=partial(rewrite, partial(ort_levels.optimise, level)),
+        export=partial(rewrite, partial(ort_levels.optimise, _RUNTIME, level)),
         precision=precision,
         base=ORT,
     )

@@ -18,7 +18,7 @@ from typing import Any
 
 from pytest_cpuaccel.build.backends.onnx_files import CPU, is_large, taken
 from pytest_cpuaccel.build.tools import upstream
-from pytest_cpuaccel.build.tools.runtime import Facts
+from pytest_cpuaccel.build.tools.runtime import Facts, Runtime
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError
 
@@ -46,14 +46,36 @@ O3 = Level("O3", graph=2, fusions=True, fast_gelu=True)
 O4 = Level("O4", graph=2, fusions=True, fast_gelu=True, fp16=True)
 
 
-def optimise(level: Level, subject: Subject, folder: Path) -> Facts:
+def optimise(runtime: Runtime, level: Level, subject: Subject, folder: Path) -> Facts:
     """Optimise every ONNX file in ``folder`` in place; the facts count nodes before and after, and what was fused.
 
     Raises:
-        BuildError: the optimizer can't take the model, or, at O4, no weight became float16.
+        BuildError: the optimizer can't take the model, or breaks it, or, at O4, no weight became float16.
     """
+    from pytest_cpuaccel.build.tools.checking import check_unchanged
+
+    before = _answer(runtime, subject, folder)
+    facts = _optimise(level, subject, folder)
+    check_unchanged(
+        before, _answer(runtime, subject, folder), subject.inputs, f"ONNX Runtime's optimizer at {level.name}"
+    )
+    return facts
+
+
+def _answer(runtime: Runtime, subject: Subject, folder: Path) -> Any:
+    from pytest_cpuaccel.build.tools import loading
+    from pytest_cpuaccel.build.tools.rehearsal import rehearse
+
+    built = loading.load(runtime, subject, folder)
+    try:
+        return rehearse(built.forward, subject.inputs)
+    finally:
+        built.close()
+
+
+def _optimise(level: Level, subject: Subject, folder: Path) -> Facts:
     files = sorted(folder.glob("*.onnx"))
-    before = _nodes(files)
+    nodes_before = len(_nodes(files))
     try:
         by = _optimise_by_optimum(level, folder, files) or _optimise_by_onnxruntime(level, subject, files)
     except ImportError:
@@ -66,7 +88,7 @@ def optimise(level: Level, subject: Subject, folder: Path) -> Facts:
     after = _nodes(files)
     facts: dict[str, str | int] = {
         "optimizer": by,
-        "nodes_before": len(before),
+        "nodes_before": nodes_before,
         "nodes": len(after),
         "fused_operators": sum(node.domain == "com.microsoft" for node in after),
     }

@@ -20,7 +20,6 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends import aoti, ipex_compile
 from pytest_cpuaccel.build.backends.eager import EAGER
 from pytest_cpuaccel.build.registry import BUILTIN
 from pytest_cpuaccel.contract import PROMISES, BrokenPromiseError, observe, samples
@@ -29,6 +28,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
 from pytest_cpuaccel.core.precision import Precision
+from tests import compiling
 
 SAMPLES = samples()
 PLAIN = SAMPLES[:1]
@@ -54,17 +54,14 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("backend", BUILTIN, ids=lambda backend: backend.name)
 def test_our_own_backends_keep_every_promise(
-    backend: Backend, tmp_path: Path, bases: Path, request: pytest.FixtureRequest
+    backend: Backend, tmp_path: Path, bases: Path, pytestconfig: pytest.Config
 ) -> None:
     reason = unmet_requirement(backend)
     if reason:
         pytest.skip(reason)
-    if backend is aoti.AOTI:
-        pytest.skip("compiles for half a minute; its own tests build it")
-    if "inductor" in backend.name or backend is ipex_compile.IPEX_COMPILE:
-        request.getfixturevalue("graphs_only")
     try:
-        seen = observe_one(backend, tmp_path, bases)
+        with compiling.spared(backend, pytestconfig):
+            seen = observe_one(backend, tmp_path, bases)
     except BackendUnavailableError as error:
         pytest.skip(str(error))
     for promise in PROMISES:

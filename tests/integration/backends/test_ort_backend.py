@@ -15,9 +15,7 @@ from torch import nn
 
 from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.backends import ort_levels
-from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8, ORT_INT8_STATIC, ORT_O2, ORT_O3, ORT_O4
-from pytest_cpuaccel.build.backends.ort_levels import O1, O2, O3, O4, Level, optimise
-from pytest_cpuaccel.build.tools.quiet import silenced
+from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8, ORT_INT8_STATIC, ORT_O1, ORT_O2, ORT_O3, ORT_O4
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -135,21 +133,36 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
     return export
 
 
-@pytest.mark.parametrize("level", [O1, O2, O3, O4], ids=lambda level: level.name)
+@pytest.mark.parametrize("backend", [ORT_O1, ORT_O2, ORT_O3, ORT_O4], ids=lambda backend: backend.name)
 @pytest.mark.parametrize("case", ["bert_classifier", "gpt2", "cnn"])
 def test_an_optimised_graph_answers_as_eager_does_in_its_precision(
-    level: Level, case: str, exported: Any, tmp_path: Path
+    backend: Backend, case: str, exported: Any, tmp_path: Path
 ) -> None:
     model, asked, folder = exported(case)
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    with silenced():
-        facts = optimise(level, asked, tmp_path)
-    built = ORT.load(asked, tmp_path)
-    precision = {O3: Precision.FAST_GELU, O4: Precision.FP16}.get(level, Precision.FP32)
+    backend.run_export(asked, tmp_path)
+    built = backend.load(asked, tmp_path)
     for given in (CASES[case].inputs, *CASES[case].others):
-        assert_parity(built.forward(**given), model, Inputs(kwargs=given), precision)
-    assert facts["nodes"] < facts["nodes_before"] or level in (O1, O4)
-    assert ("float16_weights" in facts) == (level is O4)
+        assert_parity(built.forward(**given), model, Inputs(kwargs=given), backend.precision)
+    assert built.facts["nodes"] < built.facts["nodes_before"] or backend in (ORT_O1, ORT_O4)
+    assert ("float16_weights" in built.facts) == (backend is ORT_O4)
+
+
+def test_a_graph_that_the_optimizer_breaks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    optimised = ort_levels._optimised
+
+    def broken(level: Any, file: Path, config: Any) -> Any:
+        found = optimised(level, file, config)
+        weight = max(found.model.graph.initializer, key=lambda item: len(item.raw_data))
+        weight.raw_data = bytes(len(weight.raw_data))
+        return found
+
+    monkeypatch.setattr(ort_levels, "_optimised", broken)
+    with pytest.raises(
+        BuildError,
+        match=r"ONNX Runtime's optimizer at O2 changes what the graph answers: .* 26 dB wanted",
+    ):
+        build_here(ORT_O2, subject(models.mlp(), x=X), tmp_path)
 
 
 def test_a_model_whose_float16_form_kills_the_runtime_is_refused(

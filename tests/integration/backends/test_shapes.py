@@ -29,16 +29,12 @@ from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
 from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from tests import models
+from tests import compiling, models
 
 pytest.importorskip("transformers")
 
 REFUSE_NOTHING = ("eager", "torchscript", "ort", "openvino", "bf16", "torch-int8")
-COMPILING = ("inductor", "aoti", "ipex-compile")
 TOO_LOSSY = "openvino-int8-ptq"  # of weights as wide as these models' its activations keep a cosine of 0.77
-CHEAP = [
-    backend for backend in BUILTIN if backend.name != TOO_LOSSY and not any(word in backend.name for word in COMPILING)
-]
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +45,16 @@ def court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court]:
     workshop.release()
 
 
-@pytest.fixture(scope="module", params=CHEAP, ids=lambda backend: backend.name)
-def backend(request: pytest.FixtureRequest) -> Backend:
+@pytest.fixture(
+    scope="module", params=[item for item in BUILTIN if item.name != TOO_LOSSY], ids=lambda backend: backend.name
+)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     chosen: Backend = request.param
     reason = unmet_requirement(chosen)
     if reason:
         pytest.skip(reason)
-    return chosen
+    with compiling.spared(chosen, request.config):
+        yield chosen
 
 
 @pytest.fixture(scope="module")
