@@ -32,7 +32,7 @@ ALLOWED = {
     "core": ("core",),
     "measure": ("core", "measure"),
     "build": ("core", "build", "measure.machine"),
-    "build.tools": ("core", "build.tools"),
+    "build.tools": ("core", "build.tools", "measure.parity"),
     "build.backends": ("core", "build.tools", "build.backends"),
     "fresh": ("core", "build", "measure", "fresh"),
     "judge": ("core", "build", "measure", "fresh", "judge"),

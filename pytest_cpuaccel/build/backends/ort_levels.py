@@ -56,7 +56,9 @@ def optimise(runtime: Runtime, level: Level, subject: Subject, folder: Path) -> 
 
     before = _answer(runtime, subject, folder)
     facts = _optimise(level, subject, folder)
-    check_unchanged(before, _answer(runtime, subject, folder), f"ONNX Runtime's optimizer at {level.name}")
+    check_unchanged(
+        before, _answer(runtime, subject, folder), subject.inputs, f"ONNX Runtime's optimizer at {level.name}"
+    )
     return facts
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
-from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import BuiltModel
+from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.parity.comparison import References, compare
 
-_MOST_CHANGE = 0.05
-"""Relative RMSE. float16 and the tanh form of GELU stay below a tenth of it; a graph that is wrong seldom does."""
+_SAME = ParityBudget(Tolerance(sqnr_db=26.0))
+"""A relative error of 5 %: float16 and the tanh form of GELU stay below a tenth of it, a wrong graph seldom does."""
 
 
 def check_built(built: BuiltModel, threads: int, method: Method) -> None:
@@ -28,19 +30,12 @@ def check_built(built: BuiltModel, threads: int, method: Method) -> None:
         raise BuildError("has no generate(); narrow the test with @pytest.mark.cpu_backends(exclude=...)")
 
 
-def check_unchanged(before: Any, after: Any, rewriter: str) -> None:
-    """Check that a graph which was rewritten to be faster still answers what it did.
+def check_unchanged(before: Any, after: Any, inputs: Inputs, rewriter: str) -> None:
+    """Check that a graph which was rewritten to be faster still answers ``inputs`` as it did.
 
     Raises:
         BuildError: it answers something else, by more than any rounding.
     """
-    kept = dict(tree.named_leaves(before))
-    for name, answer in tree.named_leaves(after):
-        if not (isinstance(answer, torch.Tensor) and answer.is_floating_point()):
-            continue
-        was = kept[name].nan_to_num(0, 0, 0)
-        change, size = (answer.nan_to_num(0, 0, 0) - was).norm(), was.norm()
-        if change > _MOST_CHANGE * size:
-            raise BuildError(
-                f"{rewriter} breaks this model: {name or 'its answer'} changes by {change / size:.2g} (relative RMSE)"
-            )
+    found = compare(after, References(before), inputs=inputs, precision=Precision.FP32, budget=_SAME)
+    if found.outcome is not Outcome.PASS:
+        raise BuildError(f"{rewriter} breaks this model: against the graph before it, {found.sentence}")

@@ -160,7 +160,7 @@ def test_a_graph_that_the_optimizer_breaks_is_refused(tmp_path: Path, monkeypatc
     monkeypatch.setattr(ort_levels, "_optimised", broken)
     with pytest.raises(
         BuildError,
-        match=r"ONNX Runtime's optimizer at O2 breaks this model: its answer changes by \d",
+        match=r"ONNX Runtime's optimizer at O2 breaks this model: against the graph before it, .* 26 dB wanted",
     ):
         build_here(ORT_O2, subject(models.mlp(), x=X), tmp_path)
 
