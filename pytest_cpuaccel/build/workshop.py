@@ -24,6 +24,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError
+from pytest_cpuaccel.core.heap import older_objects_uncollected
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.machine import this_machine
 
@@ -126,7 +127,8 @@ class Workshop:
         subject = _subject(model, backend, method, needed, calibration, self.threads)
         exported = partial(self._artifact, model, backend.exporters, subject, calibration)
         artifact = partial(contextlib.nullcontext, kept) if kept else exported
-        with self.busy(f"building {type(model).__name__} for {backend.name}"), _named_errors(backend):
+        busy = self.busy(f"building {type(model).__name__} for {backend.name}")
+        with busy, _named_errors(backend), older_objects_uncollected():  # Optimum's export alone collects five times
             with artifact() as folder:
                 built = backend.load(subject, folder)
             check_built(built, self.threads, method)

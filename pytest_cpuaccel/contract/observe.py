@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import os
 import tempfile
@@ -37,6 +36,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
+from pytest_cpuaccel.core.heap import older_objects_uncollected
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.state import without_state
 from pytest_cpuaccel.judge.reference import ReferenceBook
@@ -59,7 +59,7 @@ def observe(
     if unmet:
         raise BackendUnavailableError(unmet)
     events: list[Event] = []
-    with _threads_restored(), _temporary_files_in(folder / "temporary"), _older_objects_uncollected(), _silence():
+    with _threads_restored(), _temporary_files_in(folder / "temporary"), older_objects_uncollected(), _silence():
         for sample in samples() if seen_on is None else seen_on:
             events += _noted(sample, _Observer(backend, sample, folder / sample.name, bases))
     return Observation(backend, tuple(events))
@@ -204,19 +204,6 @@ def _threads_restored() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _older_objects_uncollected() -> Iterator[None]:
-    """Garbage is looked for among new objects: among those of torch and transformers too it takes half a second."""
-    if gc.get_freeze_count():
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from pytest_cpuaccel.core.heap import older_objects_uncollected
+
 
 class Timed(Protocol):
     """Anything that knows how many seconds after the start it was taken."""
@@ -20,21 +22,13 @@ Sample = TypeVar("Sample", bound=Timed)
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Keep the garbage collector from running by itself, and afterwards leave it as it was found.
-
-    The heap is frozen meanwhile, unless part of it is already (from Python 3.12 on some always is): that could
-    not be told apart when it is thawed.
-    """
+    """Keep the garbage collector from running by itself, and afterwards leave it as it was found."""
     was_enabled = gc.isenabled()
-    was_frozen = gc.get_freeze_count() > 0
     gc.disable()
-    if not was_frozen:
-        gc.freeze()
     try:
-        yield
+        with older_objects_uncollected():
+            yield
     finally:
-        if not was_frozen:
-            gc.unfreeze()
         if was_enabled:
             gc.enable()
 
