@@ -11,8 +11,9 @@ import pytest
 from pytest_cpuaccel.core.budget import AccuracyBudget
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.accuracy import judge_accuracy, paired_p_value, paired_upper
+from pytest_cpuaccel.measure.accuracy import judge_accuracy
 from pytest_cpuaccel.measure.distribution import binomial_lower, binomial_upper, t_quantile
+from pytest_cpuaccel.measure.paired import paired_p_value, paired_upper
 
 
 def right_wrong(n, losses=0, gains=0):
@@ -72,7 +73,7 @@ def test_bools_are_right_wrong_scores():
 
 
 def test_without_gains_the_bound_is_the_exact_binomial_one():
-    assert paired_upper(0, 0, 360) == pytest.approx(binomial_upper(0, 360, 0.05), abs=2e-4)
+    assert paired_upper(0, 0, 360, 0.05) == pytest.approx(binomial_upper(0, 360, 0.05), abs=2e-4)
 
 
 def test_at_zero_drop_the_test_agrees_with_mcnemars():
