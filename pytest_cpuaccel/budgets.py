@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from pytest_cpuaccel.arguments import Parser, arguments, compulsory_arguments
 from pytest_cpuaccel.core.budget import (
     AccuracyBudget,
     LatencyBudget,
@@ -23,9 +23,6 @@ from pytest_cpuaccel.core.units import format_duration, parse_bytes, parse_durat
 if TYPE_CHECKING:
     import pytest
 
-Parser = Callable[[Any], Any]
-T = TypeVar("T")
-
 
 def parity_budget(item: pytest.Item, backend: str) -> ParityBudget | None:
     """Return what ``parity`` allows under a backend; None without the mark.
@@ -33,7 +30,7 @@ def parity_budget(item: pytest.Item, backend: str) -> ParityBudget | None:
     Raises:
         UsageError: an argument or value that has no meaning, with the test's name.
     """
-    values = _values(item, "parity", backend, {**_TOLERANCES, "outputs": _outputs, "mask": _text})
+    values = arguments(item, "parity", backend, {**_TOLERANCES, "outputs": _outputs, "mask": _text})
     if values is None:
         return None
     outputs, only = values.pop("outputs", ({}, ()))
@@ -47,7 +44,7 @@ def latency_budget(item: pytest.Item, backend: str) -> LatencyBudget | None:
     Raises:
         UsageError: an argument or value that has no meaning, budgets that contradict each other, or none at all.
     """
-    values = _allowed(item, "latency_budget", backend, _LATENCY, 'p50="30 ms" or speedup=1.2')
+    values = compulsory_arguments(item, "latency_budget", backend, _LATENCY, 'p50="30 ms" or speedup=1.2')
     if values is None:
         return None
     if "speedup" in values and "max_slowdown" in values:
@@ -56,7 +53,7 @@ def latency_budget(item: pytest.Item, backend: str) -> LatencyBudget | None:
         )
     _check_order(values, f"{item.nodeid}: @latency_budget")
     of_calls = {name: value for name, value in values.items() if name not in _STARTUP}
-    return LatencyBudget(**of_calls) if set(of_calls) - {"vs"} else None
+    return LatencyBudget(**_fields(of_calls)) if set(of_calls) - {"vs"} else None
 
 
 def startup_budget(item: pytest.Item, backend: str) -> StartupBudget | None:
@@ -65,9 +62,9 @@ def startup_budget(item: pytest.Item, backend: str) -> StartupBudget | None:
     Raises:
         UsageError: an argument or value that has no meaning.
     """
-    values = _values(item, "latency_budget", backend, _LATENCY) or {}
+    values = arguments(item, "latency_budget", backend, _LATENCY) or {}
     of_start = {name: value for name, value in values.items() if name in _STARTUP}
-    return StartupBudget(**of_start) if of_start else None
+    return StartupBudget(**_fields(of_start)) if of_start else None
 
 
 def memory_budget(item: pytest.Item, backend: str) -> MemoryBudget | None:
@@ -77,8 +74,8 @@ def memory_budget(item: pytest.Item, backend: str) -> MemoryBudget | None:
         UsageError: an argument or value that has no meaning, or no budget at all.
     """
     parsers: dict[str, Parser] = {"peak": parse_bytes, "artifact": parse_bytes}
-    values = _allowed(item, "memory_budget", backend, parsers, 'peak="800 MB" or artifact="100 MB"')
-    return None if values is None else MemoryBudget(**values)
+    values = compulsory_arguments(item, "memory_budget", backend, parsers, 'peak="800 MB" or artifact="100 MB"')
+    return None if values is None else MemoryBudget(**_fields(values))
 
 
 def accuracy_budget(item: pytest.Item, backend: str) -> AccuracyBudget | None:
@@ -88,50 +85,13 @@ def accuracy_budget(item: pytest.Item, backend: str) -> AccuracyBudget | None:
         UsageError: an argument or value that has no meaning, or no budget at all.
     """
     parsers: dict[str, Parser] = {"max_drop": _excess, "min_score": _number}
-    values = _allowed(item, "accuracy_budget", backend, parsers, 'max_drop="1%" or min_score=0.9')
+    values = compulsory_arguments(item, "accuracy_budget", backend, parsers, 'max_drop="1%" or min_score=0.9')
     return None if values is None else AccuracyBudget(**values)
-
-
-def _allowed(
-    item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser], example: str
-) -> dict[str, Any] | None:
-    """The values of a mark that must allow something; None where it does for other backends alone."""
-    values = _values(item, name, backend, parsers)
-    if values is None or set(values) - {"vs"}:
-        return values
-    mark = _only_mark(item, name)
-    if mark and any(isinstance(given, Mapping) and given for given in mark.kwargs.values()):
-        return None
-    raise UsageError(f"{item.nodeid}: @{name} allows nothing yet; write {example}")
-
-
-def _values(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser]) -> dict[str, Any] | None:
-    """Parsed arguments of a mark; those set to None, or not set for this backend, are left out."""
-    mark = _only_mark(item, name)
-    if mark is None:
-        return None
-    if mark.args:
-        raise UsageError(f"{item.nodeid}: @{name}({mark.args[0]!r}): name the argument: {', '.join(parsers)}")
-    refuse_unknown(mark.kwargs, parsers, f"{item.nodeid}: @{name}")
-    values = {}
-    for key, given in mark.kwargs.items():
-        value = given if key == "outputs" else _for_backend(given, backend)
-        if value is not None:
-            values[_RENAMED.get(key, key)] = _parsed(parsers[key], value, f"{item.nodeid}: @{name}({key}=)")
-    return values
-
-
-def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
-    """The closest mark, as everywhere in pytest. Of two on one test, class or module pytest would drop one unsaid."""
-    found = list(item.iter_markers_with_node(name))
-    if len(found) > 1 and found[0][0] is found[1][0]:
-        raise UsageError(f"{item.nodeid}: two @{name} in one place, of which only one would count; write them as one")
-    return found[0][1] if found else None
 
 
 def _check_order(values: Mapping[str, Any], where: str) -> None:
     for names in _ASCENDING:
-        given = [(name, values[_RENAMED[name]]) for name in names if _RENAMED[name] in values]
+        given = [(name, values[name]) for name in names if name in values]
         for (lower, least), (upper, most) in itertools.pairwise(given):
             if least > most:
                 raise UsageError(
@@ -140,48 +100,8 @@ def _check_order(values: Mapping[str, Any], where: str) -> None:
                 )
 
 
-def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
-    """Check that every name and glob in a mark's dicts by backend is one of a known backend.
-
-    Raises:
-        UsageError: one isn't; what it stands for would hold nothing to anything.
-    """
-    mark, names = _only_mark(item, name), tuple(known)
-    for key, given in mark.kwargs.items() if mark else ():
-        if key == "outputs" or not isinstance(given, Mapping):
-            continue
-        for pattern in given:
-            if not any(fnmatchcase(known_name, str(pattern)) for known_name in names):
-                raise UsageError(
-                    f"{item.nodeid}: @{name}({key}=): no backend named {pattern!r}; {suggestion(pattern, names)}"
-                )
-
-
-def _for_backend(value: Any, backend: str) -> Any:
-    """The value itself, or the one that a ``{"ort*": ..., "*": ...}`` dict has for this backend."""
-    if not isinstance(value, Mapping):
-        return value
-    if backend in value:
-        return value[backend]
-    return next((given for pattern, given in value.items() if fnmatchcase(backend, pattern)), None)
-
-
-def _parsed(parser: Callable[[Any], T], value: Any, where: str) -> T:
-    try:
-        return parser(value)
-    except UsageError as mistake:
-        raise UsageError(f"{where}: {mistake}") from None
-
-
-def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Refuse an argument that a mark does not take.
-
-    Raises:
-        UsageError: names the first one.
-    """
-    for key in given:
-        if key not in known:
-            raise UsageError(f"{where} takes no {key!r}; {suggestion(key, known)}")
+def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {_FIELDS.get(name, name): value for name, value in values.items()}
 
 
 def _number(value: Any) -> float:
@@ -252,8 +172,8 @@ _LATENCY: dict[str, Parser] = {
 }
 _ASCENDING = (("ttft", "p50", "p90", "p99"), ("tpot", "p50", "p90", "p99"))
 """Budgets of which each bounds those before it: the first token is part of the call, p50 lies below p90."""
-_STARTUP = ("cold_start_ns", "build_ns")
-_RENAMED = {
+_STARTUP = ("cold_start", "build")
+_FIELDS = {
     "p50": "p50_ns",
     "p90": "p90_ns",
     "p99": "p99_ns",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cpuaccel import budgets, marks
+from pytest_cpuaccel.arguments import check_backends
 from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, UsageError
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.narrowing import check_narrowing
@@ -44,7 +45,7 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
     if "accuracy_budget" in marked and "score_items" not in fixtures:
         raise UsageError(f"{item.nodeid}: @accuracy_budget judges what score_items found; take it as argument")
     for name in marked:
-        budgets.check_backends(item, name, choice.known)
+        check_backends(item, name, choice.known)
     budgets_of(item, backend)
     try:
         versus_name(item, backend, choice)

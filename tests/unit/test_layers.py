@@ -54,6 +54,7 @@ AT_START = ("plugin", "hookspecs", "marks", "settings", "state", "journal", "cor
 ON_FIRST_USE_OF_BACKENDS = (
     "choice",
     "narrowing",
+    "arguments",
     "budgets",
     "parameters",
     "hearing",

@@ -1,0 +1,105 @@
+"""The arguments of a mark, as they hold for one backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.suggestion import suggestion
+
+if TYPE_CHECKING:
+    import pytest
+
+Parser = Callable[[Any], Any]
+T = TypeVar("T")
+
+
+def arguments(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser]) -> dict[str, Any] | None:
+    """Return the arguments of a mark for a backend, parsed; those set to None, or not set for it, are left out.
+
+    Raises:
+        UsageError: an argument or value that has no meaning, with the test's name.
+    """
+    mark = _only_mark(item, name)
+    if mark is None:
+        return None
+    if mark.args:
+        raise UsageError(f"{item.nodeid}: @{name}({mark.args[0]!r}): name the argument: {', '.join(parsers)}")
+    refuse_unknown(mark.kwargs, parsers, f"{item.nodeid}: @{name}")
+    values = {}
+    for key, given in mark.kwargs.items():
+        value = given if key == "outputs" else _for_backend(given, backend)
+        if value is not None:
+            values[key] = _parsed(parsers[key], value, f"{item.nodeid}: @{name}({key}=)")
+    return values
+
+
+def compulsory_arguments(
+    item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser], example: str
+) -> dict[str, Any] | None:
+    """Return the arguments of a mark that must allow something; None where it does for other backends alone.
+
+    Raises:
+        UsageError: as :func:`arguments`, or where it allows nothing under any backend.
+    """
+    values = arguments(item, name, backend, parsers)
+    if values is None or set(values) - {"vs"}:
+        return values
+    mark = _only_mark(item, name)
+    if mark and any(isinstance(given, Mapping) and given for given in mark.kwargs.values()):
+        return None
+    raise UsageError(f"{item.nodeid}: @{name} allows nothing yet; write {example}")
+
+
+def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
+    """Check that every name and glob in a mark's dicts by backend is one of a known backend.
+
+    Raises:
+        UsageError: one isn't; what it stands for would hold nothing to anything.
+    """
+    mark, names = _only_mark(item, name), tuple(known)
+    for key, given in mark.kwargs.items() if mark else ():
+        if key == "outputs" or not isinstance(given, Mapping):
+            continue
+        for pattern in given:
+            if not any(fnmatchcase(known_name, str(pattern)) for known_name in names):
+                raise UsageError(
+                    f"{item.nodeid}: @{name}({key}=): no backend named {pattern!r}; {suggestion(pattern, names)}"
+                )
+
+
+def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
+    """The closest mark, as everywhere in pytest. Of two on one test, class or module pytest would drop one unsaid."""
+    found = list(item.iter_markers_with_node(name))
+    if len(found) > 1 and found[0][0] is found[1][0]:
+        raise UsageError(f"{item.nodeid}: two @{name} in one place, of which only one would count; write them as one")
+    return found[0][1] if found else None
+
+
+def _for_backend(value: Any, backend: str) -> Any:
+    """The value itself, or the one that a ``{"ort*": ..., "*": ...}`` dict has for this backend."""
+    if not isinstance(value, Mapping):
+        return value
+    if backend in value:
+        return value[backend]
+    return next((given for pattern, given in value.items() if fnmatchcase(backend, pattern)), None)
+
+
+def _parsed(parser: Callable[[Any], T], value: Any, where: str) -> T:
+    try:
+        return parser(value)
+    except UsageError as mistake:
+        raise UsageError(f"{where}: {mistake}") from None
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuse an argument that a mark does not take.
+
+    Raises:
+        UsageError: names the first one.
+    """
+    for key in given:
+        if key not in known:
+            raise UsageError(f"{where} takes no {key!r}; {suggestion(key, known)}")
