@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.devices import check_devices
+from pytest_cpuaccel.build.original import run_eager
 from pytest_cpuaccel.build.tools.upstream import reason
-from pytest_cpuaccel.build.workshop import Workshop, run_eager
+from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.call import Call, Method

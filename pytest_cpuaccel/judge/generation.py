@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from pytest_cpuaccel.build.workshop import Workshop, forward_inputs, run_eager
+from pytest_cpuaccel.build.original import forward_inputs, run_eager
+from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs

@@ -12,7 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pytest_cpuaccel.build.fingerprint import inputs_digest, model_digest
-from pytest_cpuaccel.build.workshop import private_copy, run_eager
+from pytest_cpuaccel.build.original import private_copy, run_eager
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError

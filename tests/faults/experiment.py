@@ -13,9 +13,10 @@ from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactStore
 from pytest_cpuaccel.build.backends.eager import EAGER
+from pytest_cpuaccel.build.original import private_copy, run_eager
 from pytest_cpuaccel.build.recorder import Recorder, calls_of
 from pytest_cpuaccel.build.tools.rehearsal import rehearse
-from pytest_cpuaccel.build.workshop import Workshop, private_copy, run_eager
+from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.budget import ParityBudget
