@@ -13,17 +13,19 @@ from tests.unit.latency.clock import Clock
     [
         (200_000_000, Burst(discarded=0, timed=1, batch=1)),
         (5_000_000, Burst(discarded=0, timed=1, batch=1)),
-        (4_900_000, Burst(discarded=1, timed=5, batch=1)),
-        (20_000, Burst(discarded=1, timed=5, batch=1)),
-        (6_000, Burst(discarded=1, timed=5, batch=4)),
+        (4_900_000, Burst(discarded=2, timed=5, batch=1)),
+        (1_600_000, Burst(discarded=5, timed=5, batch=1)),
+        (900_000, Burst(discarded=8, timed=5, batch=1)),
+        (20_000, Burst(discarded=8, timed=5, batch=1)),
+        (6_000, Burst(discarded=8, timed=5, batch=4)),
     ],
 )
 def test_a_burst_fits_the_length_of_the_call(call_ns: int, burst: Burst) -> None:
     assert burst_for(call_ns) == burst
 
 
-def test_the_first_call_of_a_burst_is_not_counted(clock: Clock) -> None:
-    turn = take_turn(clock.call(chain([900], repeat(100))), Burst(discarded=1, timed=5, batch=1))
+def test_the_first_calls_of_a_burst_are_not_counted(clock: Clock) -> None:
+    turn = take_turn(clock.call(chain([900, 300], repeat(100))), Burst(discarded=2, timed=5, batch=1))
     assert turn.calls_ns == (100,) * 5
     assert turn.cpu_ns == 100
 
