@@ -28,17 +28,17 @@ class Goal:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Medians of a speed-up measured both ways."""
+    """A speed-up measured both ways, many times."""
 
     model: str
     backend: str
-    interleaved: float
-    isolated: float
+    interleaved: tuple[float, ...]
+    isolated: tuple[float, ...]
 
     @property
     def difference(self) -> float:
-        """Return how far the interleaved one is off, as a share."""
-        return self.interleaved / self.isolated - 1
+        """Return how far the median of the interleaved ones is off, as a share."""
+        return median(self.interleaved) / median(self.isolated) - 1
 
 
 def goals(trials: Sequence[Trial], speedups: Sequence[Speedup]) -> Iterator[Goal]:
@@ -76,7 +76,7 @@ def goals(trials: Sequence[Trial], speedups: Sequence[Speedup]) -> Iterator[Goal
 
 
 def comparisons(speedups: Sequence[Speedup]) -> list[Comparison]:
-    """Return the medians over all measurements, by model and backend."""
+    """Return all measurements, by model and backend."""
 
     def callable_of(item: Speedup) -> tuple[str, str]:
         return item.model, item.backend
@@ -84,8 +84,8 @@ def comparisons(speedups: Sequence[Speedup]) -> list[Comparison]:
     found = []
     for (model, backend), group in groupby(sorted(speedups, key=callable_of), callable_of):
         measured = list(group)
-        interleaved = median(item.interleaved for item in measured)
-        found.append(Comparison(model, backend, interleaved, median(item.isolated for item in measured)))
+        interleaved = tuple(item.interleaved for item in measured)
+        found.append(Comparison(model, backend, interleaved, tuple(item.isolated for item in measured)))
     return found
 
 

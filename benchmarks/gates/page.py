@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from tabulate import tabulate
@@ -49,6 +50,8 @@ def page(results: Results, plots: Sequence[str]) -> str:
         f"## Limit {TIGHT_LIMIT} %, true slowdown {TIGHT_SLOWDOWN} %",
         _tight(results.trials),
         "## Speed-ups over eager",
+        "Medians of several measurements, and from the least to the greatest of them; in isolation each side has a "
+        "process of its own, and the two take turns of 50 ms.",
         _speedups(results.speedups),
         "## Every callable",
         *_by_callable(results.trials),
@@ -141,10 +144,14 @@ def _tight(trials: Sequence[Trial]) -> str:
 
 def _speedups(speedups: Sequence[Speedup]) -> str:
     rows = [
-        (item.model, item.backend, f"{item.interleaved:.2f}x", f"{item.isolated:.2f}x", f"{item.difference:+.1%}")
+        (item.model, item.backend, _spread(item.interleaved), _spread(item.isolated), f"{item.difference:+.1%}")
         for item in comparisons(speedups)
     ]
     return _table(("model", "backend", "interleaved", "isolated", "difference"), rows)
+
+
+def _spread(speedups: Sequence[float]) -> str:
+    return f"{median(speedups):.2f}x ({min(speedups):.2f} to {max(speedups):.2f})"
 
 
 def _calibrations(calibrations: Sequence[Calibration]) -> str:

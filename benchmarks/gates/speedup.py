@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Speedup:
-    """Latency of eager over that of the backend: of one race, and of two processes that take turns with it.
+    """Latency of eager over that of the backend: of one race, and of two processes that take turns, 50 ms each.
 
-    From one minute to the next a call's latency may drift by a tenth, so the three are measured within two seconds.
+    From one minute to the next a call's latency may drift by a tenth, so both are measured within seconds.
     """
 
     model: str
