@@ -10,6 +10,8 @@ import importlib.util
 import numpy as np  # noqa: F401
 import pytest
 
+from tests import compiling
+
 pytest_plugins = ["pytester"]
 
 collect_ignore = ["third_party"]  # a package of its own, which a test installs
@@ -23,7 +25,7 @@ if importlib.util.find_spec("torch"):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--compile-kernels",
+        compiling.OPTION,
         action="store_true",
         help="hold compiling backends to shapes and contract with the kernels they compile, for some minutes each",
     )
