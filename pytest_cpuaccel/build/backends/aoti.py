@@ -22,6 +22,8 @@ FILE = "model.pt2"
 def export(subject: Subject, folder: Path) -> None:
     """Write the subject's call as a compiled package to ``folder``.
 
+    For images of one size: with a free one Inductor is busy with the indices of Swin's windows for 15 minutes and more.
+
     Raises:
         BuildError: torch.export or AOTInductor can't take the model, or it is an encoder-decoder that generates.
     """
@@ -31,7 +33,7 @@ def export(subject: Subject, folder: Path) -> None:
     if subject.generates and module.config.is_encoder_decoder:  # type: ignore[union-attr]
         raise BuildError(f"generate() of an encoder-decoder, {type(module).__name__}, takes more than one graph")
     write = partial(_write, subject.threads)
-    exporting.export_program("AOTInductor", write, subject, module, folder).write(folder)
+    exporting.export_program("AOTInductor", write, subject, module, folder, image_sizes=False).write(folder)
 
 
 def load(subject: Subject, folder: Path | None) -> BuiltModel:

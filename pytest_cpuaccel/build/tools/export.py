@@ -28,15 +28,16 @@ class Exported:
     shapes: Shapes
 
 
-def export(module: FlatModule, tensors: Tensors) -> Exported:
+def export(module: FlatModule, tensors: Tensors, *, image_sizes: bool = True) -> Exported:
     """Export ``module(*tensors)``: dynamic where that is proved right, else for the shapes of ``tensors`` alone.
 
     torch.export fixes sizes of 0 and 1 and assumes that all others differ from them. So the example is doubled
-    where it is 1 and the model allows it, and the program is then run against the module on size 1.
+    where it is 1 and the model allows it, and the program is then run against the module on size 1. Without
+    ``image_sizes``, height and width of images are fixed too.
     """
     tensors = tuple(tensor.clone(memory_format=torch.contiguous_format) for tensor in tensors)
     example = _without_singles(module, tensors)
-    dynamic = tuple(dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in example)
+    dynamic = tuple(_dimensions(tensor, image_sizes) for tensor in example)
     program = _program(module, example, (dynamic,))
     places = _placeholders(program, len(example))
     shapes = _guarded(places, example)
@@ -44,6 +45,12 @@ def export(module: FlatModule, tensors: Tensors) -> Exported:
     if shapes.include(tensor.shape for tensor in tensors):
         return Exported(program, shapes)
     return Exported(_program(module, tensors, None), Shapes.exactly(tensors))
+
+
+def _dimensions(tensor: torch.Tensor, image_sizes: bool) -> dict[int, Any]:
+    dynamic: dict[int, Any] = dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO)
+    is_image = tensor.dim() == 4 and tensor.is_floating_point()
+    return dynamic | dict.fromkeys((2, 3), torch.export.Dim.STATIC) if is_image and not image_sizes else dynamic
 
 
 def _program(module: FlatModule, tensors: Tensors, dynamic: Any) -> ExportedProgram:

@@ -73,8 +73,12 @@ def _export_by_optimum(runtime: Runtime, subject: Subject, module: nn.Module, fo
     return Route(optimum.shapes(call.example), optimum_class.__name__, positions)
 
 
-def export_program(tool: str, write: Write, subject: Subject, module: nn.Module, folder: Path) -> Route:
+def export_program(
+    tool: str, write: Write, subject: Subject, module: nn.Module, folder: Path, *, image_sizes: bool = True
+) -> Route:
     """Export ``module``, the subject's, by torch.export and have ``tool`` write the program to ``folder``.
+
+    Without ``image_sizes``, it takes images of the call's height and width alone.
 
     Raises:
         BuildError: one of the two can't take the module; the text says which and why.
@@ -82,7 +86,7 @@ def export_program(tool: str, write: Write, subject: Subject, module: nn.Module,
     positions = decoding.positions_rule(module, subject.inputs) if subject.generates else None
     call = PreparedCall.of(module, subject, positions)
     with _said_of("torch.export", module):
-        exported = torch_export.export(call.graph.flatten(module), call.example)
+        exported = torch_export.export(call.graph.flatten(module), call.example, image_sizes=image_sizes)
     with _said_of(tool, module):
         write(exported.program, call.graph.input_names, call.graph.output_names, folder)
     return Route(exported.shapes, positions=positions)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pytest_cpuaccel.build.backends import aoti, inductor, torchao_int8
+from pytest_cpuaccel.build.tools.route import Route
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -116,6 +117,16 @@ def test_a_package_takes_other_batches_and_refuses_other_widths(
     assert again.facts == {"threads": 1, "route": "torch.export"}
     assert contents(tmp_path) == files
     assert_same_state(before, state(model))
+
+
+def test_a_package_is_for_images_of_one_size_in_any_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_unless_installed(aoti.AOTI)
+    monkeypatch.setattr("torch._inductor.aoti_compile_and_package", lambda *_, **__: None)
+    pooled = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.AdaptiveAvgPool2d(1))
+    aoti.export(subject(pooled, input=torch.rand(2, 1, 8, 8)), tmp_path)
+    shapes = Route.read(tmp_path).shapes
+    assert shapes.include([(5, 1, 8, 8)])
+    assert not shapes.include([(2, 1, 12, 8)])
 
 
 def test_what_cannot_be_compiled_ahead_of_time_is_refused_in_one_line(tmp_path: Path) -> None:
