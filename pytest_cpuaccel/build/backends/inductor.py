@@ -86,7 +86,7 @@ def load_module(module: Any, subject: Subject, folder: Path | None, backend: str
         before = compiler.runs
         output = module.generate(*args, **kwargs)
         if compiler.runs == before:
-            raise BuildError(f"{type(module).__name__}.generate() ran no compiled graph")
+            raise BuildError(f"{_name(subject)}.generate() ran no compiled graph")
         return output
 
     return BuiltModel(
@@ -111,10 +111,15 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
         module.forward = freezing(forward) if freezes else forward
         rehearse(module, subject.inputs)
     if not compiler.runs:
-        raise BuildError(f"{type(module).__name__} ran no compiled graph: dynamo left all of it to Python")
+        raise BuildError(f"{_name(subject)} ran no compiled graph: dynamo left all of it to Python")
     if freezes and not compiler.frozen_weights:
-        raise BuildError(f"{type(module).__name__} has no weights that a compiled graph could freeze")
+        raise BuildError(f"{_name(subject)} has no weights that a compiled graph could freeze")
     return compiler
+
+
+def _name(subject: Subject) -> str:
+    """The user's class: what is compiled may be a GraphModule that was made of it."""
+    return type(subject.fresh_module()).__name__
 
 
 def freezing(function: Callable[..., Any]) -> Callable[..., Any]:
