@@ -107,7 +107,7 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
     compiler = Compiler(subject.options, backend)
     with upstream.contained():
         # Silent in later calls too: dynamo warns whenever it compiles, which it does again for new shapes.
-        forward = upstream.silent(torch.compile(with_own_code(module.forward), backend=compiler))
+        forward = _refusing(upstream.silent(torch.compile(with_own_code(module.forward), backend=compiler)))
         module.forward = freezing(forward) if freezes else forward
         rehearse(module, subject.inputs)
     if not compiler.runs:
@@ -115,6 +115,20 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
     if freezes and not compiler.frozen_weights:
         raise BuildError(f"{_name(subject)} has no weights that a compiled graph could freeze")
     return compiler
+
+
+def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function``, refusing in one line the call that brings a graph which can't be compiled."""
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except BackendCompilerFailed as error:
+            raise BuildError(f"can't compile this call: {error.inner_exception}") from error
+
+    return call
 
 
 def _name(subject: Subject) -> str:

@@ -13,7 +13,7 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from tests import models
+from tests import compiling, models
 from tests.exports import t5_inputs, tiny_t5
 from tests.integration.backends.test_torch_backends import contents, skip_unless_installed
 from tests.promises import assert_alike, assert_same_state, build, state
@@ -97,6 +97,20 @@ def test_a_model_without_weights_to_freeze_is_refused(tmp_path: Path) -> None:
     asked = subject(torch.nn.GELU(), options=inductor.INDUCTOR_FREEZING.options, input=X)
     with pytest.raises(BuildError, match="GELU has no weights"):
         build(inductor.INDUCTOR_FREEZING, asked, tmp_path)
+
+
+def test_a_later_call_that_cannot_be_compiled_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> object:
+        raise AssertionError("no code for s14 + 1\nand a second line")
+
+    asked = subject(models.two_heads(), x=X)
+    with compiling.graphs_only():
+        built = build(inductor.INDUCTOR, asked, tmp_path)
+    monkeypatch.setattr("torch._dynamo.lookup_backend", lambda _: broken)
+    with pytest.raises(BuildError, match=r"^can't compile this call: AssertionError: no code for s14 \+ 1$"):
+        built.forward(x=torch.cat([X, X]))
 
 
 def test_a_package_takes_other_batches_and_refuses_other_widths(
