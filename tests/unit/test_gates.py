@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -84,6 +85,7 @@ def test_a_slow_detection_misses_the_goal_of_speed() -> None:
 def test_speedups_are_compared_by_their_medians() -> None:
     measured = [Speedup("mlp", "ort", number, value, 2.0) for number, value in enumerate((1.0, 2.06, 9.0))]
     (found,) = comparisons(measured)
+    assert (median(found.interleaved), median(found.isolated)) == (2.06, 2.0)
     assert found.difference == pytest.approx(0.03)
     assert goal("speed-ups", [], measured).met is True
     assert goal("speed-ups", [], [*measured, Speedup("mlp", "openvino", 0, 1.8, 2.0)]).met is False

@@ -86,7 +86,7 @@ def load_module(module: Any, subject: Subject, folder: Path | None, backend: str
         before = compiler.runs
         output = module.generate(*args, **kwargs)
         if compiler.runs == before:
-            raise BuildError(f"{_name(subject)}.generate() ran no compiled graph")
+            raise BuildError(f"{type(module).__name__}.generate() ran no compiled graph")
         return output
 
     return BuiltModel(

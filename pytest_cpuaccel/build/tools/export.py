@@ -50,7 +50,9 @@ def export(module: FlatModule, tensors: Tensors, *, image_sizes: bool = True) ->
 def _dimensions(tensor: torch.Tensor, image_sizes: bool) -> dict[int, Any]:
     dynamic: dict[int, Any] = dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO)
     is_image = tensor.dim() == 4 and tensor.is_floating_point()
-    return dynamic | dict.fromkeys((2, 3), torch.export.Dim.STATIC) if is_image and not image_sizes else dynamic
+    if is_image and not image_sizes:
+        dynamic |= dict.fromkeys((2, 3), torch.export.Dim.STATIC)
+    return dynamic
 
 
 def _program(module: FlatModule, tensors: Tensors, dynamic: Any) -> ExportedProgram:

@@ -65,11 +65,8 @@ def test_a_slowdown_that_a_fresh_build_does_not_show_is_inconclusive(build) -> N
     result = race(build(1.10), limit=LIMIT, rebuild=lambda: build(1.0), config=RaceConfig())
     assert result.outcome is Outcome.INCONCLUSIVE
     assert result.confirmed is False
-    told = re.fullmatch(
-        r"slower than allowed at first \(ratio (.*)\), which a fresh build did not confirm \((.*)\)", result.reason
-    )
-    assert told
-    assert [float(ratio) for ratio in told.groups()] == pytest.approx([1.10, 1.0], abs=0.02)
+    assert re.match(r"slower than allowed at first \(ratio 1\.(09|10)\d\), ", result.reason)
+    assert "which a fresh build did not confirm (0.99" in result.reason
 
 
 def test_a_pass_is_not_rebuilt(build) -> None:
