@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +126,22 @@ def test_an_interrupted_run_keeps_what_it_measured(monkeypatch: pytest.MonkeyPat
     assert cli.main(["matrix", "--backends", "eager", "--json", str(results), "--page", str(page)]) == 130
     assert [cell["architecture"] for cell in json.loads(results.read_text())["cells"]] == ["mlp"]
     assert "| eager" in page.read_text()
+
+
+def test_a_terminated_run_leaves_the_page_and_nothing_else(tmp_path: Path) -> None:
+    page = tmp_path / "matrix.md"
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    command = Path(sys.executable).with_name("cpuaccel")
+    chosen = ["--architectures", "mlp", "--backends", "eager,bf16,autocast-bf16,torch-int8", "--page", str(page)]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen([command, "matrix", *chosen], stderr=subprocess.PIPE, text=True, env=environment) as run:
+        assert run.stderr
+        assert run.stderr.readline().split()[:3] == ["mlp", "eager", "right"]
+        run.terminate()
+        assert run.wait() == cli.TERMINATED
+    assert "| eager" in page.read_text()
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(
