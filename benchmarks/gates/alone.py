@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.gates.stable import Stable
 from pytest_cpuaccel.measure.latency.quiet import no_collection
-from pytest_cpuaccel.measure.latency.turn import Burst, Call, burst_for, take_turn
+from pytest_cpuaccel.measure.latency.turn import Burst, Call, burst_for, settle, take_turn
 from pytest_cpuaccel.measure.latency.warmup import warm_up
 
 _LEAST_S = 0.05
@@ -46,6 +46,7 @@ def alone(model: str, backend: str, cache: Path) -> Iterator[Callable[[], float]
 
 def _time(call: Call, burst: Burst) -> float:
     ends = time.monotonic() + _LEAST_S
+    settle(call, burst)
     bursts_ns = [take_turn(call, burst).wall_ns]
     while time.monotonic() < ends:
         bursts_ns.append(take_turn(call, burst).wall_ns)

@@ -1,4 +1,4 @@
-"""One side's turn: a burst of timed calls."""
+"""One side's turn: a burst of timed calls, made once the side has settled."""
 
 from __future__ import annotations
 
@@ -77,11 +77,15 @@ def time_call(call: Call) -> int:
     return perf_counter_ns() - started
 
 
+def settle(call: Call, burst: Burst) -> None:
+    """Make the untimed calls of a burst, after which a turn may be taken."""
+    for _ in range(burst.discarded * burst.batch):
+        call()
+
+
 def take_turn(call: Call, burst: Burst) -> Turn:
-    """Run one burst. What the kernel has to be asked for, at 2 us each, is read outside the timed calls."""
+    """Time one burst. What the kernel has to be asked for, at 2 us each, is read outside the timed calls."""
     reading = call if burst.batch == 1 else _repeated(call, burst.batch)
-    for _ in range(burst.discarded):
-        reading()
     switches = getrusage(RUSAGE_SELF).ru_nivcsw
     queued_before_ns = queued_ns()
     cpu_before_ns = process_time_ns()

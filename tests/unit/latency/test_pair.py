@@ -9,7 +9,8 @@ from tests.unit.latency.clock import Clock
 SINGLE = Burst(discarded=0, timed=1, batch=1)
 
 
-def orders(clock: Clock, seed: int, count: int = 200) -> list[bool]:
+def observed(clock: Clock) -> tuple[Sides, list[str]]:
+    """Sides of calls that take 1 ns, and the names of all that were made, which grow."""
     called: list[str] = []
 
     def call(name: str) -> None:
@@ -17,7 +18,11 @@ def orders(clock: Clock, seed: int, count: int = 200) -> list[bool]:
         clock.ns += 1
         clock.cpu_ns += 1
 
-    sides = Sides(lambda: call("candidate"), lambda: call("reference"))
+    return Sides(lambda: call("candidate"), lambda: call("reference")), called
+
+
+def orders(clock: Clock, seed: int, count: int = 200) -> list[bool]:
+    sides, called = observed(clock)
     pairs = list(islice(take_pairs(sides, SINGLE, seed), count))
     firsts = [name == "candidate" for name in called[::2]]
     assert firsts == [pair.candidate_first for pair in pairs]
@@ -40,3 +45,12 @@ def test_a_pair_says_how_much_longer_the_candidate_takes_whoever_was_first(clock
     assert {pair.ratio for pair in pairs} == {1.5}
     assert {pair.cpu_ratio for pair in pairs} == {1.5}
     assert pairs[-1].elapsed_s == 20 * 0.005
+
+
+def test_a_side_settles_after_the_other_and_not_after_itself(clock: Clock) -> None:
+    sides, called = observed(clock)
+    pairs = list(islice(take_pairs(sides, Burst(discarded=3, timed=2, batch=1), seed=0), 50))
+    turns = [name for pair in pairs for name in ("candidate", "reference")[:: 1 if pair.candidate_first else -1]]
+    calls = [2 if name == before else 5 for before, name in zip([None, *turns], turns, strict=False)]
+    assert set(calls[::2]) == {2, 5}
+    assert called == [name for name, count in zip(turns, calls, strict=True) for _ in range(count)]

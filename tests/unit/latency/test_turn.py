@@ -4,7 +4,7 @@ from itertools import chain, repeat
 
 import pytest
 
-from pytest_cpuaccel.measure.latency.turn import Burst, burst_for, take_turn
+from pytest_cpuaccel.measure.latency.turn import Burst, burst_for, settle, take_turn
 from tests.unit.latency.clock import Clock
 
 
@@ -25,7 +25,9 @@ def test_a_burst_fits_the_length_of_the_call(call_ns: int, burst: Burst) -> None
 
 
 def test_the_first_calls_of_a_burst_are_not_counted(clock: Clock) -> None:
-    turn = take_turn(clock.call(chain([900, 300], repeat(100))), Burst(discarded=2, timed=5, batch=1))
+    call, burst = clock.call(chain([900, 300], repeat(100))), Burst(discarded=2, timed=5, batch=1)
+    settle(call, burst)
+    turn = take_turn(call, burst)
     assert turn.calls_ns == (100,) * 5
     assert turn.cpu_ns == 100
 
@@ -36,7 +38,10 @@ def test_one_slow_call_does_not_move_a_turn(clock: Clock) -> None:
 
 
 def test_batched_calls_are_counted_one_by_one(clock: Clock) -> None:
-    turn = take_turn(clock.call(10), Burst(discarded=1, timed=5, batch=4))
+    call, burst = clock.call(10), Burst(discarded=1, timed=5, batch=4)
+    settle(call, burst)
+    assert clock.ns == 4 * 10
+    turn = take_turn(call, burst)
     assert clock.ns == 6 * 4 * 10
     assert turn.calls_ns == (10,) * 5
     assert turn.cpu_ns == 10
