@@ -1,4 +1,4 @@
-"""An accusation: the mistake that a wrong answer was shown to come from."""
+"""An accusation: the mistake that a failing answer was shown to come from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.suspects import Suspect, suspects
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
-from pytest_cpuaccel.measure.parity.comparison import compare
+from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
 from pytest_cpuaccel.measure.parity.resemblance import resembles
 
 COARSER = (Precision.BF16, Precision.FP16)
@@ -28,10 +28,10 @@ COARSER = (Precision.BF16, Precision.FP16)
 
 
 def accusation(call: Call, model: nn.Module, backend: Backend, budget: ParityBudget, court: Court) -> str | None:
-    """Return the mistake behind a backend's wrong answer to a forward call; None where none of those known is.
+    """Return the mistake behind a backend's failing answer to a forward call; None where none of those known is.
 
-    The backend is asked once more, and eager is made to make the mistakes too: its answers are compared with the wrong
-    one. Each takes three eager calls.
+    It is the mark's where the default tolerance takes the answer. Else the backend is asked again, and eager is made
+    to make the mistakes too: its answers are compared with the wrong one. Each takes three eager calls.
     """
     own = replace(budget, tolerance=Tolerance(), outputs={})
     try:
@@ -42,6 +42,10 @@ def accusation(call: Call, model: nn.Module, backend: Backend, budget: ParityBud
 
 
 def _accusations(call: Call, model: nn.Module, backend: Backend, budget: ParityBudget, court: Court) -> Iterator[str]:
+    usual = _compared(call.output, call, model, backend.precision, budget, court)
+    if usual.outcome is Outcome.PASS:
+        precision = backend.precision.value
+        yield f"the default tolerance for {precision} takes this answer, {usual.figure}; the one given does not"
     built = court.workshop.built(model, backend, "forward", call.inputs)
     disagreement = self_agreement(call.output, rehearse(built.forward, call.inputs))
     if disagreement:
@@ -70,6 +74,11 @@ def _is_it(suspect: Suspect, actual: Any, model: nn.Module, budget: ParityBudget
 def _passes(
     actual: Any, call: Call, model: nn.Module, precision: Precision, budget: ParityBudget, court: Court
 ) -> bool:
+    return _compared(actual, call, model, precision, budget, court).outcome is Outcome.PASS
+
+
+def _compared(
+    actual: Any, call: Call, model: nn.Module, precision: Precision, budget: ParityBudget, court: Court
+) -> Comparison:
     references = court.book.references(model, call, precision)
-    found = compare(actual, references, inputs=call.inputs, precision=precision, budget=budget)
-    return found.outcome is Outcome.PASS
+    return compare(actual, references, inputs=call.inputs, precision=precision, budget=budget)

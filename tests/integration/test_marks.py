@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.integration.test_selection import refusal
@@ -100,6 +102,25 @@ def test_a_wrong_output_fails_with_both_values_and_the_tolerance_that_would_pass
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["off: forward 2x16: *", "Mlp *forward 2x16 *off * FAIL parity*"])
     result.stdout.no_fnmatch_line("*judge.py*")
+
+
+def test_a_tolerance_finer_than_the_arithmetic_is_blamed_itself(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        test_it="""
+        import pytest, torch
+
+        @pytest.mark.parity(rtol=0, atol=1e-12)
+        def test_it(cpu_model): cpu_model(torch.rand(8, 16))
+        """
+    )
+    result = mlp_project.runpytest("--cpu-backends=torch-int8")
+    result.assert_outcomes(failed=1)
+    hints = [line.strip() for line in result.outlines if "hint:" in line]
+    assert len(hints) == 1
+    assert re.fullmatch(
+        r"hint: the default tolerance for int8 takes this answer, \d+ dB, cosine [\d.]+; the one given does not",
+        hints[0],
+    )
 
 
 def test_nan_that_eager_has_not_fails(mlp_project: pytest.Pytester) -> None:
