@@ -13,7 +13,7 @@ from pytest_cpuaccel.report.table import merged, table
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --pass: #2a7d4f; --fail: #c0362c; --unsure: #a06a00; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 100rem; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .35rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 0 0 2rem; }
@@ -22,8 +22,10 @@ dt { opacity: .65; } dd { margin: 0; }
 .found { white-space: pre-wrap; margin: .3rem 0; }
 svg { vertical-align: middle; }
 .wide { overflow-x: auto; }
+text { font-size: 11px; fill: currentColor; opacity: .65; }
 .axis { stroke: var(--line); }
-.bar { stroke: currentColor; stroke-width: 6; opacity: .45; }
+.bar { stroke: currentColor; stroke-width: 8; opacity: .3; }
+.interval { stroke: currentColor; stroke-width: 2; }
 """
 
 _WIDTH, _GREATEST = 160, 4.0
@@ -55,7 +57,7 @@ def _environment(environment: Mapping[str, Scalar | Sequence[str]]) -> Iterator[
 def _table(rows: Sequence[Row]) -> Iterator[str]:
     headings, lines = table(rows)
     yield '<div class="wide">'
-    yield f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in headings)}<th></th></tr>"
+    yield f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in headings)}<th>{_scale()}</th></tr>"
     for row, line in zip(merged(rows), lines, strict=True):
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in line[:-1])
         verdict = f'<td class="{row.verdict.partition(" ")[0]}">{escape(line[-1])}</td>'
@@ -71,16 +73,23 @@ def _not_passed(rows: Sequence[Row]) -> Iterator[str]:
                 yield f'<p class="found"><b class="{outcome.value}">{outcome.value}</b> {text}</p>'
 
 
+def _scale() -> str:
+    ends = ((0, "start", f"1/{_GREATEST:g}x"), (_x(1.0), "middle", "1x"), (_WIDTH, "end", f"{_GREATEST:g}x"))
+    texts = "".join(f'<text x="{x:g}" y="11" text-anchor="{anchor}">{word}</text>' for x, anchor, word in ends)
+    return f'<svg width="{_WIDTH}" height="14" aria-label="scale of the speed-ups">{texts}</svg>'
+
+
 def _bar(row: Row) -> str:
-    """The interval of the speed-up on a logarithmic scale, with a line at 1x."""
+    """The speed-up as a bar from 1x on a logarithmic scale, with its interval as a line in it."""
     ratio, low, high = (row.number(f"latency.{name}") for name in ("ratio", "ratio_low", "ratio_high"))
     if not ratio or not low or not high:
         return ""
-    left, right, middle = _x(1 / high), _x(1 / low), _x(1.0)
+    left, right, middle, found = _x(1 / high), _x(1 / low), _x(1.0), _x(1 / ratio)
     return (
         f'<svg width="{_WIDTH}" height="14" role="img" aria-label="{1 / ratio:.2f}x">'
         f'<line class="axis" x1="{middle:.1f}" x2="{middle:.1f}" y1="0" y2="14"/>'
-        f'<line class="bar" x1="{left:.1f}" x2="{max(right, left + 2):.1f}" y1="7" y2="7"/></svg>'
+        f'<line class="bar" x1="{middle:.1f}" x2="{found:.1f}" y1="7" y2="7"/>'
+        f'<line class="interval" x1="{left:.1f}" x2="{max(right, left + 2):.1f}" y1="7" y2="7"/></svg>'
     )
 
 
