@@ -22,7 +22,7 @@ class RaceConfig:
 
     alpha_fail: float = 0.005
     alpha_pass: float = 0.01
-    min_pairs: int = 12
+    min_pairs: int = 8
     min_s: float = 0.1
     cap_s: float = 10.0
     long_cap_s: float = 30.0

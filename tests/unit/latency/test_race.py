@@ -47,7 +47,7 @@ def test_a_slowdown_that_a_fresh_build_repeats_is_a_confirmed_fail(build) -> Non
 def test_a_fail_needs_less_of_the_fresh_build_than_of_the_first(build) -> None:
     result = race(build(1.10), limit=LIMIT, rebuild=lambda: build(1.10), config=RaceConfig(min_s=0.0))
     assert result.outcome is Outcome.FAIL
-    assert 12 + 6 <= len(result.pairs) < 2 * 12
+    assert 8 + 6 <= len(result.pairs) < 2 * 8
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.2])
