@@ -42,7 +42,10 @@ class Compiler:
 
         def run(*args: Any) -> Any:
             self.runs += 1
-            return compiled(*args)
+            try:
+                return compiled(*args)
+            except NameError as error:  # torch 2.8 forgets sizes of Whisper's generate() when it freezes weights
+                raise BuildError(f"{self.backend}'s code for this call is broken: {error}") from error
 
         return run
 

@@ -113,6 +113,21 @@ def test_a_later_call_that_cannot_be_compiled_is_refused_in_one_line(
         built.forward(x=torch.cat([X, X]))
 
 
+def test_a_later_call_whose_compiled_code_is_broken_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(*_: object) -> object:
+        return lambda *_: s74  # noqa: F821
+
+    asked = subject(models.two_heads(), x=X)
+    with compiling.graphs_only():
+        built = build(inductor.INDUCTOR, asked, tmp_path)
+    monkeypatch.setattr("torch._dynamo.lookup_backend", lambda _: careless)
+    with (
+        torch.no_grad(),
+        pytest.raises(BuildError, match=r"^inductor's code for this call is broken: name 's74' is not"),
+    ):
+        built.forward(x=X[None])
+
+
 def test_a_package_takes_other_batches_and_refuses_other_widths(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
