@@ -25,7 +25,7 @@ def log_evidence(successes: int, trials: int, null: float = 0.5) -> float:
     For ``null = 1/2`` this is the mean over ``RATES`` of ``(2p)^s (2(1-p))^(n-s)``.
     """
     logs = [successes * win + (trials - successes) * loss for win, loss in _growth(null)]
-    return _log_mean_exp(logs)
+    return log_mean_exp(logs)
 
 
 def log_evidence_of_rarity(successes: int, trials: int, null: float) -> float:
@@ -37,7 +37,7 @@ def log_evidence_of_rarity(successes: int, trials: int, null: float) -> float:
     careful = log_evidence(successes, trials, null)
     if successes < trials:
         return careful - math.log(2)
-    return _log_mean_exp([careful, -trials * math.log(null)])
+    return log_mean_exp([careful, -trials * math.log(null)])
 
 
 @lru_cache(maxsize=4096)
@@ -69,13 +69,14 @@ def median_interval(values: Sequence[float], alpha: float) -> tuple[float, float
     return ordered[len(values) - rank], ordered[rank - 1]
 
 
+def log_mean_exp(logs: Sequence[float]) -> float:
+    """Return ``log(mean(exp(x) for x in logs))``, of logarithms too large for that."""
+    top = max(logs)
+    return top + math.log(sum(math.exp(value - top) for value in logs) / len(logs))
+
+
 @lru_cache(maxsize=64)
 def _growth(null: float) -> tuple[tuple[float, float], ...]:
     """Logarithms of what a success and a failure multiply each bettor's wealth by, at fair odds."""
     odds = (1 - null) / null
     return tuple((math.log1p(stake * odds), math.log1p(-stake)) for stake in STAKES)
-
-
-def _log_mean_exp(logs: Sequence[float]) -> float:
-    top = max(logs)
-    return top + math.log(sum(math.exp(value - top) for value in logs) / len(logs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 from statistics import median
 
 from pytest_cpuaccel.core.verdict import Outcome
@@ -11,6 +12,7 @@ from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.evidence import critical, median_interval
 from pytest_cpuaccel.measure.latency.pair import Pair
 from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS, Turn
+from pytest_cpuaccel.measure.latency.weighing import Weighing
 
 MOST_WAITING = 0.05
 """Calls that wait of their own accord for more than this share are not measured by their CPU time."""
@@ -30,6 +32,11 @@ class Rules:
     min_s: float
     cap_s: float
     cpu_arm: bool
+
+    @property
+    def arms(self) -> int:
+        """Return how many tests share each alpha."""
+        return 2 if self.cpu_arm else 1
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,9 @@ class Signs:
 
     def outcome(self, rules: Rules) -> Outcome | None:
         """Return what these signs show by themselves, or ``None`` while they show nothing."""
-        arms = 2 if rules.cpu_arm else 1
-        if self.above >= critical(self.trials, rules.alpha_fail / arms):
+        if self.above >= critical(self.trials, rules.alpha_fail / rules.arms):
             return Outcome.FAIL
-        if self.below >= critical(self.trials, rules.alpha_pass / arms):
+        if self.below >= critical(self.trials, rules.alpha_pass / rules.arms):
             return Outcome.PASS
         return None
 
@@ -89,10 +95,11 @@ def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> Heat:
     """Take pairs until they show that the median ratio is above ``limit`` or below it, or until the cap.
 
     The sign of ``ratio - limit`` is tested, not the ratio: latencies are autocorrelated and heavy-tailed,
-    the signs of interleaved pairs are neither.
+    the signs of interleaved pairs are neither. CPU times have no such tails, as nobody's preemption is in them: their
+    ratios are weighed.
     """
     taken: list[Pair] = []
-    wall, cpu = Signs(), Signs()
+    wall, cpu = Signs(), Weighing()
     for pair in pairs:
         taken.append(pair)
         wall = wall.then(pair.ratio, limit)
@@ -100,10 +107,10 @@ def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> Heat:
             cpu = cpu.then(pair.cpu_ratio, limit)
         if len(taken) >= rules.min_pairs and pair.elapsed_s >= rules.min_s:
             if outcome := wall.outcome(rules):
-                return Heat(outcome, _majority(wall, limit, "wall-clock"), tuple(taken))
-            outcome = cpu.outcome(rules)
+                return Heat(outcome, _majority(wall, limit), tuple(taken))
+            outcome = _heavier(cpu, rules)
             if outcome and _wall_agrees(outcome, taken, limit) and off_cpu_share(taken) < MOST_WAITING:
-                return Heat(outcome, _majority(cpu, limit, "CPU-time"), tuple(taken))
+                return Heat(outcome, _weighed(outcome, taken, limit), tuple(taken))
         if pair.elapsed_s >= rules.cap_s:
             break
     return Heat(Outcome.INCONCLUSIVE, _undecided(taken, limit, rules), tuple(taken))
@@ -139,6 +146,15 @@ def _turns(pairs: Sequence[Pair]) -> Iterator[Turn]:
     return (turn for pair in pairs for turn in (pair.candidate, pair.reference))
 
 
+def _heavier(weighing: Weighing, rules: Rules) -> Outcome | None:
+    """What the sizes of CPU-time ratios show by themselves, or None while they show nothing."""
+    if weighing.log_evidence_above >= -log(rules.alpha_fail / rules.arms):
+        return Outcome.FAIL
+    if weighing.log_evidence_below >= -log(rules.alpha_pass / rules.arms):
+        return Outcome.PASS
+    return None
+
+
 def _wall_agrees(outcome: Outcome, pairs: Sequence[Pair], limit: float) -> bool:
     """CPU time may settle what the wall clock leaves open, never what it contradicts.
 
@@ -150,9 +166,16 @@ def _wall_agrees(outcome: Outcome, pairs: Sequence[Pair], limit: float) -> bool:
     return ratio > min(limit, (1 + limit) / 2)
 
 
-def _majority(signs: Signs, limit: float, clock: str) -> str:
+def _majority(signs: Signs, limit: float) -> str:
     side, count = ("above", signs.above) if signs.above > signs.below else ("below", signs.below)
-    return f"{count} of {signs.trials} {clock} ratios were {side} {limit:.4g}"
+    return f"{count} of {signs.trials} wall-clock ratios were {side} {limit:.4g}"
+
+
+def _weighed(outcome: Outcome, pairs: Sequence[Pair], limit: float) -> str:
+    failed = outcome is Outcome.FAIL
+    count = sum((pair.cpu_ratio > limit) is failed for pair in pairs)
+    side = "above" if failed else "below"
+    return f"{count} of {len(pairs)} CPU-time ratios, weighed by their distance, were {side} {limit:.4g}"
 
 
 def _undecided(pairs: Sequence[Pair], limit: float, rules: Rules) -> str:
