@@ -1,7 +1,7 @@
 """A weighing: evidence from ratios by how far they lie from a limit, not by their signs alone.
 
 Whether a ratio lies above the limit is staked on by its size, before its sign is looked at: much on one that lies far
-off, little on one nearby. Where log ratios scatter symmetrically about a median that is no higher than the limit's
+off, little on one nearby. Where log ratios scatter evenly about one peak that is no higher than the limit's
 logarithm, the sign of a distance of given size is up with probability 1/2 at most, so wealth is a supermartingale as in
 :mod:`pytest_cpuaccel.measure.latency.evidence`, and reaches ``1/alpha`` with probability ``alpha`` at most. Of normal
 noise the best stake on a distance ``x`` is ``tanh(effect * x / sd)``, for ``effect`` the true distance over its spread
