@@ -18,11 +18,12 @@ class RaceConfig:
     when it is not. ``cap_s`` ends a measurement without a verdict; calls over 50 ms, and p99 budgets, have
     ``long_cap_s``. ``threads`` is the number that every runtime was set to; with one thread, process CPU time
     can stand for latency. ``progress`` gets a line about once a second.
+    Fewer than ten pairs give a ratio no interval at an alpha of 0.005, hence ``min_pairs``.
     """
 
     alpha_fail: float = 0.005
     alpha_pass: float = 0.01
-    min_pairs: int = 8
+    min_pairs: int = 10
     min_s: float = 0.1
     cap_s: float = 10.0
     long_cap_s: float = 30.0

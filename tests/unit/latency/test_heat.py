@@ -46,8 +46,8 @@ def test_a_ratio_exactly_at_the_limit_speaks_for_neither_verdict() -> None:
     assert "did not tell the ratio 1.050 [1.050, 1.050] from the limit 1.05" in heat.reason
 
 
-def test_no_verdict_comes_before_eight_pairs_and_a_tenth_of_a_second() -> None:
-    assert len(decide(streams.pairs(2.0, call_ns=10e6), LIMIT, replace(FAST, alpha_fail=0.1)).pairs) == 8
+def test_no_verdict_comes_before_ten_pairs_and_a_tenth_of_a_second() -> None:
+    assert len(decide(streams.pairs(2.0, call_ns=10e6), LIMIT, replace(FAST, alpha_fail=0.1)).pairs) == 10
     assert decide(streams.pairs(2.0, call_ns=1e5), LIMIT, FAST).pairs[-1].elapsed_s == pytest.approx(0.1)
 
 
@@ -59,7 +59,7 @@ def test_slow_calls_may_take_thirty_seconds() -> None:
 def test_calls_too_slow_for_the_cap_are_inconclusive_and_say_how_many_pairs_are_missing() -> None:
     heat = decide(streams.pairs(2.0, call_ns=3e9), LIMIT, SLOW)
     assert heat.outcome is Outcome.INCONCLUSIVE
-    assert heat.reason == "only 5 pairs in 30 s, and a verdict needs 8"
+    assert heat.reason == "only 5 pairs in 30 s, and a verdict needs 10"
 
 
 @pytest.mark.parametrize(("ratio", "outcome"), [(1.0, Outcome.PASS), (1.10, Outcome.FAIL)])

@@ -47,7 +47,7 @@ def test_a_slowdown_that_a_fresh_build_repeats_is_a_confirmed_fail(build) -> Non
 def test_a_fail_needs_less_of_the_fresh_build_than_of_the_first(build) -> None:
     result = race(build(1.10), limit=LIMIT, rebuild=lambda: build(1.10), config=RaceConfig(min_s=0.0))
     assert result.outcome is Outcome.FAIL
-    assert 8 + 6 <= len(result.pairs) < 2 * 8
+    assert 10 + 6 <= len(result.pairs) < 2 * 10
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.2])
@@ -67,6 +67,12 @@ def test_a_slowdown_that_a_fresh_build_does_not_show_is_inconclusive(build) -> N
     assert result.confirmed is False
     assert re.match(r"slower than allowed at first \(ratio 1\.(09|10)\d\), ", result.reason)
     assert re.search(r"which a fresh build did not confirm \((0\.99|1\.00)\d\)", result.reason)
+
+
+def test_the_quickest_pass_has_an_interval(clock: Clock) -> None:
+    result = race(Sides(clock.call(10**8), clock.call(2 * 10**8)), limit=LIMIT, rebuild=never, config=RaceConfig())
+    assert result.outcome is Outcome.PASS
+    assert result.interval == (0.5, 0.5)
 
 
 def test_a_pass_is_not_rebuilt(build) -> None:
