@@ -1,39 +1,53 @@
-"""What a build depends on, as digests: the model's weights and code, and the inputs it is built for."""
+"""Digests and descriptions of models and inputs.
+
+They tell apart, they don't prove equal: whether a model still computes what it did is asked of the model itself.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import enum
-import functools
 import hashlib
-import inspect
-import weakref
-from collections.abc import Iterator, Mapping
-from types import SimpleNamespace
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.source_code import code_digest
 from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
 
-_TORCH_KEEPS_THERE = frozenset(vars(nn.Module())) - {"_forward_hooks", "_forward_pre_hooks"}
-"""Attributes of every module that hold its tensors and children, or change no output."""
+_WORDS = 1 << 12
+"""64-bit words in a row, when a tensor's bytes are summed up by rows and by columns."""
 
-_weights_known: weakref.WeakKeyDictionary[nn.Module, tuple[tuple[Any, ...], str]] = weakref.WeakKeyDictionary()
+_weights_known: ByIdentity[nn.Module, tuple[str, str]] = ByIdentity()
 
 
-def model_digest(module: nn.Module) -> str:
-    """Return a digest of a model's weights, buffers, config, settings, hooks and source code.
+def model_key(model: nn.Module) -> dict[str, str]:
+    """Return what tells a model apart from others, in every process alike.
 
-    Two models with one digest compute the same function.
+    ``weights`` is a digest of parameters and buffers, ``structure`` of the modules' types and plain settings, ``code``
+    of the project's code behind them. Models that differ in nothing of this may still compute different things.
     """
-    digest = hashlib.sha256(_weights_digest(module).encode())
-    for line in _description(module):
-        digest.update(line.encode())
-    return digest.hexdigest()
+    return {
+        "weights": _weights_digest(model),
+        "structure": hashlib.sha256("\n".join(_structure(model)).encode()).hexdigest(),
+        "code": code_digest(_code_of(model)),
+    }
+
+
+def parameters_stamp(model: nn.Module) -> str:
+    """Return a digest of the parameters as they are now; read anew, for writes may leave no trace in their versions.
+
+    Several times as fast as a cryptographic one: sums of the words, modulo 2**64, by rows and by columns.
+    """
+    return _stamp(model.named_parameters(remove_duplicate=False))
+
+
+def buffers_stamp(model: nn.Module) -> str:
+    """Return a digest of the buffers as they are now, as :func:`parameters_stamp`."""
+    return _stamp(model.named_buffers(remove_duplicate=False))
 
 
 def inputs_signature(inputs: Inputs) -> str:
@@ -65,70 +79,71 @@ def tensor_bytes(tensor: torch.Tensor) -> memoryview:
 def _leaf_signature(leaf: Any) -> str:
     if isinstance(leaf, torch.Tensor):
         return f"{leaf.dtype}{tuple(leaf.shape)}"
+    if isinstance(leaf, np.ndarray):
+        return f"numpy.{leaf.dtype}{leaf.shape}"
     if leaf is None or isinstance(leaf, (bool, int, float, str)):
         return repr(leaf)
     return f"{type(leaf).__qualname__}:{leaf if hasattr(leaf, 'to_dict') else ''}"
 
 
-def _named_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    yield from module.named_parameters(remove_duplicate=False)
-    yield from module.named_buffers(remove_duplicate=False)
+def _named_tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from model.named_parameters(remove_duplicate=False)
+    yield from model.named_buffers(remove_duplicate=False)
 
 
-def _weights_digest(module: nn.Module) -> str:
-    """Remembered for a module until one of its tensors is written to or replaced."""
-    stamp = tuple((name, tensor.data_ptr(), version(tensor)) for name, tensor in _named_tensors(module))
-    known = _weights_known.get(module)
+def _weights_digest(model: nn.Module) -> str:
+    """Remembered for a model as long as its tensors hold the same."""
+    stamp = f"{parameters_stamp(model)} {buffers_stamp(model)}"
+    known = _weights_known.get(model)
     if known is not None and known[0] == stamp:
         return known[1]
     digest = hashlib.sha256()
-    for name, tensor in _named_tensors(module):
+    for name, tensor in _named_tensors(model):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor_bytes(tensor))
-    _weights_known[module] = (stamp, digest.hexdigest())
+    _weights_known[model] = (stamp, digest.hexdigest())
     return digest.hexdigest()
 
 
-def _description(module: nn.Module) -> Iterator[str]:
-    configs: dict[int, None] = {}  # a transformers model gives its config to every layer
-    for name, child in module.named_modules():
-        yield f"{name} {_described(type(child))}"
-        for key, value in sorted(vars(child).items()):
-            if key in _TORCH_KEEPS_THERE or id(value) in configs:
-                continue
-            if hasattr(value, "to_dict"):
-                configs[id(value)] = None
-            yield f"{key}={_described(value)}"
+def _stamp(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} {tensor.stride()}".encode())
+        digest.update(_sums(tensor))
+    return digest.hexdigest()
 
 
-def _described(value: Any) -> str:
-    """What a setting is, in words that are the same in every process."""
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, enum.Enum, torch.dtype)):
-        return repr(value)
-    if isinstance(value, (torch.Tensor, np.ndarray)):
-        tensor = torch.as_tensor(value)
-        return f"{tensor.dtype} {tuple(tensor.shape)} {hashlib.sha256(tensor_bytes(tensor)).hexdigest()}"
-    if isinstance(value, Mapping):  # without the keys of hooks, which torch numbers through the process
-        return f"{[(key if isinstance(key, str) else '', _described(item)) for key, item in value.items()]}"
+def _sums(tensor: torch.Tensor) -> bytes:
+    """What changes with any byte: sums of words by rows and by columns, and the bytes that fill no row."""
+    data = np.frombuffer(tensor_bytes(tensor), np.uint8)
+    rows = data.size // (8 * _WORDS)
+    rest = data[rows * _WORDS * 8 :].tobytes()
+    if not rows:
+        return rest
+    words = torch.from_numpy(data[: rows * _WORDS * 8].view(np.int64)).view(rows, _WORDS)
+    return words.sum(1).numpy().tobytes() + words.sum(0).numpy().tobytes() + rest
+
+
+def _structure(model: nn.Module) -> Iterator[str]:
+    for name, child in model.named_modules():
+        settings = {key: value for key, value in vars(child).items() if _is_setting(value)}
+        yield f"{name} {type(child).__module__}.{type(child).__qualname__} {sorted(settings.items(), key=str)}"
+    config: Any = getattr(model, "config", None)
+    if hasattr(config, "to_dict"):
+        yield f"{sorted(config.to_dict().items(), key=str)} {getattr(config, '_attn_implementation', None)}"
+
+
+def _is_setting(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
-        return f"{[_described(item) for item in value]}"
-    if isinstance(value, functools.partial):
-        return _described((value.func, value.args, value.keywords))
-    if hasattr(value, "__qualname__"):
-        named = getattr(value, "__func__", value)
-        return f"{named.__module__}.{named.__qualname__} {_source(named)}"
-    if hasattr(value, "to_dict"):  # transformers' configs, whose private attributes hold hashes of the process
-        return _described({**value.to_dict(), "attention": getattr(value, "_attn_implementation", None)})
-    is_config = dataclasses.is_dataclass(value) or isinstance(value, SimpleNamespace)
-    return f"{_described(type(value))} {_described(vars(value)) if is_config else ''}"
+        return all(map(_is_setting, value))
+    return value is None or isinstance(value, (bool, int, float, str, torch.dtype))
 
 
-@functools.cache
-def _source(kind: Any) -> str:
-    """Source code of a class or function; libraries' own are covered by their versions."""
-    if (kind.__module__ or "").partition(".")[0] in {"builtins", "torch", "transformers"}:
-        return ""
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):
-        return ""
+def _code_of(model: nn.Module) -> Iterator[Any]:
+    for child in model.modules():
+        yield type(child)
+        for name, value in vars(child).items():
+            if name.endswith("_hooks") and value:
+                yield from value.values()
+            elif callable(value) and not isinstance(value, nn.Module):
+                yield value

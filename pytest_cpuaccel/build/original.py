@@ -1,18 +1,29 @@
-"""The original: the user's eager model, what it answers, and copies of it that may be altered."""
+"""The original: the user's eager model, what it answers, and copies of it that may be altered.
+
+However often it is run here, it is left as it was: its state, and what its code keeps outside it.
+"""
 
 from __future__ import annotations
 
 import copy
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.state.snapshot import Snapshot
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.call import Method
+from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import BuildError, EagerError
+from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
+
+_writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
+"""Whether a model's own calls write to its parameters, as found in its first one."""
 
 
 def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:
@@ -21,13 +32,78 @@ def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:
     Raises:
         EagerError: it raises; the text names the exception.
     """
-    arguments = tree.clone(inputs.args), tree.clone(dict(inputs.kwargs))
+    return answer_of(model, method, inputs).output
+
+
+def answer_of(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
+    """Return what the eager model gives for private copies of the inputs.
+
+    Raises:
+        EagerError: it raises; the text names the exception.
+    """
+    with untouched(model):
+        return call_eager(model, method, inputs)
+
+
+def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
+    """Return what the eager model gives for private copies of the inputs, and leave its state as the call does.
+
+    Raises:
+        EagerError: it raises; the text names the exception.
+    """
+    given = Inputs(tree.clone(inputs.args), tree.clone(dict(inputs.kwargs)))
     run = getattr(model, method) if method == "generate" else model
     try:
         with torch.no_grad():
-            return run(*arguments[0], **arguments[1])
+            output = run(*given.args, **given.kwargs)
     except Exception as error:
         raise EagerError(f"the eager model itself raises on this call: {reason(error)}") from error
+    return Answer(output, written_inputs(model, inputs, given))
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Leave a model, however it is called meanwhile, in the state that it has now."""
+    known = _writes_parameters.get(model)
+    before = Snapshot.of(model, with_parameters=known is not False)
+    try:
+        yield
+    finally:
+        if known is None:
+            _writes_parameters[model] = before.parameters_changed
+        before.restore()
+
+
+def written_inputs(model: nn.Module, before: Inputs, after: Inputs) -> Mapping[str, Any]:
+    """Return what a call left in its inputs where it changed them, by the input's name.
+
+    A key/value cache is state for a next step and counts as none.
+    """
+    if tree.same(before.args, after.args) and tree.same(dict(before.kwargs), dict(after.kwargs)):
+        return {}
+    old = named_inputs(model, before)
+    return {
+        name: value
+        for name, value in named_inputs(model, after).items()
+        if not hasattr(value, "get_seq_length") and not (name in old and tree.same_values(old[name], value))
+    }
+
+
+def named_inputs(model: nn.Module, inputs: Inputs) -> dict[str, Any]:
+    """Return every leaf of a call's inputs by its name: ``x``, or ``batch.ids`` for one in a dict named ``batch``."""
+    named = {
+        name: leaf
+        for place, value in enumerate(inputs.args)
+        for name, leaf in tree.named_leaves(value, _positional_name(model, place))
+    }
+    return named | dict(tree.named_leaves(dict(inputs.kwargs)))
+
+
+def _positional_name(model: nn.Module, place: int) -> str:
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(model.forward).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind in positional]
+    return names[place] if place < len(names) else str(place)
 
 
 def forward_inputs(model: nn.Module, inputs: Inputs) -> Inputs:

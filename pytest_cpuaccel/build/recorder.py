@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import types
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -11,12 +12,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.bypass import BypassGuard
 from pytest_cpuaccel.build.devices import check_devices
-from pytest_cpuaccel.build.original import run_eager
+from pytest_cpuaccel.build.fingerprint import buffers_stamp, parameters_stamp
+from pytest_cpuaccel.build.frozen_numbers import check_numbers
+from pytest_cpuaccel.build.original import run_eager, written_inputs
+from pytest_cpuaccel.build.state.snapshot import Snapshot
 from pytest_cpuaccel.build.tools.upstream import reason
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.build.workshop import Build, Workshop
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.backend import Backend, BuiltModel
+from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -29,11 +34,21 @@ _COPIED = frozenset({"config", "generation_config"})
 _VERSION = attrgetter("_version")
 
 
+@dataclass(frozen=True)
+class Start:
+    """What the original was when a test called the model first."""
+
+    state: Snapshot
+    parameters: str
+    buffers: str
+
+
 class Recorder:
     """Stands in for ``model`` in a test: says it is of the same class, and runs under ``backend``.
 
     Nothing is built before the first call. Attributes come from the original, then from the build; ``config`` is
-    a private copy, so that code which edits it (``pipeline`` does) leaves the original alone.
+    a private copy, so that code which edits it (``pipeline`` does) leaves the original alone. Methods of the model's
+    class see the stand-in as ``self``, so that what they call of it runs under the backend.
     """
 
     def __init__(self, model: nn.Module, backend: Backend, workshop: Workshop) -> None:
@@ -42,11 +57,13 @@ class Recorder:
         self._workshop = workshop
         self._calls: list[Call] = []
         self._begun = 0
-        self._builds: dict[tuple[Any, ...], BuiltModel] = {}
+        self._builds: dict[tuple[Any, ...], Build] = {}
         self._latest: _Latest | None = None
-        self._counted = tuple(tensor for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference())
-        self._written = self._writes()
+        self._start: Start | None = None
+        self._guard = BypassGuard(model)
+        self._watch(*model.parameters(), *model.buffers())
         self._changed = False
+        workshop.begin(model)
 
     @property
     def __class__(self) -> type:
@@ -92,6 +109,8 @@ class Recorder:
                 f"cpu_model.{name}: would run a part of the model in eager mode; "
                 f"build that part alone with cpu_accelerate(eager_model.{name})"
             )
+        if isinstance(value, types.MethodType) and value.__self__ is self._model and not hasattr(nn.Module, name):
+            return self._guard.around(types.MethodType(value.__func__, self), name)
         if name in _COPIED:
             value = copy.deepcopy(value)
             self.__dict__[name] = value
@@ -101,9 +120,9 @@ class Recorder:
         __tracebackhide__ = True
         if hasattr(self._model, name):
             return getattr(self._model, name)
-        for built in self._builds.values():
-            if hasattr(built.attributes, name):
-                return getattr(built.attributes, name)
+        for build in self._builds.values():
+            if hasattr(build.model.attributes, name):
+                return getattr(build.model.attributes, name)
         raise AttributeError(f"{type(self._model).__name__!r} object has no attribute {name!r}")
 
     def _generate(self, *args: Any, **kwargs: Any) -> Any:
@@ -111,50 +130,80 @@ class Recorder:
 
     def _run(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._begun += 1
-        self._notice_changes()
-        latest = self._latest
-        if latest is None or not latest.takes(method, args, kwargs):
-            inputs = Inputs(tree.clone(args), tree.clone(kwargs))
-            latest = _Latest(self._built(method, inputs), Call(method, inputs, None))
-        rng_state = torch.get_rng_state() if method == "generate" else None
-        run = latest.built.forward if method == "forward" else latest.built.generate
-        try:
-            with torch.no_grad():
-                output = run(*args, **kwargs)  # type: ignore[misc]
-        except CpuaccelError:
-            raise
-        except Exception as error:
-            run_eager(self._model, method, latest.call.inputs)
-            raise BuildError(f"{self._backend.name}: raises where eager does not: {reason(error)}") from error
-        self._latest = latest.followed_by(output, rng_state)
+        with self._guard.open():
+            if self._start is None:
+                self._begin()
+            else:
+                self._notice_changes()
+            latest = self._latest
+            if latest is None or not latest.takes(method, args, kwargs):
+                inputs = Inputs(tree.clone(args), tree.clone(kwargs))
+                latest = _Latest(self._built(method, inputs), Call(method, inputs, None))
+            rng_state = torch.get_rng_state() if method == "generate" else None
+            output = self._answer(latest, args, kwargs)
+            written = written_inputs(self._model, latest.call.inputs, Inputs(args, kwargs))
+            self._latest = latest.followed_by(output, rng_state, tree.clone(dict(written)))
+            if self._latest is not latest:
+                check_numbers(self._latest.call, self._model, self._latest.build, self._backend)
         self._calls.append(self._latest.call)
         return output
 
+    def _answer(self, latest: _Latest, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        built, call = latest.build.model, latest.call
+        run = built.forward if call.method == "forward" else built.generate
+        try:
+            with torch.no_grad():
+                return run(*args, **kwargs)  # type: ignore[misc]
+        except CpuaccelError:
+            raise
+        except Exception as error:
+            run_eager(self._model, call.method, call.inputs)
+            raise BuildError(f"{self._backend.name}: raises where eager does not: {reason(error)}") from error
+
+    def _begin(self) -> None:
+        """Note what the original is now: the calls from here on are judged by that."""
+        model = self._model
+        self._start = Start(Snapshot.of(model), parameters_stamp(model), buffers_stamp(model))
+        self._watch(*model.parameters(), *model.buffers())
+
+    def _watch(self, *tensors: torch.Tensor) -> None:
+        self._watched = tuple(tensor for tensor in tensors if not tensor.is_inference())
+        self._written = self._writes()
+
     def _writes(self) -> int:
         """Grows whenever the original's weights are written to."""
-        return sum(map(_VERSION, self._counted))
+        return sum(map(_VERSION, self._watched))
 
     def _notice_changes(self) -> None:
-        if self._writes() != self._written:
-            self._written = self._writes()
-            self._builds.clear()
-            self._latest = None
-            self._changed = bool(self._calls)
+        if self._writes() == self._written:
+            return
+        if self._keeps_state:  # whose buffers change by calls of the original too, which are none of ours
+            self._watch(*self._model.parameters())
+            return
+        self._workshop.begin(self._model)
+        self._builds.clear()
+        self._latest = None
+        self._changed = bool(self._calls)
+        self._begin()
 
-    def _built(self, method: Method, inputs: Inputs) -> BuiltModel:
+    @property
+    def _keeps_state(self) -> bool:
+        return any(build.state.names for build in self._builds.values())
+
+    def _built(self, method: Method, inputs: Inputs) -> Build:
         key = (method, *_shape_key(inputs))
-        built = self._builds.get(key)
-        if built is None:
+        build = self._builds.get(key)
+        if build is None:
             check_devices(inputs)
-            built = self._builds[key] = self._workshop.built(self._model, self._backend, method, inputs)
-        return built
+            build = self._builds[key] = self._workshop.build(self._model, self._backend, method, inputs)
+        return build
 
 
 @dataclass(frozen=True)
 class _Latest:
     """The latest call and the build that ran it. Another like it shares its copies: fresh memory costs page faults."""
 
-    built: BuiltModel
+    build: Build
     call: Call
 
     def takes(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -162,11 +211,12 @@ class _Latest:
         inputs = self.call.inputs
         return method == self.call.method and tree.same(args, inputs.args) and tree.same(kwargs, inputs.kwargs)
 
-    def followed_by(self, output: Any, rng_state: Any) -> _Latest:
+    def followed_by(self, output: Any, rng_state: Any, written: dict[str, Any]) -> _Latest:
         """Return what is the latest when a call with the same inputs returned this."""
-        if rng_state is None and tree.same(output, self.call.output):
+        if rng_state is None and tree.same(output, self.call.output) and tree.same(written, self.call.written):
             return self
-        return _Latest(self.built, replace(self.call, output=tree.clone(output), rng_state=rng_state))
+        call = replace(self.call, output=tree.clone(output), rng_state=rng_state, written=written)
+        return _Latest(self.build, call)
 
 
 def calls_of(recorder: Recorder) -> tuple[Call, ...]:
@@ -175,8 +225,9 @@ def calls_of(recorder: Recorder) -> tuple[Call, ...]:
     Raises:
         EagerError: the original was changed since, so that nobody can tell any more what was right.
     """
-    recorder._notice_changes()
-    if recorder._changed:
+    if recorder._start is not None:
+        recorder._notice_changes()
+    if recorder._changed or _is_changed(recorder):
         raise EagerError(
             "eager_model was changed after the test had called cpu_model, so those calls can't be judged; "
             "change it before the first call, or in a test of its own"
@@ -184,9 +235,24 @@ def calls_of(recorder: Recorder) -> tuple[Call, ...]:
     return tuple(recorder._calls)
 
 
+def start_of(recorder: Recorder) -> Snapshot | None:
+    """Return the original's state before the first call; None where there was no call."""
+    return None if recorder._start is None else recorder._start.state
+
+
 def raised_of(recorder: Recorder) -> int:
     """Return how many calls raised and so left nothing to judge."""
     return recorder._begun - len(recorder._calls)
+
+
+def _is_changed(recorder: Recorder) -> bool:
+    """Whether weights were changed by a road that leaves no trace in their versions."""
+    model, start = recorder._model, recorder._start
+    if start is None or not recorder._calls:
+        return False
+    if parameters_stamp(model) != start.parameters:
+        return True
+    return not recorder._keeps_state and buffers_stamp(model) != start.buffers
 
 
 def _shape_key(inputs: Inputs) -> tuple[Any, ...]:

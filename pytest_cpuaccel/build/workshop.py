@@ -3,50 +3,77 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.artifacts import ArtifactKey, ArtifactStore, copy_files
+from pytest_cpuaccel.build.artifacts import ArtifactStore
 from pytest_cpuaccel.build.calibration import NONE, Calibration
-from pytest_cpuaccel.build.fingerprint import inputs_signature, model_digest
-from pytest_cpuaccel.build.original import forward_inputs, private_copy, run_eager
+from pytest_cpuaccel.build.example import Figures, alike, figures, seeded_figures
+from pytest_cpuaccel.build.exports import Exports
+from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_signature, parameters_stamp
+from pytest_cpuaccel.build.original import call_eager, forward_inputs, private_copy, untouched
+from pytest_cpuaccel.build.state.snapshot import Snapshot
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.checking import check_built
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 from pytest_cpuaccel.core.heap import older_objects_uncollected
+from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.measure.machine import this_machine
 
-_EXPORTERS = (
-    "pytest-cpuaccel",
-    "torch",
-    "transformers",
-    "optimum",
-    "optimum-onnx",
-    "optimum-intel",
-    "onnx",
-    "onnxscript",
-)
-"""Distributions whose version may change what an export writes, whatever the backend."""
+_NO_LIMIT = 1 << 62
 
 
 @dataclass(frozen=True)
-class _Build:
-    """A built model, and what it was made of: inputs of this signature, the artifact's folder when entered."""
+class State:
+    """What a model's calls change beside its weights: ``names`` for people, ``attributes`` by module path and name."""
+
+    names: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Build:
+    """A built model, and what it was made of.
+
+    ``signature`` is that of the inputs it was made for, ``artifact()`` a context with its artifact's folder. ``stamp``
+    and ``answers`` are those of the eager model at that time, ``state`` what its calls change.
+    """
 
     model: BuiltModel
     signature: str
     subject: Subject
     artifact: Callable[[], contextlib.AbstractContextManager[Path | None]]
+    stamp: str
+    answers: Figures
+    state: State
+
+
+@dataclass
+class _Known:
+    """What belongs to one model object: builds by backend and calibration; those in ``trusted`` are current."""
+
+    builds: dict[tuple[str, str], list[Build]] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    trusted: set[int] = field(default_factory=set)
+    stamp: str | None = None
+
+    def close(self) -> None:
+        for builds in self.builds.values():
+            for build in builds:
+                build.model.close()
+        self.builds.clear()
 
 
 @dataclass
@@ -57,15 +84,28 @@ class Workshop:
     threads: int
     say: Callable[[str], None]
     busy: Callable[[str], contextlib.AbstractContextManager[None]]
-    _built: dict[tuple[str, str, str], list[_Build]] = field(default_factory=dict)
-    _calibration: weakref.WeakKeyDictionary[nn.Module, Calibration] = field(default_factory=weakref.WeakKeyDictionary)
-    _refusals: dict[str, str] = field(default_factory=dict)
+    _models: ByIdentity[nn.Module, _Known] = field(default_factory=lambda: ByIdentity(_Known.close))
+
+    def __post_init__(self) -> None:
+        self._exports = Exports(self.store, self.say)
+
+    def begin(self, model: nn.Module) -> None:
+        """Take nothing for granted of a model's builds any more: they are checked before they are used again.
+
+        Builds of a model that keeps state are dropped, so that the next ones start where the model stands now.
+        """
+        known = self._models.setdefault(model, _Known)
+        known.trusted.clear()
+        known.stamp = None
+        for key, builds in known.builds.items():
+            known.builds[key] = [build for build in builds if not build.state.names]
+            for build in builds:
+                if build.state.names:
+                    build.model.close()
 
     def calibrate(self, model: nn.Module, calibration: Calibration | None) -> None:
         """Let builds of a model from now on use this data; with None, the inputs of the first call that needs any."""
-        self._calibration.pop(model, None)
-        if calibration is not None:
-            self._calibration[model] = calibration
+        self._models.setdefault(model, _Known).calibration = calibration
 
     def built(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> BuiltModel:
         """Return the model under a backend, fit for these inputs; built now unless it was before.
@@ -75,21 +115,28 @@ class Workshop:
             BuildError: the backend can't build this model for them.
             BackendUnavailableError: the backend's packages don't import.
         """
-        return self._build_for(model, backend, method, inputs).model
+        return self.build(model, backend, method, inputs).model
+
+    def build(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> Build:
+        """Return what is behind :meth:`built`."""
+        needed = _needed(model, method, inputs)
+        known = self._models.setdefault(model, _Known)
+        calibration = self._calibration_for(known, backend, needed)
+        builds = known.builds.setdefault((backend.name, calibration.digest), [])
+        for build in [*builds]:
+            if not self._is_current(model, known, build):
+                builds.remove(build)
+                build.model.close()
+            elif build.model.accepts(needed) and (method == "forward" or build.model.generate):
+                return build
+        builds.append(self._make(model, backend, method, inputs))
+        known.trusted.add(id(builds[-1]))
+        return builds[-1]
 
     def is_made_for(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> bool:
         """Tell whether the build that serves these inputs was made for such, or for others and accepts these too."""
-        return self._build_for(model, backend, method, inputs).signature == _signature(model, method, inputs)
-
-    def _build_for(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> _Build:
         needed = _needed(model, method, inputs)
-        calibration = self._calibration_for(model, backend, needed)
-        builds = self._built.setdefault((model_digest(model), backend.name, calibration.digest), [])
-        for built in builds:
-            if built.model.accepts(needed) and (method == "forward" or built.model.generate):
-                return built
-        builds.append(self._make(model, backend, method, inputs))
-        return builds[-1]
+        return self.build(model, backend, method, inputs).signature == inputs_signature(needed)
 
     def build_anew(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> BuiltModel:
         """Return a fresh build that nobody else uses; from the same artifact where there is one."""
@@ -104,104 +151,183 @@ class Workshop:
             BuildError: the backend can't load it.
             BackendUnavailableError: the backend's packages don't import.
         """
-        return self._make(model, backend, method, inputs, artifact).model
+        return self._make(model, backend, method, inputs, lambda *_: contextlib.nullcontext(artifact)).model
+
+    @contextlib.contextmanager
+    def exported_anew(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> Iterator[BuiltModel]:
+        """Yield a fresh build, of an export of its own, that is otherwise made as the build in use was.
+
+        Raises:
+            BuildError: the backend can't build it again.
+        """
+        in_use = self.build(model, backend, method, inputs).subject
+        with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder:
+            exports = Exports(ArtifactStore(Path(folder), _NO_LIMIT), self.say)
+            built = self._make(model, backend, method, inputs, exports.artifact, in_use.inputs).model
+            try:
+                yield built
+            finally:
+                built.close()
+
+    def discard(self, model: nn.Module, backend: Backend) -> None:
+        """Forget what was built and exported of a model under a backend, for it turned out to be wrong."""
+        known = self._models.setdefault(model, _Known)
+        for name, digest in [key for key in known.builds if key[0] == backend.name]:
+            for build in known.builds.pop((name, digest)):
+                with build.artifact() as folder:
+                    if folder is not None:
+                        self.store.discard(folder)
+                build.model.close()
 
     def artifact(
         self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs
     ) -> contextlib.AbstractContextManager[Path | None]:
         """Return a context with the folder of the artifact behind ``built()``; None for a backend without any."""
-        return self._build_for(model, backend, method, inputs).artifact()
+        return self.build(model, backend, method, inputs).artifact()
 
     def subject(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> Subject:
         """Return what the backend was asked to build when it made ``built()``."""
-        return self._build_for(model, backend, method, inputs).subject
+        return self.build(model, backend, method, inputs).subject
+
+    def release(self) -> None:
+        """Close every build and forget it."""
+        for known in self._models.values():
+            known.close()
+
+    def _is_current(self, model: nn.Module, known: _Known, build: Build) -> bool:
+        """Whether the model still has the weights that a build was made of, and answers as it did then."""
+        if id(build) in known.trusted:
+            return True
+        known.stamp = known.stamp or _stamp(model)
+        try:
+            same = build.stamp == known.stamp and alike(seeded_figures(model, build.subject.inputs), build.answers)
+        except CpuaccelError:
+            return False
+        if same:
+            known.trusted.add(id(build))
+        return same
 
     def _make(
-        self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs, kept: Path | None = None
-    ) -> _Build:
+        self,
+        model: nn.Module,
+        backend: Backend,
+        method: Method,
+        inputs: Inputs,
+        artifact: Callable[..., contextlib.AbstractContextManager[Path | None]] | None = None,
+        example: Inputs | None = None,
+    ) -> Build:
         torch.set_num_threads(self.threads)
-        needed = _needed(model, method, inputs)
-        calibration = _fitting(self._calibration_for(model, backend, needed), needed)
-        subject = _subject(model, backend, method, needed, calibration, self.threads)
-        exported = partial(self._artifact, model, backend.exporters, subject, calibration)
-        artifact = partial(contextlib.nullcontext, kept) if kept else exported
+        needed = _needed(model, method, inputs) if example is None else example
+        known = self._models.setdefault(model, _Known)
+        calibration = _fitting(self._calibration_for(known, backend, needed), needed)
+        expected, state = _observed(model, needed)
+        subject = Subject(
+            fresh_module=partial(_copy_of, weakref.ref(model)),
+            inputs=_clone(needed),
+            expected=expected,
+            threads=self.threads,
+            generates=method == "generate",
+            options=backend.options,
+            calibration=tuple(_clone(_needed(model, method, item)) for item in calibration.inputs),
+        )
+        artifact = artifact or self._exports.artifact
         busy = self.busy(f"building {type(model).__name__} for {backend.name}")
-        with busy, _named_errors(backend), older_objects_uncollected():  # Optimum's export alone collects five times
-            with artifact() as folder:
-                built = backend.load(subject, folder)
+        # Optimum's export alone collects five times.
+        with busy, _named_errors(backend), older_objects_uncollected(), untouched(model):
+            with artifact(model, backend.exporters, subject, calibration) as folder:
+                built = _loaded(backend, subject, folder, state)
             check_built(built, self.threads, method)
         if not calibration.given:
             self.say(
                 f"{backend.name}: {type(model).__name__} was calibrated on one call's own inputs; give it data by the "
                 "fixture cpu_calibration or cpu_accelerate(model, calibration=...)"
             )
-        built = replace(built, facts={**built.facts, **calibration.facts})
-        return _Build(built, inputs_signature(needed), subject, artifact)
+        return Build(
+            model=replace(built, facts={**built.facts, **calibration.facts}),
+            signature=inputs_signature(needed),
+            subject=subject,
+            artifact=partial(_artifact_of, weakref.ref(model), artifact, backend.exporters, subject, calibration),
+            stamp=_stamp(model),
+            answers=figures(expected),
+            state=state,
+        )
 
-    def release(self) -> None:
-        """Close every build and forget it."""
-        for builds in self._built.values():
-            for built in builds:
-                built.model.close()
-        self._built.clear()
-
-    def _calibration_for(self, model: nn.Module, backend: Backend, inputs: Inputs) -> Calibration:
+    def _calibration_for(self, known: _Known, backend: Backend, inputs: Inputs) -> Calibration:
         if not backend.calibrates:
             return NONE
-        return self._calibration.setdefault(model, Calibration((_clone(inputs),), given=False))
+        if known.calibration is None:
+            known.calibration = Calibration((_clone(inputs),), given=False)
+        return known.calibration
 
-    def _artifact(
-        self, model: nn.Module, exporters: Sequence[Backend], subject: Subject, calibration: Calibration
-    ) -> contextlib.AbstractContextManager[Path | None]:
-        """What the last exporter makes of a copy of what those before it left, which is kept too; None without any."""
-        if not exporters:
-            return contextlib.nullcontext()
-        *before, last = exporters
-        key = self._key(model, exporters, subject, calibration)
 
-        def export(folder: Path) -> None:
-            if before:  # a base is locked while its variant is, never the other way round: nobody waits in a circle
-                with self._artifact(model, before, subject, calibration) as base:
-                    assert base is not None
-                    copy_files(base, folder)
-            last.run_export(subject, folder)
+def _observed(model: nn.Module, inputs: Inputs) -> tuple[Any, State]:
+    """What eager answers, with seeded random numbers, and what state a call changes each time, not only at first."""
+    with untouched(model), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        expected = tree.clone(call_eager(model, "forward", inputs).output)
+        before = Snapshot.of(model)
+        call_eager(model, "forward", inputs)
+        return expected, State(tuple(before.changes()), tuple(before.changed_attributes()))
 
-        return self.store.artifact(key, partial(self._unless_refused, key, export), self.say)
 
-    def _unless_refused(self, key: ArtifactKey, export: Callable[[Path], None], folder: Path) -> None:
-        """Export, but not again what was refused before: that takes as long, for each test and each variant."""
-        if refusal := self._refusals.get(key.folder_name):
-            raise BuildError(refusal)
-        try:
-            with upstream.contained():
-                export(folder)
-        except BuildError as error:
-            self._refusals[key.folder_name] = str(error)
-            raise
+def _loaded(backend: Backend, subject: Subject, folder: Path | None, state: State) -> BuiltModel:
+    """What a backend loads, in the state that the model has: calls that prove a build would leave another."""
+    copies: list[tuple[nn.Module, dict[tuple[str, str], Any]]] = []
 
-    def _key(
-        self, model: nn.Module, exporters: Sequence[Backend], subject: Subject, calibration: Calibration
-    ) -> ArtifactKey:
-        *before, last = exporters
-        return ArtifactKey(
-            f"{type(model).__name__}-{last.name}",
-            {
-                "model": model_digest(model),
-                "inputs": inputs_signature(subject.inputs),
-                "generates": subject.generates,
-                "backend": last.name,
-                "options": dict(last.options),
-                "threads": self.threads,
-                "versions": last.versions | {name: Requirement(name).installed for name in _EXPORTERS},
-                "isa": this_machine().isa,
-            }
-            | ({"calibration": calibration.digest} if last.calibrates else {})
-            | ({"base": self._key(model, before, subject, calibration).folder_name} if before else {}),
-        )
+    def fresh_module() -> nn.Module:
+        module = subject.fresh_module()
+        owners = dict(module.named_modules())
+        kept = {(owner, name): copy.deepcopy(getattr(owners[owner], name)) for owner, name in state.attributes}
+        copies.append((module, kept))
+        return module
+
+    built = backend.load(replace(subject, fresh_module=fresh_module) if state.attributes else subject, folder)
+    for module, kept in copies:
+        owners = dict(module.named_modules())
+        for (owner, name), value in kept.items():
+            if owner in owners:
+                _put(owners[owner], name, value)
+    return built
+
+
+def _put(owner: nn.Module, name: str, value: Any) -> None:
+    """Give an attribute a value; a tensor in the type that the backend gave it, and in place where it has the shape."""
+    present = getattr(owner, name, None)
+    if isinstance(value, torch.Tensor) and isinstance(present, torch.Tensor):
+        if present.shape == value.shape:
+            present.data.copy_(value)
+            return
+        value = value.to(present.dtype)
+    setattr(owner, name, value)
+
+
+def _copy_of(model: weakref.ref[nn.Module]) -> nn.Module:
+    return private_copy(_alive(model))
+
+
+def _artifact_of(
+    model: weakref.ref[nn.Module],
+    artifact: Callable[..., contextlib.AbstractContextManager[Path | None]],
+    exporters: Sequence[Backend],
+    subject: Subject,
+    calibration: Calibration,
+) -> contextlib.AbstractContextManager[Path | None]:
+    return artifact(_alive(model), exporters, subject, calibration)
+
+
+def _alive(model: weakref.ref[nn.Module]) -> nn.Module:
+    found = model()
+    if found is None:
+        raise BuildError("the model that this was built from is gone")
+    return found
+
+
+def _stamp(model: nn.Module) -> str:
+    return f"{parameters_stamp(model)} {buffers_stamp(model)}"
 
 
 def _fitting(calibration: Calibration, inputs: Inputs) -> Calibration:
-    """The data; where a call stands in for them that is of another kind than the one built for, this one does."""
+    """Return the user's data. If it was improvised from a call of another signature, use this call's inputs instead."""
     if calibration.given or inputs_signature(calibration.inputs[0]) == inputs_signature(inputs):
         return calibration
     return Calibration((_clone(inputs),), given=False)
@@ -211,26 +337,8 @@ def _needed(model: nn.Module, method: Method, inputs: Inputs) -> Inputs:
     return forward_inputs(model, inputs) if method == "generate" else inputs
 
 
-def _subject(
-    model: nn.Module, backend: Backend, method: Method, inputs: Inputs, calibration: Calibration, threads: int
-) -> Subject:
-    return Subject(
-        fresh_module=lambda: private_copy(model),
-        inputs=_clone(inputs),
-        expected=tree.clone(run_eager(model, "forward", inputs)),
-        threads=threads,
-        generates=method == "generate",
-        options=backend.options,
-        calibration=tuple(_clone(_needed(model, method, item)) for item in calibration.inputs),
-    )
-
-
 def _clone(inputs: Inputs) -> Inputs:
     return Inputs(tree.clone(inputs.args), tree.clone(dict(inputs.kwargs)))
-
-
-def _signature(model: nn.Module, method: Method, inputs: Inputs) -> str:
-    return inputs_signature(_needed(model, method, inputs))
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_cpuaccel.build.artifacts import ArtifactKey, ArtifactStore, copy_files
-from pytest_cpuaccel.build.fingerprint import inputs_signature, model_digest
+from pytest_cpuaccel.build.fingerprint import inputs_signature, model_key
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 
 
@@ -40,7 +40,7 @@ def _key(base: Backend, subject: Subject) -> ArtifactKey:
     return ArtifactKey(
         base.name,
         {
-            "model": model_digest(subject.fresh_module()),
+            "model": model_key(subject.fresh_module()),
             "inputs": inputs_signature(subject.inputs),
             "generates": subject.generates,
             "threads": subject.threads,

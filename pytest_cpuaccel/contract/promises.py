@@ -47,7 +47,7 @@ def _crashes(seen: Observation) -> Iterator[str]:
 
 def _wrong_forms(seen: Observation) -> Iterator[str]:
     for answered in seen.of(Answered):
-        for fault in form_faults(answered.actual, answered.references.expected):
+        for fault in form_faults(answered.actual, answered.references.expected.output):
             yield _said(answered, fault)
 
 

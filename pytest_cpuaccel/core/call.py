@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pytest_cpuaccel.core.inputs import Inputs
@@ -11,15 +12,27 @@ Method = Literal["forward", "generate"]
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a model gave: what it returned, and what it wrote to its inputs.
+
+    ``written`` are the values that it left in its inputs where it changed them, by the input's name.
+    """
+
+    output: Any
+    written: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Call:
     """One use of a model: what went in, what came out, and the generator state it ran under.
 
-    ``inputs`` and ``output`` are copies taken at the time of the call, so nothing that the test does to its
-    tensors afterwards reaches them. ``rng_state`` is torch's CPU generator state just before the call, with
-    which a sampling ``generate()`` can be repeated.
+    ``inputs``, ``output`` and ``written`` are copies taken at the time of the call, so nothing that the test does to
+    its tensors afterwards reaches them. ``written`` is as in :class:`Answer`. ``rng_state`` is torch's CPU generator
+    state just before the call, with which a sampling ``generate()`` can be repeated.
     """
 
     method: Method
     inputs: Inputs
     output: Any
     rng_state: Any = None
+    written: Mapping[str, Any] = field(default_factory=dict)

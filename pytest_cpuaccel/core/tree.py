@@ -75,6 +75,20 @@ def same(one: Any, other: Any) -> bool:
     return isinstance(one, _PLAIN) and bool(one == other) if children is None else same(children, _children(other))
 
 
+def same_values(one: Leaf, other: Leaf) -> bool:
+    """Tell whether two leaves are of one type and equal, where NaN equals NaN and an unknown object only itself."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        if one.dtype is not other.dtype or one.shape != other.shape:
+            return False
+        may_be_nan = one.is_floating_point() or one.is_complex()
+        return torch.equal(one, other) or (may_be_nan and bool(((one == other) | (one.isnan() & other.isnan())).all()))
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+    if isinstance(one, _PLAIN):
+        return type(one) is type(other) and (one == other or (one != one and other != other))
+    return one is other
+
+
 def cast_floats(value: Any, dtype: torch.dtype) -> Any:
     """Return ``value`` with every floating-point tensor in ``dtype``; integers and the rest as they were."""
     return map_leaves(

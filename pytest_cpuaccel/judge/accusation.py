@@ -49,10 +49,8 @@ def _accusations(call: Call, model: nn.Module, backend: Backend, budget: ParityB
     if usual.outcome is Outcome.PASS:
         precision = backend.precision.value
         yield f"the default tolerance for {precision} takes this answer, {usual.figure}; the one given does not"
-    built = court.workshop.built(model, backend, "forward", call.inputs)
-    again = (rehearse(built.forward, call.inputs) for _ in range(ASKED_AGAIN))
-    for disagreement in filter(None, (self_agreement(call.output, answer) for answer in again)):
-        yield disagreement.replace("eager disagrees", f"{backend.name} disagrees")
+    if disagreement := self_disagreement(call, model, backend, court):
+        yield disagreement
     for suspect in suspects(call.inputs, model, backend.precision):
         if _is_it(suspect, call.output, model, budget, court):
             yield suspect.sentence
@@ -62,6 +60,14 @@ def _accusations(call: Call, model: nn.Module, backend: Backend, budget: ParityB
         anew.close()
         if _passes(answer, call, model, backend.precision, budget, court):
             yield "a build made for these very inputs answers right: accepts() of the one in use must refuse them"
+
+
+def self_disagreement(call: Call, model: nn.Module, backend: Backend, court: Court) -> str | None:
+    """Return the sentence that says how a backend's answers to a forward call differ from one another; None if none."""
+    built = court.workshop.built(model, backend, "forward", call.inputs)
+    again = (rehearse(built.forward, call.inputs) for _ in range(ASKED_AGAIN))
+    found = next(filter(None, (self_agreement(call.output, answer) for answer in again)), None)
+    return found and found.replace("eager disagrees", f"{backend.name} disagrees")
 
 
 def _is_it(suspect: Suspect, actual: Any, model: nn.Module, budget: ParityBudget, court: Court) -> bool:

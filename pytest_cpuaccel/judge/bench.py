@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.calibration import calibration_of
-from pytest_cpuaccel.build.recorder import Recorder, calls_of, raised_of
+from pytest_cpuaccel.build.original import untouched
+from pytest_cpuaccel.build.recorder import Recorder, calls_of, raised_of, start_of
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import UsageError
@@ -72,7 +73,8 @@ class Bench:
         if not listed:
             raise UsageError("score_items: there are no items to score")
         actual = _scored(work.recorder, score_item, listed)
-        expected = _scored(work.reference, score_item, listed)
+        with untouched(work.reference):
+            expected = _scored(work.reference, score_item, listed)
         work.scores = Scores(work.scores.actual + actual, work.scores.expected + expected)
         return list(actual)
 
@@ -83,7 +85,17 @@ class Bench:
             own = replace(budgets, accuracy=None) if scored and not work.scores.actual else budgets
             calls = calls_of(work.recorder)
             raised = raised_of(work.recorder)
-            yield Trial(work.model, work.reference, self.backend, versus, calls, work.scores, own, raised=raised)
+            yield Trial(
+                work.model,
+                work.reference,
+                self.backend,
+                versus,
+                calls,
+                work.scores,
+                own,
+                raised=raised,
+                start=start_of(work.recorder),
+            )
 
     def _work(self, source: object, reference: object, calibration: object) -> _Work:
         is_candidate = reference is not None and reference is not source
@@ -98,6 +110,7 @@ class Bench:
                 return known
         data = None if calibration is None else calibration_of(calibration)
         for either in (model, held_to):
+            self.workshop.begin(either)
             self.workshop.calibrate(either, data)
         self._works.append(_Work(model, held_to, Recorder(model, self.backend, self.workshop), calibration))
         return self._works[-1]

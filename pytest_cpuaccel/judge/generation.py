@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from pytest_cpuaccel.build.original import forward_inputs, run_eager
 from pytest_cpuaccel.build.workshop import Workshop
-from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
@@ -79,8 +79,8 @@ def _is_encoder_decoder(model: nn.Module) -> bool:
     return bool(getattr(model.config, "is_encoder_decoder", False))
 
 
-def _logits(output: Any | None) -> torch.Tensor | None:
-    return None if output is None else output.logits
+def _logits(output: Answer | None) -> torch.Tensor | None:
+    return None if output is None else output.output.logits
 
 
 def _backend_logits(trial: Trial, forced: Inputs, workshop: Workshop) -> torch.Tensor | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pytest_cpuaccel.core.budget import LatencyBudget
+from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
 from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.core.finding import Finding
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
@@ -15,7 +15,7 @@ from pytest_cpuaccel.judge.fitness import with_fitness
 from pytest_cpuaccel.judge.keepsake import with_keepsake
 from pytest_cpuaccel.judge.latency import judge_latency
 from pytest_cpuaccel.judge.memory import judge_memory
-from pytest_cpuaccel.judge.parity import judge_parity
+from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.judge.ratio import lengthened
 from pytest_cpuaccel.judge.startup import judge_startup
 from pytest_cpuaccel.judge.trial import Trial
@@ -36,20 +36,21 @@ def judge(trial: Trial, court: Court) -> Iterator[Finding]:
     groups = workloads(trial.calls)
     if not groups and (trial.budgets.parity or trial.budgets.of_performance):
         yield _finding(trial, "no call", *_nothing_called(trial))
+    comparisons = Comparisons(trial, trial.budgets.parity or ParityBudget(), court)
     for workload in groups:
-        verdicts = tuple(_verdicts(workload, trial, court, of=len(groups)))
+        verdicts = tuple(_verdicts(workload, trial, court, comparisons, of=len(groups)))
         if verdicts:
             yield _finding(trial, workload.label, *verdicts)
 
 
-def _verdicts(workload: Workload, trial: Trial, court: Court, of: int) -> Iterator[Verdict]:
+def _verdicts(workload: Workload, trial: Trial, court: Court, comparisons: Comparisons, of: int) -> Iterator[Verdict]:
     budgets = trial.budgets
     if budgets.parity is not None:
-        parity = judge_parity(workload, trial, budgets.parity, court)
-        if parity.outcome is Outcome.FAIL and budgets.of_performance:
-            yield replace(parity, facts={**parity.facts, "withholds": " ".join(budgets.of_performance)})
+        verdict = judge_parity(workload, comparisons)
+        if verdict.outcome is Outcome.FAIL and budgets.of_performance:
+            yield replace(verdict, facts={**verdict.facts, "withholds": " ".join(budgets.of_performance)})
             return
-        yield parity
+        yield verdict
     if budgets.latency is not None:
         config = replace(court.race, alpha_fail=court.race.alpha_fail / of)  # any one fails a test, all pass it
         yield from _unless_busy("latency", workload, trial, _latency(workload, trial, budgets.latency, court, config))

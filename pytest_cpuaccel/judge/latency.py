@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.original import untouched
 from pytest_cpuaccel.build.registry import EAGER
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
@@ -53,6 +54,8 @@ def judge_latency(workload: Workload, trial: Trial, budget: LatencyBudget, court
     asked = len(limits) + (ratio_limit(budget) is not None)
     config = replace(config, alpha_fail=config.alpha_fail / asked)
     with court.alone(), torch.no_grad(), contextlib.ExitStack() as opened:
+        for model in (trial.model, trial.reference):
+            opened.enter_context(untouched(model))
         sides = _sides(workload.sample, trial, court, opened)
         read = _read(sides.candidate, workload.sample, limits, trial, court)
         first = _first(read, trial.backend)
@@ -189,8 +192,8 @@ def timed(built: BuiltModel, call: Call) -> Callable[[], object]:
         raise TypeError("a build without generate() can't be timed generating")
     if call.method == "generate":
         return partial(_seeded, run, inputs, call.rng_state)
-    if _holds_cache(inputs):
-        return lambda: run(*inputs.args, **tree.clone(dict(inputs.kwargs)))
+    if call.written or _holds_cache(inputs):
+        return lambda: run(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))
     return partial(run, *inputs.args, **inputs.kwargs)
 
 

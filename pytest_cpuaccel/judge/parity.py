@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
+import torch
+from torch import nn
+
+from pytest_cpuaccel.build.original import named_inputs, written_inputs
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.backend import BuiltModel
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
-from pytest_cpuaccel.core.call import Call
-from pytest_cpuaccel.core.errors import EagerError
+from pytest_cpuaccel.core.call import Answer, Call
+from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
+from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.accusation import accusation
+from pytest_cpuaccel.judge.accusation import accusation, self_disagreement
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.generation import compare_generated
 from pytest_cpuaccel.judge.trial import Trial
@@ -18,23 +26,68 @@ from pytest_cpuaccel.measure.parity.defaults import COMPRESSED
 from pytest_cpuaccel.measure.parity.hints import HINT
 
 
-def judge_parity(workload: Workload, trial: Trial, budget: ParityBudget, court: Court) -> Verdict:
+@dataclass
+class Comparisons:
+    """The comparisons of a trial's calls, made when they are asked for.
+
+    ``state`` names what the model keeps from call to call, once that was found; its calls are compared in their order.
+    """
+
+    trial: Trial
+    budget: ParityBudget
+    court: Court
+    state: tuple[str, ...] = ()
+    _found: dict[int, Comparison] = field(default_factory=dict)
+
+    def of(self, call: Call) -> Comparison:
+        """Return the comparison of a call.
+
+        Raises:
+            EagerError: the reference raises or disagrees with itself.
+        """
+        if id(call) not in self._found:
+            self._found |= self._compared(call)
+        return self._found[id(call)]
+
+    def _compared(self, call: Call) -> dict[int, Comparison]:
+        if call.method == "generate":
+            return {id(call): compare_generated(call, self.trial, self.court.workshop)}
+        references = _references(call, self.trial, self.court)
+        if not references.state:
+            return {id(call): _compare(call, references, self.trial, self.budget)}
+        self.state = references.state
+        return _compare_whole_sequence(self.trial, self.state, self.budget, self.court)
+
+
+def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     """Return the verdict on the worst call of a workload.
+
+    A FAIL is said only where a fresh export answers wrong too; else it is INCONCLUSIVE, and what was built and exported
+    is thrown away.
 
     Raises:
         EagerError: the reference raises or disagrees with itself.
     """
-    comparisons = [_compare(call, trial, budget, court) for call in workload.calls]
+    trial, budget, court = comparisons_of.trial, comparisons_of.budget, comparisons_of.court
+    comparisons = [comparisons_of.of(call) for call in workload.calls]
     failed = [comparison for comparison in comparisons if comparison.outcome is Outcome.FAIL]
     shown = failed[0] if failed else comparisons[-1]
+    call = workload.calls[comparisons.index(shown)]
+    about, facts = f"{trial.backend.name}: {workload.label}", {**shown.facts, "figure": shown.figure}
+    if failed and _is_right_anew(call, trial, budget, court, comparisons_of.state):
+        court.workshop.discard(trial.model, trial.backend)
+        return Verdict("parity", Outcome.INCONCLUSIVE, f"{about}: {shown.sentence}; {_STALE}", facts, shown.evidence)
     of_calls = f" ({len(failed)} of {len(comparisons)} calls)" if failed and len(comparisons) > 1 else ""
     return Verdict(
         "parity",
         shown.outcome,
-        f"{trial.backend.name}: {workload.label}: {shown.sentence}{of_calls}",
-        {**shown.facts, "figure": shown.figure, "calls": len(comparisons)},
-        _evidence(shown, workload.calls[comparisons.index(shown)], trial, budget, court),
+        f"{about}: {shown.sentence}{of_calls}",
+        {**facts, "calls": len(comparisons)},
+        shown.evidence if comparisons_of.state else _evidence(shown, call, trial, budget, court),
     )
+
+
+_STALE = "but a fresh export answers right: the one in use was out of date and was thrown away; run the test again"
 
 
 def _evidence(found: Comparison, call: Call, trial: Trial, budget: ParityBudget, court: Court) -> tuple[str, ...]:
@@ -47,18 +100,97 @@ def _evidence(found: Comparison, call: Call, trial: Trial, budget: ParityBudget,
     return (*(line for line in found.evidence if not line.startswith(HINT)), f"{HINT}{mistake}")
 
 
-def _compare(call: Call, trial: Trial, budget: ParityBudget, court: Court) -> Comparison:
-    if call.method == "generate":
-        return compare_generated(call, trial, court.workshop)
-    references = _references(call, trial, court)
+def _is_right_anew(call: Call, trial: Trial, budget: ParityBudget, court: Court, state: tuple[str, ...]) -> bool:
+    """Whether a fresh export, made as the one in use was, answers as eager does, and that one always as it did."""
+    try:
+        with court.workshop.exported_anew(trial.model, trial.backend, call.method, call.inputs) as built:
+            if state:
+                calls = [_called(built, item, trial) for item in _forward_calls(trial)]
+                compared = _compare_in_sequence(calls, trial, state, budget, court)
+                return all(comparison.outcome is not Outcome.FAIL for comparison in compared)
+            again = _called(built, call, trial)
+        if call.method == "generate":
+            return compare_generated(again, trial, court.workshop).outcome is not Outcome.FAIL
+        compared_again = _compare(again, _references(call, trial, court), trial, budget)
+        is_right = compared_again.outcome is not Outcome.FAIL
+        return is_right and self_disagreement(call, trial.model, trial.backend, court) is None
+    except CpuaccelError:
+        return False
+
+
+def _called(built: BuiltModel, call: Call, trial: Trial) -> Call:
+    """The call as a build answers it."""
+    given = Inputs(tree.clone(call.inputs.args), tree.clone(dict(call.inputs.kwargs)))
+    run = built.forward if call.method == "forward" else built.generate
+    assert run is not None
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        if call.rng_state is not None:
+            torch.set_rng_state(call.rng_state)
+        output = run(*given.args, **given.kwargs)
+    return replace(call, output=output, written=written_inputs(trial.model, call.inputs, given))
+
+
+def _compare_whole_sequence(
+    trial: Trial, state: tuple[str, ...], budget: ParityBudget, court: Court
+) -> dict[int, Comparison]:
+    """The comparison of every forward call, and of one more, which shows what state the last one left."""
+    calls = _forward_calls(trial)
+    built = court.workshop.built(trial.model, trial.backend, "forward", calls[-1].inputs)
+    calls.append(_called(built, calls[-1], trial))
+    found: dict[int, Comparison] = {}
+    for call, comparison in zip(calls, _compare_in_sequence(calls, trial, state, budget, court), strict=True):
+        known = found.get(id(call))
+        if known is None or known.outcome is Outcome.PASS:
+            found[id(call)] = comparison
+    further, last = found.pop(id(calls[-1])), id(calls[-2])
+    if further.outcome is not Outcome.PASS and found[last].outcome is Outcome.PASS:
+        found[last] = replace(further, sentence=f"asked once more, {further.sentence}")
+    return found
+
+
+def _compare_in_sequence(
+    calls: Sequence[Call], trial: Trial, state: tuple[str, ...], budget: ParityBudget, court: Court
+) -> Iterator[Comparison]:
+    references = court.book.sequence(trial.reference, calls, trial.backend.precision, trial.start)
+    began_right = True
+    for number, (call, reference) in enumerate(zip(calls, references, strict=True)):
+        found = _compare(call, reference, trial, budget)
+        if found.outcome is Outcome.FAIL and number == 0:
+            began_right = False
+        if found.outcome is Outcome.FAIL and began_right:
+            lost = f"the state that the model keeps from call to call is lost or wrong ({', '.join(state)})"
+            found = replace(found, sentence=f"{lost}: call {number + 1}: {found.sentence}")
+        yield found
+
+
+def _forward_calls(trial: Trial) -> list[Call]:
+    return [call for call in trial.calls if call.method == "forward"]
+
+
+def _compare(call: Call, references: References, trial: Trial, budget: ParityBudget) -> Comparison:
     if trial.is_of_candidate and budget.tolerance == Tolerance():
         budget = replace(budget, tolerance=COMPRESSED)
-    return compare(call.output, references, inputs=call.inputs, precision=trial.backend.precision, budget=budget)
+    actual, expected = _with_what_was_written(call, references, trial.reference)
+    return compare(actual, expected, inputs=call.inputs, precision=trial.backend.precision, budget=budget)
+
+
+def _with_what_was_written(call: Call, references: References, model: nn.Module) -> tuple[Answer, References]:
+    """Both sides with the inputs that either wrote to, as each left them."""
+    names = dict.fromkeys((*references.expected.written, *call.written))
+    if not names:
+        return Answer(call.output), references
+    given = {name: leaf for name, leaf in named_inputs(model, call.inputs).items() if name in names}
+
+    def wider(answer: Answer | None) -> Answer | None:
+        return None if answer is None else Answer(answer.output, given | dict(answer.written))
+
+    expected = References(wider(references.expected), wider(references.expected64), wider(references.rounding))
+    return Answer(call.output, given | dict(call.written)), expected
 
 
 def _references(call: Call, trial: Trial, court: Court) -> References:
     try:
-        return court.book.references(trial.reference, call, trial.backend.precision)
+        return court.book.references(trial.reference, call, trial.backend.precision, trial.start)
     except EagerError as error:
         if not trial.is_of_candidate:
             raise

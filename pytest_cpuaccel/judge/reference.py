@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +12,13 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from pytest_cpuaccel.build.fingerprint import inputs_digest, model_digest
-from pytest_cpuaccel.build.original import private_copy, run_eager
+from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_digest, parameters_stamp
+from pytest_cpuaccel.build.original import answer_of, call_eager, private_copy, untouched
+from pytest_cpuaccel.build.state.snapshot import Snapshot
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
+from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
@@ -24,55 +27,135 @@ from pytest_cpuaccel.measure.parity.comparison import References
 _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 
 _KEPT = 256
-"""References kept: the same calls come again under the next backend."""
+"""References kept of a model: the same calls come again under the next backend."""
+
+
+@dataclass(frozen=True)
+class _Page:
+    """``stamp`` is that of the model's weights when it gave these answers."""
+
+    stamp: str
+    references: References
 
 
 @dataclass
 class ReferenceBook:
-    """Runs the eager model once for each call and precision, however many backends are held to it."""
+    """Runs the eager model for each call, and in other precisions only where its answer is new."""
 
-    _pages: OrderedDict[tuple[str, ...], References] = field(default_factory=OrderedDict)
+    _pages: ByIdentity[nn.Module, OrderedDict[tuple[str, str], _Page]] = field(default_factory=ByIdentity)
 
-    def references(self, model: nn.Module, call: Call, precision: Precision) -> References:
-        """Return eager's outputs for a forward call: fp32, fp64, and in the backend's own precision.
+    def references(
+        self, model: nn.Module, call: Call, precision: Precision, start: Snapshot | None = None
+    ) -> References:
+        """Return what eager gives for a forward call: in fp32, in fp64, and in the backend's own precision.
+
+        What is remembered of an earlier call is taken only if eager, run now, still gives the same. The model has
+        the state ``start`` before the call, by default that of now.
 
         Raises:
             EagerError: eager raises, or disagrees with itself.
         """
-        key = (model_digest(model), inputs_digest(call.inputs), precision.value)
-        if key not in self._pages:
-            self._pages[key] = _run(model, call.inputs, precision)
-            if len(self._pages) > _KEPT:
-                self._pages.popitem(last=False)
-        return self._pages[key]
+        with _in_state(model, start):
+            pages = self._pages.setdefault(model, OrderedDict)
+            key, stamp = (inputs_digest(call.inputs), precision.value), _stamp(model)
+            known = pages.get(key)
+            if known is not None and known.stamp == stamp:
+                expected = answer_of(model, "forward", call.inputs)
+                if self_agreement(known.references.expected, expected) is None:
+                    return known.references
+            pages[key] = _Page(stamp, _references(model, call.inputs, precision))
+            if len(pages) > _KEPT:
+                pages.popitem(last=False)
+            return pages[key].references
+
+    def sequence(
+        self, model: nn.Module, calls: Sequence[Call], precision: Precision, start: Snapshot | None
+    ) -> list[References]:
+        """Return what eager gives for forward calls one after the other, each from the state that the last one left.
+
+        Raises:
+            EagerError: eager raises, or two runs of the sequence disagree.
+        """
+        inputs = [call.inputs for call in calls]
+        with _in_state(model, start):
+            expected, again = _answers(model, inputs), _answers(model, inputs)
+            for one, other in zip(expected, again, strict=True):
+                _check_agreement(one, other)
+            exact = _answers_in(torch.float64, model, inputs)
+            dtype = _DTYPES.get(precision)
+            rounding: Sequence[Any] = expected if precision is Precision.FP32 else [None] * len(inputs)
+            if dtype is not None:
+                rounding = [tree.cast_floats(answer, torch.float32) for answer in _answers_in(dtype, model, inputs)]
+        return [References(*answers) for answers in zip(expected, exact, rounding, strict=True)]
 
 
-def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Any | None:
-    """Return eager's output with weights and float inputs in ``dtype``; None where the model can't run so."""
-    cast = Inputs(tree.cast_floats(inputs.args, dtype), tree.cast_floats(dict(inputs.kwargs), dtype))
+def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Answer | None:
+    """Return what eager gives with weights and float inputs in ``dtype``; None where the model can't run so."""
+    casts, stamp = _casts.setdefault(model, dict), _stamp(model)
     try:
-        return run_eager(_in_dtype(model, model_digest(model), dtype), "forward", cast)
+        if dtype not in casts or casts[dtype][0] != stamp:
+            casts[dtype] = (stamp, private_copy(model).to(dtype))
+        return answer_of(casts[dtype][1], "forward", _cast(inputs, dtype))
     except CpuaccelError:
         return None
 
 
-def rounded(model: nn.Module, inputs: Inputs, precision: Precision) -> Any | None:
-    """Return eager's output, in fp32, when run in a precision; None where the model can't run so, or none is meant."""
+def rounded(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer | None:
+    """Return what eager gives, in fp32, when run in a precision; None where it can't run so, or none is meant."""
     if precision is Precision.FAST_GELU:
         with _FastGelu():
-            return run_eager(model, "forward", inputs)
+            return answer_of(model, "forward", inputs)
     dtype = _DTYPES.get(precision)
-    return None if dtype is None else tree.cast_floats(run_in(model, inputs, dtype), torch.float32)
+    answer = None if dtype is None else run_in(model, inputs, dtype)
+    return None if answer is None else tree.cast_floats(answer, torch.float32)
 
 
-def _run(model: nn.Module, inputs: Inputs, precision: Precision) -> References:
-    expected = run_eager(model, "forward", inputs)
-    disagreement = self_agreement(expected, run_eager(model, "forward", inputs))
-    if disagreement:
-        raise EagerError(disagreement)
+_casts: ByIdentity[nn.Module, dict[torch.dtype, tuple[str, nn.Module]]] = ByIdentity()
+"""Copies of models in other precisions, with the stamps of the weights that they were made of."""
+
+
+def _references(model: nn.Module, inputs: Inputs, precision: Precision) -> References:
+    with untouched(model):
+        expected = call_eager(model, "forward", inputs)
+        before = Snapshot.of(model)
+        again = call_eager(model, "forward", inputs)
+        state = tuple(before.changes())
+    if state:
+        return References(expected, state=state)
+    _check_agreement(expected, again)
     expected64 = run_in(model, inputs, torch.float64)
     rounding = expected if precision is Precision.FP32 else rounded(model, inputs, precision)
     return References(expected, expected64, rounding)
+
+
+def _check_agreement(one: Answer, other: Answer) -> None:
+    if disagreement := self_agreement(one, other):
+        raise EagerError(disagreement)
+
+
+def _in_state(model: nn.Module, start: Snapshot | None) -> contextlib.AbstractContextManager[None]:
+    return start.in_force() if start is not None and start.model is model else contextlib.nullcontext()
+
+
+def _stamp(model: nn.Module) -> str:
+    return f"{parameters_stamp(model)} {buffers_stamp(model)}"
+
+
+def _answers(model: nn.Module, inputs: Sequence[Inputs]) -> list[Answer]:
+    with untouched(model):
+        return [tree.clone(call_eager(model, "forward", item)) for item in inputs]
+
+
+def _answers_in(dtype: torch.dtype, model: nn.Module, inputs: Sequence[Inputs]) -> Sequence[Answer | None]:
+    try:
+        cast = private_copy(model).to(dtype)
+        return _answers(cast, [_cast(item, dtype) for item in inputs])
+    except CpuaccelError:
+        return [None] * len(inputs)
+
+
+def _cast(inputs: Inputs, dtype: torch.dtype) -> Inputs:
+    return Inputs(tree.cast_floats(inputs.args, dtype), tree.cast_floats(dict(inputs.kwargs), dtype))
 
 
 class _FastGelu(TorchFunctionMode):
@@ -81,9 +164,3 @@ class _FastGelu(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         return func(*args, **(given | {"approximate": "tanh"} if func is torch.nn.functional.gelu else given))
-
-
-@functools.lru_cache(maxsize=2)
-def _in_dtype(model: nn.Module, digest: str, dtype: torch.dtype) -> nn.Module:  # noqa: ARG001
-    """A copy in another precision; ``digest`` makes a changed model a new one."""
-    return private_copy(model).to(dtype)

@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from torch import nn
 
+from pytest_cpuaccel.build.state.snapshot import Snapshot
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import AccuracyBudget, LatencyBudget, MemoryBudget, ParityBudget, StartupBudget
 from pytest_cpuaccel.core.call import Call
@@ -42,7 +43,8 @@ class Trial:
 
     The two are one unless the model is a candidate: another checkpoint, pruned or distilled, to take the
     reference's place. ``versus`` is the backend that the latency budget compares with. ``test`` names the test
-    in baselines. ``raised`` calls are not among ``calls``.
+    in baselines. ``raised`` calls are not among ``calls``. ``start`` is the state of the reference before the first
+    call; None for that of now.
     """
 
     model: nn.Module
@@ -54,6 +56,7 @@ class Trial:
     budgets: Budgets
     test: str = ""
     raised: int = 0
+    start: Snapshot | None = None
 
     @property
     def is_of_candidate(self) -> bool:

@@ -21,7 +21,7 @@ from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, Usa
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.parity import judge_parity
+from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
 from pytest_cpuaccel.matrix.architecture import Architecture
@@ -85,7 +85,7 @@ class Examination:
             output = run(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))  # type: ignore[misc]
         calls = (Call(method, inputs, tree.clone(output), rng_state),)
         trial = Trial(self.model, self.model, self.backend, EAGER, calls, Scores(), Budgets())
-        return judge_parity(workloads(calls)[0], trial, ParityBudget(), self.court)
+        return judge_parity(workloads(calls)[0], Comparisons(trial, ParityBudget(), self.court))
 
     def _built(self, method: Method, inputs: Inputs) -> BuiltModel:
         """The model, calibrated on data of both shapes; on the call's own where its graph takes but one."""

@@ -71,17 +71,17 @@ def test_a_killed_run_leaves_a_whole_json_report(mlp_project: pytest.Pytester) -
 def test_ctrl_c_while_judging_keeps_the_findings_that_are_complete(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(
         test_it="""
+        from pathlib import Path
+
         import pytest, torch
         from torch import nn
 
         class Slow(nn.Module):
-            calls = 0
-
             def forward(self, x):
                 if len(x) == 3:
-                    Slow.calls += 1
-                    if Slow.calls > 2:
+                    if Path("called").exists():
                         raise KeyboardInterrupt
+                    Path("called").touch()
                 return x * 2
 
         @pytest.mark.parity

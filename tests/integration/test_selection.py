@@ -209,7 +209,7 @@ def test_tests_that_leave_a_backend_out_do_not_tear_groups_apart(mlp_project: py
 
 
 @pytest.mark.parametrize("scope", ["function", "module"])
-def test_a_model_made_anew_with_equal_weights_is_built_once(
+def test_a_model_made_anew_with_equal_weights_is_exported_once_and_built_for_each(
     mlp_project: pytest.Pytester, builds: Any, scope: str
 ) -> None:
     own = f"""
@@ -222,8 +222,8 @@ def eager_model():
     return models.mlp()
 """
     mlp_project.makepyfile(test_a=own + USES_MODEL, test_b=own + USES_MODEL)
-    mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=2)
-    assert builds("load") == ["load Mlp"]
+    mlp_project.runpytest_inprocess("--cpu-backends=stored").assert_outcomes(passed=2)
+    assert (builds("export"), builds("load")) == (["export"], ["load Mlp", "load Mlp"])
 
 
 @pytest.mark.parametrize("chosen", ["", "--cpu-backends=ort,openvino,torchscript"])

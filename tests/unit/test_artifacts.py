@@ -61,7 +61,7 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
 def test_an_artifact_that_another_process_uses_stays(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path, 10)
     used, _ = use(store, "used")
-    with FileLock(f"{used}.lock"):
+    with FileLock(used.with_suffix(".lock")):
         use(store, "other")
         assert used.exists()
     other, _ = use(store, "other")
@@ -70,7 +70,7 @@ def test_an_artifact_that_another_process_uses_stays(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_writer_left_goes_too(tmp_path: Path) -> None:
-    leftover = tmp_path / f"{key('killed').folder_name}.partial"
+    leftover = tmp_path / f"{key('killed').folder_name}.1.partial"
     leftover.mkdir()
     (leftover / "half").write_bytes(bytes(5000))
     use(ArtifactStore(tmp_path, 4000), "other")
@@ -78,7 +78,7 @@ def test_what_a_killed_writer_left_goes_too(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_writer_left_is_replaced_by_the_next(tmp_path: Path) -> None:
-    leftover = tmp_path / f"{key('a').folder_name}.partial"
+    leftover = tmp_path / f"{key('a').folder_name}.1.partial"
     leftover.mkdir()
     (leftover / "half").touch()
     folder, _ = use(ArtifactStore(tmp_path, 10**6), "a")
@@ -102,7 +102,7 @@ def test_without_a_folder_to_write_artifacts_live_as_long_as_they_are_used(tmp_p
 def test_what_a_read_only_cache_holds_is_used(tmp_path: Path) -> None:
     store, export = ArtifactStore(tmp_path / "cache", 10**6), Exports()
     folder, _ = use(store, "a", export)
-    Path(f"{folder}.lock").unlink(missing_ok=True)
+    folder.with_suffix(".lock").unlink(missing_ok=True)
     store.root.chmod(0o500)
     try:
         assert use(store, "a", export) == (folder, [])

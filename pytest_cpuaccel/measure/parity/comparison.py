@@ -27,16 +27,17 @@ MOST_EXPLAINED = 5
 
 @dataclass(frozen=True)
 class References:
-    """What eager returns for the inputs of a call.
+    """What eager gives for the inputs of a call: bare outputs, or :class:`Answer` values.
 
     ``expected`` is eager in fp32; ``expected64`` eager in fp64, None where that can't run; ``rounding``
     eager in the backend's own precision, cast to fp32: for fp32 the same as ``expected``, None where that
-    can't run.
+    can't run. ``state`` names what the call changes in the model; the answers then hold for a first call alone.
     """
 
     expected: Any
     expected64: Any | None = None
     rounding: Any | None = None
+    state: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,14 @@ import numpy as np
 import torch
 
 from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.state import STATE_OUTPUTS
 
 BARE = "output"
 """Name of an output that is no member of anything."""
+
+_AFTER = " after the call"
+"""What follows an input's name where the values that the call left in it are meant."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,15 @@ def _matches_any(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _leaves(value: Any) -> dict[str, Any]:
+    if isinstance(value, Answer):
+        written = {written_name(name): _as_tensor(leaf) for name, leaf in value.written.items()}
+        return _leaves(value.output) | written
     return {name or BARE: _as_tensor(leaf) for name, leaf in tree.named_leaves(value)}
+
+
+def written_name(name: str) -> str:
+    """Return what the values are called that a call left in the input of this name."""
+    return f"{name}{_AFTER}"
 
 
 def _as_tensor(leaf: Any) -> Any:
@@ -114,7 +126,8 @@ def _as_tensor(leaf: Any) -> Any:
 
 
 def _is_nameless(leaves: dict[str, Any]) -> bool:
-    return all(name == BARE or name.replace(".", "").isdigit() for name in leaves)
+    names = [name for name in leaves if not name.endswith(_AFTER)]
+    return all(name == BARE or name.replace(".", "").isdigit() for name in names)
 
 
 def _renamed(leaves: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:

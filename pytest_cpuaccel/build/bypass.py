@@ -1,0 +1,82 @@
+"""The guard around methods of a model's class, which may run parts of the original past the backend."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.errors import UsageError
+
+
+class BypassGuard:
+    """Refuses, in methods of a model's class that a test calls, arithmetic with the original's own weights."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._mode: _WeightsInUse | None = None
+
+    def around(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """Return a method, refusing what it computes with the original's weights."""
+
+        @functools.wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            if self._mode is not None:
+                return method(*args, **kwargs)
+            self._mode = _WeightsInUse(self._model, name)
+            try:
+                with self._mode:
+                    return method(*args, **kwargs)
+            finally:
+                self._mode = None
+
+        return call
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Let the backend work, whose weights may be the original's."""
+        mode = self._mode
+        if mode is None:
+            yield
+            return
+        mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            mode.__enter__()  # type: ignore[no-untyped-call]
+
+
+class _WeightsInUse(TorchFunctionMode):
+    """Raises, while entered, when a function of torch is given a weight of the model."""
+
+    def __init__(self, model: nn.Module, method: str) -> None:
+        super().__init__()
+        self._method = method
+        self._names = {id(item): name for name, item in model.named_parameters()}
+        self._names |= {id(item): name for name, item in model.named_buffers() if item.is_floating_point()}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__name__", "") != "__get__":
+            for tensor in tree.tensors([args, given]):
+                if name := self._names.get(id(tensor)):
+                    raise UsageError(self._refusal(name))
+        return func(*args, **given)
+
+    def _refusal(self, weight: str) -> str:
+        part = weight.partition(".")[0]
+        if part == weight:
+            return (
+                f"cpu_model.{self._method}: computes with '{weight}' in eager mode, past the backend; "
+                "call cpu_model itself, or move that into forward()"
+            )
+        return (
+            f"cpu_model.{self._method}: runs '{part}' in eager mode, past the backend; "
+            f"accelerate that part alone: cpu_accelerate(eager_model.{part})"
+        )

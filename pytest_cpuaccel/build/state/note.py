@@ -1,0 +1,170 @@
+"""A note: what one object held at one moment, and how it gets that back."""
+
+from __future__ import annotations
+
+import collections
+import copy
+import itertools
+import math
+import random
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+SCALARS = (bool, int, float, complex, str, bytes, type(None))
+CONTAINERS = (list, tuple, set, dict, collections.deque)
+CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
+_COPIED = (itertools.count, itertools.cycle)
+_GENERATORS = (torch.Generator, random.Random)
+_WITHOUT_STATE = frozenset({"torch", "numpy", "logging", "threading", "re", "pathlib", "weakref", "enum"})
+"""Packages whose objects hold no state that a model's answers could hang on, or none that can be put back."""
+
+_NO_STATE_OF_A_MODULE = frozenset(vars(nn.Module())) - {"_buffers"}
+"""Attributes of every module: its parameters, children, hooks and flags."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """``saved`` is a copy of what ``value`` held: of a container or an object, its items or attributes one by one."""
+
+    value: Any
+    saved: Any
+
+    @staticmethod
+    def of(value: Any) -> Note | None:
+        """Return the note of an object; None for one that holds nothing that could change."""
+        if isinstance(value, torch.Tensor):
+            return Note(value, value.detach().clone()) if _is_plain(value) else None
+        if isinstance(value, np.ndarray):
+            return Note(value, value.copy()) if value.dtype != object else None
+        if isinstance(value, CONTAINERS):
+            return Note(value, items(value))
+        if isinstance(value, torch.Generator):
+            return Note(value, value.get_state())
+        if isinstance(value, random.Random):
+            return Note(value, value.getstate())
+        if isinstance(value, _COPIED):
+            return Note(value, copy.copy(value))
+        return Note(value, attributes(value)) if is_object_with_state(value) else None
+
+    @property
+    def children(self) -> Iterator[Any]:
+        """Yield the objects that a container or an object held."""
+        if isinstance(self.saved, dict) and not isinstance(self.value, (torch.Tensor, np.ndarray)):
+            yield from self.saved.values()
+
+    @property
+    def replacement(self) -> Any:
+        """Return what has to stand in the place of ``value``: itself, unless it can't be set back."""
+        return copy.copy(self.saved) if isinstance(self.value, _COPIED) else self.value
+
+    def restore(self, replaced: Mapping[int, Any]) -> None:
+        """Put back what ``value`` held; ``replaced`` has what stands in the place of children, by their identity."""
+        value = self.value
+        if isinstance(value, torch.Tensor):
+            _restore_tensor(value, self.saved)
+        elif isinstance(value, np.ndarray):
+            if value.flags.writeable and value.shape == self.saved.shape:
+                value[...] = self.saved
+        elif isinstance(value, torch.Generator):
+            value.set_state(self.saved)
+        elif isinstance(value, random.Random):
+            value.setstate(self.saved)
+        elif isinstance(value, CONTAINERS):
+            _restore_items(value, {key: replaced.get(id(item), item) for key, item in self.saved.items()})
+        elif not isinstance(value, _COPIED):
+            _restore_attributes(value, {name: replaced.get(id(item), item) for name, item in self.saved.items()})
+
+
+def items(value: Any) -> dict[Any, Any]:
+    """Return a container's items by key, by place or, of a set, by themselves."""
+    if isinstance(value, dict):
+        return dict(value)
+    return {item: item for item in value} if isinstance(value, set) else dict(enumerate(value))
+
+
+def attributes(value: Any) -> dict[str, Any]:
+    """Return the attributes that an object keeps in its dict or its slots; of a module, its own state."""
+    own = dict(getattr(value, "__dict__", ()))
+    if isinstance(value, nn.Module):
+        return {name: item for name, item in own.items() if name not in _NO_STATE_OF_A_MODULE}
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
+                own[name] = getattr(value, name)
+    return own
+
+
+def is_object_with_state(value: Any) -> bool:
+    """Tell whether a value is an object whose attributes Python code can read and write."""
+    if isinstance(value, nn.Module):
+        return True
+    kind = type(value)
+    if isinstance(value, CODE) or kind.__module__.partition(".")[0] in _WITHOUT_STATE:
+        return False
+    return hasattr(value, "__dict__") or any("__slots__" in vars(base) for base in kind.__mro__[:-1])
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Tell whether two tensors, arrays or scalars are of one type and equal; NaN equals NaN."""
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and _equal_tensors(one, other)
+    if isinstance(one, np.ndarray):
+        return isinstance(other, np.ndarray) and one.shape == other.shape and one.tobytes() == other.tobytes()
+    both_nan = all(isinstance(item, float) and math.isnan(item) for item in (one, other))
+    return type(one) is type(other) and (both_nan or bool(one == other))
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_nested and tensor.device.type == "cpu"
+
+
+def _equal_tensors(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype or not _is_plain(other):
+        return False
+    if torch.equal(one, other):
+        return True
+    may_be_nan = one.is_floating_point() or one.is_complex()
+    return may_be_nan and bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
+def _restore_tensor(value: torch.Tensor, saved: torch.Tensor) -> None:
+    if _equal_tensors(value, saved):
+        return
+    with torch.no_grad():
+        if value.shape == saved.shape:
+            value.data.copy_(saved)
+        else:  # resized in place
+            value.data = saved.clone()
+
+
+def _restore_items(value: Any, saved: Mapping[Any, Any]) -> None:
+    present = items(value)
+    if isinstance(value, tuple) or _is_same(present, saved):
+        return
+    value.clear()
+    if isinstance(value, dict):
+        value.update(saved)
+    elif isinstance(value, set):
+        value.update(saved.values())
+    else:
+        value.extend(saved.values())
+
+
+def _restore_attributes(value: Any, saved: Mapping[str, Any]) -> None:
+    present = attributes(value)
+    for name, item in saved.items():
+        if name not in present or present[name] is not item:
+            object.__setattr__(value, name, item)
+    for name in present.keys() - saved.keys():
+        object.__delattr__(value, name)
+
+
+def _is_same(present: Mapping[Any, Any], saved: Mapping[Any, Any]) -> bool:
+    return [*present] == [*saved] and all(present[key] is item for key, item in saved.items())
