@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.state.snapshot import Snapshot
+from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import BuildError, EagerError
-from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
-
-_writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
-"""Whether a model's own calls write to its parameters, as found in its first one."""
 
 
 def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:
@@ -59,19 +54,6 @@ def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
     except Exception as error:
         raise EagerError(f"the eager model itself raises on this call: {reason(error)}") from error
     return Answer(output, written_inputs(model, inputs, given))
-
-
-@contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """Leave a model, however it is called meanwhile, in the state that it has now."""
-    known = _writes_parameters.get(model)
-    before = Snapshot.of(model, with_parameters=known is not False)
-    try:
-        yield
-    finally:
-        if known is None:
-            _writes_parameters[model] = before.parameters_changed
-        before.restore()
 
 
 def written_inputs(model: nn.Module, before: Inputs, after: Inputs) -> Mapping[str, Any]:

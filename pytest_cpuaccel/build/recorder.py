@@ -17,7 +17,7 @@ from pytest_cpuaccel.build.devices import check_devices
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, parameters_stamp
 from pytest_cpuaccel.build.frozen_numbers import check_numbers
 from pytest_cpuaccel.build.original import run_eager, written_inputs
-from pytest_cpuaccel.build.state.snapshot import Snapshot
+from pytest_cpuaccel.build.state.snapshot import Snapshot, keeps_state_in_parameters
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.build.workshop import Build, Workshop
 from pytest_cpuaccel.core import tree
@@ -250,7 +250,7 @@ def _is_changed(recorder: Recorder) -> bool:
     model, start = recorder._model, recorder._start
     if start is None or not recorder._calls:
         return False
-    if parameters_stamp(model) != start.parameters:
+    if not keeps_state_in_parameters(model) and parameters_stamp(model) != start.parameters:
         return True
     return not recorder._keeps_state and buffers_stamp(model) != start.buffers
 

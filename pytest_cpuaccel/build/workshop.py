@@ -20,8 +20,8 @@ from pytest_cpuaccel.build.calibration import NONE, Calibration
 from pytest_cpuaccel.build.example import Figures, alike, figures, seeded_figures
 from pytest_cpuaccel.build.exports import Exports
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_signature, parameters_stamp
-from pytest_cpuaccel.build.original import call_eager, forward_inputs, private_copy, untouched
-from pytest_cpuaccel.build.state.snapshot import Snapshot
+from pytest_cpuaccel.build.original import call_eager, forward_inputs, private_copy
+from pytest_cpuaccel.build.state.snapshot import Snapshot, untouched
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.checking import check_built
 from pytest_cpuaccel.core import tree
@@ -233,7 +233,7 @@ class Workshop:
         artifact = artifact or self._exports.artifact
         busy = self.busy(f"building {type(model).__name__} for {backend.name}")
         # Optimum's export alone collects five times.
-        with busy, _named_errors(backend), older_objects_uncollected(), untouched(model):
+        with busy, _named_errors(backend, state), older_objects_uncollected(), untouched(model):
             with artifact(model, backend.exporters, subject, calibration) as folder:
                 built = _loaded(backend, subject, folder, state)
             check_built(built, self.threads, method)
@@ -342,10 +342,12 @@ def _clone(inputs: Inputs) -> Inputs:
 
 
 @contextlib.contextmanager
-def _named_errors(backend: Backend) -> Iterator[None]:
-    """Put the backend's name before what goes wrong in it, and make it an error of ours."""
+def _named_errors(backend: Backend, state: State) -> Iterator[None]:
+    """Put the backend's name before what goes wrong in it, and make it an error of ours; tell of the model's state."""
+    names = ", ".join(state.names) if backend.exporters else ""
+    kept = f" (the model keeps state from call to call: {names})" if names else ""
     try:
         with upstream.contained():
             yield
     except CpuaccelError as error:
-        raise type(error)(f"{backend.name}: {str(error).removeprefix(f'{backend.name}: ')}") from error
+        raise type(error)(f"{backend.name}: {str(error).removeprefix(f'{backend.name}: ')}{kept}") from error

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.calibration import calibration_of
-from pytest_cpuaccel.build.original import untouched
 from pytest_cpuaccel.build.recorder import Recorder, calls_of, raised_of, start_of
+from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import UsageError

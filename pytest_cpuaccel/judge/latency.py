@@ -10,8 +10,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.original import untouched
 from pytest_cpuaccel.build.registry import EAGER
+from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel

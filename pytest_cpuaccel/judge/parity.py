@@ -152,14 +152,14 @@ def _compare_in_sequence(
     calls: Sequence[Call], trial: Trial, state: tuple[str, ...], budget: ParityBudget, court: Court
 ) -> Iterator[Comparison]:
     references = court.book.sequence(trial.reference, calls, trial.backend.precision, trial.start)
-    began_right = True
-    for number, (call, reference) in enumerate(zip(calls, references, strict=True)):
+    first = Outcome.PASS
+    for number, (call, reference) in enumerate(zip(calls, references, strict=True), start=1):
         found = _compare(call, reference, trial, budget)
-        if found.outcome is Outcome.FAIL and number == 0:
-            began_right = False
-        if found.outcome is Outcome.FAIL and began_right:
-            lost = f"the state that the model keeps from call to call is lost or wrong ({', '.join(state)})"
-            found = replace(found, sentence=f"{lost}: call {number + 1}: {found.sentence}")
+        first = found.outcome if number == 1 else first
+        if found.outcome is Outcome.FAIL:
+            kept = f"the model keeps state from call to call ({', '.join(state)})"
+            lost = ", which is lost or wrong here" if first is Outcome.PASS else ""
+            found = replace(found, sentence=f"{kept}{lost}: call {number}: {found.sentence}")
         yield found
 
 

@@ -121,6 +121,11 @@ def equal(one: Any, other: Any) -> bool:
     return type(one) is type(other) and (both_nan or bool(one == other))
 
 
+def same_iterator(one: Any, other: Any) -> bool:
+    """Tell whether two iterators that can be copied come to the same item next; True for anything else."""
+    return not isinstance(one, _COPIED) or next(copy.copy(one), None) == next(copy.copy(other), None)
+
+
 def _is_plain(tensor: torch.Tensor) -> bool:
     return tensor.layout is torch.strided and not tensor.is_nested and tensor.device.type == "cpu"
 

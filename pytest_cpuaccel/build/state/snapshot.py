@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.state.note import CONTAINERS, SCALARS, Note, attributes, equal, items
+from pytest_cpuaccel.build.state.note import CONTAINERS, SCALARS, Note, attributes, equal, items, same_iterator
 from pytest_cpuaccel.build.state.outside import Variable, variables_outside
+from pytest_cpuaccel.core.identity import ByIdentity
+
+_writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
+"""Whether a model's own calls write to its parameters, as found in its first one; then they are state too."""
 
 _MOST_NOTES = 200_000
 """Objects noted of one model; what lies beyond belongs to something else that it refers to."""
@@ -20,10 +24,10 @@ _MOST_NOTES = 200_000
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What ``model`` holds beside its parameters, by the identity of the objects that hold it.
+    """What ``model`` holds beside its weights, by the identity of the objects that hold it.
 
-    ``outside`` are variables of its code outside the model, each with the value that it had. Parameters are there only
-    if they were asked for.
+    ``outside`` are variables of its code outside the model, each with the value that it had. Parameters are there
+    where calls of the model write to them, and until that is known.
     """
 
     model: nn.Module
@@ -31,7 +35,7 @@ class Snapshot:
     outside: tuple[tuple[Variable, Any], ...]
 
     @staticmethod
-    def of(model: nn.Module, *, with_parameters: bool = False) -> Snapshot:
+    def of(model: nn.Module) -> Snapshot:
         """Note the state that a model has now."""
         outside = tuple((variable, variable.read()) for variable in variables_outside(model))
         values = [*model.modules(), *(value for _, value in outside)]
@@ -43,7 +47,7 @@ class Snapshot:
             if note := Note.of(value):
                 notes[id(value)] = note
                 values += note.children
-        if with_parameters:
+        if _writes_parameters.get(model) is not False:
             notes |= {id(item): Note(item, item.detach().clone()) for item in model.parameters()}
         return Snapshot(model, notes, outside)
 
@@ -73,13 +77,14 @@ class Snapshot:
             for owner, child in self.model.named_modules()
             for path in self._changes(child, child, (), seen)
         )
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys((*found, *self._changed_parameters())))
 
-    @property
-    def parameters_changed(self) -> bool:
-        """Tell whether a parameter, of those that were noted, holds other values now."""
-        noted = ((self.notes.get(id(item)), item) for item in self.model.parameters())
-        return any(note is not None and not equal(note.saved, item) for note, item in noted)
+    def _changed_parameters(self) -> Iterator[tuple[str, str]]:
+        for path, item in self.model.named_parameters():
+            note = self.notes.get(id(item))
+            if note is not None and not equal(note.saved, item):
+                owner, _, name = path.rpartition(".")
+                yield owner, name
 
     def _changes(
         self, before: Any, now: Any, path: tuple[str, ...], seen: set[tuple[int, int]]
@@ -95,7 +100,7 @@ class Snapshot:
         if isinstance(before, (torch.Tensor, np.ndarray)):
             if not equal(note.saved, now):
                 yield path
-        elif type(before) is not type(now):
+        elif type(before) is not type(now) or not same_iterator(note.saved, now):
             yield path
         elif isinstance(note.saved, dict):
             present = items(now) if isinstance(before, CONTAINERS) else attributes(now)
@@ -109,15 +114,23 @@ class Snapshot:
     @contextmanager
     def in_force(self) -> Iterator[None]:
         """Give the model this state meanwhile, and then the one that it has now."""
-        with state_kept(self.model):
+        with untouched(self.model):
             self.restore()
             yield
 
 
 @contextmanager
-def state_kept(*models: nn.Module) -> Iterator[None]:
-    """Leave models, however they are called meanwhile, in the state that they have now."""
-    with ExitStack() as kept:
-        for model in models:
-            kept.callback(Snapshot.of(model).restore)
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Leave a model, however it is called meanwhile, in the state that it has now."""
+    before = Snapshot.of(model)
+    try:
         yield
+    finally:
+        if _writes_parameters.get(model) is None:
+            _writes_parameters[model] = any(True for _ in before._changed_parameters())
+        before.restore()
+
+
+def keeps_state_in_parameters(model: nn.Module) -> bool:
+    """Tell whether calls of a model were seen to write to its parameters."""
+    return bool(_writes_parameters.get(model))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.tools.graph import Graph
+from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 
@@ -35,8 +36,8 @@ class Trace:
             BuildError: once optimised, it answers the call otherwise than before.
         """
         example = graph.tensors(inputs)
-        with torch.no_grad():
-            profiled, _, optimised = (script(*example) for _ in range(3))
+        with torch.no_grad():  # each on a copy: a model may write to its inputs
+            profiled, _, optimised = (script(*tree.clone(example)) for _ in range(3))
         difference = _difference(optimised, profiled)
         if not difference <= MOST_BY_OPTIMISING:
             raise BuildError(
