@@ -12,7 +12,7 @@ import platformdirs
 from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.source import eager_model_of
+from pytest_cpuaccel.build.source import eager_model_of, without_compiler
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.judge.bench import Bench
@@ -48,6 +48,11 @@ class Session:
             UsageError: it stands for none.
             EagerError: the model is unfit to be a reference.
         """
+        if isinstance(source, nn.Module):
+            plain = without_compiler(source)
+            if plain is not source:
+                self.notes.append(f"{of}: torch.compile's wrapper was left out; its original is the eager model")
+            return eager_model_of(plain, of=of)
         if not isinstance(source, (str, os.PathLike)):
             return eager_model_of(source, of=of)
         name = os.fspath(source)

@@ -21,6 +21,11 @@ class BypassGuard:
         self._model = model
         self._mode: _WeightsInUse | None = None
 
+    @property
+    def is_up(self) -> bool:
+        """Tell whether such a method runs now."""
+        return self._mode is not None
+
     def around(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
         """Return a method, refusing what it computes with the original's weights."""
 

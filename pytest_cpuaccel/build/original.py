@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import torch
@@ -53,7 +53,15 @@ def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
             output = run(*given.args, **given.kwargs)
     except Exception as error:
         raise EagerError(f"the eager model itself raises on this call: {reason(error)}") from error
-    return Answer(output, written_inputs(model, inputs, given))
+    return Answer(output, written_inputs(model, inputs, given), _returned(given, output))
+
+
+def _returned(given: Inputs, output: Any) -> int | str | None:
+    """The input that came back as the output: a mapping, which the model may have filled."""
+    if not isinstance(output, MutableMapping):
+        return None
+    named: list[tuple[int | str, Any]] = [*enumerate(given.args), *given.kwargs.items()]
+    return next((name for name, value in named if value is output), None)
 
 
 def written_inputs(model: nn.Module, before: Inputs, after: Inputs) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import types
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -104,7 +105,7 @@ class Recorder:
         if name in _WOULD_CHANGE_IT:
             raise UsageError(f"cpu_model.{name}: a built model can't be changed; change eager_model instead")
         value = self._attribute(name)
-        if isinstance(value, nn.Module) and not name.startswith("_"):
+        if isinstance(value, nn.Module) and not name.startswith("_") and not self._guard.is_up:
             raise UsageError(
                 f"cpu_model.{name}: would run a part of the model in eager mode; "
                 f"build that part alone with cpu_accelerate(eager_model.{name})"
@@ -153,12 +154,13 @@ class Recorder:
         run = built.forward if call.method == "forward" else built.generate
         try:
             with torch.no_grad():
-                return run(*args, **kwargs)  # type: ignore[misc]
+                output = run(*args, **kwargs)  # type: ignore[misc]
         except CpuaccelError:
             raise
         except Exception as error:
             run_eager(self._model, call.method, call.inputs)
             raise BuildError(f"{self._backend.name}: raises where eager does not: {reason(error)}") from error
+        return _as_returned(output, latest.build.returned, args, kwargs) if call.method == "forward" else output
 
     def _begin(self) -> None:
         """Note what the original is now: the calls from here on are judged by that."""
@@ -217,6 +219,18 @@ class _Latest:
             return self
         call = replace(self.call, output=tree.clone(output), rng_state=rng_state, written=written)
         return _Latest(self.build, call)
+
+
+def _as_returned(output: Any, returned: int | str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The output; in the input that eager fills and returns, where it is such a model."""
+    if returned is None:
+        return output
+    filled = args[returned] if isinstance(returned, int) else kwargs[returned]
+    if filled is not output and isinstance(filled, MutableMapping):
+        filled.clear()
+        filled.update(output)
+        return filled
+    return output
 
 
 def calls_of(recorder: Recorder) -> tuple[Call, ...]:

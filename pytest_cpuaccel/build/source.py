@@ -34,6 +34,13 @@ def _fit(model: nn.Module, of: str) -> nn.Module:
     name = type(model).__name__
     if model.training:
         raise EagerError(f"{of}: {name} is in training mode, where dropout is on; call .eval() on it")
+    check_plain(model, of)
+    for path, child in model.named_modules():
+        if child.training and (what := _trained_by(child)):
+            raise EagerError(
+                f"{of}: '{path}' ({type(child).__name__}) of {name} is in training mode, where it {what}; "
+                "call .eval() on the model last"
+            )
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.device.type != "cpu":
             raise EagerError(f"{of}: {name} is on '{tensor.device}'; backends here run on the CPU: .to('cpu')")
@@ -43,6 +50,46 @@ def _fit(model: nn.Module, of: str) -> nn.Module:
                 "dtype=torch.float32 and choose precisions by backend"
             )
     return model
+
+
+def without_compiler(model: nn.Module) -> nn.Module:
+    """Return what ``torch.compile(model)`` was made of; any other model as it is."""
+    original = getattr(model, "_orig_mod", None) if type(model).__name__ == "OptimizedModule" else None
+    return original if isinstance(original, nn.Module) else model
+
+
+def check_plain(model: nn.Module, of: str) -> None:
+    """Check that calling a model runs plain PyTorch.
+
+    Raises:
+        EagerError: it, or a part of it, is compiled or scripted.
+    """
+    for path, child in model.named_modules():
+        if how := _compiled_by(child):
+            part = f"'{path}' of {type(model).__name__}" if path else type(model).__name__
+            raise EagerError(
+                f"{of}: {part} is {how}, so that it isn't eager PyTorch; return the model as it was before, and choose "
+                "that by backend: --cpu-backends=inductor,torchscript"
+            )
+
+
+def _compiled_by(module: nn.Module) -> str:
+    if isinstance(module, torch.jit.ScriptModule):
+        return "a ScriptModule"
+    if type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None:
+        return "compiled by torch.compile"
+    is_compiled = hasattr(module.forward, "_torchdynamo_orig_callable")
+    return "compiled by torch.compile in its forward()" if is_compiled else ""
+
+
+def _trained_by(module: nn.Module) -> str:
+    """What a module does otherwise in training mode; ``""`` for one that does nothing, or of which that is unknown."""
+    if isinstance(module, nn.modules.batchnorm._NormBase) and module.track_running_stats:
+        return "normalises by the batch at hand and updates its statistics"
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return "drops at random" if module.p > 0 else ""
+    is_recurrent = isinstance(module, (nn.RNNBase, nn.MultiheadAttention, nn.Transformer))
+    return "drops at random" if is_recurrent and vars(module).get("dropout") else ""
 
 
 def _loaded(source: str, task: str | None, of: str) -> nn.Module:

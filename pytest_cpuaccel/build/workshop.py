@@ -26,7 +26,7 @@ from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.checking import check_built
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
-from pytest_cpuaccel.core.call import Method
+from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 from pytest_cpuaccel.core.heap import older_objects_uncollected
 from pytest_cpuaccel.core.identity import ByIdentity
@@ -48,7 +48,8 @@ class Build:
     """A built model, and what it was made of.
 
     ``signature`` is that of the inputs it was made for, ``artifact()`` a context with its artifact's folder. ``stamp``
-    and ``answers`` are those of the eager model at that time, ``state`` what its calls change.
+    and ``answers`` are those of the eager model at that time, ``state`` what its calls change, ``returned`` the input
+    that they return, as in :class:`~pytest_cpuaccel.core.call.Answer`.
     """
 
     model: BuiltModel
@@ -58,6 +59,7 @@ class Build:
     stamp: str
     answers: Figures
     state: State
+    returned: int | str | None = None
 
 
 @dataclass
@@ -220,11 +222,11 @@ class Workshop:
         needed = _needed(model, method, inputs) if example is None else example
         known = self._models.setdefault(model, _Known)
         calibration = _fitting(self._calibration_for(known, backend, needed), needed)
-        expected, state = _observed(model, needed)
+        answer, state = _observed(model, needed)
         subject = Subject(
             fresh_module=partial(_copy_of, weakref.ref(model)),
             inputs=_clone(needed),
-            expected=expected,
+            expected=answer.output,
             threads=self.threads,
             generates=method == "generate",
             options=backend.options,
@@ -248,8 +250,9 @@ class Workshop:
             subject=subject,
             artifact=partial(_artifact_of, weakref.ref(model), artifact, backend.exporters, subject, calibration),
             stamp=_stamp(model),
-            answers=figures(expected),
+            answers=figures(answer.output),
             state=state,
+            returned=answer.returned,
         )
 
     def _calibration_for(self, known: _Known, backend: Backend, inputs: Inputs) -> Calibration:
@@ -260,14 +263,14 @@ class Workshop:
         return known.calibration
 
 
-def _observed(model: nn.Module, inputs: Inputs) -> tuple[Any, State]:
+def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
     """What eager answers, with seeded random numbers, and what state a call changes each time, not only at first."""
     with untouched(model), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        expected = tree.clone(call_eager(model, "forward", inputs).output)
+        answer = tree.clone(call_eager(model, "forward", inputs))
         before = Snapshot.of(model)
         call_eager(model, "forward", inputs)
-        return expected, State(tuple(before.changes()), tuple(before.changed_attributes()))
+        return answer, State(tuple(before.changes()), tuple(before.changed_attributes()))
 
 
 def _loaded(backend: Backend, subject: Subject, folder: Path | None, state: State) -> BuiltModel:

@@ -15,11 +15,13 @@ Method = Literal["forward", "generate"]
 class Answer:
     """What a model gave: what it returned, and what it wrote to its inputs.
 
-    ``written`` are the values that it left in its inputs where it changed them, by the input's name.
+    ``written`` are the values that it left in its inputs where it changed them, by the input's name. ``returned`` is
+    the place or the keyword of the input that it returned itself, as a model does that fills a dict.
     """
 
     output: Any
     written: Mapping[str, Any] = field(default_factory=dict)
+    returned: int | str | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.judge.reference import forget_casts
 from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
 
 ScoreItem = Callable[[Any, Any], float]
@@ -111,6 +112,7 @@ class Bench:
         data = None if calibration is None else calibration_of(calibration)
         for either in (model, held_to):
             self.workshop.begin(either)
+            forget_casts(either)
             self.workshop.calibrate(either, data)
         self._works.append(_Work(model, held_to, Recorder(model, self.backend, self.workshop), calibration))
         return self._works[-1]

@@ -105,7 +105,8 @@ def _is_right_anew(call: Call, trial: Trial, budget: ParityBudget, court: Court,
     try:
         with court.workshop.exported_anew(trial.model, trial.backend, call.method, call.inputs) as built:
             if state:
-                calls = [_called(built, item, trial) for item in _forward_calls(trial)]
+                made = _forward_calls(trial)
+                calls = [_called(built, item, trial) for item in (*made, made[-1])]
                 compared = _compare_in_sequence(calls, trial, state, budget, court)
                 return all(comparison.outcome is not Outcome.FAIL for comparison in compared)
             again = _called(built, call, trial)

@@ -114,6 +114,11 @@ _casts: ByIdentity[nn.Module, dict[torch.dtype, tuple[str, nn.Module]]] = ByIden
 """Copies of models in other precisions, with the stamps of the weights that they were made of."""
 
 
+def forget_casts(model: nn.Module) -> None:
+    """Let copies of a model in other precisions be made anew: something else than its weights may have changed."""
+    _casts.pop(model)
+
+
 def _references(model: nn.Module, inputs: Inputs, precision: Precision) -> References:
     with untouched(model):
         expected = call_eager(model, "forward", inputs)

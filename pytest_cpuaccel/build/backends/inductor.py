@@ -31,12 +31,18 @@ class Compiler:
     def __call__(self, graph: Any, examples: Any) -> Callable[..., Any]:
         """Return ``graph`` compiled for inputs like ``examples``."""
         from torch._dynamo import lookup_backend
+        from torch._dynamo.exc import RestartAnalysis
         from torch._inductor import config
 
         from pytest_cpuaccel.build.tools.quiet import silenced
 
-        with silenced(), config.patch(self.options):  # autotuning prints what it tried
-            compiled = lookup_backend(self.backend)(graph, examples)
+        try:
+            with silenced(), config.patch(self.options):  # autotuning prints what it tried
+                compiled = lookup_backend(self.backend)(graph, examples)
+        except BuildError as error:
+            if isinstance(error.__cause__, RestartAnalysis):  # by which dynamo is told to begin again
+                raise error.__cause__ from None
+            raise
         self.graphs += 1
         self.frozen_weights += sum(1 for _ in graph.parameters())
 

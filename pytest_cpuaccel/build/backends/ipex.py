@@ -66,7 +66,7 @@ def as_trace(subject: Subject, module: Any) -> BuiltModel:
     layers = extension_layers(module)
     graph = Graph.of(module, subject.inputs, subject.expected)
     with upstream.contained():
-        trace = Trace.of(frozen_trace(module, graph, subject.inputs), graph, subject.inputs)
+        trace = Trace.of(frozen_trace(module, graph, subject.inputs), graph, subject)
     return BuiltModel(
         forward=trace.forward,
         accepts=trace.accepts,

@@ -43,8 +43,8 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
         for item in fitting_items(subject, graph.fits):
             prepared(*graph.tensors(item))
         script = frozen(quantization.convert(prepared), example)
-        check_survival(partial(Trace.of, script, graph, subject.inputs), "Intel Extension for PyTorch")
-        trace = Trace.of(script, graph, subject.inputs)
+        check_survival(partial(Trace.of, script, graph, subject), "Intel Extension for PyTorch")
+        trace = Trace.of(script, graph, subject)
         quantised = int8_operators(torch.jit.last_executed_optimized_graph())  # type: ignore[attr-defined]
     if not quantised:
         raise BuildError(f"nothing in {type(module).__name__} runs in int8: no nn.Linear or convolution to quantise")

@@ -76,7 +76,7 @@ def _run(subject: Subject, script: torch.jit.ScriptModule) -> BuiltModel:
 
     graph = Graph.of(subject.fresh_module(), subject.inputs, subject.expected)
     with upstream.contained():
-        trace = Trace.of(script, graph, subject.inputs)
+        trace = Trace.of(script, graph, subject)
     return BuiltModel(
         forward=trace.forward,
         accepts=trace.accepts,

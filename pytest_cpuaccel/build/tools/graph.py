@@ -55,6 +55,11 @@ class Graph:
             return tuple(inputs.kwargs[name] for name in self.input_names)  # binding costs 20 us and more
         return tuple(tree.tensors(_bind(self.parameters, inputs)))
 
+    @property
+    def has_numbers(self) -> bool:
+        """Tell whether numbers are among the outputs: a graph has them as they were for its example."""
+        return any(isinstance(leaf, (bool, int, float)) for _, leaf in tree.named_leaves(self.template))
+
     def fits(self, inputs: Inputs) -> bool:
         """Tell whether a call has the same tensor names and the same constants (shapes aside)."""
         bound = _bind(self.parameters, inputs)

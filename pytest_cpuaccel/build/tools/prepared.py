@@ -41,6 +41,8 @@ class PreparedCall:
     def accepted_by(self, shapes: Shapes) -> Callable[[Inputs], bool]:
         """Return whether inputs make the same graph, of tensors of the same kinds and of these shapes."""
         kinds = [_kind(tensor) for tensor in self.example]
+        if self.graph.has_numbers:  # which may be sizes
+            shapes = Shapes.exactly(self.example)
 
         def accepts(inputs: Inputs) -> bool:
             try:
