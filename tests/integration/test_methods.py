@@ -1,0 +1,161 @@
+"""Methods of the model's class find the backend, or are refused; and only plain PyTorch is a reference."""
+
+from __future__ import annotations
+
+import pytest
+
+MODEL = """
+import pytest, torch
+from torch import nn
+from torch.nn import functional
+
+X = torch.linspace(-2, 2, 12).reshape(3, 4)
+
+class Encoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.text, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return self.head(self.text(x))
+
+    def encode(self, rows):
+        return [self(row[None])[0] for row in rows]
+
+    @torch.no_grad()
+    def encode_by_forward(self, rows):
+        return self.encode_all(rows)
+
+    def encode_all(self, rows):
+        return self.forward(torch.stack(list(rows)))
+
+    def prepared(self, x):
+        return x.to(self.head.weight.dtype) + 1
+
+    def features(self, x):
+        return self.text(x)
+
+    def projected(self, x):
+        return functional.linear(x, self.head.weight)
+
+    def scaled(self, x):
+        return x * self.scale
+
+    def by_children(self, x):
+        for child in self.children():
+            x = child(x)
+        return x
+"""
+
+
+@pytest.mark.parametrize("method", ["encode", "encode_by_forward", "encode_all"])
+def test_what_a_method_calls_of_the_model_runs_under_the_backend(mlp_project: pytest.Pytester, method: str) -> None:
+    mlp_project.makepyfile(
+        MODEL
+        + f"""
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    cpu_model = cpu_accelerate(Encoder().eval())
+    assert torch.equal(cpu_model.prepared(X), X + 1)
+    cpu_model.{method}(X)
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=eager,off")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["off: forward *: 'output' is off by *"])
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("features", "runs 'text' in eager mode, past the backend; accelerate that part alone: cpu_accelerate(*.text)"),
+        ("projected", "runs 'head' in eager mode, past the backend; accelerate that part alone: *"),
+        ("scaled", "computes with 'scale' in eager mode, past the backend; call cpu_model itself, or *"),
+        ("by_children", "runs 'text' in eager mode, past the backend; *"),
+    ],
+)
+def test_a_method_that_reaches_around_the_backend_is_refused(
+    mlp_project: pytest.Pytester, method: str, words: str
+) -> None:
+    mlp_project.makepyfile(
+        MODEL + f"\ndef test_it(cpu_accelerate):\n    cpu_accelerate(Encoder().eval()).{method}(X)\n"
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"test_*.py:*: cpu_model.{method}: {words}"])
+
+
+def test_clips_features_are_refused_by_the_part_that_they_run(project: pytest.Pytester) -> None:
+    pytest.importorskip("transformers")
+    project.makepyfile(
+        """
+        import torch
+        from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
+
+        def test_it(cpu_accelerate):
+            clip = next(item for item in ARCHITECTURES if item.name == "clip").make()
+            cpu_accelerate(clip).get_text_features(input_ids=torch.ones(1, 4, dtype=torch.long))
+        """
+    )
+    result = project.runpytest_inprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["test_*.py:*: cpu_model.get_text_features: runs 'text_model' in eager mode, past *"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("model.compile()", "Encoder is compiled by torch.compile, so that it isn't eager PyTorch; *"),
+        ("model.forward = torch.compile(model.forward)", "Encoder is compiled by torch.compile in its forward(), *"),
+        ("model.text = torch.compile(model.text)", "'text' of Encoder is compiled by torch.compile, *"),
+        ("model.text = torch.jit.trace(model.text, X)", "'text' of Encoder is a ScriptModule, *"),
+        ("model = torch.jit.trace(model, X)", "TopLevelTracedModule is a ScriptModule, *"),
+        ("model.bn = nn.BatchNorm1d(4)", "'bn' (BatchNorm1d) of Encoder is in training mode, where it normalises by *"),
+        ("model.drop = nn.Sequential(nn.Dropout(0.1))", "'drop.0' (Dropout) of Encoder is in training mode, where *"),
+    ],
+)
+def test_what_is_no_eager_model_is_refused(mlp_project: pytest.Pytester, change: str, words: str) -> None:
+    mlp_project.makepyfile(
+        MODEL
+        + f"""
+def test_it(cpu_accelerate):
+    model = Encoder().eval()
+    {change}
+    cpu_accelerate(model)(X)
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "-W", "ignore")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"test_*.py:*: eager_model: {words}"])
+
+
+def test_the_wrapper_of_torch_compile_is_left_out_with_a_note(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        MODEL
+        + """
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    assert isinstance(cpu_accelerate(torch.compile(Encoder().eval())), Encoder)
+    cpu_accelerate(Encoder().eval())(X)
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "-k", "test_it")
+    result.stdout.fnmatch_lines(
+        ["note: eager_model: torch.compile's wrapper was left out; its original is the eager model"]
+    )
+
+
+def test_a_layer_in_training_mode_that_does_nothing_else_there_is_no_mistake(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        MODEL
+        + """
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    model = Encoder().eval()
+    model.head = nn.Linear(4, 2)
+    cpu_accelerate(model)(X)
+"""
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)

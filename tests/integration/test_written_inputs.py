@@ -1,0 +1,172 @@
+"""What a model does to its inputs is compared like an output; numbers among outputs are the call's own."""
+
+from __future__ import annotations
+
+import pytest
+
+MODELS = """
+import pytest, torch
+from torch import nn
+
+X = torch.linspace(-2, 3, 12).reshape(3, 4)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.lin = nn.Linear(4, 4)
+
+class Centres(Net):
+    def forward(self, x):
+        x -= x.mean()
+        return self.lin(x)
+
+class Rectifies(Net):
+    def forward(self, x):
+        return self.lin(nn.functional.relu(x, inplace=True))
+
+class Fills(Net):
+    def forward(self, batch):
+        batch["y"] = self.lin(batch["x"])
+        return batch["y"].sum(1)
+
+class Appends(Net):
+    def forward(self, x, found):
+        found.append(self.lin(x))
+        return x.sum(1)
+
+class Returns(Net):
+    def forward(self, batch):
+        batch["y"] = self.lin(batch["x"])
+        return batch
+"""
+
+COPYING = """
+import pytest, torch
+from pytest_cpuaccel import Backend, BuiltModel
+from pytest_cpuaccel.core import tree
+
+def load(subject, folder):
+    module = subject.fresh_module()
+    def forward(*args, **kwargs):
+        return module(*tree.clone(args), **tree.clone(kwargs))
+    return BuiltModel(forward, {"threads": torch.get_num_threads()})
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_cpuaccel_backends(config):
+    return [Backend("copying", "runs on copies of its inputs", load)]
+"""
+
+CALLS = {
+    "Centres": ("X.clone()", "'x after the call' is off by *"),
+    "Rectifies": ("X.clone()", "'x after the call' is off by *"),
+    "Fills": ("{'x': X}", "output 'batch.y after the call' is missing*"),
+    "Appends": ("X, []", "output 'found.0 after the call' is missing*"),
+}
+
+
+@pytest.mark.parametrize("model", CALLS)
+def test_a_backend_that_leaves_other_inputs_behind_fails_by_the_inputs_name(
+    project: pytest.Pytester, model: str
+) -> None:
+    project.makeconftest(COPYING)
+    arguments, words = CALLS[model]
+    project.makepyfile(
+        MODELS
+        + f"""
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    cpu_accelerate({model}().eval())({arguments})
+"""
+    )
+    result = project.runpytest_inprocess("--cpu-backends=eager,copying")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([f"copying: forward *: {words}"])
+
+
+def test_a_call_that_writes_to_its_inputs_is_judged_and_timed_by_those_it_was_given(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        MODELS
+        + """
+@pytest.mark.parity
+@pytest.mark.latency_budget(max_slowdown="1000%")
+def test_it(cpu_accelerate):
+    x = X.clone()
+    cpu_model = cpu_accelerate(Centres().eval())
+    cpu_model(x)
+    assert abs(x.mean()) < 1e-6
+    cpu_model(x)
+"""
+    )
+    project.runpytest_inprocess("--cpu-backends=eager,torchscript").assert_outcomes(passed=2)
+
+
+def test_a_dict_that_the_model_fills_and_returns_is_filled_and_returned(project: pytest.Pytester) -> None:
+    project.makeconftest(COPYING)
+    project.makepyfile(
+        MODELS
+        + """
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    batch = {"x": X}
+    assert cpu_accelerate(Returns().eval())(batch) is batch
+    assert batch["y"].shape == (3, 4)
+"""
+    )
+    project.runpytest_inprocess("--cpu-backends=eager,copying,torchscript").assert_outcomes(passed=3)
+
+
+NUMBERS = """
+class Sizes(Net):
+    def forward(self, x):
+        return self.lin(x), x.size(0), (x.shape[0], x.shape[1])
+
+class Counts(Net):
+    def forward(self, x):
+        return self.lin(x), int((x > 0).sum())
+
+class Constant(Net):
+    def forward(self, x):
+        return {"y": self.lin(x), "is_scaled": True, "scale": 1.5, "nothing": None}
+"""
+
+
+@pytest.mark.parametrize("backend", ["eager", "torchscript", "ort", "openvino"])
+def test_sizes_among_outputs_are_those_of_the_call(project: pytest.Pytester, backend: str) -> None:
+    if backend in ("ort", "openvino"):
+        pytest.importorskip({"ort": "onnxscript", "openvino": "openvino"}[backend])
+    project.makepyfile(
+        MODELS
+        + NUMBERS
+        + """
+def test_it(cpu_accelerate):
+    cpu_model = cpu_accelerate(Sizes().eval())
+    for rows in (3, 1, 5, 3):
+        assert cpu_model(torch.ones(rows, 4))[1:] == (rows, (rows, 4))
+
+@pytest.mark.parity
+def test_constants(cpu_accelerate):
+    cpu_model = cpu_accelerate(Constant().eval())
+    for rows in (3, 2):
+        assert cpu_model(torch.ones(rows, 4))["scale"] == 1.5
+"""
+    )
+    project.runpytest_inprocess(f"--cpu-backends={backend}").assert_outcomes(passed=2)
+
+
+def test_a_number_that_an_export_froze_is_refused_also_without_a_mark(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        MODELS
+        + NUMBERS
+        + """
+def test_it(cpu_accelerate):
+    cpu_model = cpu_accelerate(Counts().eval())
+    assert cpu_model(X)[1] == 7
+    cpu_model(-X)
+"""
+    )
+    result = project.runpytest_inprocess("--cpu-backends=torchscript", "-W", "ignore")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["test_*.py:*: torchscript: output '1' is 7 as in the call it was built for; eager's is 5: a number that *"]
+    )

@@ -1,0 +1,103 @@
+"""The state of a model: put back exactly, and compared by value."""
+
+from __future__ import annotations
+
+import collections
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pytest_cpuaccel.build.state.snapshot import Snapshot, untouched
+
+
+class Slotted:
+    __slots__ = ("n",)
+
+    def __init__(self) -> None:
+        self.n = 0
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.child = nn.Linear(2, 2)
+        self.register_buffer("buffer", torch.zeros(3))
+        self.array = np.zeros(3)
+        self.nested = {"list": [1, 2], "deque": collections.deque([1]), "set": {1}}
+        self.slotted = Slotted()
+        self.random = random.Random(0)
+        self.generator = torch.Generator()
+        self.itself = self
+        self.number = 0
+
+
+CHANGES: dict[str, Callable[[Any], object]] = {
+    "buffer": lambda net: net.buffer.add_(1),
+    "buffer of another size": lambda net: setattr(net, "buffer", torch.ones(5)),
+    "array": lambda net: net.array.__setitem__(0, 1),
+    "nested.list": lambda net: net.nested["list"].append(3),
+    "nested.deque": lambda net: net.nested["deque"].appendleft(3),
+    "nested.set": lambda net: net.nested["set"].add(3),
+    "nested.new": lambda net: net.nested.__setitem__("new", 1),
+    "slotted": lambda net: setattr(net.slotted, "n", 1),
+    "number": lambda net: setattr(net, "number", float("nan")),
+    "a new attribute": lambda net: setattr(net, "new", 1),
+    "a deleted attribute": lambda net: delattr(net, "number"),
+    "attribute of a child": lambda net: setattr(net.child, "seen", 1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_is_named_and_undone(change: Callable[[Any], object]) -> None:
+    net = Net()
+    before = Snapshot.of(net)
+    assert before.changes() == []
+    change(net)
+    assert before.changes()
+    before.restore()
+    assert before.changes() == []
+    assert vars(net).keys() == vars(Net()).keys()
+    assert net.nested == Net().nested
+
+
+def test_values_count_and_not_the_objects_that_hold_them() -> None:
+    net = Net()
+    before = Snapshot.of(net)
+    net.buffer = net.buffer.clone()
+    net.nested = {"list": [1, 2], "deque": collections.deque([1]), "set": {1}}
+    assert before.changes() == []
+
+
+def test_sources_of_random_numbers_are_put_back() -> None:
+    net = Net()
+    with untouched(net):
+        drawn = net.random.random(), torch.rand(3, generator=net.generator).tolist()
+    assert (net.random.random(), torch.rand(3, generator=net.generator).tolist()) == drawn
+
+
+def test_a_model_is_put_back_also_when_its_call_raises() -> None:
+    net = Net()
+
+    def fail() -> None:
+        with untouched(net):
+            net.number = 5
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert net.number == 0
+
+
+def test_the_objects_of_the_user_stay_the_same_objects() -> None:
+    net = Net()
+    buffer, held = net.buffer, net.nested["list"]
+    with untouched(net):
+        net.buffer = torch.ones(3)
+        net.nested["list"] = []
+    assert net.buffer is buffer
+    assert net.nested["list"] is held
