@@ -44,12 +44,10 @@ class BypassGuard:
         return call
 
     @contextmanager
-    def open(self) -> Iterator[None]:
-        """Let the backend work, whose weights may be the original's."""
+    def lowered(self) -> Iterator[None]:
+        """Let the backend work meanwhile, whose weights may be the original's."""
+        assert self._mode is not None
         mode = self._mode
-        if mode is None:
-            yield
-            return
         mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         try:
             yield

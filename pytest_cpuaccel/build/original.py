@@ -53,7 +53,9 @@ def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
             output = run(*given.args, **given.kwargs)
     except Exception as error:
         raise EagerError(f"the eager model itself raises on this call: {reason(error)}") from error
-    return Answer(output, written_inputs(model, inputs, given), _returned(given, output))
+    untouched_inputs = tree.same(inputs.args, given.args) and tree.same(dict(inputs.kwargs), dict(given.kwargs))
+    written = {} if untouched_inputs else written_inputs(model, inputs, given)
+    return Answer(output, written, _returned(given, output))
 
 
 def _returned(given: Inputs, output: Any) -> int | str | None:
@@ -69,8 +71,6 @@ def written_inputs(model: nn.Module, before: Inputs, after: Inputs) -> Mapping[s
 
     A key/value cache is state for a next step and counts as none.
     """
-    if tree.same(before.args, after.args) and tree.same(dict(before.kwargs), dict(after.kwargs)):
-        return {}
     old = named_inputs(model, before)
     return {
         name: value

@@ -131,21 +131,26 @@ class Recorder:
 
     def _run(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._begun += 1
-        with self._guard.open():
-            if self._start is None:
-                self._begin()
-            else:
-                self._notice_changes()
-            latest = self._latest
-            if latest is None or not latest.takes(method, args, kwargs):
-                inputs = Inputs(tree.clone(args), tree.clone(kwargs))
-                latest = _Latest(self._built(method, inputs), Call(method, inputs, None))
-            rng_state = torch.get_rng_state() if method == "generate" else None
-            output = self._answer(latest, args, kwargs)
-            written = written_inputs(self._model, latest.call.inputs, Inputs(args, kwargs))
-            self._latest = latest.followed_by(output, rng_state, tree.clone(dict(written)))
-            if self._latest is not latest:
-                check_numbers(self._latest.call, self._model, self._latest.build, self._backend)
+        if self._guard.is_up:
+            with self._guard.lowered():
+                return self._recorded(method, args, kwargs)
+        return self._recorded(method, args, kwargs)
+
+    def _recorded(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._start is None:
+            self._begin()
+        else:
+            self._notice_changes()
+        latest = self._latest
+        if latest is None or not latest.takes(method, args, kwargs):
+            inputs = Inputs(tree.clone(args), tree.clone(kwargs))
+            latest = _Latest(self._built(method, inputs), Call(method, inputs, None))
+        rng_state = torch.get_rng_state() if method == "generate" else None
+        output = self._answer(latest, args, kwargs)
+        written = latest.written(self._model, args, kwargs)
+        self._latest = latest.followed_by(output, rng_state, written)
+        if self._latest is not latest:
+            check_numbers(self._latest.call, self._model, self._latest.build, self._backend)
         self._calls.append(self._latest.call)
         return output
 
@@ -213,9 +218,17 @@ class _Latest:
         inputs = self.call.inputs
         return method == self.call.method and tree.same(args, inputs.args) and tree.same(kwargs, inputs.kwargs)
 
+    def written(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return copies of what the call left in its inputs where it changed them, by the input's name."""
+        inputs = self.call.inputs
+        if tree.same(args, inputs.args) and tree.same(kwargs, inputs.kwargs):
+            return {}
+        return {name: tree.clone(leaf) for name, leaf in written_inputs(model, inputs, Inputs(args, kwargs)).items()}
+
     def followed_by(self, output: Any, rng_state: Any, written: dict[str, Any]) -> _Latest:
         """Return what is the latest when a call with the same inputs returned this."""
-        if rng_state is None and tree.same(output, self.call.output) and tree.same(written, self.call.written):
+        is_same = rng_state is None and tree.same(output, self.call.output)
+        if is_same and not written and not self.call.written:
             return self
         call = replace(self.call, output=tree.clone(output), rng_state=rng_state, written=written)
         return _Latest(self.build, call)

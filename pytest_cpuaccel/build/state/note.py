@@ -24,8 +24,12 @@ _GENERATORS = (torch.Generator, random.Random)
 _WITHOUT_STATE = frozenset({"torch", "numpy", "logging", "threading", "re", "pathlib", "weakref", "enum"})
 """Packages whose objects hold no state that a model's answers could hang on, or none that can be put back."""
 
-_NO_STATE_OF_A_MODULE = frozenset(vars(nn.Module())) - {"_buffers"}
-"""Attributes of every module: its parameters, children, hooks and flags."""
+_STATE_OF_EVERY_MODULE = {"_buffers", "_forward_hooks", "_forward_pre_hooks"}
+_STATE_OF_EVERY_MODULE |= {"_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs"}
+"""Transformers installs hooks in a model's first call, and marks the model as having them."""
+
+_NO_STATE_OF_A_MODULE = frozenset(vars(nn.Module())) - _STATE_OF_EVERY_MODULE
+"""Attributes of every module: its parameters, children and flags."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.errors import BuildError, EagerError
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.parity import judge_parity
+from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.judge.reference import ReferenceBook
 from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
@@ -82,7 +82,7 @@ def assert_as_eager(model: nn.Module, backend: Backend, court: Court, *args: Any
 def assert_judged_right(recorder: Recorder, model: nn.Module, backend: Backend, court: Court) -> None:
     calls = calls_of(recorder)
     trial = Trial(model, model, backend, EAGER, calls, Scores(), Budgets())
-    verdict = judge_parity(workloads(calls)[0], trial, ParityBudget(), court)
+    verdict = judge_parity(workloads(calls)[0], Comparisons(trial, ParityBudget(), court))
     assert verdict.outcome is Outcome.PASS, verdict.sentence
 
 
