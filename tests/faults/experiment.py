@@ -14,7 +14,7 @@ from torch import nn
 from pytest_cpuaccel.build.artifacts import ArtifactStore
 from pytest_cpuaccel.build.backends.eager import EAGER
 from pytest_cpuaccel.build.original import private_copy, run_eager
-from pytest_cpuaccel.build.recorder import Recorder, calls_of
+from pytest_cpuaccel.build.recorder import Recorder, calls_of, start_of
 from pytest_cpuaccel.build.tools.rehearsal import rehearse
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core import tree
@@ -45,19 +45,23 @@ class Experiment:
     model: nn.Module
     calls: tuple[Inputs, ...]
     book: ReferenceBook
+    cache: Path = Path("unused")
 
     def blame(self, backend: Backend) -> str | None:
-        """Return what the plugin has against a backend: an error's text or failing verdicts; None where it passes."""
-        # No backend here exports, so nothing is written.
-        workshop = Workshop(ArtifactStore(Path("unused"), 0), torch.get_num_threads(), str, _at_rest)
+        """Return what the plugin has against a backend: an error's text or failing verdicts; None where it passes.
+
+        ``cache`` takes what the backend exports.
+        """
+        workshop = Workshop(ArtifactStore(self.cache, 10**9), torch.get_num_threads(), str, _at_rest)
         recorder: Any = Recorder(self.model, backend, workshop)
         try:
             for inputs in self.calls:
-                recorder(*inputs.args, **inputs.kwargs)
+                recorder(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))
         except BuildError as refusal:
             return str(refusal)
         budgets = Budgets(parity=ParityBudget())
-        trial = Trial(self.model, self.model, backend, EAGER, calls_of(recorder), Scores(), budgets)
+        calls, start = calls_of(recorder), start_of(recorder)
+        trial = Trial(self.model, self.model, backend, EAGER, calls, Scores(), budgets, start=start)
         court = Court(workshop, self.book, contextlib.nullcontext, RaceConfig())
         verdicts = [verdict for finding in judge(trial, court) for verdict in finding.verdicts]
         failed = [verdict for verdict in verdicts if verdict.outcome is not Outcome.PASS]
