@@ -47,6 +47,7 @@ class Recorder:
         self._counted = tuple(tensor for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference())
         self._written = self._writes()
         self._changed = False
+        self._is_over = False
 
     @property
     def __class__(self) -> type:
@@ -110,6 +111,8 @@ class Recorder:
         return self._run("generate", args, kwargs)
 
     def _run(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._is_over:
+            raise UsageError("cpu_model: the test that it was given to is over; take it anew in each test")
         self._begun += 1
         self._notice_changes()
         latest = self._latest
@@ -182,6 +185,16 @@ def calls_of(recorder: Recorder) -> tuple[Call, ...]:
             "change it before the first call, or in a test of its own"
         )
     return tuple(recorder._calls)
+
+
+def begun_of(recorder: Recorder) -> int:
+    """Return how many calls were begun."""
+    return recorder._begun
+
+
+def close(recorder: Recorder) -> None:
+    """Let the recorder refuse any further call."""
+    recorder._is_over = True
 
 
 def raised_of(recorder: Recorder) -> int:
