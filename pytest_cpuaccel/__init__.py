@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
-    from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError, EagerError, UsageError
+    from pytest_cpuaccel.core.errors import (
+        BackendUnavailableError,
+        BuildError,
+        CpuaccelError,
+        CpuaccelWarning,
+        EagerError,
+        UsageError,
+    )
     from pytest_cpuaccel.core.inputs import Inputs
     from pytest_cpuaccel.core.precision import Precision
 
@@ -21,6 +28,7 @@ _HOMES = {
     "BuildError": "errors",
     "BuiltModel": "backend",
     "CpuaccelError": "errors",
+    "CpuaccelWarning": "errors",
     "EagerError": "errors",
     "Inputs": "inputs",
     "Precision": "precision",
@@ -35,6 +43,7 @@ __all__ = [
     "BuildError",
     "BuiltModel",
     "CpuaccelError",
+    "CpuaccelWarning",
     "EagerError",
     "Inputs",
     "Precision",

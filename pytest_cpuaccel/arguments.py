@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.pattern import closest
 from pytest_cpuaccel.core.suggestion import suggestion
 
 if TYPE_CHECKING:
     import pytest
 
 Parser = Callable[[Any], Any]
-T = TypeVar("T")
 
 
 def arguments(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser]) -> dict[str, Any] | None:
@@ -28,11 +29,12 @@ def arguments(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, 
     if mark.args:
         raise UsageError(f"{item.nodeid}: @{name}({mark.args[0]!r}): name the argument: {', '.join(parsers)}")
     refuse_unknown(mark.kwargs, parsers, f"{item.nodeid}: @{name}")
-    values = {}
+    values: dict[str, Any] = {}
     for key, given in mark.kwargs.items():
-        value = given if key == "outputs" else _for_backend(given, backend)
-        if value is not None:
-            values[key] = _parsed(parsers[key], value, f"{item.nodeid}: @{name}({key}=)")
+        with _placed(f"{item.nodeid}: @{name}({key}=)"):
+            value = given if key == "outputs" else _for_backend(given, backend)
+            if value is not None:
+                values[key] = parsers[key](value)
     return values
 
 
@@ -80,16 +82,14 @@ def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
 
 def _for_backend(value: Any, backend: str) -> Any:
     """The value itself, or the one that a ``{"ort*": ..., "*": ...}`` dict has for this backend."""
-    if not isinstance(value, Mapping):
-        return value
-    if backend in value:
-        return value[backend]
-    return next((given for pattern, given in value.items() if fnmatchcase(backend, pattern)), None)
+    return closest(backend, value) if isinstance(value, Mapping) else value
 
 
-def _parsed(parser: Callable[[Any], T], value: Any, where: str) -> T:
+@contextlib.contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """Say where a mistake stands."""
     try:
-        return parser(value)
+        yield
     except UsageError as mistake:
         raise UsageError(f"{where}: {mistake}") from None
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.registry import EAGER, no_such_backend, register, select
+from pytest_cpuaccel.build.registry import EAGER, is_known, no_such_backend, register, select
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
 from pytest_cpuaccel.settings import Settings
@@ -14,11 +14,20 @@ from pytest_cpuaccel.settings import Settings
 
 @dataclass(frozen=True)
 class Choice:
-    """``known`` by name; ``chosen`` in the user's order; ``missing`` says why a chosen one can't run here."""
+    """``known`` by name; ``chosen`` in the user's order; ``missing`` says why a chosen one can't run here.
+
+    ``unknown`` are the names and globs that no backend has so far.
+    """
 
     known: Mapping[str, Backend]
     chosen: tuple[Backend, ...]
     missing: Mapping[str, str]
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> Backend:
+        """Return the backend that a test runs under which pytest gives no parameters: the first that can run."""
+        return next((backend for backend in self.chosen if backend.name not in self.missing), self.chosen[0])
 
     def named(self, name: str) -> Backend:
         """Return a backend by name.
@@ -38,20 +47,26 @@ class Choice:
 def choose(settings: Settings, added: Iterable[Backend], where: str) -> Choice:
     """Return the choice that the settings make; eager alone when they name nothing.
 
-    ``where`` says where the names were written.
+    ``where`` says where the names were written. Names that no backend has are left to the caller.
 
     Raises:
-        UsageError: an unknown name, or a chosen backend that isn't installed while ``missing`` is "fail".
+        UsageError: a chosen backend that isn't installed while ``missing`` is "fail", or a glob of such alone.
     """
     known = register(added)
     if not settings.backends:
         return Choice(known, (EAGER,), {})
+    wanted, unknown = _sorted_out(settings.backends, known)
     try:
-        chosen = tuple(select(settings.backends, known))
+        chosen = tuple(select(wanted, known))
     except (UsageError, BackendUnavailableError) as mistake:
         raise UsageError(f"{where}: {mistake}") from None
     reasons = {backend.name: unmet_requirement(backend) for backend in chosen}
     missing = {name: reason for name, reason in reasons.items() if reason}
     if missing and settings.missing == "fail":
         raise UsageError(f"{where}: {'; '.join(missing.values())} (--cpu-missing=skip runs the others)")
-    return Choice(known, chosen, missing)
+    return Choice(known, chosen, missing, unknown)
+
+
+def _sorted_out(names: Sequence[str], known: Mapping[str, Backend]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    wanted = tuple(name for name in names if is_known(name, known))
+    return wanted, tuple(name for name in names if name not in wanted)

@@ -2,31 +2,87 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_cpuaccel import budgets, marks
 from pytest_cpuaccel.arguments import check_backends
-from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, UsageError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, CpuaccelWarning, UsageError
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.lone import is_test_case
 from pytest_cpuaccel.narrowing import check_narrowing
-from pytest_cpuaccel.report.row import note_property, properties_of
+from pytest_cpuaccel.parameters import uses_model
+from pytest_cpuaccel.report.row import is_of_finding, note_property, properties_of
 from pytest_cpuaccel.state import SETTINGS, choice_of, session_of
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.choice import Choice
     from pytest_cpuaccel.core.finding import Finding
     from pytest_cpuaccel.judge.bench import Bench
-    from pytest_cpuaccel.judge.court import Court
-    from pytest_cpuaccel.judge.trial import Budgets
+    from pytest_cpuaccel.judge.trial import Budgets, Trial
+
+
+@dataclass
+class Hearing:
+    """What a test that uses a model is to be judged by: the bench that it works at, judged once."""
+
+    item: pytest.Item
+    bench: Bench
+    _is_over: bool = False
+    _calls: int = 0
+
+    def hold(self) -> None:
+        """Judge the test, unless that was done or its body failed."""
+        if self._is_over or _has_failed(self.item):
+            return
+        self._is_over = True
+        self._calls = self.bench.calls
+        judged(self.item, self.bench)
+
+    def hold_within_test_case(self) -> None:
+        """Have unittest judge the test with its body, so that ``expectedFailure`` counts the verdict in."""
+        case: Any = getattr(self.item, "instance", None)
+        run_body = getattr(case, "_callTestMethod", None)
+        if run_body is None:
+            return
+
+        def run_body_and_judge(method: Any) -> None:
+            run_body(method)
+            self.hold()
+
+        case._callTestMethod = run_body_and_judge
+
+    def close(self) -> None:
+        """End it with the test.
+
+        Raises:
+            UsageError: the model was called after the test had been judged.
+        """
+        late = self.bench.calls - self._calls
+        self.bench.close()
+        if self._is_over and late and marks.judged(self.item):
+            raise UsageError(
+                f"{self.item.nodeid}: the model was called {late} time{'s' * (late > 1)} after the test had been "
+                "judged, when fixtures were torn down; call it in the test"
+            )
+
+
+def open_hearing(item: pytest.Item, bench: Bench) -> Hearing:
+    """Return a hearing for a test that begins; what an earlier try of it left on its report is taken off."""
+    item.user_properties[:] = [found for found in item.user_properties if not is_of_finding(found[0])]
+    return Hearing(item, bench)
 
 
 def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
     """Check a test's marks before anything runs.
+
+    A mark on the test itself must have something to judge; one on its class, module or package holds for the tests
+    there that use a model.
 
     Raises:
         UsageError: a mark that has no meaning, or that nothing in the test could be judged by.
@@ -34,19 +90,13 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
             ``--cpu-missing=skip`` the test is skipped instead.
     """
     check_narrowing(item, choice.known)
-    marked = marks.judged(item)
-    if not marked:
+    if not uses_model(item):
+        if not _asks_for_fixtures(item):
+            check_something_is_judged(item)
         return
-    fixtures = getattr(item, "fixturenames", ())
-    if "_cpu_bench" not in fixtures:
-        raise UsageError(
-            f"{item.nodeid}: @{marked[0]} judges calls of cpu_model or cpu_accelerate; take one as argument"
-        )
-    if "accuracy_budget" in marked and "score_items" not in fixtures:
+    if "accuracy_budget" in marks.on_test_itself(item) and not _scores(item):
         raise UsageError(f"{item.nodeid}: @accuracy_budget judges what score_items found; take it as argument")
-    for name in marked:
-        check_backends(item, name, choice.known)
-    budgets_of(item, backend)
+    budgets_of(item, backend, choice)
     try:
         versus_name(item, backend, choice)
     except BackendUnavailableError as missing:
@@ -55,7 +105,17 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
         item.add_marker(pytest.mark.skip(reason=str(missing)))
 
 
-def budgets_of(item: pytest.Item, backend: str) -> Budgets:
+def check_something_is_judged(item: pytest.Item) -> None:
+    """Check that a test which uses no model has no mark of its own that judges one.
+
+    Raises:
+        UsageError: it has; the text says how a model is used.
+    """
+    for name in marks.on_test_itself(item)[:1]:
+        raise UsageError(f"{item.nodeid}: @{name} judges calls of cpu_model or cpu_accelerate; {_way_to_use(item)}")
+
+
+def budgets_of(item: pytest.Item, backend: str, choice: Choice) -> Budgets:
     """Return what the marks of a test allow under a backend.
 
     Raises:
@@ -63,6 +123,8 @@ def budgets_of(item: pytest.Item, backend: str) -> Budgets:
     """
     from pytest_cpuaccel.judge.trial import Budgets
 
+    for name in marks.judged(item):
+        check_backends(item, name, choice.known)
     return Budgets(
         budgets.parity_budget(item, backend),
         budgets.accuracy_budget(item, backend),
@@ -97,7 +159,7 @@ def judged(item: pytest.Item, bench: Bench) -> None:
     session = session_of(item.config)
     findings = []
     try:
-        for number, finding in enumerate(_findings(item, bench, session.court)):
+        for number, finding in enumerate(_findings(item, bench)):
             item.user_properties.extend(properties_of(number, finding))
             findings.append(finding)
     finally:
@@ -105,24 +167,69 @@ def judged(item: pytest.Item, bench: Bench) -> None:
     failed = failure_text(findings, Outcome.FAIL)
     undecided = failure_text(findings, Outcome.INCONCLUSIVE)
     policy = item.config.stash[SETTINGS].inconclusive
-    if failed or (undecided and policy == "fail"):
+    refused = policy == "warn" and not _warned(item, findings)
+    if failed or (undecided and (policy == "fail" or refused)):
         pytest.fail("\n".join(filter(None, (failed, undecided and f"INCONCLUSIVE {undecided}"))), pytrace=False)
     if undecided and policy == "skip":
         pytest.skip(f"INCONCLUSIVE {undecided}")
 
 
-def place_of(error: BaseException, item: pytest.Item) -> str:
-    """Return ``file:line: `` of the user's line that an error came from; "" where it is not the test's."""
+def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:
+    """Return what fails a test with an error's one line, after ``file:line: `` where a line of the test led to it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(item.path)]
-    return f"{item.path.name}:{lines[-1]}: " if lines else ""
+    place = f"{item.path.name}:{lines[-1]}: " if lines else ""
+    return pytest.fail.Exception(f"{place}{error}", pytrace=False).with_traceback(error.__traceback__)
 
 
-def _findings(item: pytest.Item, bench: Bench, court: Court) -> Iterator[Finding]:
+def _findings(item: pytest.Item, bench: Bench) -> Iterator[Finding]:
     from pytest_cpuaccel.judge.judge import judge
 
     if not marks.judged(item):
         return
     choice = choice_of(item.config)
+    allowed = budgets_of(item, bench.backend.name, choice)
     versus = choice.named(versus_name(item, bench.backend.name, choice))
-    for trial in bench.trials(budgets_of(item, bench.backend.name), versus):
-        yield from judge(replace(trial, test=item.nodeid), court)
+    for trial in bench.trials(allowed, versus):
+        yield from judge(replace(trial, test=item.nodeid, budgets=_holding(item, trial)), session_of(item.config).court)
+
+
+def _holding(item: pytest.Item, trial: Trial) -> Budgets:
+    """What is allowed, without the accuracy that a class or module asks for where this test scores nothing."""
+    asked = "accuracy_budget" in marks.on_test_itself(item) or _scores(item) or trial.scores.actual
+    return trial.budgets if asked else replace(trial.budgets, accuracy=None)
+
+
+def _warned(item: pytest.Item, findings: Iterable[Finding]) -> bool:
+    """Warn of each INCONCLUSIVE verdict; tell whether that went well, and not as an error under ``-W error``."""
+    well = True
+    for verdict in (verdict for finding in findings for verdict in finding.verdicts):
+        if verdict.outcome is Outcome.INCONCLUSIVE:
+            try:
+                item.warn(CpuaccelWarning(f"INCONCLUSIVE {verdict.sentence}"))
+            except CpuaccelWarning:
+                well = False
+    return well
+
+
+def _scores(item: pytest.Item) -> bool:
+    return "score_items" in getattr(item, "fixturenames", ())
+
+
+def _asks_for_fixtures(item: pytest.Item) -> bool:
+    """Tell whether a test function takes ``request``, by which it may get a model while it runs."""
+    function = getattr(item, "function", None)
+    return function is not None and "request" in inspect.signature(function).parameters
+
+
+def _way_to_use(item: pytest.Item) -> str:
+    if is_test_case(item):
+        return "bring one by an autouse fixture: @pytest.fixture(autouse=True) def model(self, cpu_model): ..."
+    if not isinstance(item, pytest.Function):
+        return f"a {type(item).__name__} has neither: take the mark off"
+    namesake = "; the cpu_model here is another fixture of that name" if "cpu_model" in item.fixturenames else ""
+    return f"take one as argument{namesake}"
+
+
+def _has_failed(item: pytest.Item) -> bool:
+    """Tell whether unittest caught something in the body; pytest keeps that until it makes the report."""
+    return bool(getattr(item, "_excinfo", None))

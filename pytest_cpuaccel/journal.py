@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.state import SETTINGS, choice_of
 
 if TYPE_CHECKING:
-    from pytest_cpuaccel.core.backend import Scalar
+    from pytest_cpuaccel.core.backend import Backend, Scalar
     from pytest_cpuaccel.report.baseline_file import Draft
     from pytest_cpuaccel.report.json_file import JsonFile
     from pytest_cpuaccel.report.row import Row
 
 NAME = "cpuaccel-journal"
+EAGER_ONLY = "eager only; choose backends with --cpu-backends=NAMES, such as ort,openvino* or all"
 
 
 class Journal:
@@ -87,10 +89,12 @@ class Journal:
         width = shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf
         for line, colour in summary(self._ordered(), self._notes, width):
             terminalreporter.write_line(line, **{colour: True} if colour else {})
+        if self._rows and not self._config.stash[SETTINGS].backends and self._config.get_verbosity() >= 0:
+            terminalreporter.write_line(f"cpuaccel: {EAGER_ONLY}", yellow=True)
 
     def _ordered(self) -> list[Row]:
         """The rows by backend, in the order chosen: under xdist they come in any."""
-        names = [backend.name for backend in choice_of(self._config).chosen]
+        names = [backend.name for backend in self._chosen()]
         ranks = {name: rank for rank, name in enumerate(names)}
         return sorted(self._rows, key=lambda row: (ranks.get(row.text("backend"), len(names)), row.test))
 
@@ -105,7 +109,14 @@ class Journal:
     def _environment(self) -> Mapping[str, Scalar | Sequence[str]]:
         from pytest_cpuaccel.report.environment import environment
 
-        return environment(choice_of(self._config).chosen, self._config.stash[SETTINGS].threads)
+        return environment(self._chosen(), self._config.stash[SETTINGS].threads)
+
+    def _chosen(self) -> Sequence[Backend]:
+        """The backends of the run; none where a mistake in their choice has ended it."""
+        try:
+            return choice_of(self._config).chosen
+        except CpuaccelError:
+            return ()
 
 
 def journal_of(config: pytest.Config) -> Journal | None:

@@ -15,9 +15,16 @@ DECLARATIONS = (
     "accuracy_budget(max_drop=, min_score=): what score_items may lose",
     "cpu_backends(*names, exclude=): the backends, of those chosen, that a test runs under",
 )
+PARAMETER = "_cpu_backend"
+"""The fixture that has backends as parameters. A fixture ``cpu_backend`` of somebody else's has none of it."""
 JUDGED = ("parity", "latency_budget", "memory_budget", "accuracy_budget")
 
 
 def judged(item: pytest.Item) -> list[str]:
-    """Return the names of the marks on a test that a verdict answers."""
+    """Return the names of the marks that a verdict answers, on a test or on its class, module or package."""
     return [name for name in JUDGED if item.get_closest_marker(name)]
+
+
+def on_test_itself(item: pytest.Item) -> list[str]:
+    """Return those of them that stand on the test itself; the others hold for the tests that use a model."""
+    return [name for name in JUDGED if any(mark.name == name for mark in item.own_markers)]

@@ -10,17 +10,30 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_cpuaccel import hookspecs, marks, settings
-from pytest_cpuaccel.core.errors import CpuaccelError
-from pytest_cpuaccel.journal import NAME, Journal, journal_of
-from pytest_cpuaccel.state import SETTINGS, SHARES_MACHINE, choice_of, is_worker, lock_of, session_of
+from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
+from pytest_cpuaccel.journal import EAGER_ONLY, NAME, Journal, journal_of
+from pytest_cpuaccel.marks import PARAMETER
+from pytest_cpuaccel.state import (
+    SETTINGS,
+    SHARES_MACHINE,
+    check_names,
+    choice_for,
+    choice_of,
+    is_addressed,
+    is_worker,
+    lock_of,
+    names_may_come,
+    session_of,
+)
 
 if TYPE_CHECKING:
     from torch import nn
 
     from pytest_cpuaccel.core.backend import Backend
+    from pytest_cpuaccel.hearing import Hearing
     from pytest_cpuaccel.judge.bench import Bench
 
-BENCH: pytest.StashKey[Bench] = pytest.StashKey()
+HEARING: pytest.StashKey[Hearing] = pytest.StashKey()
 MISTAKE = "cpuaccel_mistake"
 
 
@@ -57,8 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     with _usage_errors(config):
         config.stash[SETTINGS] = settings.read_settings(config)
-        if config.stash[SETTINGS].backends:
-            choice_of(config)
+        if config.stash[SETTINGS].backends and not names_may_come(config):
+            check_names(config)
         if not is_worker(config):
             settings.check_reports(config.stash[SETTINGS])
             settings.check_baselines(config.stash[SETTINGS])
@@ -68,37 +81,43 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     chosen = config.stash[SETTINGS]
     if not chosen.backends:
-        return ["cpuaccel: eager only; choose backends with --cpu-backends=NAMES, such as ort,openvino* or all"]
+        return [f"cpuaccel: {EAGER_ONLY}"]
     from pytest_cpuaccel.report.header import header
 
     choice = choice_of(config)
-    return list(header(choice.chosen, choice.missing, chosen.threads))
+    awaited = [f"cpuaccel: {', '.join(choice.unknown)}: for a conftest.py below to add"] if choice.unknown else []
+    return [*header(choice.chosen, choice.missing, chosen.threads), *awaited]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "cpu_backend" not in metafunc.fixturenames:
+    if PARAMETER not in metafunc.fixturenames:
         return
     from pytest_cpuaccel.narrowing import Narrowing
     from pytest_cpuaccel.parameters import backend_parameters
 
-    parameters = backend_parameters(choice_of(metafunc.config), Narrowing.of(metafunc.definition))
-    metafunc.parametrize("cpu_backend", list(parameters), indirect=True, scope="session")
+    with contextlib.suppress(CpuaccelError):  # said when all is collected, where it can end the run
+        parameters = backend_parameters(choice_for(metafunc.definition), Narrowing.of(metafunc.definition))
+        metafunc.parametrize(PARAMETER, list(parameters), indirect=True, scope="session")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    ours = [item for item in items if marks.judged(item) or "cpu_backend" in getattr(item, "fixturenames", ())]
-    if not ours:
-        return
-    config.stash[SHARES_MACHINE] = True
-    from pytest_cpuaccel.hearing import check_marks
-    from pytest_cpuaccel.parameters import backend_name, in_backend_order
-
     with _usage_errors(config):
+        if config.stash[SETTINGS].backends:
+            check_names(config)
+        in_use = any(PARAMETER in getattr(item, "fixturenames", ()) for item in items)
+        if not in_use and not (any(map(marks.on_test_itself, items)) and is_addressed(config)):
+            return
+        config.stash[SHARES_MACHINE] = True
+        from pytest_cpuaccel.hearing import check_marks
+        from pytest_cpuaccel.parameters import backend_name, in_backend_order, uses_backend
+
         lock_of(config).check()
-        for item in ours:
-            check_marks(item, backend_name(item) or "eager", choice_of(config))
-        items[:] = in_backend_order(items, choice_of(config))
+        choice = choice_of(config)
+        for item in items:
+            if uses_backend(item) or marks.on_test_itself(item):
+                check_marks(item, backend_name(item) or choice.first.name, choice)
+        items[:] = in_backend_order(items, choice)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -122,25 +141,38 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Judge a test when its body is through, still inside the call phase, so that xfail and --pdb apply."""
-    bench = pyfuncitem.stash.get(BENCH, None)
-    if bench is None:
-        return (yield)
-    from pytest_cpuaccel.hearing import judged, place_of
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if SHARES_MACHINE in item.config.stash and PARAMETER in getattr(item, "fixturenames", ()):
+        _check_backend(item)
 
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Judge a test of any kind when its body is through, still in the call phase, so that xfail and --pdb apply."""
+    if HEARING in item.stash:
+        item.stash[HEARING].hold_within_test_case()
     try:
         result = yield
-        judged(pyfuncitem, bench)
-    except CpuaccelError as error:
-        raise pytest.fail.Exception(f"{place_of(error, pyfuncitem)}{error}", pytrace=False) from None
+        if HEARING in item.stash:
+            item.stash[HEARING].hold()
+        elif SHARES_MACHINE in item.config.stash:
+            from pytest_cpuaccel.hearing import check_something_is_judged
+
+            check_something_is_judged(item)
     except KeyboardInterrupt:
-        journal = journal_of(pyfuncitem.config)
+        journal = journal_of(item.config)
         if journal:
-            journal.add(pyfuncitem.nodeid, "interrupted", pyfuncitem.user_properties)
+            journal.add(item.nodeid, "interrupted", item.user_properties)
         raise
     return result
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Report what is wrong with a model, a backend or a value as one line, whichever part of a test met it."""
+    if call.excinfo is not None and isinstance(call.excinfo.value, CpuaccelError):
+        from pytest_cpuaccel.hearing import failure_of
+
+        call.excinfo = pytest.ExceptionInfo.from_exception(failure_of(call.excinfo.value, item))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -151,13 +183,20 @@ def pytest_fixture_setup() -> Generator[None, object, object]:
 
 
 @pytest.fixture(scope="session")
-def cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """The backend in force: ``cpu_backend.name``, ``.precision``, ``.versions``."""
+def _cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     choice = choice_of(request.config)
     with _failures():
-        backend = choice.named(getattr(request, "param", choice.chosen[0].name))
+        backend = choice.named(request.param) if hasattr(request, "param") else choice.first
     yield backend
     session_of(request.config).court.workshop.release()
+
+
+@pytest.fixture(scope="session")
+def cpu_backend(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Backend:
+    """The backend in force: ``cpu_backend.name``, ``.precision``, ``.versions``."""
+    if hasattr(request, "param"):
+        raise UsageError("cpu_backend takes no parameters; of those chosen, allow some by @pytest.mark.cpu_backends")
+    return _cpu_backend
 
 
 @pytest.fixture(scope="session")
@@ -189,9 +228,27 @@ def cpu_calibration() -> Iterable[Any] | None:
 
 
 @pytest.fixture
-def _cpu_bench(request: pytest.FixtureRequest, cpu_backend: Backend) -> Bench:
-    bench = request.node.stash[BENCH] = session_of(request.config).bench(cpu_backend)
-    return bench
+def _cpu_bench(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Iterator[Bench]:
+    from pytest_cpuaccel.hearing import open_hearing
+
+    item: pytest.Item = request.node
+    item.config.stash[SHARES_MACHINE] = True
+    _check_backend(item)
+    hearing = open_hearing(item, session_of(item.config).bench(_cpu_backend))
+    item.stash[HEARING] = hearing
+    yield hearing.bench
+    del item.stash[HEARING]
+    hearing.close()
+
+
+def _check_backend(item: pytest.Item) -> None:
+    from pytest_cpuaccel.lone import check_lone, reason_to_skip
+
+    choice = choice_for(item)
+    reason = reason_to_skip(item, choice)
+    if reason:
+        pytest.skip(reason)
+    check_lone(item, choice, choice_of(item.config).first.name)
 
 
 @pytest.fixture

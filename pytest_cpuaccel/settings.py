@@ -64,6 +64,13 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _backends(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    if text and len(names) <= text.count(","):
+        raise UsageError(f"{text!r} has an empty name; leave out the comma, or name a backend there")
+    return names
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -81,6 +88,8 @@ def _threads(text: str) -> int:
 
 def _reports(text: str) -> tuple[Path, ...]:
     paths = tuple(Path(name) for name in dict.fromkeys(_names(text)))
+    if text.strip() and not paths:
+        raise UsageError(f"{text!r} names no file")
     for path in paths:
         if path.suffix not in REPORT_SUFFIXES:
             raise UsageError(f"{str(path)!r} ends in none of {', '.join(REPORT_SUFFIXES)}")
@@ -130,7 +139,7 @@ def _folder(text: str) -> Path | None:
 
 
 OPTIONS = (
-    Option("backends", "NAMES", "backends to run tests under: names and globs, 'ort,openvino*', or 'all'", "", _names),
+    Option("backends", "NAMES", "backends for tests: names and globs, 'ort,openvino*', or 'all'", "", _backends),
     Option("model", "PATH_OR_ID", "model for the eager_model fixture: a folder or a hub id", "", _optional),
     Option("candidate", "PATH_OR_ID", "another checkpoint, to be tested in that model's place", "", _optional),
     Option("task", "TASK", "task of --cpu-model, such as 'text-classification'", "", _optional),
@@ -154,8 +163,18 @@ OPTIONS = (
 )
 
 
-_NEVER_EMPTY = ("save", "against")
-"""A variable that a CI job forgot to set would switch these off in silence; others may be emptied, as a list is."""
+_NEVER_EMPTY = {
+    "backends": "names no backend; leave it out to run eager alone",
+    "model": "names no model; leave it out where the eager_model fixture gives one",
+    "candidate": "names no model; leave it out to test eager_model itself",
+    "task": "names no task; leave it out for the class that the checkpoint names",
+    "save": "has no name; leave the option out where no baseline is meant",
+    "against": "has no name; leave the option out where no baseline is meant",
+}
+"""What is wrong with an empty value: a variable that a CI job forgot to set would switch a check off in silence.
+
+Options that are not here may be emptied, to undo what the ini file says.
+"""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -166,7 +185,7 @@ def add_options(parser: pytest.Parser) -> None:
         group.addoption(
             option.flag, dest=option.ini, metavar=option.metavar, default=None, help=f"{option.help}{default}"
         )
-        parser.addini(option.ini, f"twin of {option.flag}", default=option.default)
+        parser.addini(option.ini, f"twin of {option.flag}", default=None)
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -257,11 +276,13 @@ def source_of(config: pytest.Config, name: str) -> str:
 
 def _read(config: pytest.Config, option: Option) -> Any:
     given = config.getoption(option.ini)
-    if given == "" and option.name in _NEVER_EMPTY:
-        raise UsageError(f"{option.flag}= has no name; leave the option out where no baseline is meant")
-    text: str = config.getini(option.ini) if given is None else given
-    if isinstance(text, Sequence) and not isinstance(text, str):
-        text = ",".join(text)
+    written = config.getini(option.ini) if given is None else given
+    if written is None:
+        return option.parse(option.default)
+    text = ",".join(written) if isinstance(written, Sequence) and not isinstance(written, str) else str(written)
+    if option.name in _NEVER_EMPTY and not text.replace(",", "").strip():
+        where = f"{option.flag}={text}" if given is not None else source_of(config, option.name)
+        raise UsageError(f"{where} {_NEVER_EMPTY[option.name]}")
     try:
         return option.parse(text)
     except UsageError as mistake:

@@ -12,10 +12,12 @@ from pytest_cpuaccel.settings import Settings, source_of
 if TYPE_CHECKING:
     from pytest_cpuaccel.choice import Choice
     from pytest_cpuaccel.measure.machine_lock import MachineLock
+    from pytest_cpuaccel.offers import Offer
     from pytest_cpuaccel.session import Session
 
 SETTINGS = pytest.StashKey[Settings]()
-_CHOICE: pytest.StashKey[Choice] = pytest.StashKey()
+_OFFERS: pytest.StashKey[dict[str, Offer]] = pytest.StashKey()
+_CHOICES: pytest.StashKey[dict[tuple[str, ...], Choice]] = pytest.StashKey()
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 SHARES_MACHINE = pytest.StashKey[bool]()
 """Whether anything is judged here; then every test stands still while another process's clock runs."""
@@ -23,18 +25,78 @@ _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
 
 
 def choice_of(config: pytest.Config) -> Choice:
-    """Return the backends of this run.
+    """Return the backends of this run, as far as those who add some were loaded.
 
     Raises:
-        UsageError: the settings name one that is unknown or can't run here.
+        UsageError: the settings name one that can't run here, or what was added can't be taken.
     """
-    from pytest_cpuaccel.build.registry import added_backends
-    from pytest_cpuaccel.choice import choose
+    return _choice_among(config, offers_of(config))
 
-    if _CHOICE not in config.stash:
-        added = added_backends(config.hook.pytest_cpuaccel_backends(config=config))
-        config.stash[_CHOICE] = choose(config.stash[SETTINGS], added, source_of(config, "backends"))
-    return config.stash[_CHOICE]
+
+def choice_for(item: pytest.Item) -> Choice:
+    """Return the backends that a test knows: those of a conftest.py are for the tests below it.
+
+    Raises:
+        UsageError: as :func:`choice_of`.
+    """
+    return _choice_among(item.config, tuple(offer for offer in offers_of(item.config) if offer.reaches(item.path)))
+
+
+def offers_of(config: pytest.Config) -> tuple[Offer, ...]:
+    """Return what the plugins loaded so far add; each is asked once.
+
+    Raises:
+        UsageError: an answer is no list of backends.
+    """
+    from pytest_cpuaccel.offers import offer_of
+
+    offers = config.stash.setdefault(_OFFERS, {})
+    for found in reversed(config.hook.pytest_cpuaccel_backends.get_hookimpls()):
+        if found.plugin_name not in offers:
+            offers[found.plugin_name] = offer_of(config, found.plugin)
+    return tuple(offers.values())
+
+
+def check_names(config: pytest.Config) -> None:
+    """Check that every name in the settings is that of a backend.
+
+    Raises:
+        UsageError: one isn't.
+    """
+    from pytest_cpuaccel.build.registry import no_such_backend
+    from pytest_cpuaccel.core.errors import UsageError
+    from pytest_cpuaccel.offers import HOOK, shown, unread_conftests
+
+    choice = choice_of(config)
+    if not choice.unknown:
+        return
+    unread = next(unread_conftests(config), None)
+    hint = f"; {shown(unread, config)} has {HOOK}, which is for tests below it: collect those" if unread else ""
+    where = source_of(config, "backends")
+    raise UsageError(f"{where}: {no_such_backend(choice.unknown[0], choice.known)}{hint}")
+
+
+def is_addressed(config: pytest.Config) -> bool:
+    """Tell whether a run is meant for this plugin: it chooses backends, or a conftest.py adds some."""
+    added = config.hook.pytest_cpuaccel_backends.get_hookimpls()
+    return bool(config.stash[SETTINGS].backends) or any(found.plugin_name.endswith("conftest.py") for found in added)
+
+
+def names_may_come(config: pytest.Config) -> bool:
+    """Tell whether a conftest.py that pytest has yet to load may add the names which no backend has so far."""
+    from pytest_cpuaccel.offers import unread_conftests
+
+    return bool(choice_of(config).unknown) and any(unread_conftests(config))
+
+
+def _choice_among(config: pytest.Config, offers: tuple[Offer, ...]) -> Choice:
+    from pytest_cpuaccel.choice import choose
+    from pytest_cpuaccel.offers import all_offered
+
+    choices, key = config.stash.setdefault(_CHOICES, {}), tuple(offer.origin for offer in offers)
+    if key not in choices:
+        choices[key] = choose(config.stash[SETTINGS], all_offered(offers), source_of(config, "backends"))
+    return choices[key]
 
 
 def session_of(config: pytest.Config) -> Session:

@@ -64,6 +64,7 @@ class Recorder:
         self._guard = BypassGuard(model)
         self._watch(*model.parameters(), *model.buffers())
         self._changed = False
+        self._is_over = False
         workshop.begin(model)
 
     @property
@@ -130,6 +131,8 @@ class Recorder:
         return self._run("generate", args, kwargs)
 
     def _run(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._is_over:
+            raise UsageError("cpu_model: the test that it was given to is over; take it anew in each test")
         self._begun += 1
         if self._guard.is_up:
             with self._guard.lowered():
@@ -265,6 +268,16 @@ def calls_of(recorder: Recorder) -> tuple[Call, ...]:
 def start_of(recorder: Recorder) -> Snapshot | None:
     """Return the original's state before the first call; None where there was no call."""
     return None if recorder._start is None else recorder._start.state
+
+
+def begun_of(recorder: Recorder) -> int:
+    """Return how many calls were begun."""
+    return recorder._begun
+
+
+def close(recorder: Recorder) -> None:
+    """Let the recorder refuse any further call."""
+    recorder._is_over = True
 
 
 def raised_of(recorder: Recorder) -> int:

@@ -123,6 +123,11 @@ def select(wanted: Sequence[str], known: Mapping[str, Backend]) -> list[Backend]
     return list(chosen.values())
 
 
+def is_known(name: str, known: Mapping[str, Backend]) -> bool:
+    """Tell whether a name or glob is that of a known backend, installed or not."""
+    return name == "all" or any(fnmatchcase(backend, name) for backend in known)
+
+
 def no_such_backend(name: str, known: Mapping[str, Backend]) -> UsageError:
     """Return the error for a name that no backend has, with the nearest that one has or needs installed."""
     needing = {item.distribution: backend.name for backend in reversed([*known.values()]) for item in backend.requires}

@@ -1,4 +1,4 @@
-"""Errors that reach a user as one line: what was given, what would do, where it stands."""
+"""Errors and warnings that reach a user as one line: what was given, what would do, where it stands."""
 
 from __future__ import annotations
 
@@ -25,3 +25,7 @@ class EagerError(CpuaccelError):
 
 class BusyError(CpuaccelError):
     """The machine could not be had alone in time; the text names who holds it. Nothing was measured."""
+
+
+class CpuaccelWarning(UserWarning):
+    """A verdict is INCONCLUSIVE: what a mark asks for could not be told, and nobody knows whether it holds."""

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.calibration import calibration_of
-from pytest_cpuaccel.build.recorder import Recorder, calls_of, raised_of, start_of
+from pytest_cpuaccel.build.recorder import Recorder, begun_of, calls_of, close, raised_of, start_of
 from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
@@ -97,6 +97,16 @@ class Bench:
                 raised=raised,
                 start=start_of(work.recorder),
             )
+
+    @property
+    def calls(self) -> int:
+        """Return how many calls the test has made, those that raised included."""
+        return sum(begun_of(work.recorder) for work in self._works)
+
+    def close(self) -> None:
+        """Refuse any further call: nobody would judge it."""
+        for work in self._works:
+            close(work.recorder)
 
     def _work(self, source: object, reference: object, calibration: object) -> _Work:
         is_candidate = reference is not None and reference is not source

@@ -62,6 +62,11 @@ def properties_of(number: int, finding: Finding) -> Iterator[tuple[str, Scalar]]
     return ((f"{PREFIX}.{number}.{name}", value) for name, value in finding.facts())
 
 
+def is_of_finding(key: str) -> bool:
+    """Tell whether a user property of this name is a fact of a finding."""
+    return _PROPERTY.fullmatch(key) is not None
+
+
 def note_property(text: str) -> tuple[str, str]:
     """Return a note for the user as a pytest user property."""
     return f"{PREFIX}.note", text

@@ -13,6 +13,7 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.pattern import closest
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.parity.defaults import REDUCED, TELLING_ELEMENTS
@@ -154,13 +155,12 @@ def _strays(pairing: Pairing) -> Iterator[Match]:
 
 
 def _tolerance_for(name: str, budget: ParityBudget) -> Tolerance:
-    """The output's own tolerance: by its exact name, else by the first glob that matches, else the mark's."""
-    if name in budget.outputs:
-        return budget.outputs[name]
-    return next(
-        (tolerance for pattern, tolerance in budget.outputs.items() if matches(name, pattern)),
-        budget.tolerance,
-    )
+    """The output's own tolerance, by the pattern that fits its name most closely, else the mark's."""
+    try:
+        own = closest(name, budget.outputs, matches)
+    except UsageError as mistake:
+        raise UsageError(f"parity(outputs=): {mistake}") from None
+    return budget.tolerance if own is None else own
 
 
 def _check_names(pairing: Pairing, budget: ParityBudget) -> None:

@@ -1,0 +1,56 @@
+"""Tests that pytest gives no parameters, so that they run once and under one backend alone."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pytest_cpuaccel.choice import Choice
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.narrowing import Narrowing
+from pytest_cpuaccel.parameters import backend_name, none_running, running_names
+
+
+def reason_to_skip(item: pytest.Item, choice: Choice) -> str:
+    """Return why a test runs under no backend; "" where it runs under one."""
+    narrowing = Narrowing.of(item)
+    given = backend_name(item)
+    if given is not None:
+        return "" if narrowing.admits(given) else f"@cpu_backends does not allow {given}"
+    running = running_names(choice, narrowing)
+    if not running:
+        return none_running(choice)
+    return choice.missing.get(running[0], "") if set(running) <= set(choice.missing) else ""
+
+
+def check_lone(item: pytest.Item, choice: Choice, runs_under: str) -> None:
+    """Check that a test without parameters, which runs under one backend, should run under no other.
+
+    Raises:
+        UsageError: it does; the text says how to run the others.
+    """
+    if backend_name(item) is not None:
+        return
+    running = [name for name in running_names(choice, Narrowing.of(item)) if name not in choice.missing]
+    if running == [runs_under]:
+        return
+    raise UsageError(
+        f"{item.nodeid}: should run under {', '.join(running)}, and could under {runs_under} alone, as {_kind(item)}; "
+        f"give each backend a run of its own, such as --cpu-backends={running[0]}, "
+        f"or allow {runs_under} alone by @pytest.mark.cpu_backends({runs_under!r})"
+    )
+
+
+def is_test_case(item: pytest.Item) -> bool:
+    """Tell whether a test is a method of ``unittest.TestCase``."""
+    unittest, cls = sys.modules.get("unittest"), getattr(item, "cls", None)
+    return unittest is not None and isinstance(cls, type) and issubclass(cls, unittest.TestCase)
+
+
+def _kind(item: pytest.Item) -> str:
+    if is_test_case(item):
+        return "pytest gives methods of unittest.TestCase no parameters"
+    if isinstance(item, pytest.Function):
+        return "request.getfixturevalue hides the model from pytest until the test runs"
+    return f"pytest gives a {type(item).__name__} no parameters"
