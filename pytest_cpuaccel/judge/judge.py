@@ -15,7 +15,8 @@ from pytest_cpuaccel.judge.fitness import with_fitness
 from pytest_cpuaccel.judge.keepsake import with_keepsake
 from pytest_cpuaccel.judge.latency import judge_latency
 from pytest_cpuaccel.judge.memory import judge_memory
-from pytest_cpuaccel.judge.parity import judge_parity
+from pytest_cpuaccel.judge.parity import judge_parity, pool_of
+from pytest_cpuaccel.judge.pool import Pool
 from pytest_cpuaccel.judge.ratio import lengthened
 from pytest_cpuaccel.judge.startup import judge_startup
 from pytest_cpuaccel.judge.trial import Trial
@@ -36,16 +37,17 @@ def judge(trial: Trial, court: Court) -> Iterator[Finding]:
     groups = workloads(trial.calls)
     if not groups and (trial.budgets.parity or trial.budgets.of_performance):
         yield _finding(trial, "no call", *_nothing_called(trial))
+    pool = pool_of(trial, court)
     for workload in groups:
-        verdicts = tuple(_verdicts(workload, trial, court, of=len(groups)))
+        verdicts = tuple(_verdicts(workload, trial, court, pool, of=len(groups)))
         if verdicts:
             yield _finding(trial, workload.label, *verdicts)
 
 
-def _verdicts(workload: Workload, trial: Trial, court: Court, of: int) -> Iterator[Verdict]:
+def _verdicts(workload: Workload, trial: Trial, court: Court, pool: Pool, of: int) -> Iterator[Verdict]:
     budgets = trial.budgets
     if budgets.parity is not None:
-        parity = judge_parity(workload, trial, budgets.parity, court)
+        parity = judge_parity(workload, trial, budgets.parity, court, pool)
         if parity.outcome is Outcome.FAIL and budgets.of_performance:
             yield replace(parity, facts={**parity.facts, "withholds": " ".join(budgets.of_performance)})
             return

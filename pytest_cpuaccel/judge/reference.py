@@ -20,6 +20,9 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 from pytest_cpuaccel.measure.parity.comparison import References
+from pytest_cpuaccel.measure.parity.defaults import REDUCED
+from pytest_cpuaccel.measure.parity.reordered import reordered
+from pytest_cpuaccel.measure.parity.selection import of_outputs, selected
 
 _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 
@@ -33,18 +36,18 @@ class ReferenceBook:
 
     _pages: OrderedDict[tuple[str, ...], References] = field(default_factory=OrderedDict)
 
-    def references(self, model: nn.Module, call: Call, precision: Precision) -> References:
+    def references(self, model: nn.Module, call: Call, precision: Precision, only: tuple[str, ...] = ()) -> References:
         """Return eager's outputs for a forward call: fp32, fp64, and in the backend's own precision.
 
         Raises:
-            EagerError: eager raises, or disagrees with itself.
+            EagerError: eager raises, or disagrees with itself in the outputs of these names (none: in any).
         """
         key = (model_digest(model), inputs_digest(call.inputs), precision.value)
         if key not in self._pages:
             self._pages[key] = _run(model, call.inputs, precision)
             if len(self._pages) > _KEPT:
                 self._pages.popitem(last=False)
-        return self._pages[key]
+        return agreeing(self._pages[key], only)
 
 
 def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Any | None:
@@ -67,12 +70,23 @@ def rounded(model: nn.Module, inputs: Inputs, precision: Precision) -> Any | Non
 
 def _run(model: nn.Module, inputs: Inputs, precision: Precision) -> References:
     expected = run_eager(model, "forward", inputs)
-    disagreement = self_agreement(expected, run_eager(model, "forward", inputs))
+    repeated, found = selected(lambda: run_eager(model, "forward", inputs), expected)
+    expected64, exact = selected(lambda: run_in(model, inputs, torch.float64), expected)
+    rounding = expected if precision is Precision.FP32 else rounded(model, inputs, precision)
+    in_loops = None if precision in REDUCED else reordered(lambda: run_eager(model, "forward", inputs))
+    return References(expected, expected64, rounding, in_loops, of_outputs(expected, found, exact), repeated)
+
+
+def agreeing(references: References, only: tuple[str, ...]) -> References:
+    """Return the references.
+
+    Raises:
+        EagerError: eager disagrees with itself in the outputs of these names (none: in any).
+    """
+    disagreement = self_agreement(references.expected, references.repeated, only)
     if disagreement:
         raise EagerError(disagreement)
-    expected64 = run_in(model, inputs, torch.float64)
-    rounding = expected if precision is Precision.FP32 else rounded(model, inputs, precision)
-    return References(expected, expected64, rounding)
+    return references
 
 
 class _FastGelu(TorchFunctionMode):
