@@ -89,5 +89,5 @@ def _passes(
 def _compared(
     actual: Any, call: Call, model: nn.Module, precision: Precision, budget: ParityBudget, court: Court
 ) -> Comparison:
-    references = court.book.references(model, call, precision)
+    references = court.book.references(model, call, precision, budget.only)
     return compare(actual, references, inputs=call.inputs, precision=precision, budget=budget)

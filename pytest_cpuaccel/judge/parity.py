@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -19,11 +19,14 @@ from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.accusation import accusation, self_disagreement
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.generation import compare_generated
+from pytest_cpuaccel.judge.pool import Pool
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.measure.parity.check import Share
 from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
 from pytest_cpuaccel.measure.parity.defaults import COMPRESSED
 from pytest_cpuaccel.measure.parity.hints import HINT
+from pytest_cpuaccel.measure.parity.match import SEVERITY
 
 
 @dataclass
@@ -37,26 +40,30 @@ class Comparisons:
     budget: ParityBudget
     court: Court
     state: tuple[str, ...] = ()
-    _found: dict[int, Comparison] = field(default_factory=dict)
+    _sequence: dict[int, Comparison] = field(default_factory=dict)
 
-    def of(self, call: Call) -> Comparison:
-        """Return the comparison of a call.
+    def __post_init__(self) -> None:
+        self._pool = Pool(self.trial.calls, self._compared)
+
+    def of(self, calls: Sequence[Call]) -> list[Comparison]:
+        """Return the comparisons of some of the calls.
 
         Raises:
             EagerError: the reference raises or disagrees with itself.
         """
-        if id(call) not in self._found:
-            self._found |= self._compared(call)
-        return self._found[id(call)]
+        return self._pool.comparisons(calls)
 
-    def _compared(self, call: Call) -> dict[int, Comparison]:
+    def _compared(self, call: Call, pooled: Mapping[str, Share]) -> Comparison:
         if call.method == "generate":
-            return {id(call): compare_generated(call, self.trial, self.court.workshop)}
-        references = _references(call, self.trial, self.court)
+            return compare_generated(call, self.trial, self.court.workshop)
+        if id(call) in self._sequence:
+            return self._sequence[id(call)]
+        references = _references(call, self.trial, self.budget, self.court)
         if not references.state:
-            return {id(call): _compare(call, references, self.trial, self.budget)}
+            return _compare(call, references, self.trial, self.budget, pooled)
         self.state = references.state
-        return _compare_whole_sequence(self.trial, self.state, self.budget, self.court)
+        self._sequence = _compare_whole_sequence(self.trial, self.state, self.budget, self.court)
+        return self._sequence[id(call)]
 
 
 def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
@@ -69,15 +76,17 @@ def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
         EagerError: the reference raises or disagrees with itself.
     """
     trial, budget, court = comparisons_of.trial, comparisons_of.budget, comparisons_of.court
-    comparisons = [comparisons_of.of(call) for call in workload.calls]
-    failed = [comparison for comparison in comparisons if comparison.outcome is Outcome.FAIL]
-    shown = failed[0] if failed else comparisons[-1]
+    comparisons = comparisons_of.of(workload.calls)
+    worst = max((comparison.outcome for comparison in comparisons), key=lambda outcome: SEVERITY[outcome])
+    alike = [comparison for comparison in comparisons if comparison.outcome is worst]
+    shown = alike[-1] if worst is Outcome.PASS else alike[0]
     call = workload.calls[comparisons.index(shown)]
     about, facts = f"{trial.backend.name}: {workload.label}", {**shown.facts, "figure": shown.figure}
-    if failed and _is_right_anew(call, trial, budget, court, comparisons_of.state):
+    if worst is Outcome.FAIL and _is_right_anew(call, trial, budget, court, comparisons_of.state):
         court.workshop.discard(trial.model, trial.backend)
         return Verdict("parity", Outcome.INCONCLUSIVE, f"{about}: {shown.sentence}; {_STALE}", facts, shown.evidence)
-    of_calls = f" ({len(failed)} of {len(comparisons)} calls)" if failed and len(comparisons) > 1 else ""
+    of_several = worst is not Outcome.PASS and len(comparisons) > 1
+    of_calls = f" ({len(alike)} of {len(comparisons)} calls)" if of_several else ""
     return Verdict(
         "parity",
         shown.outcome,
@@ -92,7 +101,7 @@ _STALE = "but a fresh export answers right: the one in use was out of date and w
 
 def _evidence(found: Comparison, call: Call, trial: Trial, budget: ParityBudget, court: Court) -> tuple[str, ...]:
     """The evidence; a proved mistake stands in the place of what the numbers hint at."""
-    if found.outcome is Outcome.PASS or call.method == "generate" or trial.is_of_candidate:
+    if found.outcome is not Outcome.FAIL or call.method == "generate" or trial.is_of_candidate:
         return found.evidence
     mistake = accusation(call, trial.model, trial.backend, budget, court)
     if mistake is None:
@@ -112,7 +121,7 @@ def _is_right_anew(call: Call, trial: Trial, budget: ParityBudget, court: Court,
             again = _called(built, call, trial)
         if call.method == "generate":
             return compare_generated(again, trial, court.workshop).outcome is not Outcome.FAIL
-        compared_again = _compare(again, _references(call, trial, court), trial, budget)
+        compared_again = _compare(again, _references(call, trial, budget, court), trial, budget, {})
         is_right = compared_again.outcome is not Outcome.FAIL
         return is_right and self_disagreement(call, trial.model, trial.backend, court) is None
     except CpuaccelError:
@@ -152,10 +161,10 @@ def _compare_whole_sequence(
 def _compare_in_sequence(
     calls: Sequence[Call], trial: Trial, state: tuple[str, ...], budget: ParityBudget, court: Court
 ) -> Iterator[Comparison]:
-    references = court.book.sequence(trial.reference, calls, trial.backend.precision, trial.start)
+    references = court.book.sequence(trial.reference, calls, trial.backend.precision, budget.only, trial.start)
     first = Outcome.PASS
     for number, (call, reference) in enumerate(zip(calls, references, strict=True), start=1):
-        found = _compare(call, reference, trial, budget)
+        found = _compare(call, reference, trial, budget, {})
         first = found.outcome if number == 1 else first
         if found.outcome is Outcome.FAIL:
             kept = f"the model keeps state from call to call ({', '.join(state)})"
@@ -168,11 +177,14 @@ def _forward_calls(trial: Trial) -> list[Call]:
     return [call for call in trial.calls if call.method == "forward"]
 
 
-def _compare(call: Call, references: References, trial: Trial, budget: ParityBudget) -> Comparison:
+def _compare(
+    call: Call, references: References, trial: Trial, budget: ParityBudget, pooled: Mapping[str, Share]
+) -> Comparison:
     if trial.is_of_candidate and budget.tolerance == Tolerance():
         budget = replace(budget, tolerance=COMPRESSED)
     actual, expected = _with_what_was_written(call, references, trial.reference)
-    return compare(actual, expected, inputs=call.inputs, precision=trial.backend.precision, budget=budget)
+    precision = trial.backend.precision
+    return compare(actual, expected, inputs=call.inputs, precision=precision, budget=budget, pooled=pooled)
 
 
 def _with_what_was_written(call: Call, references: References, model: nn.Module) -> tuple[Answer, References]:
@@ -185,13 +197,20 @@ def _with_what_was_written(call: Call, references: References, model: nn.Module)
     def wider(answer: Answer | None) -> Answer | None:
         return None if answer is None else Answer(answer.output, given | dict(answer.written))
 
-    expected = References(wider(references.expected), wider(references.expected64), wider(references.rounding))
+    in_loops = references.reordered
+    expected = replace(
+        references,
+        expected=wider(references.expected),
+        expected64=wider(references.expected64),
+        rounding=wider(references.rounding),
+        reordered=in_loops and replace(in_loops, answer=wider(in_loops.answer)),
+    )
     return Answer(call.output, given | dict(call.written)), expected
 
 
-def _references(call: Call, trial: Trial, court: Court) -> References:
+def _references(call: Call, trial: Trial, budget: ParityBudget, court: Court) -> References:
     try:
-        return court.book.references(trial.reference, call, trial.backend.precision, trial.start)
+        return court.book.references(trial.reference, call, trial.backend.precision, budget.only, trial.start)
     except EagerError as error:
         if not trial.is_of_candidate:
             raise

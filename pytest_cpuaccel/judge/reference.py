@@ -23,6 +23,9 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 from pytest_cpuaccel.measure.parity.comparison import References
+from pytest_cpuaccel.measure.parity.defaults import REDUCED
+from pytest_cpuaccel.measure.parity.reordered import reordered
+from pytest_cpuaccel.measure.parity.selection import of_outputs, selected
 
 _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 
@@ -45,7 +48,12 @@ class ReferenceBook:
     _pages: ByIdentity[nn.Module, OrderedDict[tuple[str, str], _Page]] = field(default_factory=ByIdentity)
 
     def references(
-        self, model: nn.Module, call: Call, precision: Precision, start: Snapshot | None = None
+        self,
+        model: nn.Module,
+        call: Call,
+        precision: Precision,
+        only: tuple[str, ...] = (),
+        start: Snapshot | None = None,
     ) -> References:
         """Return what eager gives for a forward call: in fp32, in fp64, and in the backend's own precision.
 
@@ -53,7 +61,7 @@ class ReferenceBook:
         the state ``start`` before the call, by default that of now.
 
         Raises:
-            EagerError: eager raises, or disagrees with itself.
+            EagerError: eager raises, or disagrees with itself in the outputs of these names (none: in any).
         """
         with _in_state(model, start):
             pages = self._pages.setdefault(model, OrderedDict)
@@ -61,15 +69,23 @@ class ReferenceBook:
             known = pages.get(key)
             if known is not None and known.stamp == stamp:
                 expected = answer_of(model, "forward", call.inputs)
-                if self_agreement(known.references.expected, expected) is None:
+                if self_agreement(known.references.expected, expected, only) is None:
                     return known.references
             pages[key] = _Page(stamp, _references(model, call.inputs, precision))
             if len(pages) > _KEPT:
                 pages.popitem(last=False)
-            return pages[key].references
+            found = pages[key].references
+            if not found.state:
+                _check_agreement(found.expected, found.repeated, only)
+            return found
 
     def sequence(
-        self, model: nn.Module, calls: Sequence[Call], precision: Precision, start: Snapshot | None
+        self,
+        model: nn.Module,
+        calls: Sequence[Call],
+        precision: Precision,
+        only: tuple[str, ...],
+        start: Snapshot | None,
     ) -> list[References]:
         """Return what eager gives for forward calls one after the other, each from the state that the last one left.
 
@@ -80,7 +96,7 @@ class ReferenceBook:
         with _in_state(model, start):
             expected, again = _answers(model, inputs), _answers(model, inputs)
             for one, other in zip(expected, again, strict=True):
-                _check_agreement(one, other)
+                _check_agreement(one, other, only)
             exact = _answers_in(torch.float64, model, inputs)
             dtype = _DTYPES.get(precision)
             rounding: Sequence[Any] = expected if precision is Precision.FP32 else [None] * len(inputs)
@@ -123,18 +139,18 @@ def _references(model: nn.Module, inputs: Inputs, precision: Precision) -> Refer
     with untouched(model):
         expected = call_eager(model, "forward", inputs)
         before = Snapshot.of(model)
-        again = call_eager(model, "forward", inputs)
+        repeated, found = selected(lambda: call_eager(model, "forward", inputs), expected)
         state = tuple(before.changes())
     if state:
         return References(expected, state=state)
-    _check_agreement(expected, again)
-    expected64 = run_in(model, inputs, torch.float64)
+    expected64, exact = selected(lambda: run_in(model, inputs, torch.float64), expected)
     rounding = expected if precision is Precision.FP32 else rounded(model, inputs, precision)
-    return References(expected, expected64, rounding)
+    in_loops = None if precision in REDUCED else reordered(lambda: answer_of(model, "forward", inputs))
+    return References(expected, expected64, rounding, in_loops, of_outputs(expected, found, exact), repeated)
 
 
-def _check_agreement(one: Answer, other: Answer) -> None:
-    if disagreement := self_agreement(one, other):
+def _check_agreement(one: Answer, other: Answer | None, only: tuple[str, ...]) -> None:
+    if disagreement := self_agreement(one, other, only):
         raise EagerError(disagreement)
 
 

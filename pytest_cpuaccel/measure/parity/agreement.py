@@ -8,12 +8,17 @@ import torch
 
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import SELF_AGREEMENT
-from pytest_cpuaccel.measure.parity.leaves import Pair, pair_leaves
+from pytest_cpuaccel.measure.parity.leaves import Pair, pair_leaves, select
 
 
-def self_agreement(first: Any, second: Any) -> str | None:
-    """Return None if two runs of eager on the same inputs agree, else the sentence that says how not."""
+def self_agreement(first: Any, second: Any, only: tuple[str, ...] = ()) -> str | None:
+    """Return None if two runs of eager on the same inputs agree, else the sentence that says how not.
+
+    ``only`` are the patterns of the outputs that are looked at, as in the budget; none: all.
+    """
     pairing = pair_leaves(second, first)
+    if only:
+        pairing = select(pairing, only)
     differing = [*pairing.missing, *pairing.extra]
     if differing:
         return f"eager disagrees with itself: '{differing[0]}' came out of one of two runs on the same inputs"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,11 +16,14 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.pattern import closest
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.parity.check import Share
 from pytest_cpuaccel.measure.parity.defaults import REDUCED, TELLING_ELEMENTS
-from pytest_cpuaccel.measure.parity.hints import hints
-from pytest_cpuaccel.measure.parity.leaves import Pairing, float_pairs, matches, pair_leaves, select
+from pytest_cpuaccel.measure.parity.hints import HINT, OTHER_WEIGHTS, hints
+from pytest_cpuaccel.measure.parity.leaves import Pair, Pairing, float_pairs, matches, pair_leaves, select
 from pytest_cpuaccel.measure.parity.mask import mask_for
 from pytest_cpuaccel.measure.parity.match import Match, match_output
+from pytest_cpuaccel.measure.parity.reordered import Reordered
+from pytest_cpuaccel.measure.parity.selection import Selection
 
 MOST_EXPLAINED = 5
 """Failing outputs shown in full; a wrong model returns dozens of wrong hidden states."""
@@ -32,44 +35,73 @@ class References:
 
     ``expected`` is eager in fp32; ``expected64`` eager in fp64, None where that can't run; ``rounding``
     eager in the backend's own precision, cast to fp32: for fp32 the same as ``expected``, None where that
-    can't run. ``state`` names what the call changes in the model; the answers then hold for a first call alone.
+    can't run. ``reordered`` is eager in fp32 with running sums, None where it has no long sum. ``selections`` are what
+    it chose indices from, ``repeated`` its second answer to the same inputs. ``state`` names what the call changes in
+    the model; the answers then hold for a first call alone.
     """
 
     expected: Any
     expected64: Any | None = None
     rounding: Any | None = None
+    reordered: Reordered | None = None
+    selections: tuple[Selection, ...] = ()
+    repeated: Any | None = None
     state: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """``sentence`` says what was found and what was allowed, ``figure`` the same in few words for a table."""
+    """``sentence`` says what was found and what was allowed, ``figure`` the same in few words for a table.
+
+    ``top1`` are the shares of agreeing positions by output, where the budget asks for them.
+    """
 
     outcome: Outcome
     sentence: str
     figure: str
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
+    top1: Mapping[str, Share] = field(default_factory=dict)
+
+    @property
+    def compared_nothing(self) -> bool:
+        """Whether no output had an element to compare, and none was wrong."""
+        return self.outcome is Outcome.INCONCLUSIVE and self.facts.get("compared_elements") == 0
 
 
 def compare(
-    actual: Any, references: References, *, inputs: Inputs, precision: Precision, budget: ParityBudget
+    actual: Any,
+    references: References,
+    *,
+    inputs: Inputs,
+    precision: Precision,
+    budget: ParityBudget,
+    pooled: Mapping[str, Share] | None = None,
 ) -> Comparison:
-    """Compare what a backend returned for ``inputs`` with what eager returns; PASS or FAIL.
+    """Compare what a backend returned for ``inputs`` with what eager returns.
+
+    INCONCLUSIVE where eager's own rounding is too large to judge by, where tensors lie in objects of unknown types,
+    and where there is nothing to compare; a wrong output makes it FAIL all the same. ``pooled`` are the top-1 answers
+    of all calls of a test by output.
 
     Raises:
         UsageError: the budget names an output or a mask that the call does not have.
     """
     rounding = None if precision is Precision.FP32 else references.rounding  # fp32 eager is the rounded one
-    pairing = pair_leaves(actual, references.expected, references.expected64, rounding)
+    pairing = pair_leaves(actual, references.expected, references.expected64, rounding, references.reordered)
+    pairing = replace(pairing, pairs=tuple(replace(pair, chosen=references.selections) for pair in pairing.pairs))
     _check_names(pairing, budget)
     if budget.only:
         pairing = select(pairing, budget.only)
     names = (*(pair.name for pair in pairing.pairs), *pairing.missing)
     masks = {pair.name: mask_for(pair.name, inputs, budget.mask, names) for pair in pairing.pairs}
+    whole = pooled or {}
     compared_outputs = [
         *_strays(pairing),
-        *(match_output(pair, masks[pair.name], _tolerance_for(pair.name, budget), precision) for pair in pairing.pairs),
+        *(
+            match_output(pair, masks[pair.name], _tolerance_for(pair.name, budget), precision, whole.get(pair.name))
+            for pair in pairing.pairs
+        ),
     ]
     if budget == ParityBudget(mask=budget.mask) and all(match.passed for match in compared_outputs):
         compared_outputs += _pretended(pairing, precision)
@@ -87,7 +119,7 @@ def _pretended(pairing: Pairing, precision: Precision) -> Iterator[Match]:
             f"every output is eager's fp32 answer bit for bit, 0 of {telling} elements rounded otherwise: "
             f"nothing ran in {precision.value}"
         )
-        yield Match("", passed=False, sentence=sentence, figure=f"fp32, not {precision.value}")
+        yield Match("", Outcome.FAIL, sentence, figure=f"fp32, not {precision.value}")
 
 
 def _conclude(
@@ -97,18 +129,13 @@ def _conclude(
     precision: Precision,
 ) -> Comparison:
     notes = (*pairing.notes, *(note for match in compared_outputs for note in match.notes))
-    failing = [match for match in compared_outputs if not match.passed]
+    failing = [match for match in compared_outputs if match.outcome is Outcome.FAIL]
+    undecided = [match for match in compared_outputs if match.outcome is Outcome.INCONCLUSIVE]
     compared = [match for match in compared_outputs if match.compared]
-    if not failing and not compared:
-        return Comparison(
-            Outcome.FAIL,
-            "nothing was compared: no output has an element to compare",
-            "nothing compared",
-            {},
-            notes,
-        )
-    worst = max(failing or compared, key=lambda match: (match.use, bool(match.facts)))
-    outcome = Outcome.FAIL if failing else Outcome.PASS
+    if not failing and not undecided and not compared:
+        sentence = f"nothing was compared: no output has an element to compare{_emptiness(compared_outputs)}"
+        return Comparison(Outcome.INCONCLUSIVE, sentence, "nothing compared", {"compared_elements": 0}, notes)
+    worst = max(failing or undecided or compared, key=lambda match: (match.use, bool(match.facts)))
     facts: dict[str, Scalar] = {
         "output": worst.name,
         "outputs": len(compared_outputs),
@@ -118,9 +145,18 @@ def _conclude(
         "precision": precision.value,
     }
     number, counted = (len(failing), "failing outputs") if failing else (len(compared), "outputs")
+    number = 1 if undecided and not failing else number
     of_several = f" (worst of {number} {counted})" if number > 1 else ""
-    evidence = (*_evidence(failing, pairing, masks, precision), *notes)
-    return Comparison(outcome, f"{worst.sentence}{of_several}", worst.figure, {**facts, **worst.facts}, evidence)
+    others = (match.sentence for match in undecided if match is not worst)
+    evidence = (*_evidence(failing, pairing, masks, precision), *others, *notes)
+    top1 = {match.name: match.top1 for match in compared_outputs if match.top1}
+    facts |= worst.facts
+    return Comparison(worst.outcome, f"{worst.sentence}{of_several}", worst.figure, facts, evidence, top1)
+
+
+def _emptiness(matches: Sequence[Match]) -> str:
+    """Said of outputs that are empty under eager as well."""
+    return next((f" ({match.sentence})" for match in matches if match.sentence), "")
 
 
 def _evidence(
@@ -137,9 +173,17 @@ def _evidence(
     for match in worst_first:
         pair = by_name.get(match.name)
         known = [*hints(pair, pairs, precision, match.limit, masks[match.name])] if pair else []
+        known = [_long_sum(pair) if OTHER_WEIGHTS in line and pair and pair.longest else line for line in known]
         if known:  # one output gives the cause away, the others would repeat it
             yield from known
             return
+
+
+def _long_sum(pair: Pair) -> str:
+    return (
+        f"{HINT}'{pair.name}' is nearly eager's, off by more than any order of fp32 additions explains, and stands "
+        f"behind a sum over {pair.longest} elements: is that summed in lower precision?"
+    )
 
 
 def _strays(pairing: Pairing) -> Iterator[Match]:
@@ -148,10 +192,10 @@ def _strays(pairing: Pairing) -> Iterator[Match]:
     for name in pairing.missing:
         returned = ", ".join(f"'{other}'" for other in (*(pair.name for pair in pairing.pairs), *pairing.extra))
         sentence = f"output '{name}' is missing; the backend returned {returned or 'none'}"
-        yield Match(name, passed=False, sentence=sentence, figure="missing output")
+        yield Match(name, Outcome.FAIL, sentence, figure="missing output")
     for name in pairing.extra:
         sentence = f"output '{name}' is extra; eager returned {of_eager or 'none'}"
-        yield Match(name, passed=False, sentence=sentence, figure="extra output")
+        yield Match(name, Outcome.FAIL, sentence, figure="extra output")
 
 
 def _tolerance_for(name: str, budget: ParityBudget) -> Tolerance:

@@ -12,22 +12,26 @@ from pytest_cpuaccel.measure.parity.leaves import Pair
 
 @dataclass(frozen=True)
 class Elements:
-    """``actual``, ``expected``, ``expected64``, ``rounding``: fp64 vectors over the True places of ``kept``.
+    """``actual``, ``expected`` and its variants, as in ``Pair``: fp64 vectors over the True places of ``kept``.
 
     ``mismatched`` are unmasked places that are NaN or infinite on one side and not the same on the other,
-    ``alike`` counts those that are the same on both, ``unfit`` those that are NaN or infinite under eager,
-    ``total`` all unmasked elements. Values beyond ``INFINITE`` count as infinite.
+    ``lost`` those of them where eager's fp64 is finite and its fp32 is not, ``alike`` counts those that are the same
+    on both, ``unfit`` those that are NaN or infinite under eager, ``total`` all unmasked elements, ``longest`` the
+    terms of the longest sum behind them. Values beyond ``INFINITE`` count as infinite.
     """
 
     actual: torch.Tensor
     expected: torch.Tensor
     expected64: torch.Tensor | None
     rounding: torch.Tensor | None
+    running: torch.Tensor | None
     kept: torch.Tensor
     mismatched: torch.Tensor
+    lost: torch.Tensor
     alike: int
     unfit: int
     total: int
+    longest: int
 
     @staticmethod
     def of(pair: Pair, valid: torch.Tensor) -> Elements:
@@ -37,23 +41,37 @@ class Elements:
             valid = valid.unsqueeze(-1).expand(expected.shape)
         finite = actual.isfinite() & expected.isfinite()
         same = (actual == expected) | (actual.isnan() & expected.isnan())
-        kept = valid & finite
+        kept, mismatched = valid & finite, valid & ~finite & ~same
         return Elements(
             actual=_select(actual, kept),
             expected=_select(expected, kept),
             expected64=_finite_at(pair.expected64, kept),
             rounding=_finite_at(pair.rounding, kept),
+            running=_finite_at(pair.running, kept),
             kept=kept,
-            mismatched=valid & ~finite & ~same,
+            mismatched=mismatched,
+            lost=_lost(expected, pair.expected64, mismatched),
             alike=int((valid & ~finite & same).sum()),
             unfit=int((valid & ~expected.isfinite()).sum()),
             total=int(valid.sum()),
+            longest=pair.longest,
         )
+
+    @property
+    def are_identical(self) -> bool:
+        """Whether both sides are equal to the last bit."""
+        return not bool(self.mismatched.any()) and torch.equal(self.actual, self.expected)
 
     def place(self, number: int) -> tuple[int, ...]:
         """Return the index in the output of the vectors' element ``number``."""
         flat = self.kept.flatten().nonzero()[number, 0]
         return tuple(int(index) for index in torch.unravel_index(flat, self.kept.shape))
+
+
+def _lost(expected: torch.Tensor, exact: torch.Tensor | None, mismatched: torch.Tensor) -> torch.Tensor:
+    if exact is None or not bool(mismatched.any()):
+        return torch.zeros_like(mismatched)
+    return mismatched & ~expected.isfinite() & _real(exact).isfinite()
 
 
 def _real(tensor: torch.Tensor) -> torch.Tensor:

@@ -19,10 +19,9 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import Tolerance
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.comparison import MOST_EXPLAINED, Comparison
-from pytest_cpuaccel.measure.parity.defaults import BARS, INT8_SQNR_DB
 from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.margin import margin_bound
 from pytest_cpuaccel.measure.parity.match import Match, match_output
 
 
@@ -92,7 +91,7 @@ def compare_generation(
     actual_logits: torch.Tensor | None = None,
     precision: Precision,
 ) -> Comparison:
-    """Compare generated token ids (batch, length), bare or the ``sequences`` of an output; PASS or FAIL.
+    """Compare generated token ids (batch, length), bare or the ``sequences`` of an output.
 
     All logits (batch, length, vocabulary) are teacher-forced: from one forward call over eager's tokens, so
     that ``logits[:, i]`` scores token ``i + 1``. ``rounding_logits`` are eager's in the backend's precision.
@@ -129,24 +128,6 @@ def compare_generation(
     return _conclude(divergences, scores.judge(precision), figure, facts, precision)
 
 
-def margin_bound(logits: torch.Tensor, exact: torch.Tensor, precision: Precision) -> float:
-    """Return the margin between two logits of one position, (vocabulary,), that the precision can turn round.
-
-    With ``d`` the error that parity allows any one logit, two logits can approach each other by ``2 d``. In
-    fp32 ``d = max(k * max|logits - exact|, floor * max|exact|)``, ``exact`` being eager's logits in fp64.
-    Where those are not known (``exact is logits``) and in all but fp32, ``d`` is the default ``rtol`` of the
-    precision times ``max|exact|``; in int8 it is the RMS error that the least allowed SQNR stands for.
-    """
-    logits, exact = logits.double(), exact.double()
-    largest = float(exact.abs().max())
-    if precision is Precision.INT8:
-        return 2 * 10 ** (-INT8_SQNR_DB / 20) * error.rms(exact)
-    bar = BARS[precision]
-    if precision is not Precision.FP32 or torch.equal(logits, exact):
-        return 2 * bar.rtol * largest
-    return 2 * max(bar.k * float((logits - exact).abs().max()), bar.floor * largest)
-
-
 def _conclude(
     divergences: Sequence[Divergence],
     logits: Match | None,
@@ -172,10 +153,9 @@ def _conclude(
     is_tie = all(divergence.is_tie for divergence in divergences)
     sampled = any(divergence.margin < 0 for divergence in divergences)
     if logits is not None and (precision is not Precision.FP32 or (sampled and not is_tie)):
-        outcome = Outcome.PASS if logits.passed else Outcome.FAIL
         sentence = f"{figure} agree; over eager's own tokens {logits.sentence}"
         return Comparison(
-            outcome,
+            logits.outcome,
             sentence,
             f"{figure}, {logits.figure}",
             {**facts, **logits.facts},

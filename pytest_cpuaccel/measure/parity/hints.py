@@ -15,6 +15,9 @@ from pytest_cpuaccel.measure.parity.mask import valid_elements
 HINT = "hint: "
 """What the lines begin with."""
 
+OTHER_WEIGHTS = "other weights"
+"""What a small error everywhere looks like."""
+
 _ALIKE = 1e-2
 """Relative RMSE below which two tensors are taken to be the same thing."""
 
@@ -122,8 +125,8 @@ def _disturbances(name: str, actual: torch.Tensor, expected: torch.Tensor, preci
         )
     elif error.cosine(flat, wanted) > _NEARLY:
         yield (
-            f"{HINT}'{name}' is nearly eager's (cosine {error.cosine(flat, wanted):.6f}) and off in every row: other "
-            "weights look like this (a stale export, a weight lost or altered), and so does coarser arithmetic"
+            f"{HINT}'{name}' is nearly eager's (cosine {error.cosine(flat, wanted):.6f}) and off in every row: "
+            f"{OTHER_WEIGHTS} look like this (a stale export, a weight lost or altered), and so does coarser arithmetic"
         )
 
 

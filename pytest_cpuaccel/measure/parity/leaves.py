@@ -14,6 +14,8 @@ import torch
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.state import STATE_OUTPUTS
+from pytest_cpuaccel.measure.parity.reordered import Reordered
+from pytest_cpuaccel.measure.parity.selection import Selection
 
 BARE = "output"
 """Name of an output that is no member of anything."""
@@ -26,7 +28,9 @@ _AFTER = " after the call"
 class Pair:
     """One output under the backend and under eager; arrays and numbers have become tensors.
 
-    ``expected64`` and ``rounding`` are eager's output in fp64 and in the backend's precision, where known.
+    ``expected64`` and ``rounding`` are eager's output in fp64 and in the backend's precision, where known, ``running``
+    that with long sums as running sums, the longest of which has ``longest`` terms. ``chosen`` are the selections that
+    indices among the outputs come from.
     """
 
     name: str
@@ -34,6 +38,9 @@ class Pair:
     expected: Any
     expected64: torch.Tensor | None = None
     rounding: torch.Tensor | None = None
+    running: torch.Tensor | None = None
+    longest: int = 0
+    chosen: tuple[Selection, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,9 @@ class Pairing:
     notes: tuple[str, ...] = ()
 
 
-def pair_leaves(actual: Any, expected: Any, expected64: Any = None, rounding: Any = None) -> Pairing:
+def pair_leaves(
+    actual: Any, expected: Any, expected64: Any = None, rounding: Any = None, reordered: Reordered | None = None
+) -> Pairing:
     """Pair outputs by name; by position where one side has no names (a tuple against a dict), with a note.
 
     Key/value caches are state for a next step, no answer, and are left out, as transformers' Trainer does.
@@ -59,8 +68,17 @@ def pair_leaves(actual: Any, expected: Any, expected64: Any = None, rounding: An
         notes = (f"outputs were matched by position: the {side}'s have no names",)
     of_eager, of_backend = _answers(of_eager), _answers(of_backend)
     exact, rounded = _leaves(expected64), _leaves(rounding)
+    running, longest = ({}, 0) if reordered is None else (_leaves(reordered.answer), reordered.longest)
     pairs = tuple(
-        Pair(name, of_backend[name], leaf, _twin(leaf, exact.get(name)), _twin(leaf, rounded.get(name)))
+        Pair(
+            name,
+            of_backend[name],
+            leaf,
+            expected64=_twin(leaf, exact.get(name)),
+            rounding=_twin(leaf, rounded.get(name)),
+            running=_twin(leaf, running.get(name)),
+            longest=longest,
+        )
         for name, leaf in of_eager.items()
         if name in of_backend
     )
@@ -87,6 +105,23 @@ def float_pairs(pairing: Pairing) -> Iterator[Pair]:
     for pair in pairing.pairs:
         if all(_is_of_floats(side) for side in (pair.actual, pair.expected)):
             yield pair
+
+
+def holds_tensors(value: Any, depth: int = 3) -> bool:
+    """Tell whether an object has tensors among its attributes, or among those of its attributes."""
+    named = [getattr(value, name, None) for kind in type(value).__mro__ for name in _slots(kind)]
+    for _, leaf in tree.named_leaves([*getattr(value, "__dict__", {}).values(), *named]):
+        if isinstance(leaf, torch.Tensor):
+            return True
+        is_object = hasattr(leaf, "__dict__") and not isinstance(leaf, type) and not callable(leaf)
+        if is_object and depth and holds_tensors(leaf, depth - 1):
+            return True
+    return False
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = getattr(kind, "__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _is_of_floats(value: Any) -> bool:

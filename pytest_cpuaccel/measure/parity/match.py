@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import Tolerance
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.parity import error, explain
-from pytest_cpuaccel.measure.parity.check import checks
+from pytest_cpuaccel.measure.parity.check import Share, checks, top1_check
+from pytest_cpuaccel.measure.parity.defaults import REDUCED, UNSTABLE
 from pytest_cpuaccel.measure.parity.elements import Elements
-from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.leaves import Pair, holds_tensors
 from pytest_cpuaccel.measure.parity.mask import valid_elements
+from pytest_cpuaccel.measure.parity.selection import tie_of
+
+SEVERITY = {Outcome.PASS: 0, Outcome.INCONCLUSIVE: 1, Outcome.FAIL: 2}
+"""What beats what: one wrong output is wrong however little can be said of the others."""
 
 
 @dataclass(frozen=True)
 class Match:
     """``sentence`` names the output, ``compared`` counts elements, ``use`` is the share of the allowance.
 
-    ``limit`` is the difference above which an element counts as off.
+    ``limit`` is the difference above which an element counts as off, ``top1`` the share of agreeing positions where
+    the tolerance asks for it.
     """
 
     name: str
-    passed: bool
+    outcome: Outcome
     sentence: str
     compared: int = 0
     masked: int = 0
@@ -36,10 +44,21 @@ class Match:
     evidence: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     limit: float = 0.0
+    top1: Share | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is PASS."""
+        return self.outcome is Outcome.PASS
 
 
-def match_output(pair: Pair, mask: torch.Tensor | None, tolerance: Tolerance, precision: Precision) -> Match:
-    """Compare one output, under the padding mask (batch, sequence) that goes with it."""
+def match_output(
+    pair: Pair, mask: torch.Tensor | None, tolerance: Tolerance, precision: Precision, pooled: Share | None = None
+) -> Match:
+    """Compare one output, under the padding mask (batch, sequence) that goes with it.
+
+    ``pooled`` are the top-1 answers of all calls of a test; None where this call is judged by its own.
+    """
     name, actual, expected = pair.name, pair.actual, pair.expected
     if not isinstance(actual, torch.Tensor) or not isinstance(expected, torch.Tensor):
         return _of_objects(pair)
@@ -54,30 +73,42 @@ def match_output(pair: Pair, mask: torch.Tensor | None, tolerance: Tolerance, pr
     if not bool(valid.any()):
         why = "all padding" if valid.numel() else f"shape {tuple(expected.shape)}"
         note = f"'{name}' was not compared: it has no element to compare ({why})"
-        return Match(name, passed=True, sentence=note, masked=valid.numel(), use=0.0, notes=(note,))
+        return Match(name, Outcome.PASS, note, masked=valid.numel(), use=0.0, notes=(note,))
     if expected.is_floating_point() or expected.is_complex():
-        return _of_floats(pair, valid, tolerance, precision)
-    return _of_exact(pair, valid)
+        return _of_floats(pair, valid, tolerance, precision, pooled)
+    return _of_exact(pair, valid, tolerance, precision)
 
 
 def _wrong(name: str, statement: str, figure: str) -> Match:
-    return Match(name, passed=False, sentence=f"'{name}' {statement}", figure=figure)
+    return Match(name, Outcome.FAIL, f"'{name}' {statement}", figure=figure)
 
 
 def _of_objects(pair: Pair) -> Match:
     """None and text must be equal; other objects are not looked into."""
     if pair.actual is None and pair.expected is None:
-        return Match(pair.name, passed=True, sentence=f"'{pair.name}' is None", use=0.0)
+        return Match(pair.name, Outcome.PASS, f"'{pair.name}' is None", use=0.0)
     if isinstance(pair.expected, (str, bytes)) and pair.actual == pair.expected:
-        return Match(pair.name, True, f"'{pair.name}' is equal", compared=1, use=0.0, figure="equal")
+        return Match(pair.name, Outcome.PASS, f"'{pair.name}' is equal", compared=1, use=0.0, figure="equal")
     if isinstance(pair.expected, (str, bytes)) or type(pair.actual) is not type(pair.expected):
         shown = f"is {explain.describe(pair.actual)}, eager's is {explain.describe(pair.expected)}"
         return _wrong(pair.name, shown, "wrong type")
-    note = f"'{pair.name}' was not compared: a {type(pair.expected).__name__} is not looked into"
-    return Match(pair.name, passed=True, sentence=note, use=0.0, notes=(note,))
+    return _of_strangers(pair.name, pair.expected)
 
 
-def _of_exact(pair: Pair, valid: torch.Tensor) -> Match:
+def _of_strangers(name: str, expected: Any) -> Match:
+    """An object whose members nobody named: with tensors in it, the answer is only half compared."""
+    kind = type(expected).__name__
+    if not holds_tensors(expected):
+        note = f"'{name}' was not compared: a {kind} is not looked into"
+        return Match(name, Outcome.PASS, note, use=0.0, notes=(note,))
+    sentence = (
+        f"'{name}' was not compared: a {kind} holds tensors, but its type is not looked into; return them in a tuple, "
+        "dict, dataclass or ModelOutput instead"
+    )
+    return Match(name, Outcome.INCONCLUSIVE, sentence, use=0.0, figure="not compared")
+
+
+def _of_exact(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision: Precision) -> Match:
     differs = (pair.actual.to(pair.expected.dtype) != pair.expected) & valid
     wrong, compared = int(differs.sum()), int(valid.sum())
     counts: dict[str, Scalar] = {"different_elements": wrong}
@@ -87,67 +118,136 @@ def _of_exact(pair: Pair, valid: torch.Tensor) -> Match:
     masked = valid.numel() - compared
     if not wrong:
         sentence = f"'{pair.name}' is equal"
-        return Match(pair.name, True, sentence, compared, masked, 0.0, "equal", counts, notes=notes)
-    place = tuple(differs.nonzero()[0].tolist())
-    sentence = (
-        f"'{pair.name}' differs at {list(place)}: actual {pair.actual[place].item()}, expected "
-        f"{pair.expected[place].item()}; {pair.expected.dtype} must be equal"
-    )
-    evidence = (f"{pair.name}: {explain.share(wrong, compared)} differ",)
-    return Match(
-        pair.name,
-        False,
-        sentence,
-        compared,
-        masked,
-        figure=f"{wrong} differ",
-        facts=counts,
-        evidence=evidence,
-    )
+        return Match(pair.name, Outcome.PASS, sentence, compared, masked, 0.0, "equal", counts, notes=notes)
+    outcome, sentence, more = _of_different(pair, differs, compared, precision)
+    if outcome is Outcome.FAIL and tolerance == Tolerance() and not _is_constant_alone(pair, valid):
+        unstable = _unstable(pair, valid)
+        if wrong <= UNSTABLE * unstable:
+            outcome = Outcome.INCONCLUSIVE
+            sentence = (
+                f"'{pair.name}' can't be judged: it differs at {wrong} of {compared} elements, and eager's own fp32 "
+                f"differs from its fp64 at {unstable}"
+            )
+    if outcome is Outcome.PASS:
+        notes = (*notes, sentence)
+    evidence = (f"{pair.name}: {explain.share(wrong, compared)} differ", *more)
+    use = 1.0 if outcome is Outcome.PASS else math.inf
+    figure = f"{wrong} tied" if outcome is Outcome.PASS else f"{wrong} differ"
+    return Match(pair.name, outcome, sentence, compared, masked, use, figure, counts, evidence, notes)
 
 
-def _of_floats(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision: Precision) -> Match:
+def _of_different(
+    pair: Pair, differs: torch.Tensor, compared: int, precision: Precision
+) -> tuple[Outcome, str, tuple[str, ...]]:
+    """What integers that are not eager's are: wrong, or indices of scores that are equal or as good as equal."""
+    wrong, place = int(differs.sum()), tuple(differs.nonzero()[0].tolist())
+    by_place = torch.where(differs, pair.actual.to(pair.expected.dtype), pair.expected)
+    tie = tie_of(by_place, pair.expected, pair.chosen, precision)
+    if tie and tie.excess <= 1:
+        what = (
+            "equal scores"
+            if not tie.margin
+            else (f"scores that lie {tie.margin:.1e} apart at most, which rounding explains (up to {tie.bound:.1e})")
+        )
+        sentence = f"'{pair.name}' has another index at {wrong} of {compared} elements, of {what}"
+        outcome = Outcome.INCONCLUSIVE if tie.margin and precision in REDUCED else Outcome.PASS
+        return outcome, sentence, ()
+    found = f"actual {pair.actual[place].item()}, expected {pair.expected[place].item()}"
+    sentence = f"'{pair.name}' differs at {list(place)}: {found}; {pair.expected.dtype} must be equal"
+    if tie is None:
+        return Outcome.FAIL, sentence, ()
+    apart = f"eager's scores at the two indices lie {tie.margin:.1e} apart, where rounding explains {tie.bound:.1e}"
+    return Outcome.FAIL, sentence, (apart,)
+
+
+def _unstable(pair: Pair, valid: torch.Tensor) -> int:
+    """Elements that come out otherwise when eager itself rounds otherwise."""
+    if pair.expected64 is None:
+        return 0
+    return int(((pair.expected64 != pair.expected) & valid).sum())
+
+
+def _is_constant_alone(pair: Pair, valid: torch.Tensor) -> bool:
+    actual, expected = pair.actual[valid], pair.expected[valid]
+    return bool((actual == actual[0]).all()) and not bool((expected == expected[0]).all())
+
+
+def _of_floats(
+    pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision: Precision, pooled: Share | None
+) -> Match:
     name, elements = pair.name, Elements.of(pair, valid)
     compared, masked = len(elements.expected), int((~valid).sum())
+    mismatched = elements.mismatched & ~elements.lost if tolerance == Tolerance() else elements.mismatched
+    if bool(mismatched.any()):
+        return _of_nonfinite(pair, valid, elements, mismatched)
+    if bool(elements.lost.any()) and not compared:
+        return Match(name, Outcome.INCONCLUSIVE, _lost(pair, elements), figure="eager overflows", masked=masked)
     if elements.unfit == elements.total:
         word = "NaN" if bool(pair.expected[valid].isnan().all()) else "NaN or infinite"
         sentence = f"'{name}' leaves nothing to compare: eager itself is {word} in all {elements.total} elements"
-        return Match(name, passed=False, sentence=sentence, masked=masked, figure="eager is NaN")
-    mismatched = int(elements.mismatched.sum())
-    if mismatched:
-        place = tuple(elements.mismatched.nonzero()[0].tolist())
-        sentence = (
-            f"'{name}' is {explain.number(_at(pair.actual, place))} at {list(place)}, where eager's is "
-            f"{explain.number(_at(pair.expected, place))}; {explain.share(mismatched, elements.total)} so"
-        )
-        facts: dict[str, Scalar] = {"mismatched_nonfinite": mismatched}
-        evidence = (explain.nonfinite(pair, valid), *explain.differences(name, elements, 0.0))
-        return Match(name, False, sentence, compared, masked, figure="NaN or Inf", facts=facts, evidence=evidence)
+        return Match(name, Outcome.INCONCLUSIVE, sentence, masked=masked, figure="eager is NaN")
+    made = list(checks(elements, tolerance, precision))
     hits = _top1_hits(pair, valid)
-    top1 = None if hits is None else float(hits.double().mean())
-    made = tuple(checks(elements, top1, tolerance, precision))
+    top1 = None if hits is None else Share(int(hits.sum()), hits.numel())
+    if tolerance.top1 is not None and top1 is not None:
+        made.append(top1_check(top1, pooled or top1, tolerance.top1))
     if not made:
         note = f"'{name}' was not compared: it has no top-1 answer"
-        return Match(name, passed=True, sentence=note, use=0.0, notes=(note,))
-    worst = max(made, key=lambda check: (not check.passed, check.use))
+        return Match(name, Outcome.PASS, note, use=0.0, notes=(note,))
+    if elements.are_identical:  # which arithmetic of finite precision may deny: 1 - cosine is 1e-16 here
+        made = [replace(check, outcome=Outcome.PASS) for check in made]
+    worst = max(made, key=lambda check: (SEVERITY[check.outcome], check.use))
     facts = _measures(elements)
     if top1 is not None:
-        facts["top1"] = top1
+        facts["top1"] = top1.value
     for check in made:
         facts |= check.facts
+    outcome, sentence = worst.outcome, f"'{name}' {worst.statement}"
+    if outcome is Outcome.PASS and bool(elements.lost.any()):
+        outcome, sentence = Outcome.INCONCLUSIVE, _lost(pair, elements)
     notes = (f"'{name}': {elements.alike} elements are NaN or infinite in eager too",) if elements.alike else ()
     return Match(
         name,
-        passed=all(check.passed for check in made),
-        sentence=f"'{name}' {worst.statement}",
+        outcome,
+        sentence,
         compared=compared,
         masked=masked,
         use=worst.use,
         figure=", ".join(check.figure for check in made if check.figure),
         facts=facts,
-        evidence=() if worst.passed else explain.differences(name, elements, worst.limit),
+        evidence=explain.differences(name, elements, worst.limit) if worst.outcome is Outcome.FAIL else (),
         notes=notes,
         limit=float(torch.as_tensor(worst.limit).max()),
+        top1=None if tolerance.top1 is None else top1,
+    )
+
+
+def _of_nonfinite(pair: Pair, valid: torch.Tensor, elements: Elements, mismatched: torch.Tensor) -> Match:
+    place, count = tuple(mismatched.nonzero()[0].tolist()), int(mismatched.sum())
+    sentence = (
+        f"'{pair.name}' is {explain.number(_at(pair.actual, place))} at {list(place)}, where eager's is "
+        f"{explain.number(_at(pair.expected, place))}; {explain.share(count, elements.total)} so"
+    )
+    return Match(
+        pair.name,
+        Outcome.FAIL,
+        sentence,
+        len(elements.expected),
+        int((~valid).sum()),
+        figure="NaN or Inf",
+        facts={"mismatched_nonfinite": count},
+        evidence=(explain.nonfinite(pair, valid), *explain.differences(pair.name, elements, 0.0)),
+    )
+
+
+def _lost(pair: Pair, elements: Elements) -> str:
+    """That eager's fp32 overflows where more digits would not."""
+    place = tuple(elements.lost.nonzero()[0].tolist())
+    exact = explain.number(_at(pair.expected64, place)) if pair.expected64 is not None else "finite"
+    return (
+        f"'{pair.name}' can't be judged: eager's own fp32 is {explain.number(_at(pair.expected, place))} at "
+        f"{list(place)}, where its fp64 is {exact} and the backend's answer {explain.number(_at(pair.actual, place))}; "
+        f"{explain.share(int(elements.lost.sum()), elements.total)} so"
     )
 
 
