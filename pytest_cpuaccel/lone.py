@@ -52,5 +52,5 @@ def _kind(item: pytest.Item) -> str:
     if is_test_case(item):
         return "pytest gives methods of unittest.TestCase no parameters"
     if isinstance(item, pytest.Function):
-        return "request.getfixturevalue hides the model from pytest until the test runs"
+        return "request.getfixturevalue hides the model from pytest, to which an argument cpu_backend would show it"
     return f"pytest gives a {type(item).__name__} no parameters"

@@ -95,6 +95,20 @@ def test_a_mistake_in_set_up_is_one_line(mlp_project: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("*recorder.py*")
 
 
+def test_a_mistake_in_a_subtest_is_one_line(mlp_project: pytest.Pytester) -> None:
+    if not hasattr(pytest, "Subtests"):
+        pytest.skip("this pytest has no subtests")
+    mlp_project.makepyfile(
+        test_it="""
+        def test_it(cpu_model, subtests):
+            with subtests.test("moved"): cpu_model.cuda()
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.stdout.fnmatch_lines(["test_it.py:2: cpu_model.cuda: a built model can't be changed; *"])
+    result.stdout.no_fnmatch_line("*recorder.py*")
+
+
 def test_a_test_case_runs_under_one_backend_and_says_which_it_leaves_out(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(test_it=with_body(METHODS["a method"]))
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin,off")

@@ -39,7 +39,7 @@ def test_an_installed_package_with_backends_makes_no_suite_ours(project: pytest.
     project.runpytest_inprocess("-p", "somebodys_backends").assert_outcomes(passed=2)
 
 
-@pytest.mark.parametrize("ours", ["option", "hook", "test"])
+@pytest.mark.parametrize("ours", ["option", "another option", "hook", "test"])
 def test_where_the_run_is_ours_a_mark_must_judge_something(project: pytest.Pytester, ours: str) -> None:
     if ours == "hook":
         project.makeconftest("def pytest_cpuaccel_backends(config): return []")
@@ -47,7 +47,8 @@ def test_where_the_run_is_ours_a_mark_must_judge_something(project: pytest.Pytes
         test_it="import pytest\n\n@pytest.mark.parity\ndef test_it(): pass\n"
         + ("\ndef test_other(cpu_backend): pass\n" if ours == "test" else "")
     )
-    assert refusal(project, *(["--cpu-backends=eager"] if ours == "option" else [])).startswith(
+    options = {"option": ["--cpu-backends=eager"], "another option": ["--cpu-threads=1"]}
+    assert refusal(project, *options.get(ours, [])).startswith(
         "ERROR: cpuaccel: test_it.py::test_it: @parity judges calls of cpu_model or cpu_accelerate; "
     )
 
