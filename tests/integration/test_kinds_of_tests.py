@@ -117,7 +117,7 @@ def test_a_test_case_runs_under_one_backend_and_says_which_it_leaves_out(mlp_pro
         [
             "test_it.py::TestModel::test_it: should run under twin, off, and could under twin alone, as pytest gives "
             "methods of unittest.TestCase no parameters; give each backend a run of its own, such as "
-            "--cpu-backends=twin, or allow twin alone by @pytest.mark.cpu_backends('twin')"
+            "--cpu-backends=off, or allow twin alone by @pytest.mark.cpu_backends('twin')"
         ]
     )
 
