@@ -36,10 +36,11 @@ def check_lone(item: pytest.Item, choice: Choice, runs_under: str) -> None:
     if running == [runs_under]:
         return
     another = next((name for name in running if name != runs_under), runs_under)
-    allowed = f", or allow {runs_under} alone by @pytest.mark.cpu_backends({runs_under!r})"
+    narrowed = f", or allow {runs_under} alone by @pytest.mark.cpu_backends({runs_under!r})"
     raise UsageError(
         f"{item.nodeid}: should run under {', '.join(running)}, and could under {runs_under} alone, as {_kind(item)}; "
-        f"give each backend a run of its own, such as --cpu-backends={another}{allowed if runs_under in running else ''}"
+        f"give each backend a run of its own, such as --cpu-backends={another}"
+        + (narrowed if runs_under in running else "")
     )
 
 
