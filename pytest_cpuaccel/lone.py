@@ -35,10 +35,12 @@ def check_lone(item: pytest.Item, choice: Choice, runs_under: str) -> None:
     running = [name for name in running_names(choice, Narrowing.of(item)) if name not in choice.missing]
     if running == [runs_under]:
         return
+    another = next((name for name in running if name != runs_under), runs_under)
+    narrowed = f", or allow {runs_under} alone by @pytest.mark.cpu_backends({runs_under!r})"
     raise UsageError(
         f"{item.nodeid}: should run under {', '.join(running)}, and could under {runs_under} alone, as {_kind(item)}; "
-        f"give each backend a run of its own, such as --cpu-backends={running[0]}, "
-        f"or allow {runs_under} alone by @pytest.mark.cpu_backends({runs_under!r})"
+        f"give each backend a run of its own, such as --cpu-backends={another}"
+        + (narrowed if runs_under in running else "")
     )
 
 
@@ -52,5 +54,5 @@ def _kind(item: pytest.Item) -> str:
     if is_test_case(item):
         return "pytest gives methods of unittest.TestCase no parameters"
     if isinstance(item, pytest.Function):
-        return "request.getfixturevalue hides the model from pytest until the test runs"
+        return "request.getfixturevalue hides the model from pytest, to which an argument cpu_backend would show it"
     return f"pytest gives a {type(item).__name__} no parameters"

@@ -34,7 +34,7 @@ def none_running(choice: Choice) -> str:
     if choice.chosen:
         names = ", ".join(backend.name for backend in choice.chosen)
         return f"@cpu_backends allows none of the chosen backends: {names}"
-    return f"of the chosen backends none is known here: {', '.join(choice.unknown)}"
+    return f"{', '.join(choice.unknown)}: added for the tests of other folders, by their conftest.py"
 
 
 def uses_backend(item: pytest.Item) -> bool:

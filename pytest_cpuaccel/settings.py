@@ -217,6 +217,11 @@ def read_settings(config: pytest.Config) -> Settings:
     )
 
 
+def is_set(config: pytest.Config) -> bool:
+    """Tell whether any setting was written, on the command line or in the ini file."""
+    return any(config.getoption(option.ini) is not None or config.getini(option.ini) is not None for option in OPTIONS)
+
+
 def check_reports(settings: Settings) -> None:
     """Try now to write the reports, which would otherwise fail when the first result is in.
 

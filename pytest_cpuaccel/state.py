@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
-from pytest_cpuaccel.settings import Settings, source_of
+from pytest_cpuaccel.settings import Settings, is_set, source_of
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.choice import Choice
@@ -77,9 +77,9 @@ def check_names(config: pytest.Config) -> None:
 
 
 def is_addressed(config: pytest.Config) -> bool:
-    """Tell whether a run is meant for this plugin: it chooses backends, or a conftest.py adds some."""
+    """Tell whether a run is meant for this plugin: it sets one of its options, or a conftest.py adds backends."""
     added = config.hook.pytest_cpuaccel_backends.get_hookimpls()
-    return bool(config.stash[SETTINGS].backends) or any(found.plugin_name.endswith("conftest.py") for found in added)
+    return is_set(config) or any(found.plugin_name.endswith("conftest.py") for found in added)
 
 
 def names_may_come(config: pytest.Config) -> bool:

@@ -81,6 +81,33 @@ def test_a_mark_on_a_test_without_our_model_ends_the_run(mlp_project: pytest.Pyt
     )
 
 
+HELD_BY = {
+    "module": "pytestmark = [MARKS]\n\nTESTS",
+    "class": "for_class = pytest.mark.usefixtures()\n\nMARKED\nclass TestIt:\nMETHODS",
+    "base class": "MARKED\nclass Base: pass\n\nclass TestIt(Base):\nMETHODS",
+}
+MARKS = "pytest.mark.parity(rtol=0, atol=0), pytest.mark.accuracy_budget(min_score=0.1)"
+
+
+@pytest.mark.parametrize("where", HELD_BY)
+def test_a_mark_around_a_test_holds_for_the_tests_that_use_a_model(mlp_project: pytest.Pytester, where: str) -> None:
+    tests = (
+        "def test_helper(SELF): pass\n"
+        "def test_backend(SELF cpu_backend): pass\n"
+        "def test_model(SELF cpu_model): cpu_model(torch.ones(2, 16))\n"
+        "def test_scores(SELF score_items): score_items(lambda model, item: model(item) is not None, ITEMS)\n"
+    )
+    methods = "".join(f"    {line}\n" for line in tests.replace("SELF", "self,").splitlines())
+    marked = "\n".join(f"@{mark}" for mark in MARKS.split(", pytest")).replace("@.mark", "@pytest.mark")
+    text = HELD_BY[where].replace("MARKS", MARKS).replace("TESTS", tests.replace("SELF", ""))
+    mlp_project.makepyfile(
+        test_it="import pytest, torch\n\nITEMS = [torch.ones(2, 16)] * 30\n"
+        + text.replace("METHODS", methods).replace("MARKED", marked)
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=4)
+    mlp_project.runpytest_inprocess("--cpu-backends=off").assert_outcomes(passed=2, failed=2)
+
+
 @pytest.mark.parametrize("budget", ["", "max_drop=None"])
 def test_an_accuracy_budget_that_allows_nothing_ends_the_run(mlp_project: pytest.Pytester, budget: str) -> None:
     mlp_project.makepyfile(SCORED.format(budget=budget, items=10))
@@ -92,6 +119,54 @@ def test_a_value_may_be_given_by_backend(mlp_project: pytest.Pytester) -> None:
     mlp_project.runpytest_inprocess("--cpu-backends=twin,off").assert_outcomes(passed=2)
     marked(mlp_project, "parity(atol={'off': 0.5, 'tw*': 0.0}, rtol={'*': 0.0})")
     mlp_project.runpytest_inprocess("--cpu-backends=twin,off").assert_outcomes(passed=1, failed=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "passes"),
+    [
+        ("{'*': 9.0, '*ff': 0.0}", False),
+        ("{'*ff': 0.0, '*': 9.0}", False),
+        ("{'*': 0.0, 'o*': 9.0}", True),
+        ("{'o*': 9.0, '*': 0.0}", True),
+        ("{'*': 9.0, 'o*': 9.0, 'off': 0.0}", False),
+        ("{'of*': 9.0, 'o*': 0.0, '*f': 0.0}", True),
+        ("{'o*': 9.0, '*f': 9.0}", True),
+    ],
+)
+def test_the_closest_glob_holds_in_any_order(mlp_project: pytest.Pytester, given: str, passes: bool) -> None:
+    marked(mlp_project, f"parity(rtol=0.0, atol={given})")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off")
+    result.assert_outcomes(**{"passed" if passes else "failed": 1})
+
+
+def test_globs_that_fit_equally_closely_and_differ_end_the_run(mlp_project: pytest.Pytester) -> None:
+    marked(mlp_project, "latency_budget(p50={'o*': '9 s', '*f': '8 s'})")
+    assert refusal(mlp_project, "--cpu-backends=off") == (
+        "ERROR: cpuaccel: test_it.py::test_it[off]: @latency_budget(p50=): 'o*' and '*f' fit 'off' equally closely "
+        "and differ; give 'off' a value of its own"
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "passes"),
+    [
+        ("{'*': {'atol': 9.0, 'rtol': 0}, 'out*': {'atol': 0, 'rtol': 0}}", False),
+        ("{'out*': {'atol': 9.0, 'rtol': 0}, '*': {'atol': 0, 'rtol': 0}}", True),
+        ("{'*': {'atol': 0, 'rtol': 0}, 'output': {'atol': 9.0, 'rtol': 0}}", True),
+    ],
+)
+def test_the_closest_glob_of_an_output_holds(mlp_project: pytest.Pytester, outputs: str, passes: bool) -> None:
+    marked(mlp_project, f"parity(outputs={outputs})")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off")
+    result.assert_outcomes(**{"passed" if passes else "failed": 1})
+
+
+def test_globs_of_an_output_that_fit_equally_closely_and_differ_fail_the_test(mlp_project: pytest.Pytester) -> None:
+    marked(mlp_project, "parity(outputs={'out*': {'atol': 9.0}, '*put': {'atol': 1.0}})")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["parity(outputs=): 'out[*]' and '[*]put' fit 'output' equally closely and differ; *"])
 
 
 def test_a_wrong_output_fails_with_both_values_and_the_tolerance_that_would_pass(
@@ -193,17 +268,60 @@ def test_a_failing_body_is_not_judged(mlp_project: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("*FAIL parity*")
 
 
+UNDECIDED = SCORED.format(budget="min_score=0.6", items=4)
+
+
 @pytest.mark.parametrize(("policy", "outcome"), [("warn", "passed"), ("fail", "failed"), ("skip", "skipped")])
 def test_what_cannot_be_decided_warns_fails_or_skips(mlp_project: pytest.Pytester, policy: str, outcome: str) -> None:
-    mlp_project.makepyfile(SCORED.format(budget="min_score=0.6", items=4))
+    mlp_project.makepyfile(UNDECIDED)
     result = mlp_project.runpytest_inprocess("-rs", "--cpu-backends=twin", f"--cpu-inconclusive={policy}")
-    result.assert_outcomes(**{outcome: 1})
+    result.assert_outcomes(**{outcome: 1}, warnings=int(policy == "warn"))
     result.stdout.fnmatch_lines(
         [
             "Mlp *score_items x4 *twin *INCONCLUSIVE accuracy*",
             "INCONCLUSIVE *.py::test_it[[]twin[]]: twin: *more items*",
         ]
     )
+
+
+TWO_UNDECIDED = UNDECIDED.replace("(score_items)", "(score_items, again)").replace(
+    "@pytest", "@pytest.mark.parametrize('again', [1, 2])\n@pytest", 1
+)
+
+
+@pytest.mark.parametrize("options", [[], ["-n2"]], ids=["alone", "xdist"])
+def test_each_verdict_that_is_not_decided_is_a_warning_at_its_test(
+    mlp_project: pytest.Pytester, options: list[str]
+) -> None:
+    if options:
+        pytest.importorskip("xdist")
+    mlp_project.makepyfile(test_it=TWO_UNDECIDED)
+    result = mlp_project.runpytest_subprocess("--cpu-backends=twin,stored", *options)
+    result.assert_outcomes(passed=4, warnings=4)
+    tests = ["test_it.py::test_it[[]{}-1[]]", "test_it.py::test_it[[]{}-2[]]"]  # one text, so pytest joins them
+    for backend in ("twin", "stored"):
+        warned = f"*test_it.py:3: CpuaccelWarning: INCONCLUSIVE {backend}: *more items"
+        result.stdout.fnmatch_lines([test.format(backend) for test in tests] + [warned])
+
+
+@pytest.mark.parametrize("category", ["error", "error::pytest_cpuaccel.CpuaccelWarning"])
+def test_a_verdict_that_is_not_decided_is_an_error_where_warnings_are(
+    mlp_project: pytest.Pytester, category: str
+) -> None:
+    mlp_project.makepyfile(test_it=UNDECIDED)
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "-W", category)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["INCONCLUSIVE twin: *more items*", "Mlp *INCONCLUSIVE accuracy*"])
+    result.stdout.no_fnmatch_line("*hearing.py*")
+
+
+def test_a_warning_of_ours_may_be_ignored_or_switched_off_like_any(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(test_it=UNDECIDED)
+    options = [["-p", "no:warnings"], ["-W", "ignore::pytest_cpuaccel.CpuaccelWarning"]]
+    for chosen in options:
+        result = mlp_project.runpytest_subprocess("--cpu-backends=twin", *chosen)
+        result.assert_outcomes(passed=1, warnings=0)
+        result.stdout.fnmatch_lines(["Mlp *INCONCLUSIVE accuracy*", "INCONCLUSIVE test_it.py::test_it[[]twin[]]: *"])
 
 
 def test_enough_items_pass_the_accuracy_budget(mlp_project: pytest.Pytester) -> None:

@@ -77,6 +77,56 @@ def test_with_nothing_chosen_eager_runs_and_the_header_says_how_to_choose(mlp_pr
     result.assert_outcomes(passed=1)
 
 
+JUDGED = USES_MODEL.replace("def test", "import pytest\n\n@pytest.mark.parity\ndef test")
+REMINDER = "cpuaccel: eager only; choose backends with --cpu-backends=NAMES, such as ort,openvino* or all"
+
+
+def test_with_nothing_chosen_the_closing_lines_say_what_the_verdicts_are_worth(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(JUDGED)
+    assert mlp_project.runpytest_inprocess().outlines.count(REMINDER) == 2
+    assert mlp_project.runpytest_subprocess("-n1").outlines.count(REMINDER) == 2
+    assert mlp_project.runpytest_inprocess("-q").outlines.count(REMINDER) == 0
+    assert mlp_project.runpytest_inprocess("--cpu-backends=eager").outlines.count(REMINDER) == 0
+    mlp_project.makepyfile("def test_plain(): pass")
+    assert mlp_project.runpytest_inprocess("-k", "plain").outlines.count(REMINDER) == 1
+
+
+@pytest.mark.parametrize("written", ["", ",", " ", " , ,"])
+@pytest.mark.parametrize("where", ["option", "ini", "override"])
+def test_a_choice_that_names_nothing_is_refused(mlp_project: pytest.Pytester, written: str, where: str) -> None:
+    mlp_project.makepyfile(JUDGED)
+    if where == "ini":
+        mlp_project.makeini(f"[pytest]\ncpu_backends = {written}")
+    given = {"option": [f"--cpu-backends={written}"], "ini": [], "override": ["-o", f"cpu_backends={written}"]}[where]
+    line = refusal(mlp_project, *given)
+    place = f"--cpu-backends={written}" if where == "option" else "cpu_backends in "
+    assert line.startswith(f"ERROR: cpuaccel: {place}")
+    assert line.endswith(" names no backend; leave it out to run eager alone")
+
+
+@pytest.mark.parametrize("written", ["twin,", ",twin", "twin,,off"])
+def test_a_gap_in_a_choice_is_refused(mlp_project: pytest.Pytester, written: str) -> None:
+    mlp_project.makepyfile(JUDGED)
+    assert refusal(mlp_project, f"--cpu-backends={written}") == (
+        f"ERROR: cpuaccel: --cpu-backends: {written!r} has an empty name; leave out the comma, or name a backend there"
+    )
+
+
+@pytest.mark.parametrize("name", ["model", "candidate", "task", "save", "against"])
+@pytest.mark.parametrize("written", ["", "  "])
+def test_other_choices_that_name_nothing_are_refused(mlp_project: pytest.Pytester, name: str, written: str) -> None:
+    mlp_project.makepyfile(JUDGED)
+    for given in ([f"--cpu-{name}={written}"], ["-o", f"cpu_{name}={written}"]):
+        assert "; leave " in refusal(mlp_project, *given)
+
+
+@pytest.mark.parametrize("name", ["missing", "inconclusive", "threads", "cache-limit", "wait", "against-slowdown"])
+def test_an_empty_value_where_one_is_needed_is_refused(mlp_project: pytest.Pytester, name: str) -> None:
+    mlp_project.makepyfile(JUDGED)
+    refusal(mlp_project, f"--cpu-{name}=")
+    refusal(mlp_project, "-o", f"cpu_{name.replace('-', '_')}=")
+
+
 @pytest.mark.parametrize(
     ("mark", "ids"),
     [

@@ -57,6 +57,8 @@ ON_FIRST_USE_OF_BACKENDS = (
     "arguments",
     "budgets",
     "parameters",
+    "offers",
+    "lone",
     "hearing",
     "build.registry",
     "report.header",
