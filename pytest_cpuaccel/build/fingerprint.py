@@ -119,8 +119,10 @@ def _described(value: Any) -> str:
         return f"{named.__module__}.{named.__qualname__} {_source(named)}"
     if hasattr(value, "to_dict"):  # transformers' configs, whose private attributes hold hashes of the process
         return _described({**value.to_dict(), "attention": getattr(value, "_attn_implementation", None)})
-    is_config = dataclasses.is_dataclass(value) or isinstance(value, SimpleNamespace)
-    return f"{_described(type(value))} {_described(vars(value)) if is_config else ''}"
+    if dataclasses.is_dataclass(value):  # one with slots has no __dict__
+        fields = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
+        return f"{_described(type(value))} {_described(fields)}"
+    return f"{_described(type(value))} {_described(vars(value)) if isinstance(value, SimpleNamespace) else ''}"
 
 
 @functools.cache

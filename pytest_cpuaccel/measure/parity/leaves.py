@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.state import STATE_OUTPUTS
+from pytest_cpuaccel.core.state import STATE_OUTPUTS, is_cache
 
 BARE = "output"
 """Name of an output that is no member of anything."""
@@ -128,7 +128,7 @@ def _answers(leaves: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_state(name: str, leaf: Any) -> bool:
-    return name.split(".")[0] in STATE_OUTPUTS or hasattr(leaf, "get_seq_length")
+    return name.split(".")[0] in STATE_OUTPUTS or is_cache(leaf)
 
 
 def _twin(leaf: Any, other: Any) -> torch.Tensor | None:
