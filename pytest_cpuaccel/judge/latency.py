@@ -18,8 +18,8 @@ from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.state import is_cache
+from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.generation import repeatable

@@ -78,9 +78,26 @@ def completed(given: Mapping[str, Any], positions: str) -> Tensors:
     return tensors
 
 
+def in_place_of(original: Callable[..., Any], forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``forward`` with the signature of ``original``, by which ``generate()`` sees what a model takes.
+
+    Without ``mm_encoder_outputs``: transformers 5 encodes images before the loop where a model takes those, and
+    hands on no image then.
+    """
+
+    @functools.wraps(original)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return forward(*args, **kwargs)
+
+    signature = inspect.signature(original)
+    taken = [parameter for name, parameter in signature.parameters.items() if name != "mm_encoder_outputs"]
+    call.__signature__ = signature.replace(parameters=taken)  # type: ignore[attr-defined]
+    return call
+
+
 def decoder(module: nn.Module, forward: Callable[..., Any]) -> nn.Module:
     """Return ``module``, a private copy, with ``forward`` in place of its own and without its weights."""
-    module.forward = functools.wraps(module.forward)(lambda **arguments: forward(**arguments))
+    module.forward = in_place_of(module.forward, forward)
     for parameter in module.parameters():
         parameter.data = parameter.data.new_empty(0)
     return module
