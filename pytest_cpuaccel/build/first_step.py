@@ -42,11 +42,8 @@ class _ForwardReachedError(BaseException):
     """Ends a loop before its first forward call; none of the model's own handlers catches it."""
 
 
-class _NoOutputs:
+class _NoOutputs(dict[str, Any]):
     """Stands in for the outputs of a step of which only the number of tokens matters."""
-
-    def __contains__(self, name: str) -> bool:
-        return False
 
     def __getattr__(self, name: str) -> None:
         if name.startswith("__"):

@@ -86,7 +86,7 @@ class Workshop:
         calibration = self._calibration_for(model, backend, needed)
         builds = self._built.setdefault((model_digest(model), backend.name, calibration.digest), [])
         for built in builds:
-            if built.model.accepts(needed) and (method == "forward" or built.model.generate):
+            if built.model.accepts(needed) and _serves(built.model, method):
                 return built
         builds.append(self._make(model, backend, method, inputs))
         return builds[-1]
@@ -205,6 +205,10 @@ def _fitting(calibration: Calibration, inputs: Inputs) -> Calibration:
     if calibration.given or inputs_signature(calibration.inputs[0]) == inputs_signature(inputs):
         return calibration
     return Calibration((_clone(inputs),), given=False)
+
+
+def _serves(built: BuiltModel, method: Method) -> bool:
+    return built.generate is not None if method == "generate" else not built.lacks
 
 
 def _needed(model: nn.Module, method: Method, inputs: Inputs) -> Inputs:

@@ -128,12 +128,12 @@ def _of_steps(call: Call, model: nn.Module, tokens: torch.Tensor) -> torch.Tenso
     try:
         output = _expected(call, model, return_dict_in_generate=True, output_logits=True)
         steps = torch.stack(output.logits, dim=1)
-    except (EagerError, AttributeError, TypeError):
+        rows = getattr(output, "beam_indices", None)
+        if rows is not None:
+            places = torch.arange(rows.shape[1])
+            steps = steps[rows.clamp(min=0), places[None]].masked_fill((rows < 0)[..., None], torch.nan)
+    except (EagerError, AttributeError, IndexError, TypeError):  # Whisper's are not those of its whole batch
         return None
-    rows = getattr(output, "beam_indices", None)
-    if rows is not None:
-        places = torch.arange(rows.shape[1])
-        steps = steps[rows.clamp(min=0), places[None]].masked_fill((rows < 0)[..., None], torch.nan)
     count = min(steps.shape[1], tokens.shape[1] - 1)
     if len(steps) != len(tokens):
         return None
