@@ -13,12 +13,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.first_step import FirstStep
 from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import BuildError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.state import is_cache
 
 
 def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:
@@ -75,7 +77,7 @@ def written_inputs(model: nn.Module, before: Inputs, after: Inputs) -> Mapping[s
     return {
         name: value
         for name, value in named_inputs(model, after).items()
-        if not hasattr(value, "get_seq_length") and not (name in old and tree.same_values(old[name], value))
+        if not is_cache(value) and not (name in old and tree.same_values(old[name], value))
     }
 
 
@@ -97,21 +99,12 @@ def _positional_name(model: nn.Module, place: int) -> str:
 
 
 def forward_inputs(model: nn.Module, inputs: Inputs) -> Inputs:
-    """Return inputs of a forward call that is typical for this ``generate()`` call."""
-    names = ("inputs", "input_ids", "input_features", "pixel_values", "input_values")
-    main = inputs.args[0] if inputs.args else next((inputs.kwargs[n] for n in names if n in inputs.kwargs), None)
-    if main is None:
-        raise EagerError("generate() was called without inputs; pass input_ids=...")
-    name = getattr(model, "main_input_name", "input_ids")
-    mask = inputs.kwargs.get("attention_mask")
-    kwargs = {name: main}
-    if mask is not None or name == "input_ids":
-        kwargs["attention_mask"] = torch.ones_like(main) if mask is None else mask
-    config = getattr(model, "config", None)
-    if getattr(config, "is_encoder_decoder", False):
-        start = getattr(model.generation_config, "decoder_start_token_id", None) or 0
-        kwargs["decoder_input_ids"] = torch.full((main.shape[0], 1), start, dtype=torch.long)
-    return Inputs(kwargs=kwargs)
+    """Return the inputs of the forward call that a ``generate()`` call begins with, without a cache.
+
+    Raises:
+        BuildError: ``generate()`` does not go through the model's ``forward``.
+    """
+    return FirstStep.of(model, inputs).inputs()
 
 
 def private_copy(model: nn.Module) -> nn.Module:

@@ -129,7 +129,7 @@ class Workshop:
             if not self._is_current(model, known, build):
                 builds.remove(build)
                 build.model.close()
-            elif build.model.accepts(needed) and (method == "forward" or build.model.generate):
+            elif build.model.accepts(needed) and _serves(build.model, method):
                 return build
         builds.append(self._make(model, backend, method, inputs))
         known.trusted.add(id(builds[-1]))
@@ -334,6 +334,10 @@ def _fitting(calibration: Calibration, inputs: Inputs) -> Calibration:
     if calibration.given or inputs_signature(calibration.inputs[0]) == inputs_signature(inputs):
         return calibration
     return Calibration((_clone(inputs),), given=False)
+
+
+def _serves(built: BuiltModel, method: Method) -> bool:
+    return built.generate is not None if method == "generate" else not built.lacks
 
 
 def _needed(model: nn.Module, method: Method, inputs: Inputs) -> Inputs:

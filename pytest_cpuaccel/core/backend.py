@@ -79,6 +79,7 @@ class BuiltModel:
     is not, a new build is made. ``facts`` are what the backend proved of itself: the route it took, the
     precision and thread count it read back, how many graphs it compiled. ``facts["threads"]`` is compulsory.
     ``attributes`` is searched first for attributes that the test reads from ``cpu_model``.
+    ``lacks`` names outputs of ``forward`` that a build for ``generate()`` leaves out: it then serves no ``forward``.
     """
 
     forward: Callable[..., Any]
@@ -87,6 +88,7 @@ class BuiltModel:
     accepts: Callable[[Inputs], bool] = accept_all
     attributes: Any = None
     close: Callable[[], None] = close_nothing
+    lacks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""State among a model's outputs: what a next step needs, and no answer."""
+"""State among a model's arguments and outputs: what a next step needs, and no answer."""
 
 from __future__ import annotations
 
@@ -6,12 +6,33 @@ from collections.abc import Mapping
 from typing import Any
 
 STATE_OUTPUTS = ("past_key_values",)
-"""Outputs that carry state for a next step and are no answer; transformers' Trainer leaves them out too."""
+"""Outputs that were state when they were plain tuples of tensors; transformers' Trainer leaves them out too."""
+
+
+def is_cache(value: Any) -> bool:
+    """Tell whether a value is a cache of transformers, whatever it is called where it stands.
+
+    5.24 renamed ``past_key_values`` to ``cache``; Mamba's is ``cache_params`` and has no ``get_seq_length``.
+    """
+    return hasattr(value, "get_seq_length") or type(value).__name__.endswith("Cache")
 
 
 def without_state(output: Any) -> Any:
-    """Return a model's output without its key/value cache."""
-    if isinstance(output, Mapping) and any(name in output for name in STATE_OUTPUTS):
-        answers = {name: value for name, value in output.items() if name not in STATE_OUTPUTS}
+    """Return a model's output without its caches, wherever in it they stand; itself where it has none."""
+    if isinstance(output, Mapping):
+        answers = {name: without_state(value) for name, value in output.items() if not _is_state(name, value)}
+        if _same(answers.values(), output.values()):
+            return output
         return type(output)(**answers) if hasattr(output, "to_tuple") else answers
+    if type(output) in (tuple, list):
+        items = [without_state(item) for item in output if not is_cache(item)]
+        return output if _same(items, output) else type(output)(items)
     return output
+
+
+def _is_state(name: Any, value: Any) -> bool:
+    return name in STATE_OUTPUTS or is_cache(value)
+
+
+def _same(some: Any, others: Any) -> bool:
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))

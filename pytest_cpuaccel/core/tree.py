@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from pytest_cpuaccel.core.state import is_cache
+
 _PLAIN = (bool, int, float, str, type(None))
 
 Leaf = Any
@@ -102,7 +104,7 @@ def _clone_leaf(leaf: Leaf) -> Leaf:
         return (leaf.detach() if leaf.requires_grad else leaf).clone()
     if isinstance(leaf, np.ndarray):
         return leaf.copy()
-    if hasattr(leaf, "get_seq_length"):  # a key/value cache of transformers, which forward() alters in place
+    if is_cache(leaf):  # which forward() alters in place
         return copy.deepcopy(leaf)
     return leaf
 

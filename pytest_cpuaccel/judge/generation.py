@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import pad
 
-from pytest_cpuaccel.build.original import forward_inputs, run_eager
+from pytest_cpuaccel.build.first_step import FirstStep
+from pytest_cpuaccel.build.original import run_eager
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.call import Answer, Call
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.judge.reference import rounded, run_in
@@ -20,25 +20,52 @@ from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.measure.parity.comparison import Comparison
 from pytest_cpuaccel.measure.parity.generation import compare_generation
 
+ONE_CALL = 1e-3
+"""Relative to the largest logit: how far one forward call over a text may be from the steps of a loop with a cache."""
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Logits (rows, length, vocabulary) over eager's tokens; ``logits[:, i]`` scores token ``i + 1``."""
+
+    expected: torch.Tensor
+    expected64: torch.Tensor | None = None
+    rounding: torch.Tensor | None = None
+    actual: torch.Tensor | None = None
+
 
 def compare_generated(call: Call, trial: Trial, workshop: Workshop) -> Comparison:
     """Compare a ``generate()`` call with eager's, run from the same generator state.
 
     Logits are teacher-forced: one forward call over eager's own tokens, under eager and under the backend. Those
-    of a candidate are held to what int8 is: it differs from the reference by more than rounding.
+    of a candidate are held to what int8 is: it differs from the reference by more than rounding. Where one forward
+    call is not what eager's own steps came to, eager's logits are those of the steps, and the backend's are not asked.
+
+    Raises:
+        BuildError: ``generate()`` can't be followed.
     """
     model = trial.reference
     precision = Precision.INT8 if trial.is_of_candidate else trial.backend.precision
-    actual, expected = _started(_ids(call.output), _expected_ids(call, model), model)
-    forced = _teacher_forced(model, call.inputs, expected)
+    expected = _ids(_expected(call, model))
+    step = _first_step(model, call.inputs, len(expected))
+    actual = _ids(call.output)
+    if not _begins_with(expected, step.ids):  # embeddings have no tokens, and Whisper leaves them out
+        actual, expected = torch.cat([step.ids, actual], dim=1), torch.cat([step.ids, expected], dim=1)
+    scores = _forced(step.forced(expected), expected, precision, call, trial, workshop)
+    if scores is None or not torch.equal(actual, expected):
+        steps = _of_steps(call, model, expected)
+        if steps is not None and (scores is None or not _same(scores.expected, steps)):
+            scores = _Scores(steps.nan_to_num())
+    if scores is None:
+        raise BuildError(f"{type(model).__name__}: no forward call scores the tokens that its generate() returns")
     return compare_generation(
         actual,
         expected,
-        prompt_length=_prompt_length(model, call.inputs),
-        expected_logits=run_eager(model, "forward", forced).logits,
-        expected64_logits=_logits(run_in(model, forced, torch.float64)),
-        rounding_logits=_logits(rounded(model, forced, precision)),
-        actual_logits=_backend_logits(trial, forced, workshop),
+        prompt_length=step.ids.shape[1],
+        expected_logits=scores.expected,
+        expected64_logits=scores.expected64,
+        rounding_logits=scores.rounding,
+        actual_logits=scores.actual,
         precision=precision,
     )
 
@@ -48,11 +75,11 @@ def repeatable(inputs: Inputs) -> Inputs:
     return Inputs(inputs.args, {name: value for name, value in inputs.kwargs.items() if name != "streamer"})
 
 
-def _expected_ids(call: Call, model: nn.Module) -> torch.Tensor:
+def _expected(call: Call, model: nn.Module, **settings: Any) -> Any:
+    inputs = repeatable(call.inputs)
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(call.rng_state)
-        output = run_eager(model, "generate", repeatable(call.inputs))
-    return _ids(output)
+        return run_eager(model, "generate", Inputs(inputs.args, {**inputs.kwargs, **settings}))
 
 
 def _ids(output: Any) -> torch.Tensor:
@@ -60,48 +87,79 @@ def _ids(output: Any) -> torch.Tensor:
     return ids
 
 
-def _started(actual: torch.Tensor, expected: torch.Tensor, model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both with the token that a decoder starts from, which Whisper's ``generate()`` cuts off in transformers 5."""
-    start = getattr(model.generation_config, "decoder_start_token_id", None)
-    if not _is_encoder_decoder(model) or start is None or bool((expected[:, 0] == start).all()):
-        return actual, expected
-    return pad(actual, (1, 0), value=start), pad(expected, (1, 0), value=start)
+def _first_step(model: nn.Module, inputs: Inputs, rows: int) -> FirstStep:
+    """The call's first step, with as many rows as came out of it."""
+    step = FirstStep.of(model, inputs)
+    each = rows // len(step.ids)
+    return step if each == 1 else FirstStep.of(model, inputs, each)
 
 
-def _prompt_length(model: nn.Module, inputs: Inputs) -> int:
-    if _is_encoder_decoder(model):
-        return 0
-    length: int = forward_inputs(model, inputs).kwargs["input_ids"].shape[1]
-    return length
+def _begins_with(tokens: torch.Tensor, given: torch.Tensor) -> bool:
+    return torch.equal(tokens[:, : given.shape[1]], given)
 
 
-def _is_encoder_decoder(model: nn.Module) -> bool:
-    return bool(getattr(model.config, "is_encoder_decoder", False))
-
-
-def _logits(output: Answer | None) -> torch.Tensor | None:
-    return None if output is None else output.output.logits
-
-
-def _backend_logits(trial: Trial, forced: Inputs, workshop: Workshop) -> torch.Tensor | None:
+def _forced(
+    forced: Inputs, tokens: torch.Tensor, precision: Precision, call: Call, trial: Trial, workshop: Workshop
+) -> _Scores | None:
+    """The teacher-forced logits; None where eager has none for this call."""
+    model, length = trial.reference, tokens.shape[1]
     try:
-        built = workshop.built(trial.model, trial.backend, "forward", forced)
+        expected = _logits(run_eager(model, "forward", forced), length)
+    except EagerError:  # a generated token that means an image, of which there is none, say
+        return None
+    if expected is None:
+        return None
+    return _Scores(
+        expected,
+        _logits(_output(run_in(model, forced, torch.float64)), length),
+        _logits(_output(rounded(model, forced, precision)), length),
+        _logits(_backend_output(call, trial, forced, workshop), length),
+    )
+
+
+def _output(answer: Answer | None) -> Any | None:
+    return None if answer is None else answer.output
+
+
+def _logits(output: Any | None, length: int) -> torch.Tensor | None:
+    """Logits of the last ``length`` positions: GIT and older LLaVAs have some for the image before the text."""
+    logits = getattr(output, "logits", None)
+    return logits[:, -length:] if isinstance(logits, torch.Tensor) else None
+
+
+def _of_steps(call: Call, model: nn.Module, tokens: torch.Tensor) -> torch.Tensor | None:
+    """Eager's logits at each step of its own loop, NaN before the first; None where the loop does not tell them."""
+    try:
+        output = _expected(call, model, return_dict_in_generate=True, output_logits=True)
+        steps = torch.stack(output.logits, dim=1)
+        rows = getattr(output, "beam_indices", None)
+        if rows is not None:
+            places = torch.arange(rows.shape[1])
+            steps = steps[rows.clamp(min=0), places[None]].masked_fill((rows < 0)[..., None], torch.nan)
+    except (EagerError, AttributeError, IndexError, TypeError):  # Whisper's are not those of its whole batch
+        return None
+    count = min(steps.shape[1], tokens.shape[1] - 1)
+    if len(steps) != len(tokens):
+        return None
+    before = steps.new_full((len(steps), tokens.shape[1] - 1 - count, steps.shape[2]), torch.nan)
+    after = steps.new_full((len(steps), 1, steps.shape[2]), torch.nan)
+    return torch.cat([before, steps[:, :count], after], dim=1)
+
+
+def _same(forced: torch.Tensor, steps: torch.Tensor) -> bool:
+    """Tell whether two ways to the same logits agree, as far as ``steps`` are known."""
+    known = steps.isfinite()
+    apart = (forced - steps)[known].abs().max()
+    return bool(apart <= ONE_CALL * steps[known].abs().max())
+
+
+def _backend_output(call: Call, trial: Trial, forced: Inputs, workshop: Workshop) -> Any | None:
+    """What the build that generated answers; where its graph takes no such call, what one made for it does."""
+    try:
+        built = workshop.built(trial.model, trial.backend, "generate", call.inputs)
+        if not built.accepts(forced):
+            built = workshop.built(trial.model, trial.backend, "forward", forced)
     except BuildError:
         return None
     with torch.no_grad():
-        logits: torch.Tensor = built.forward(**forced.kwargs).logits
-    return logits
-
-
-def _teacher_forced(model: nn.Module, inputs: Inputs, expected: torch.Tensor) -> Inputs:
-    """Inputs of one forward call that scores every token eager generated, given eager's own tokens before it."""
-    prompt = dict(forward_inputs(model, inputs).kwargs)
-    if _is_encoder_decoder(model):
-        return Inputs(kwargs={**prompt, "decoder_input_ids": expected})
-    mask = prompt["attention_mask"].repeat_interleave(expected.shape[0] // prompt["input_ids"].shape[0], dim=0)
-    grown = torch.ones(expected.shape[0], expected.shape[1] - mask.shape[1], dtype=mask.dtype)
-    whole = torch.cat([mask, grown], dim=1)
-    forced = {"input_ids": expected, "attention_mask": whole}
-    if bool((mask == 0).any()) and "position_ids" in inspect.signature(model.forward).parameters:
-        forced["position_ids"] = (whole.long().cumsum(-1) - 1).clamp(min=0)
-    return Inputs(kwargs=forced)
+        return built.forward(**forced.kwargs)

@@ -19,6 +19,7 @@ from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.state import is_cache
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.court import Court
@@ -204,4 +205,4 @@ def _seeded(run: Callable[..., object], inputs: Inputs, rng_state: torch.Tensor)
 
 def _holds_cache(inputs: Inputs) -> bool:
     """Tell whether the call brings a key/value cache, which every call would lengthen."""
-    return any(hasattr(leaf, "get_seq_length") for _, leaf in tree.named_leaves(dict(inputs.kwargs)))
+    return any(is_cache(leaf) for _, leaf in tree.named_leaves(dict(inputs.kwargs)))

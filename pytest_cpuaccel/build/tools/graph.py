@@ -62,9 +62,20 @@ class Graph:
 
     def fits(self, inputs: Inputs) -> bool:
         """Tell whether a call has the same tensor names and the same constants (shapes aside)."""
+        return self.unlike(inputs) is None
+
+    def unlike(self, inputs: Inputs) -> str | None:
+        """Return which tensors or constants a call has that this one has not, or the other way round; None if none."""
         bound = _bind(self.parameters, inputs)
         names = tuple(name for name, leaf in tree.named_leaves(bound) if isinstance(leaf, torch.Tensor))
-        return names == self.input_names and _constants(bound) == self.constants
+        if names == self.input_names and _constants(bound) == self.constants:
+            return None
+        added = [name for name in names if name not in self.input_names]
+        added += [f"{name}={value}" for name, value in _constants(bound) if (name, value) not in self.constants]
+        left_out = [name for name in self.input_names if name not in names]
+        left_out += [f"{name}={value}" for name, value in self.constants if (name, value) not in _constants(bound)]
+        parts = (("with", added), ("without", left_out))
+        return " and ".join(f"{word} {', '.join(which)}" for word, which in parts if which) or "in another order"
 
     def rebuild(self, outputs: tuple[torch.Tensor, ...] | list[torch.Tensor]) -> Any:
         """Return flat outputs in the structure and type that eager returns."""

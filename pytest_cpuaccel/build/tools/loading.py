@@ -57,6 +57,7 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
         forward=forward,
         generate=generate,
         accepts=call.accepted_by(route.shapes),
+        lacks=call.lacks,
         facts={"route": "torch.export", **_caching(subject, False), **route.facts, **session.facts},
     )
 
@@ -73,6 +74,7 @@ def _load_by_optimum(runtime: Runtime, subject: Subject, route: Route, folder: P
         forward=forward,
         generate=upstream.silent(model.generate) if subject.generates else None,
         accepts=call.accepted_by(route.shapes),
+        lacks=call.lacks,
         attributes=model,
         facts={
             "route": f"optimum {route.optimum}",
@@ -106,13 +108,13 @@ def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _checked(forward: Callable[..., Any], call: PreparedCall, shapes: Shapes) -> Callable[..., Any]:
-    """``forward``, refusing what the graph is not right for: nobody asks ``accepts`` between two tokens."""
-    accepts = call.accepted_by(shapes)
+    """``forward`` of a step, refusing what the graph is not right for: nobody asks ``accepts`` between two tokens."""
 
     def checked(**kwargs: Any) -> Any:
-        if not accepts(Inputs(kwargs=kwargs)):
-            given = ", ".join(f"{name} {tuple(item.shape)}" for name, item in kwargs.items() if hasattr(item, "shape"))
-            raise BuildError(f"generate() passed what the exported graph is not right for: {given}")
-        return forward(**kwargs)
+        step = Inputs(kwargs=decoding.of_step(kwargs))
+        refusal = call.refusal(shapes, step)
+        if refusal:
+            raise BuildError(f"generate() calls for what the exported graph is not right for: {refusal}")
+        return forward(**step.kwargs)
 
     return checked

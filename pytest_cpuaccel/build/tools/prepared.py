@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,19 +19,24 @@ from pytest_cpuaccel.core.inputs import Inputs
 
 @dataclass(frozen=True)
 class PreparedCall:
-    """``prepare`` completes inputs, ``graph`` is of completed ones, ``example`` are the tensors it was made from."""
+    """``prepare`` completes inputs, ``graph`` is of completed ones, ``example`` are the tensors it was made from.
+
+    ``lacks`` are outputs of eager's that the graph leaves out.
+    """
 
     graph: Graph
     prepare: Callable[[Inputs], Inputs]
     example: tuple[torch.Tensor, ...]
+    lacks: frozenset[str] = frozenset()
 
     @staticmethod
     def of(module: nn.Module, subject: Subject, positions: str | None) -> PreparedCall:
         """Return the subject's call; ``positions`` as in :class:`~pytest_cpuaccel.build.tools.route.Route`."""
-        prepare = _preparation(module, positions)
+        prepare = decoding.preparation(module, positions)
         inputs = prepare(subject.inputs)
-        graph = Graph.of(module, inputs, _answers(subject))
-        return PreparedCall(graph, prepare, graph.tensors(inputs))
+        answers, lacks = _answers(subject)
+        graph = Graph.of(module, inputs, answers)
+        return PreparedCall(graph, prepare, graph.tensors(inputs), lacks)
 
     def tensors(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[torch.Tensor, ...]:
         """Return the tensors of a call in the graph's order."""
@@ -40,44 +44,41 @@ class PreparedCall:
 
     def accepted_by(self, shapes: Shapes) -> Callable[[Inputs], bool]:
         """Return whether inputs make the same graph, of tensors of the same kinds and of these shapes."""
-        kinds = [_kind(tensor) for tensor in self.example]
         if self.graph.has_numbers:  # which may be sizes
             shapes = Shapes.exactly(self.example)
 
         def accepts(inputs: Inputs) -> bool:
-            try:
-                prepared = self.prepare(inputs)
-                if not self.graph.fits(prepared):
-                    return False
-            except BuildError:
-                return False
-            tensors = self.graph.tensors(prepared)
-            return [_kind(tensor) for tensor in tensors] == kinds and shapes.include(tensor.shape for tensor in tensors)
+            return self.refusal(shapes, inputs) is None
 
         return accepts
 
-
-def _answers(subject: Subject) -> Any:
-    """What the model answered, without the encoder's outputs that ``generate()`` keeps from step to step."""
-    if not subject.generates or not isinstance(subject.expected, Mapping):
-        return subject.expected
-    return type(subject.expected)(**{n: v for n, v in subject.expected.items() if not n.startswith("encoder_")})
-
-
-def _preparation(module: nn.Module, positions: str | None) -> Callable[[Inputs], Inputs]:
-    if positions is None:
-        return lambda inputs: inputs
-    signature = inspect.signature(module.forward)
-
-    def prepare(inputs: Inputs) -> Inputs:
+    def refusal(self, shapes: Shapes, inputs: Inputs) -> str | None:
+        """Return in what inputs differ from those that the graph is right for; None where it is right for them."""
         try:
-            given = signature.bind(*inputs.args, **inputs.kwargs).arguments
-        except TypeError as mistake:
-            raise BuildError(f"the call does not fit forward(): {mistake}") from None
-        given.update(given.pop("kwargs", {}))
-        return Inputs(kwargs=decoding.completed(given, positions))
+            prepared = self.prepare(inputs)
+            unlike = self.graph.unlike(prepared)
+        except BuildError as refusal:
+            return str(refusal)
+        if unlike:
+            return unlike
+        tensors = self.graph.tensors(prepared)
+        for name, tensor, example in zip(self.graph.input_names, tensors, self.example, strict=True):
+            if _kind(tensor) != _kind(example):
+                return f"{name} of {tensor.dtype}, built for {example.dtype}"
+        if shapes.include(tensor.shape for tensor in tensors):
+            return None
+        return ", ".join(
+            f"{name} {'x'.join(map(str, tensor.shape))}"
+            for name, tensor in zip(self.graph.input_names, tensors, strict=True)
+        )
 
-    return prepare
+
+def _answers(subject: Subject) -> tuple[Any, frozenset[str]]:
+    """What the model answered without the encoder's outputs, which no class of Optimum that generates returns."""
+    if not subject.generates or not isinstance(subject.expected, Mapping):
+        return subject.expected, frozenset()
+    lacks = frozenset(name for name in subject.expected if name.startswith("encoder_"))
+    return type(subject.expected)(**{n: v for n, v in subject.expected.items() if n not in lacks}), lacks
 
 
 def _kind(tensor: torch.Tensor) -> str:

@@ -13,7 +13,7 @@ import torch
 
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer
-from pytest_cpuaccel.core.state import STATE_OUTPUTS
+from pytest_cpuaccel.core.state import STATE_OUTPUTS, is_cache
 from pytest_cpuaccel.measure.parity.reordered import Reordered
 from pytest_cpuaccel.measure.parity.selection import Selection
 
@@ -176,7 +176,7 @@ def _answers(leaves: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_state(name: str, leaf: Any) -> bool:
-    return name.split(".")[0] in STATE_OUTPUTS or hasattr(leaf, "get_seq_length")
+    return name.split(".")[0] in STATE_OUTPUTS or is_cache(leaf)
 
 
 def _twin(leaf: Any, other: Any) -> torch.Tensor | None:
