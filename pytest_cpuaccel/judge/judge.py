@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pytest_cpuaccel.core.budget import LatencyBudget
+from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
 from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.core.finding import Finding
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
@@ -37,7 +37,7 @@ def judge(trial: Trial, court: Court) -> Iterator[Finding]:
     groups = workloads(trial.calls)
     if not groups and (trial.budgets.parity or trial.budgets.of_performance):
         yield _finding(trial, "no call", *_nothing_called(trial))
-    pool = pool_of(trial, court)
+    pool = pool_of(trial, trial.budgets.parity or ParityBudget(), court)
     for workload in groups:
         verdicts = tuple(_verdicts(workload, trial, court, pool, of=len(groups)))
         if verdicts:

@@ -22,19 +22,20 @@ from pytest_cpuaccel.measure.parity.hints import HINT
 from pytest_cpuaccel.measure.parity.match import SEVERITY
 
 
-def pool_of(trial: Trial, court: Court) -> Pool:
-    """Return all calls of a test, to be compared by its parity mark."""
-    budget = trial.budgets.parity or ParityBudget()
+def pool_of(trial: Trial, budget: ParityBudget, court: Court) -> Pool:
+    """Return all calls of a test, to be compared when there is need of it."""
     return Pool(trial.calls, lambda call, pooled: _compare(call, trial, budget, court, pooled))
 
 
-def judge_parity(workload: Workload, trial: Trial, budget: ParityBudget, court: Court, pool: Pool) -> Verdict:
-    """Return the verdict on the worst call of a workload, one of those in the pool.
+def judge_parity(
+    workload: Workload, trial: Trial, budget: ParityBudget, court: Court, pool: Pool | None = None
+) -> Verdict:
+    """Return the verdict on the worst call of a workload; ``pool`` holds all calls of the test.
 
     Raises:
         EagerError: the reference raises or disagrees with itself.
     """
-    comparisons = pool.comparisons(workload.calls)
+    comparisons = (pool or pool_of(trial, budget, court)).comparisons(workload.calls)
     worst = max((comparison.outcome for comparison in comparisons), key=lambda outcome: SEVERITY[outcome])
     alike = [comparison for comparison in comparisons if comparison.outcome is worst]
     shown = alike[-1] if worst is Outcome.PASS else alike[0]
