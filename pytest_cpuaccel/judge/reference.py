@@ -100,4 +100,13 @@ class _FastGelu(TorchFunctionMode):
 @functools.lru_cache(maxsize=2)
 def _in_dtype(model: nn.Module, digest: str, dtype: torch.dtype) -> nn.Module:  # noqa: ARG001
     """A copy in another precision; ``digest`` makes a changed model a new one."""
-    return private_copy(model).to(dtype)
+    copied = private_copy(model)
+    copied._apply(lambda tensor: _cast(tensor, dtype))  # type: ignore[no-untyped-call]
+    return copied
+
+
+def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """``to`` would drop the imaginary part of complex weights, which have no bf16 or fp16."""
+    if tensor.is_complex():
+        return tensor.to(torch.complex128) if dtype is torch.float64 else tensor
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor

@@ -126,8 +126,8 @@ OTHER_ORDER = 2.0
 lanes was off by more than 1.4 times it; a pooling in bf16 is off by 1.3e-3 to 3e-3, 50 times as much."""
 
 FEW_SUMS = 1e-3
-"""Most that ``luck`` may widen ``OTHER_ORDER`` to where an output has few elements, so that its running sum may be exact
-by accident: half of one bf16 rounding (2**-9)."""
+"""Most that ``luck`` may widen ``OTHER_ORDER`` to where an output has few elements, and its running sum may be exact by
+accident: half of one bf16 rounding (2**-9)."""
 
 UNIT_ROUNDOFF = 2.0**-24
 """Greatest relative error of rounding one number to fp32."""
