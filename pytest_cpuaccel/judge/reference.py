@@ -110,7 +110,7 @@ def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Answer | Non
     casts, stamp = _casts.setdefault(model, dict), _stamp(model)
     try:
         if dtype not in casts or casts[dtype][0] != stamp:
-            casts[dtype] = (stamp, private_copy(model).to(dtype))
+            casts[dtype] = (stamp, _copy_in(model, dtype))
         return answer_of(casts[dtype][1], "forward", _cast(inputs, dtype))
     except CpuaccelError:
         return None
@@ -169,10 +169,23 @@ def _answers(model: nn.Module, inputs: Sequence[Inputs]) -> list[Answer]:
 
 def _answers_in(dtype: torch.dtype, model: nn.Module, inputs: Sequence[Inputs]) -> Sequence[Answer | None]:
     try:
-        cast = private_copy(model).to(dtype)
+        cast = _copy_in(model, dtype)
         return _answers(cast, [_cast(item, dtype) for item in inputs])
     except CpuaccelError:
         return [None] * len(inputs)
+
+
+def _copy_in(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    copied = private_copy(model)
+    copied._apply(lambda tensor: _cast_weight(tensor, dtype))  # type: ignore[no-untyped-call]
+    return copied
+
+
+def _cast_weight(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """``to`` would drop the imaginary part of complex weights, which have no bf16 or fp16."""
+    if tensor.is_complex():
+        return tensor.to(torch.complex128) if dtype is torch.float64 else tensor
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _cast(inputs: Inputs, dtype: torch.dtype) -> Inputs:

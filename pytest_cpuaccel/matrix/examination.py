@@ -75,6 +75,8 @@ class Examination:
         figure = str(verdict.facts["figure"])
         if verdict.outcome is Outcome.PASS:
             return _Found(Status.RIGHT, figure=figure)
+        if verdict.outcome is Outcome.INCONCLUSIVE:
+            return _Found(Status.LIMITED, f"{said}{self._unnamed(verdict.sentence)}", figure)
         return _Found(Status.WRONG, f"{said}{self._unnamed(verdict.sentence)}", figure)
 
     def _judged(self, method: Method, inputs: Inputs) -> Verdict:

@@ -47,8 +47,15 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
     route = Route.read(folder)
     module = subject.fresh_module()
     call = PreparedCall.of(module, subject, route.positions)
-    with silenced():
-        session = open_session(call.graph.input_names, subject.threads)
+    try:
+        with silenced():
+            session = open_session(call.graph.input_names, subject.threads)
+    except BuildError as error:
+        if any(tensor.is_complex() for tensor in call.example):
+            raise BuildError(
+                f"{type(module).__name__}: a graph with complex inputs can't be opened: {error}"
+            ) from error
+        raise
     forward = _forward(call, session)
     generate = None
     if subject.generates:
@@ -97,10 +104,21 @@ def _forward(call: PreparedCall, session: Session) -> Callable[..., Any]:
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         given = zip(tensors(args, kwargs), takes, strict=True)
-        ready = tuple(_cast(tensor.detach(), dtype).contiguous() for tensor, dtype in given)
-        return rebuild([_cast(output, dtype) for output, dtype in zip(run(ready), gives, strict=True)])
+        ready = tuple(_real(_cast(tensor.detach(), dtype)).contiguous() for tensor, dtype in given)
+        return rebuild([_restored(output, dtype) for output, dtype in zip(run(ready), gives, strict=True)])
 
     return forward
+
+
+def _real(tensor: torch.Tensor) -> torch.Tensor:
+    """Complex numbers as pairs of real ones in a further dimension, as the graphs of both runtimes have them."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def _restored(output: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    if dtype.is_complex and not output.is_complex():
+        output = torch.view_as_complex(output.contiguous())
+    return _cast(output, dtype)
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

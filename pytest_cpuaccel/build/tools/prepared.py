@@ -83,6 +83,6 @@ def _answers(subject: Subject) -> tuple[Any, frozenset[str]]:
 
 def _kind(tensor: torch.Tensor) -> str:
     """What a cast would have to preserve: 0/1 masks mean other things as bool, as integers and as floats."""
-    if tensor.dtype == torch.bool:
-        return "bool"
+    if tensor.dtype == torch.bool or tensor.is_complex():
+        return str(tensor.dtype).removeprefix("torch.")
     return "float" if tensor.is_floating_point() else "integer"

@@ -20,7 +20,6 @@ from pytest_cpuaccel.measure.parity.defaults import (
     INT8_COSINE,
     INT8_SQNR_DB,
     OTHER_ORDER,
-    OTHER_ORDER_OF_FEW,
     REDUCED,
     TELLING_ELEMENTS,
     UNIT_ROUNDOFF,
@@ -117,7 +116,7 @@ class _Measure:
         if not longest:
             return 0.0
         times = OTHER_ORDER * luck(elements)
-        by_loop = max(min(times, OTHER_ORDER_OF_FEW) * self.loop, min(times * self.loop, FEW_SUMS))
+        by_loop = max(OTHER_ORDER * self.loop, min(times * self.loop, FEW_SUMS))
         return max(by_loop, BY_LENGTH * math.sqrt(longest) * UNIT_ROUNDOFF)
 
 
@@ -193,7 +192,7 @@ def _rounding_check(
     summed = ""
     if elements.longest:
         facts["longest_sum"] = elements.longest
-        summed = f" of a sum over {elements.longest} elements"
+        summed = f" by a sum over {elements.longest} elements"
     scale = error.rms(exact) or 1.0
     peak = float(exact.abs().max()) or 1.0
     return Check(

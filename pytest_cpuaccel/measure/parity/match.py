@@ -14,7 +14,7 @@ from pytest_cpuaccel.core.budget import Tolerance
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.parity import error, explain
-from pytest_cpuaccel.measure.parity.check import Share, checks, top1_check
+from pytest_cpuaccel.measure.parity.check import Check, Share, checks, top1_check
 from pytest_cpuaccel.measure.parity.defaults import REDUCED, UNSTABLE
 from pytest_cpuaccel.measure.parity.elements import Elements
 from pytest_cpuaccel.measure.parity.leaves import Pair, holds_tensors
@@ -195,7 +195,7 @@ def _of_floats(
         note = f"'{name}' was not compared: it has no top-1 answer"
         return Match(name, Outcome.PASS, note, use=0.0, notes=(note,))
     if elements.are_identical:  # which arithmetic of finite precision may deny: 1 - cosine is 1e-16 here
-        made = [replace(check, outcome=Outcome.PASS) for check in made]
+        made = [_of_the_same(check) for check in made]
     worst = max(made, key=lambda check: (SEVERITY[check.outcome], check.use))
     facts = _measures(elements)
     if top1 is not None:
@@ -220,6 +220,13 @@ def _of_floats(
         limit=float(torch.as_tensor(worst.limit).max()),
         top1=None if tolerance.top1 is None else top1,
     )
+
+
+def _of_the_same(check: Check) -> Check:
+    if check.outcome is Outcome.PASS:
+        return check
+    figure = f"as eager to the bit; {check.figure} of fp64"
+    return replace(check, outcome=Outcome.PASS, use=1.0, statement="equals eager's bit for bit", figure=figure)
 
 
 def _of_nonfinite(pair: Pair, valid: torch.Tensor, elements: Elements, mismatched: torch.Tensor) -> Match:

@@ -30,3 +30,10 @@ def test_tokens_shapes_and_outputs_must_agree_too():
     assert "in shape" in self_agreement(torch.zeros(2), torch.zeros(3))
     assert "one of two runs" in self_agreement({"a": torch.zeros(1)}, {})
     assert "NaN" in self_agreement(torch.zeros(2), torch.tensor([0.0, torch.nan]))
+
+
+def test_only_the_outputs_asked_for_must_agree():
+    first, second = {"mu": torch.ones(2), "recon": torch.zeros(2)}, {"mu": torch.ones(2), "recon": torch.ones(2)}
+    assert "'recon'" in self_agreement(first, second)
+    assert self_agreement(first, second, ("mu", "logvar")) is None
+    assert "'recon'" in self_agreement(first, second, ("re*",))
