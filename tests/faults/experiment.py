@@ -47,7 +47,10 @@ class Experiment:
     book: ReferenceBook
 
     def blame(self, backend: Backend) -> str | None:
-        """Return what the plugin has against a backend: an error's text or failing verdicts; None where it passes."""
+        """Return what the plugin has against a backend: an error's text or failing verdicts; None where it has nothing.
+
+        INCONCLUSIVE is no blame, and no fault caught.
+        """
         # No backend here exports, so nothing is written.
         workshop = Workshop(ArtifactStore(Path("unused"), 0), torch.get_num_threads(), str, _at_rest)
         recorder: Any = Recorder(self.model, backend, workshop)
@@ -60,7 +63,7 @@ class Experiment:
         trial = Trial(self.model, self.model, backend, EAGER, calls_of(recorder), Scores(), budgets)
         court = Court(workshop, self.book, contextlib.nullcontext, RaceConfig())
         verdicts = [verdict for finding in judge(trial, court) for verdict in finding.verdicts]
-        failed = [verdict for verdict in verdicts if verdict.outcome is not Outcome.PASS]
+        failed = [verdict for verdict in verdicts if verdict.outcome is Outcome.FAIL]
         return "\n".join(line for verdict in failed for line in (verdict.sentence, *verdict.evidence)) or None
 
     def is_refused_by(self, backend: Backend) -> bool:

@@ -12,6 +12,7 @@ import torch
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.judge.reference import run_in
 from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
+from tests.faults.cases import CASES, Case
 from tests.faults.experiment import Experiment, experiment
 from tests.faults.fault import Fault
 from tests.faults.faults import FAULTS
@@ -49,3 +50,14 @@ def test_right_arithmetic_in_another_order_is_not_blamed(tried: Experiment, hone
     if tried.is_refused_by(honest):
         pytest.skip("it does not take this model")
     assert tried.blame(honest) is None
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_fault_of_its_kind_is_caught_and_named_where_right_arithmetic_is_not_blamed(case: Case) -> None:
+    tried = experiment(case.make(), case.calls)
+    for fault in case.faults:
+        blame = tried.blame(replace(fault.broken, name=fault.name))
+        assert blame is not None, fault.name
+        assert re.search(fault.pointer, blame), blame
+    for honest in case.honest:
+        assert tried.blame(honest) is None, honest.name
