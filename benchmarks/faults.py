@@ -1,7 +1,8 @@
 """How many broken backends parity catches and names, and how often it blames an honest one, over all architectures.
 
-Run with ``python -m benchmarks.faults`` (2 minutes; name architectures to run only those). A fault counts where it
-changes an answer by more than eager's own rounding; the bounds in brackets, of 95 %, are exact.
+Run with ``python -m benchmarks.faults`` (2 minutes; name architectures, or cases of ``tests.faults.cases``, to run only
+those). A fault counts where it changes an answer by more than eager's own rounding; the bounds in brackets, of 95 %,
+are exact.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ import torch
 from tabulate import tabulate
 
 from benchmarks import binomial
+from pytest_cpuaccel.build.backends.eager import EAGER
+from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
+from tests.faults.cases import CASES
 from tests.faults.experiment import Experiment, experiment
 from tests.faults.fault import Fault
 from tests.faults.faults import FAULTS
+from tests.faults.habits import HABITS, Habit
 from tests.faults.honest import CONTROLS
 
 
@@ -41,27 +46,41 @@ def main() -> None:
     """Print what was caught, what it was called, and every false alarm."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    broken = {fault.name: Tally() for fault in FAULTS}
-    honest = {backend.name: Tally() for backend in CONTROLS}
+    broken = {item.name: Tally() for item in (*FAULTS, *HABITS, *(fault for case in CASES for fault in case.faults))}
+    honest = {item.name: Tally() for item in (*CONTROLS, *(control for case in CASES for control in case.honest))}
+    honest |= {_right(habit).name: Tally() for habit in HABITS}
     chosen = [item for item in ARCHITECTURES if item.name in sys.argv[1:] or not sys.argv[1:]]
     for architecture in chosen:
         model = architecture.make()
         tried = experiment(model, [architecture.inputs(model), architecture.inputs(model, batch=3, length=7)])
         for fault in FAULTS:
-            _inject(fault, tried, architecture.name, broken[fault.name])
+            if fault.always or tried.is_affected_by(fault.broken):
+                _inject(fault, tried, architecture.name, broken[fault.name])
         for backend in CONTROLS:
             if not tried.is_refused_by(backend):
-                blame = tried.blame(backend)
-                (honest[backend.name].blamed if blame else honest[backend.name].spared).append(architecture.name)
+                _acquit(backend, tried, architecture.name, honest[backend.name])
+        for habit in HABITS:
+            wrapped = experiment(habit.wrap(model), tried.calls)
+            _inject(Fault(habit.name, habit.broken, habit.pointer), wrapped, architecture.name, broken[habit.name])
+            _acquit(_right(habit), wrapped, architecture.name, honest[_right(habit).name])
         print(f"{architecture.name} done", flush=True)
-    print(f"{len(chosen)} architectures")
+    cases = [case for case in CASES if case.name in sys.argv[1:] or not sys.argv[1:]]
+    for case in cases:
+        tried = experiment(case.make(), case.calls)
+        for fault in case.faults:
+            _inject(fault, tried, case.name, broken[fault.name])
+        for backend in case.honest:
+            _acquit(backend, tried, case.name, honest[backend.name])
+    print(f"{len(chosen)} architectures, {len(cases)} cases")
     print(_faults_table(broken))
     print(_honest_table(honest))
 
 
+def _right(habit: Habit) -> Backend:
+    return replace(EAGER, name=f"right: {habit.name}")
+
+
 def _inject(fault: Fault, tried: Experiment, architecture: str, tally: Tally) -> None:
-    if not fault.always and not tried.is_affected_by(fault.broken):
-        return
     blame = tried.blame(replace(fault.broken, name=fault.name))
     if blame is None:
         tally.spared.append(architecture)
@@ -69,6 +88,11 @@ def _inject(fault: Fault, tried: Experiment, architecture: str, tally: Tally) ->
     tally.blamed.append(architecture)
     if re.search(fault.pointer, blame):
         tally.named.append(architecture)
+
+
+def _acquit(backend: Backend, tried: Experiment, architecture: str, tally: Tally) -> None:
+    blame = tried.blame(backend)
+    (tally.blamed if blame else tally.spared).append(architecture)
 
 
 def _faults_table(tallies: dict[str, Tally]) -> str:

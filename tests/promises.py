@@ -39,7 +39,7 @@ def assert_alike(actual: Any, expected: Any, precision: Precision) -> None:
     found = dict(tree.named_leaves(actual))
     for name, leaf in tree.named_leaves(without_state(expected)):
         if isinstance(leaf, torch.Tensor):
-            error = (found[name] - leaf).square().mean().sqrt() / leaf.square().mean().sqrt()
+            error = (found[name] - leaf).abs().square().mean().sqrt() / leaf.abs().square().mean().sqrt()
             assert error <= RELATIVE_ERROR[precision], f"{name}: relative error {error:.1e}"
 
 

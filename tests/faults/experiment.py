@@ -40,7 +40,7 @@ FLOOR = BARS[Precision.FP32].floor
 
 @dataclass(frozen=True)
 class Experiment:
-    """``calls`` are inputs of forward calls, the first of which a backend builds for."""
+    """``calls`` are inputs of forward calls, the first of which a backend builds for; ``cache`` takes its exports."""
 
     model: nn.Module
     calls: tuple[Inputs, ...]
@@ -48,10 +48,17 @@ class Experiment:
     cache: Path = Path("unused")
 
     def blame(self, backend: Backend) -> str | None:
-        """Return what the plugin has against a backend: an error's text or failing verdicts; None where it passes.
+        """Return what the plugin has against a backend: an error's text or failing verdicts; None where it has nothing.
 
-        ``cache`` takes what the backend exports.
+        INCONCLUSIVE is no blame, and no fault caught.
         """
+        return self._said(backend, Outcome.FAIL)
+
+    def doubt(self, backend: Backend) -> str | None:
+        """Return an error's text, or what the plugin says of a backend that it can't judge; None where it can."""
+        return self._said(backend, Outcome.INCONCLUSIVE)
+
+    def _said(self, backend: Backend, outcome: Outcome) -> str | None:
         workshop = Workshop(ArtifactStore(self.cache, 10**9), torch.get_num_threads(), str, _at_rest)
         recorder: Any = Recorder(self.model, backend, workshop)
         try:
@@ -64,8 +71,8 @@ class Experiment:
         trial = Trial(self.model, self.model, backend, EAGER, calls, Scores(), budgets, start=start)
         court = Court(workshop, self.book, contextlib.nullcontext, RaceConfig())
         verdicts = [verdict for finding in judge(trial, court) for verdict in finding.verdicts]
-        failed = [verdict for verdict in verdicts if verdict.outcome is not Outcome.PASS]
-        return "\n".join(line for verdict in failed for line in (verdict.sentence, *verdict.evidence)) or None
+        found = [verdict for verdict in verdicts if verdict.outcome is outcome]
+        return "\n".join(line for verdict in found for line in (verdict.sentence, *verdict.evidence)) or None
 
     def is_refused_by(self, backend: Backend) -> bool:
         """Tell whether a backend does not take the model."""

@@ -16,6 +16,7 @@ from pytest_cpuaccel.build.backends.eager import EAGER
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.judge.reference import run_in
 from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
+from tests.faults.cases import CASES, Case
 from tests.faults.experiment import Experiment, experiment
 from tests.faults.fault import Fault
 from tests.faults.faults import FAULTS
@@ -78,7 +79,8 @@ def test_an_export_of_another_model_that_passes_for_this_ones_is_told(tried: Exp
         replace(experiment(closing_over(scale)(tried.model), tried.calls), cache=tmp_path).blame(EXPORTING)
     take_the_first_for_the_second(tmp_path)
     stale = replace(experiment(closing_over(3.0)(tried.model), tried.calls), cache=tmp_path)
-    assert "a fresh export answers right" in str(stale.blame(EXPORTING))
+    assert stale.blame(EXPORTING) is None
+    assert "a fresh export answers right" in str(stale.doubt(EXPORTING))
 
 
 def take_the_first_for_the_second(cache: Path) -> None:
@@ -87,3 +89,14 @@ def take_the_first_for_the_second(cache: Path) -> None:
     manifest = json.loads((second / MANIFEST).read_text())
     manifest["files"] = dict(manifest_of(first).files)
     (second / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_fault_of_its_kind_is_caught_and_named_where_right_arithmetic_is_not_blamed(case: Case) -> None:
+    tried = experiment(case.make(), case.calls)
+    for fault in case.faults:
+        blame = tried.blame(replace(fault.broken, name=fault.name))
+        assert blame is not None, fault.name
+        assert re.search(fault.pointer, blame), blame
+    for honest in case.honest:
+        assert tried.blame(honest) is None, honest.name

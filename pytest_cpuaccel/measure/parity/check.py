@@ -107,21 +107,20 @@ class _Measure:
     own: float
     loop: float
 
-    def allowed(self, bar: Bar, elements: int, longest: int) -> float:
-        """Return what an output of so many elements, with a longest sum of so many terms, may be off by."""
-        few = min(widened(bar.k, elements) * self.own, bar.few_elements)
-        return min(max(bar.k * self.own, few, bar.floor, self._of_long_sums(elements, longest)), bar.ceiling)
+    def allowed(self, bar: Bar, elements: Elements) -> float:
+        """Return what an output of these elements may be off by."""
+        count = len(elements.actual)
+        few = min(widened(bar.k, count) * self.own, bar.few_elements)
+        return min(max(bar.k * self.own, few, bar.floor, self._of_long_sums(count, elements.longest_kept)), bar.ceiling)
 
-    def _of_long_sums(self, elements: int, longest: int) -> float:
-        if not longest:
-            return 0.0
-        times = OTHER_ORDER * luck(elements)
-        by_loop = max(OTHER_ORDER * self.loop, min(times * self.loop, FEW_SUMS))
-        return max(by_loop, BY_LENGTH * math.sqrt(longest) * UNIT_ROUNDOFF)
+    def _of_long_sums(self, count: int, longest_kept: int) -> float:
+        """By what running sums are off, and by the length of those that were not computed."""
+        by_loop = max(OTHER_ORDER * self.loop, min(OTHER_ORDER * luck(count) * self.loop, FEW_SUMS))
+        return max(by_loop, BY_LENGTH * math.sqrt(longest_kept) * UNIT_ROUNDOFF)
 
 
 def _measures(elements: Elements, exact: torch.Tensor, rounding: torch.Tensor) -> tuple[_Measure, _Measure]:
-    sides = [elements.actual, rounding, rounding if elements.running is None else elements.running]
+    sides = [elements.actual, rounding, exact if elements.running is None else elements.running]
     return (
         _Measure("relative RMSE", *(error.relative_rmse(side, exact) for side in sides)),
         _Measure("relative maximum error", *(error.relative_max(side, exact) for side in sides)),
@@ -173,7 +172,7 @@ def _rounding_check(
 ) -> Check:
     """Hold both the root mean square and the maximum of the error to those of eager's own rounding."""
     both = _measures(elements, exact, rounding)
-    limits = [measure.allowed(bar, len(exact), elements.longest) for measure in both]
+    limits = [measure.allowed(bar, elements) for measure in both]
     worst, allowed = max(zip(both, limits, strict=True), key=lambda found: found[0].value / found[1])
     (rmse, largest), own = (measure.value for measure in both), worst.own
     facts: dict[str, Scalar] = {

@@ -118,7 +118,7 @@ MOST_REORDERED = 1 << 27
 """Additions in running sums for one reference: about two seconds. Beyond, the length alone widens the bar."""
 
 BY_LENGTH = 3.0
-"""Times ``sqrt(N) u`` that a sum of N terms may be off however exact the running sum came out: that errs by 0.3 to 0.45
+"""Times ``sqrt(N) u`` that a sum of N terms may be off whose running sum was not computed: that errs by 0.3 to 0.45
 times it (uniform, normal, offset and quantised values, N from 1024 to 2**20), and 3 bounds the luck of few outputs."""
 
 OTHER_ORDER = 2.0

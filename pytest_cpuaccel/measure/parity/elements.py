@@ -16,8 +16,8 @@ class Elements:
 
     ``mismatched`` are unmasked places that are NaN or infinite on one side and not the same on the other,
     ``lost`` those of them where eager's fp64 is finite and its fp32 is not, ``alike`` counts those that are the same
-    on both, ``unfit`` those that are NaN or infinite under eager, ``total`` all unmasked elements, ``longest`` the
-    terms of the longest sum behind them. Values beyond ``INFINITE`` count as infinite.
+    on both, ``unfit`` those that are NaN or infinite under eager, ``total`` all unmasked elements, ``longest`` and
+    ``longest_kept`` as in ``Pair``. Values beyond ``INFINITE`` count as infinite.
     """
 
     actual: torch.Tensor
@@ -32,6 +32,7 @@ class Elements:
     unfit: int
     total: int
     longest: int
+    longest_kept: int
 
     @staticmethod
     def of(pair: Pair, valid: torch.Tensor) -> Elements:
@@ -55,6 +56,7 @@ class Elements:
             unfit=int((valid & ~expected.isfinite()).sum()),
             total=int(valid.sum()),
             longest=pair.longest,
+            longest_kept=pair.longest_kept,
         )
 
     @property

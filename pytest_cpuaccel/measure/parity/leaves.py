@@ -29,8 +29,8 @@ class Pair:
     """One output under the backend and under eager; arrays and numbers have become tensors.
 
     ``expected64`` and ``rounding`` are eager's output in fp64 and in the backend's precision, where known, ``running``
-    that with long sums as running sums, the longest of which has ``longest`` terms. ``chosen`` are the selections that
-    indices among the outputs come from.
+    that with long sums as running sums, the longest of which has ``longest`` terms; the longest that was left in
+    eager's order has ``longest_kept``. ``chosen`` are the selections that indices among the outputs come from.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Pair:
     rounding: torch.Tensor | None = None
     running: torch.Tensor | None = None
     longest: int = 0
+    longest_kept: int = 0
     chosen: tuple[Selection, ...] = ()
 
 
@@ -68,7 +69,8 @@ def pair_leaves(
         notes = (f"outputs were matched by position: the {side}'s have no names",)
     of_eager, of_backend = _answers(of_eager), _answers(of_backend)
     exact, rounded = _leaves(expected64), _leaves(rounding)
-    running, longest = ({}, 0) if reordered is None else (_leaves(reordered.answer), reordered.longest)
+    reordered = reordered or Reordered(None, 0)
+    running = _leaves(reordered.answer)
     pairs = tuple(
         Pair(
             name,
@@ -77,7 +79,8 @@ def pair_leaves(
             expected64=_twin(leaf, exact.get(name)),
             rounding=_twin(leaf, rounded.get(name)),
             running=_twin(leaf, running.get(name)),
-            longest=longest,
+            longest=reordered.longest,
+            longest_kept=reordered.longest_kept,
         )
         for name, leaf in of_eager.items()
         if name in of_backend

@@ -19,10 +19,14 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Reordered:
-    """``answer`` is eager's with running sums, ``longest`` the number of terms of the longest sum in it."""
+    """``answer`` is eager's with running sums, ``longest`` the number of terms of the longest sum in it.
+
+    ``longest_kept`` is that of the longest one that was left in eager's order, 0 where there is none.
+    """
 
     answer: Any
     longest: int
+    longest_kept: int = 0
 
 
 def reordered(run: Callable[[], Any]) -> Reordered | None:
@@ -37,7 +41,7 @@ def reordered(run: Callable[[], Any]) -> Reordered | None:
             answer = run()
     except Exception:  # a model that no dispatch mode can follow is held to the bar of short sums
         return None
-    return Reordered(answer, mode.longest) if mode.longest else None
+    return Reordered(answer, mode.longest, mode.longest_kept) if mode.longest else None
 
 
 class _RunningSums(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -45,7 +49,7 @@ class _RunningSums(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.longest = 0
+        self.longest = self.longest_kept = 0
         self._left = MOST_REORDERED
 
     def __torch_dispatch__(self, func: Operator, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -60,10 +64,11 @@ class _RunningSums(TorchDispatchMode):  # type: ignore[no-untyped-call]
         usual = func(*args, **given)
         loop = _LOOPS.get(func)
         work = terms * _first(usual).numel() if func in _PRODUCTS else args[0].numel()
-        if loop is None or work > self._left:
+        found = None if loop is None or work > self._left else loop(*args, **given)
+        if found is None:
+            self.longest_kept = max(self.longest_kept, terms)
             return usual
         self._left -= work
-        found = loop(*args, **given)
         return _like(found, usual)
 
 
@@ -79,8 +84,6 @@ def _first(value: Any) -> torch.Tensor:
 
 def _like(found: Any, usual: Any) -> Any:
     """What was found in the form of the operator's own answer, whose further members are kept as they are."""
-    if found is None:
-        return usual
     if isinstance(usual, torch.Tensor):
         return found.reshape(usual.shape)
     members = found if isinstance(found, tuple) else (found,)
