@@ -118,11 +118,11 @@ def place_of(error: BaseException, item: pytest.Item) -> str:
 
 
 def _findings(item: pytest.Item, bench: Bench, court: Court) -> Iterator[Finding]:
-    from pytest_cpuaccel.judge.judge import judge
+    from pytest_cpuaccel.judge.judge import judge_test
 
     if not marks.judged(item):
         return
     choice = choice_of(item.config)
     versus = choice.named(versus_name(item, bench.backend.name, choice))
-    for trial in bench.trials(budgets_of(item, bench.backend.name), versus):
-        yield from judge(replace(trial, test=item.nodeid), court)
+    trials = bench.trials(budgets_of(item, bench.backend.name), versus)
+    yield from judge_test([replace(trial, test=item.nodeid) for trial in trials], court)
