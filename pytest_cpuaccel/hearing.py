@@ -182,15 +182,16 @@ def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:
 
 
 def _findings(item: pytest.Item, bench: Bench) -> Iterator[Finding]:
-    from pytest_cpuaccel.judge.judge import judge
+    from pytest_cpuaccel.judge.judge import judge_test
 
     if not marks.judged(item):
         return
     choice = choice_of(item.config)
     allowed = budgets_of(item, bench.backend.name, choice)
     versus = choice.named(versus_name(item, bench.backend.name, choice))
-    for trial in bench.trials(allowed, versus):
-        yield from judge(replace(trial, test=item.nodeid, budgets=_holding(item, trial)), session_of(item.config).court)
+    trials = bench.trials(allowed, versus)
+    held = [replace(trial, test=item.nodeid, budgets=_holding(item, trial)) for trial in trials]
+    yield from judge_test(held, session_of(item.config).court)
 
 
 def _holding(item: pytest.Item, trial: Trial) -> Budgets:

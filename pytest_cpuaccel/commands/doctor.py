@@ -78,11 +78,11 @@ def self_checks(seconds: float, wait_s: float) -> Iterator[str]:
     with lock.alone(functools.cache(_say)), torch.inference_mode(), _one_thread():
         for specimen in specimens():
             found = resolve(specimen.copies(), RaceConfig(), seconds)
-            low, high = found.interval
+            interval = "" if found.slowdown == inf else " [{:.4f}, {:.4f}]".format(*found.interval)
             resolved = "too few pairs" if found.slowdown == inf else f"{100 * found.slowdown:.2g} % and more"
             yield (
                 f"{specimen.name:18} {format_duration(found.call_ns)} a call: {found.outcome(ALLOWED).value}, "
-                f"ratio {found.ratio:.4f} [{low:.4f}, {high:.4f}]; slowdowns told: {resolved} "
+                f"ratio {found.ratio:.4f}{interval}; slowdowns told: {resolved} "
                 f"({found.pairs} pairs in {found.seconds:.1f} s)"
             )
 

@@ -57,6 +57,12 @@ class LatencyBudget:
     max_slowdown: float | None = None
     vs: str = "eager"
 
+    @property
+    def promises(self) -> int:
+        """Return how many limits it sets, each of which may be broken."""
+        limits = self.p50_ns, self.p90_ns, self.p99_ns, self.min_throughput, self.ttft_ns, self.tpot_ns
+        return sum(value is not None for value in (*limits, self.speedup, self.max_slowdown))
+
 
 @dataclass(frozen=True)
 class StartupBudget:

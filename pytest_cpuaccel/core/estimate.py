@@ -40,5 +40,27 @@ class Estimate:
             return Outcome.FAIL
         return Outcome.PASS if self.high < limit else Outcome.INCONCLUSIVE
 
+    @property
+    def inverse(self) -> Estimate:
+        """Return the ratio the other way round."""
+        return Estimate(1 / self.value, 1 / self.high, 1 / self.low if self.low else inf)
+
+    def interval(self, apart_from: float | None = None, pairs: int | None = None) -> str:
+        """Return ``[low, high]`` as text, words where an end is not known.
+
+        It has two decimals, or as many as show on which side of a limit each end lies. ``pairs`` were taken so far.
+        """
+        if not self.low or self.high == inf:
+            return "(no interval yet)" if pairs is None else f"(no interval yet: {pairs} pairs)"
+        digits = next((digits for digits in range(2, 6) if self._told_apart(apart_from, digits)), 2)
+        return f"[{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+    def _told_apart(self, limit: float | None, digits: int) -> bool:
+        return limit is None or all(
+            (round(end, digits) > round(limit, digits)) is (end > limit)
+            and (round(end, digits) < round(limit, digits)) is (end < limit)
+            for end in (self.low, self.high)
+        )
+
     def __str__(self) -> str:
-        return f"{self.value:.2f}x [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.value:.2f}x {self.interval()}"

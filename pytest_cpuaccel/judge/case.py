@@ -63,7 +63,7 @@ class Case:
     def as_long(self, ratio: Estimate) -> str:
         """Return a ratio to the baseline as a clause, with what is allowed."""
         return (
-            f'{ratio.value:.2f}x as long as baseline "{self.baseline.name}" [{ratio.low:.2f}, {ratio.high:.2f}], '
+            f'{ratio.value:.2f}x as long as baseline "{self.baseline.name}" {ratio.interval(self.limit)}, '
             f"allowed {self.limit:.4g}x"
         )
 

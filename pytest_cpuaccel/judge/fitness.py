@@ -32,6 +32,9 @@ MOST_DIFFERENT = 0.05
 
 MUCH_QUEUED = 0.05
 
+ALPHA = 0.005
+"""Of the A/A check, which serves a whole session: it is not shared out among the budgets of one test."""
+
 
 def with_fitness(
     verdict: Verdict, call: Call, trial: Trial, budget: LatencyBudget, court: Court, config: RaceConfig
@@ -85,7 +88,7 @@ def _circumstances(facts: Mapping[str, Scalar]) -> Iterator[str]:
 def _self_check(call: Call, trial: Trial, court: Court, config: RaceConfig, cap_s: float) -> Resolution:
     with court.alone(), torch.no_grad(), contextlib.ExitStack() as opened:
         copies = (fresh(trial.reference, EAGER, call, court, opened) for _ in range(2))
-        return resolve(Sides(*(timed(copy, call) for copy in copies)), config, cap_s, FINE)
+        return resolve(Sides(*(timed(copy, call) for copy in copies)), replace(config, alpha_fail=ALPHA), cap_s, FINE)
 
 
 def _with_line(verdict: Verdict, line: str) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
@@ -10,6 +10,7 @@ from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.core.finding import Finding
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.judge.baseline import judge_baseline
+from pytest_cpuaccel.judge.chances import sharing
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.fitness import with_fitness
 from pytest_cpuaccel.judge.keepsake import with_keepsake
@@ -21,16 +22,25 @@ from pytest_cpuaccel.judge.startup import judge_startup
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.judge.workload import Workload, workloads
 from pytest_cpuaccel.measure.accuracy import judge_accuracy
-from pytest_cpuaccel.measure.latency.config import RaceConfig
+
+
+def judge_test(trials: Sequence[Trial], court: Court) -> Iterator[Finding]:
+    """Yield what was found about the trials of one test, one workload after the other, as it is found.
+
+    Raises:
+        EagerError: a reference is unfit.
+        BuildError: a build for timing failed.
+    """
+    for trial in trials:
+        yield from _judge(trial, sharing(court, trials))
 
 
 def judge(trial: Trial, court: Court) -> Iterator[Finding]:
-    """Yield what was found about a trial, one workload after the other, as it is found.
+    """Yield what was found about the only trial of a test, as :func:`judge_test` does."""
+    return judge_test([trial], court)
 
-    Raises:
-        EagerError: the reference is unfit.
-        BuildError: a build for timing failed.
-    """
+
+def _judge(trial: Trial, court: Court) -> Iterator[Finding]:
     if trial.budgets.accuracy is not None:
         yield _finding(trial, f"score_items x{len(trial.scores.actual)}", _accuracy(trial))
     groups = workloads(trial.calls)
@@ -38,12 +48,12 @@ def judge(trial: Trial, court: Court) -> Iterator[Finding]:
         yield _finding(trial, "no call", *_nothing_called(trial))
     comparisons = Comparisons(trial, trial.budgets.parity or ParityBudget(), court)
     for workload in groups:
-        verdicts = tuple(_verdicts(workload, trial, court, comparisons, of=len(groups)))
+        verdicts = tuple(_verdicts(workload, trial, court, comparisons))
         if verdicts:
             yield _finding(trial, workload.label, *verdicts)
 
 
-def _verdicts(workload: Workload, trial: Trial, court: Court, comparisons: Comparisons, of: int) -> Iterator[Verdict]:
+def _verdicts(workload: Workload, trial: Trial, court: Court, comparisons: Comparisons) -> Iterator[Verdict]:
     budgets = trial.budgets
     if budgets.parity is not None:
         verdict = judge_parity(workload, comparisons)
@@ -52,17 +62,15 @@ def _verdicts(workload: Workload, trial: Trial, court: Court, comparisons: Compa
             return
         yield verdict
     if budgets.latency is not None:
-        config = replace(court.race, alpha_fail=court.race.alpha_fail / of)  # any one fails a test, all pass it
-        yield from _unless_busy("latency", workload, trial, _latency(workload, trial, budgets.latency, court, config))
+        yield from _unless_busy("latency", workload, trial, _latency(workload, trial, budgets.latency, court))
     if budgets.startup is not None:
         yield judge_startup(workload, trial, budgets.startup, court)
     if budgets.memory is not None:
         yield judge_memory(workload, trial, budgets.memory, court)
 
 
-def _latency(
-    workload: Workload, trial: Trial, budget: LatencyBudget, court: Court, config: RaceConfig
-) -> Iterator[Verdict]:
+def _latency(workload: Workload, trial: Trial, budget: LatencyBudget, court: Court) -> Iterator[Verdict]:
+    config = court.race
     latency = judge_latency(workload, trial, budget, court, lengthened(config, trial, court.ledger))
     latency = with_fitness(latency, workload.sample, trial, budget, court, config)
     yield with_keepsake(latency, workload, trial, court)

@@ -18,6 +18,7 @@ from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
+from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.state import is_cache
 from pytest_cpuaccel.core.units import format_duration
@@ -43,8 +44,9 @@ from pytest_cpuaccel.measure.latency.tokens import TokenClock
 def judge_latency(workload: Workload, trial: Trial, budget: LatencyBudget, court: Court, config: RaceConfig) -> Verdict:
     """Return the verdict on a workload's ratio and limits, the worst of its parts.
 
-    The bare backend call is timed, with equal threads on both sides, while nothing else runs on this machine. What
-    calls are too slow for is not begun: both sides are called once, and that says whether a verdict is within reach.
+    Each part may be called broken wrongly with probability ``config.alpha_fail``. The bare backend call is timed, with
+    equal threads on both sides, while nothing else runs on this machine. What calls are too slow for is not begun: both
+    sides are called once, and that says whether a verdict is within reach.
 
     Raises:
         UsageError: a budget that this call can't be held to.
@@ -52,8 +54,6 @@ def judge_latency(workload: Workload, trial: Trial, budget: LatencyBudget, court
     """
     limits = limits_of(budget, workload, trial.model)
     _check_opponent(budget, trial)
-    asked = len(limits) + (ratio_limit(budget) is not None)
-    config = replace(config, alpha_fail=config.alpha_fail / asked)
     with court.alone(), torch.no_grad(), contextlib.ExitStack() as opened:
         for model in (trial.model, trial.reference):
             opened.enter_context(untouched(model))
@@ -127,9 +127,11 @@ def _of_ratio(
 
 
 def _ratio_sentence(result: Race, budget: LatencyBudget) -> str:
-    low, high = result.speedup_interval
+    limit = ratio_limit(budget)
+    ratio = Estimate(result.ratio, *result.interval).inverse
+    interval = ratio.interval(apart_from=None if limit is None else 1 / limit, pairs=len(result.pairs))
     found = (
-        f"{result.speedup:.2f}x the speed of {budget.vs} [{low:.2f}, {high:.2f}], "
+        f"{result.speedup:.2f}x the speed of {budget.vs} {interval}, "
         f"p50 {format_duration(result.p50_ns)} against {format_duration(result.reference_p50_ns)}"
     )
     allowed = (

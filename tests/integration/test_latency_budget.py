@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.pair import Sides
-from pytest_cpuaccel.measure.latency.race import Race, race
+from pytest_cpuaccel.measure.latency.percentile import hold_percentiles
+from pytest_cpuaccel.measure.latency.race import race
 from tests.integration.conftest import CONFTEST, Builds
 from tests.integration.test_marks import marked
 from tests.integration.test_selection import refusal
@@ -179,22 +179,69 @@ def test_a_throughput_out_of_reach_fails_with_both_numbers(mlp_project: pytest.P
     result.stdout.fnmatch_lines(["*twin: forward 2x16: throughput was * items/s, budget 1000000000 items/s (*"])
 
 
+RACED = """
+import pytest, torch
+
+torch.manual_seed(0)
+
+@pytest.mark.latency_budget({budget})
+def test_it(cpu_accelerate):
+    for _ in range({models}):
+        model = cpu_accelerate(torch.nn.Linear(16, 16).eval())
+        for rows in range({workloads}):
+            model(torch.ones(rows + 1, 16))
+"""
+
+
+@pytest.fixture
+def alphas(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What each race and each hold of limits may cost, in the order they come."""
+    spent: list[float] = []
+
+    def noting(judged: Any) -> Any:
+        def measured(*given: Any, **settings: Any) -> Any:
+            spent.append(
+                next(value for value in (*given, *settings.values()) if isinstance(value, RaceConfig)).alpha_fail
+            )
+            return judged(*given, **settings)
+
+        return measured
+
+    monkeypatch.setattr("pytest_cpuaccel.judge.latency.race", noting(race))
+    monkeypatch.setattr("pytest_cpuaccel.judge.latency.hold_percentiles", noting(hold_percentiles))
+    monkeypatch.setattr("pytest_cpuaccel.judge.baseline.race", noting(race))
+    return spent
+
+
 @pytest.mark.parametrize(
-    ("budget", "parts"), [("max_slowdown='900%'", 1), ("p50='9 s', min_throughput='1 items/s', speedup=0.1", 3)]
+    ("budget", "measured", "limits"),
+    [("max_slowdown='900%'", 1, 1), ("p50='9 s', min_throughput='1 items/s', speedup=0.1", 2, 3)],
 )
-def test_the_chance_of_a_wrong_fail_is_shared_out_among_a_tests_budgets(
-    mlp_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, budget: str, parts: int
+@pytest.mark.parametrize(("models", "workloads"), [(1, 1), (1, 2), (2, 1), (2, 2)])
+def test_the_chance_of_a_wrong_fail_is_shared_out_among_all_that_can_fail_a_test(
+    mlp_project: pytest.Pytester,
+    alphas: list[float],
+    budget: str,
+    measured: int,
+    limits: int,
+    models: int,
+    workloads: int,
 ) -> None:
-    alphas = []
-
-    def noting(sides: Sides, *, config: RaceConfig, **settings: Any) -> Race:
-        alphas.append(config.alpha_fail)
-        return race(sides, config=config, **settings)
-
-    monkeypatch.setattr("pytest_cpuaccel.judge.latency.race", noting)
-    marked(mlp_project, f"latency_budget({budget})")
+    mlp_project.makepyfile(RACED.format(budget=budget, models=models, workloads=workloads))
     mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
-    assert alphas == [pytest.approx(RaceConfig().alpha_fail / parts)]
+    each = RaceConfig().alpha_fail / (limits * models * workloads)
+    assert alphas == [pytest.approx(each)] * (measured * models * workloads)
+
+
+def test_a_baseline_takes_its_share_of_the_chance_of_a_wrong_fail(
+    mlp_project: pytest.Pytester, alphas: list[float]
+) -> None:
+    mlp_project.makepyfile(RACED.format(budget="max_slowdown='900%'", models=1, workloads=2))
+    mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-save=main").assert_outcomes(passed=1)
+    assert alphas == [pytest.approx(RaceConfig().alpha_fail / 2)] * 2
+    alphas.clear()
+    mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-against=main").assert_outcomes(passed=1)
+    assert alphas == [pytest.approx(RaceConfig().alpha_fail / 4)] * 2
 
 
 @pytest.mark.parametrize("budget", ["p50='10 s'", "max_slowdown='900%'", "p50='10 s', speedup=0.1"])

@@ -28,6 +28,23 @@ def test_a_limit_is_passed_or_broken_by_the_whole_interval(low: float, high: flo
     assert Estimate(1.05, low, high).held_to(1.05) is outcome
 
 
+def test_an_interval_is_shown_on_its_side_of_the_limit() -> None:
+    assert Estimate(1.02, 0.98, 1.04999).interval() == "[0.98, 1.05]"
+    assert Estimate(1.02, 0.98, 1.0496).interval(apart_from=1.05) == "[0.9800, 1.0496]"
+    assert Estimate(1.2, 1.1, 1.3).interval(apart_from=1.05) == "[1.10, 1.30]"
+
+
+@pytest.mark.parametrize("estimate", [Estimate(1.2), Estimate(1.2, 1.1), Estimate(1.2, 0.0, 1.3)])
+def test_an_interval_with_an_open_end_is_told_in_words(estimate: Estimate) -> None:
+    assert str(estimate) == "1.20x (no interval yet)"
+    assert estimate.inverse.interval(pairs=6) == "(no interval yet: 6 pairs)"
+
+
+def test_the_other_way_round_both_ends_change_places() -> None:
+    found = Estimate(0.8, 0.5, 1.25).inverse
+    assert (found.value, found.low, found.high) == pytest.approx((1.25, 0.8, 2.0))
+
+
 def test_facts_without_a_ratio_hold_no_estimate() -> None:
     assert Estimate.among({"p50_ns": 1.0}) is None
     assert Estimate.among({"ratio": "damaged"}) is None

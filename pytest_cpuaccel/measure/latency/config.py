@@ -18,7 +18,7 @@ class RaceConfig:
     when it is not. ``cap_s`` ends a measurement without a verdict; calls over 50 ms, and p99 budgets, have
     ``long_cap_s``. ``threads`` is the number that every runtime was set to; with one thread, process CPU time
     can stand for latency. ``progress`` gets a line about once a second.
-    Fewer than ten pairs give a ratio no interval at an alpha of 0.005, hence ``min_pairs``.
+    A verdict takes ``min_pairs``, or as many as its interval does: 10 at an alpha of 0.005, 12 if CPU time shares it.
     """
 
     alpha_fail: float = 0.005

@@ -59,14 +59,37 @@ def critical(trials: int, alpha: float) -> int:
 def median_interval(values: Sequence[float], alpha: float) -> tuple[float, float]:
     """Return an interval that holds the median at all sample sizes at once, with probability ``1 - 2 alpha``.
 
-    It is ``[v_(n-c+1), v_(c)]`` of the sorted values with ``c = critical(n, alpha)``: every median that
-    neither sign test has rejected. ``(0, inf)``, all that a ratio can be, while there are too few values.
+    It is every median that neither sign test has rejected. ``(0, inf)``, all that a ratio can be, while there are
+    too few values.
+    """
+    return median_low(values, alpha), median_high(values, alpha)
+
+
+def median_low(values: Sequence[float], alpha: float) -> float:
+    """Return what exceeds the median with probability ``alpha`` at most, however often it is looked at; 0 for too few.
+
+    It is ``v_(n-c+1)`` of the sorted values with ``c = critical(n, alpha)``: so many lie above every lower limit.
     """
     rank = critical(len(values), alpha)
-    if rank > len(values):
-        return 0.0, math.inf
-    ordered = sorted(values)
-    return ordered[len(values) - rank], ordered[rank - 1]
+    return sorted(values)[len(values) - rank] if rank <= len(values) else 0.0
+
+
+def median_high(values: Sequence[float], alpha: float) -> float:
+    """Return what falls short of the median with probability ``alpha`` at most; infinite for too few values.
+
+    It is ``v_(c)`` of the sorted values with ``c = critical(n, alpha)``.
+    """
+    rank = critical(len(values), alpha)
+    return sorted(values)[rank - 1] if rank <= len(values) else math.inf
+
+
+@lru_cache(maxsize=64)
+def fewest_trials(alpha: float) -> int:
+    """Return how many equal signs it takes to reach ``1/alpha``; with fewer values a median has no bound."""
+    trials = 1
+    while critical(trials, alpha) > trials:
+        trials += 1
+    return trials
 
 
 def log_mean_exp(logs: Sequence[float]) -> float:

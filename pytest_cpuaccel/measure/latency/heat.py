@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log
 from statistics import median
 
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.latency.bounds import MOST_WAITING, fewest_pairs, lower_bound, share, upper_bound
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.evidence import critical, median_interval
+from pytest_cpuaccel.measure.latency.evidence import critical
 from pytest_cpuaccel.measure.latency.pair import Pair
-from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS, Turn
+from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS
+from pytest_cpuaccel.measure.latency.waiting import off_cpu_share
 from pytest_cpuaccel.measure.latency.weighing import Weighing
-
-MOST_WAITING = 0.05
-"""Calls that wait of their own accord for more than this share are not measured by their CPU time."""
 
 ESTIMATE_S = 0.5
 ESTIMATE_PAIRS = 30
@@ -34,18 +33,27 @@ class Rules:
     cpu_arm: bool
 
     @property
-    def arms(self) -> int:
-        """Return how many tests share each alpha."""
-        return 2 if self.cpu_arm else 1
+    def each_fail(self) -> float:
+        """Return what each test has of ``alpha_fail``."""
+        return share(self.alpha_fail, cpu_arm=self.cpu_arm)
+
+    @property
+    def each_pass(self) -> float:
+        """Return what each test has of ``alpha_pass``."""
+        return share(self.alpha_pass, cpu_arm=self.cpu_arm)
 
 
 @dataclass(frozen=True)
 class Heat:
-    """The pairs of one heat and what they settled; ``outcome`` is ``None`` where nothing was asked."""
+    """The pairs of one heat and what they settled; ``outcome`` is ``None`` where nothing was asked.
+
+    ``cpu_arm`` tells whether CPU time was asked too.
+    """
 
     outcome: Outcome | None
     reason: str
     pairs: tuple[Pair, ...]
+    cpu_arm: bool = False
 
     @property
     def ratio(self) -> float:
@@ -67,9 +75,9 @@ class Signs:
 
     def outcome(self, rules: Rules) -> Outcome | None:
         """Return what these signs show by themselves, or ``None`` while they show nothing."""
-        if self.above >= critical(self.trials, rules.alpha_fail / rules.arms):
+        if self.above >= critical(self.trials, rules.each_fail):
             return Outcome.FAIL
-        if self.below >= critical(self.trials, rules.alpha_pass / rules.arms):
+        if self.below >= critical(self.trials, rules.each_pass):
             return Outcome.PASS
         return None
 
@@ -78,13 +86,15 @@ def rules_for(call_ns: float, config: RaceConfig) -> Rules:
     """Return the rules for calls that take about ``call_ns``.
 
     A call that is timed alone is often preempted on a crowded machine; its CPU time then varies 3 to 10 times
-    less than its wall time. In bursts of shorter calls the median reading deals with that.
+    less than its wall time. In bursts of shorter calls the median reading deals with that. A verdict takes as many
+    pairs as an interval does, whatever the alphas.
     """
     cpu_arm = config.threads == 1 and call_ns >= LONG_CALL_NS
+    strictest = min(config.alpha_fail, config.alpha_pass)
     return Rules(
         alpha_fail=config.alpha_fail,
         alpha_pass=config.alpha_pass,
-        min_pairs=config.min_pairs,
+        min_pairs=max(config.min_pairs, fewest_pairs(strictest, cpu_arm=cpu_arm)),
         min_s=config.min_s,
         cap_s=config.cap_for(call_ns),
         cpu_arm=cpu_arm,
@@ -96,7 +106,7 @@ def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> Heat:
 
     The sign of ``ratio - limit`` is tested, not the ratio: latencies are autocorrelated and heavy-tailed,
     the signs of interleaved pairs are neither. CPU times have no such tails, as nobody's preemption is in them: their
-    ratios are weighed.
+    ratios are weighed, and settle what the wall clock's median does not contradict.
     """
     taken: list[Pair] = []
     wall, cpu = Signs(), Weighing()
@@ -107,16 +117,16 @@ def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> Heat:
             cpu = cpu.then(pair.cpu_ratio, limit)
         if len(taken) >= rules.min_pairs and pair.elapsed_s >= rules.min_s:
             if outcome := wall.outcome(rules):
-                return Heat(outcome, _majority(wall, limit), tuple(taken))
+                return Heat(outcome, _majority(wall, limit), tuple(taken), rules.cpu_arm)
             outcome = _heavier(cpu, rules)
-            if outcome and _wall_agrees(outcome, taken, limit) and off_cpu_share(taken) < MOST_WAITING:
-                return Heat(outcome, _weighed(outcome, taken, limit), tuple(taken))
+            if outcome and off_cpu_share(taken) < MOST_WAITING and _excludes(outcome, taken, limit, rules):
+                return Heat(outcome, _weighed(outcome, taken, limit), tuple(taken), rules.cpu_arm)
         if pair.elapsed_s >= rules.cap_s:
             break
-    return Heat(Outcome.INCONCLUSIVE, _undecided(taken, limit, rules), tuple(taken))
+    return Heat(Outcome.INCONCLUSIVE, _undecided(taken, limit, rules), tuple(taken), rules.cpu_arm)
 
 
-def estimate(pairs: Iterable[Pair]) -> Heat:
+def estimate(pairs: Iterable[Pair], *, cpu_arm: bool = False) -> Heat:
     """Take pairs for 0.5 s and at least 30 of them, or 3 s; ask nothing of them."""
     taken: list[Pair] = []
     for pair in pairs:
@@ -124,46 +134,23 @@ def estimate(pairs: Iterable[Pair]) -> Heat:
         enough = len(taken) >= ESTIMATE_PAIRS and pair.elapsed_s >= ESTIMATE_S
         if enough or pair.elapsed_s >= ESTIMATE_CAP_S:
             break
-    return Heat(None, f"estimated from {len(taken)} pairs", tuple(taken))
-
-
-def off_cpu_share(pairs: Sequence[Pair]) -> float:
-    """Return the share of time that calls were neither on a processor nor queued for one.
-
-    It is the calls' own waiting: sleep, disk, another thread. On a crowded machine every long call is preempted;
-    without the kernel's word on the queue that counts as waiting too.
-    """
-    busy_ns = sum(turn.cpu_ns + turn.queued_ns for turn in _turns(pairs))
-    return max(0.0, 1 - busy_ns / sum(turn.mean_ns for turn in _turns(pairs)))
-
-
-def queued_share(pairs: Sequence[Pair]) -> float:
-    """Return the share of time that calls were queued for a processor: how crowded the machine was."""
-    return sum(turn.queued_ns for turn in _turns(pairs)) / sum(turn.mean_ns for turn in _turns(pairs))
-
-
-def _turns(pairs: Sequence[Pair]) -> Iterator[Turn]:
-    return (turn for pair in pairs for turn in (pair.candidate, pair.reference))
+    return Heat(None, f"estimated from {len(taken)} pairs", tuple(taken), cpu_arm)
 
 
 def _heavier(weighing: Weighing, rules: Rules) -> Outcome | None:
     """What the sizes of CPU-time ratios show by themselves, or None while they show nothing."""
-    if weighing.log_evidence_above >= -log(rules.alpha_fail / rules.arms):
+    if weighing.log_evidence_above >= -log(rules.each_fail):
         return Outcome.FAIL
-    if weighing.log_evidence_below >= -log(rules.alpha_pass / rules.arms):
+    if weighing.log_evidence_below >= -log(rules.each_pass):
         return Outcome.PASS
     return None
 
 
-def _wall_agrees(outcome: Outcome, pairs: Sequence[Pair], limit: float) -> bool:
-    """CPU time may settle what the wall clock leaves open, never what it contradicts.
-
-    A FAIL asks the wall clock for half of the slowdown allowed; where a speed-up is required, for all of it.
-    """
-    ratio = median(pair.ratio for pair in pairs)
+def _excludes(outcome: Outcome, pairs: Sequence[Pair], limit: float, rules: Rules) -> bool:
+    """Tell whether the bounds say what CPU time does: its verdicts need the median wall-clock ratio on their side."""
     if outcome is Outcome.PASS:
-        return ratio <= limit
-    return ratio > min(limit, (1 + limit) / 2)
+        return upper_bound(pairs, rules.alpha_pass, cpu_arm=True) < limit
+    return lower_bound(pairs, rules.alpha_fail, cpu_arm=True) > limit
 
 
 def _majority(signs: Signs, limit: float) -> str:
@@ -181,9 +168,5 @@ def _weighed(outcome: Outcome, pairs: Sequence[Pair], limit: float) -> str:
 def _undecided(pairs: Sequence[Pair], limit: float, rules: Rules) -> str:
     if len(pairs) < rules.min_pairs:
         return f"only {len(pairs)} pairs in {rules.cap_s:g} s, and a verdict needs {rules.min_pairs}"
-    ratios = [pair.ratio for pair in pairs]
-    low, high = median_interval(ratios, rules.alpha_fail)
-    return (
-        f"{len(pairs)} pairs in {rules.cap_s:g} s did not tell the ratio {median(ratios):.3f} "
-        f"[{low:.3f}, {high:.3f}] from the limit {limit:.4g}"
-    )
+    ratio = median(pair.ratio for pair in pairs)
+    return f"{len(pairs)} pairs in {rules.cap_s:g} s did not tell the ratio {ratio:.3f} from the limit {limit:.4g}"

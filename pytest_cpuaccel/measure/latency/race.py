@@ -10,14 +10,15 @@ from time import perf_counter_ns
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.measure.latency.bounds import lower_bound, upper_bound
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.evidence import median_interval
-from pytest_cpuaccel.measure.latency.heat import Heat, decide, estimate, off_cpu_share, queued_share, rules_for
+from pytest_cpuaccel.measure.latency.heat import Heat, Rules, decide, estimate, rules_for
 from pytest_cpuaccel.measure.latency.pair import Pair, Sides, take_pairs
 from pytest_cpuaccel.measure.latency.pressure import Pressure, read_pressure, strain
 from pytest_cpuaccel.measure.latency.quantile import quantile
 from pytest_cpuaccel.measure.latency.quiet import attended, no_collection
 from pytest_cpuaccel.measure.latency.turn import burst_for
+from pytest_cpuaccel.measure.latency.waiting import off_cpu_share, queued_share
 from pytest_cpuaccel.measure.latency.warmup import warm_up_both
 
 
@@ -26,10 +27,13 @@ class Race:
     """What a race found.
 
     ``outcome`` is ``None`` when no limit was given. ``ratio`` is the median of candidate over reference;
-    ``interval`` holds it with probability ``1 - 2 alpha_fail`` whenever the race stops. Pairs and percentiles
-    are those of both heats. ``confirmed`` tells whether a fresh build repeated a FAIL, ``None`` when there
-    was none to repeat. ``cpu_ratio`` is ``None`` with several threads. ``off_cpu_share`` is the share of time
-    that calls waited of their own accord, ``queued_share`` that they were kept waiting for a processor.
+    ``interval`` is made of the limits that the tests behind the verdict do not exclude: all of it lies below the
+    limit of a PASS and above that of a FAIL, and it holds the true ratio with probability
+    ``1 - alpha_pass - 2 alpha_fail`` at least, whenever the race stops. ``(0, inf)`` stands for an end that too few
+    pairs could not give, which no PASS or FAIL has. Pairs and percentiles are those of both heats.
+    ``confirmed`` tells whether a fresh build repeated a FAIL, ``None`` when there was none to repeat. ``cpu_ratio`` is
+    ``None`` with several threads. ``off_cpu_share`` is the share of time that calls waited of their own accord,
+    ``queued_share`` that they were kept waiting for a processor.
     """
 
     outcome: Outcome | None
@@ -105,13 +109,12 @@ def race(sides: Sides, *, limit: float | None, rebuild: Callable[[], Sides], con
     """
     before = read_pressure()
     started_ns = perf_counter_ns()
-    each = replace(config, alpha_fail=sqrt(config.alpha_fail))
-    heat = _run_heat(sides, limit, each)
-    confirmed = None
+    heat = _run_heat(sides, limit, config)
+    interval, confirmed = interval_of(heat, config), None
     if heat.outcome is Outcome.FAIL:
         config.progress("slower than allowed; confirming on a fresh build")
-        again = replace(each, min_pairs=1, min_s=0.0, seed=config.seed + 1)
-        heat = confirm(heat, _run_heat(rebuild(), limit, again))
+        second = _run_heat(rebuild(), limit, replace(config, seed=config.seed + 1), repeats=True)
+        interval, heat = joint_interval(heat, second, config), confirm(heat, second)
         confirmed = heat.outcome is Outcome.FAIL
     seconds = (perf_counter_ns() - started_ns) / 1e9
     candidate_ns = [ns for pair in heat.pairs for ns in pair.candidate.calls_ns]
@@ -120,7 +123,7 @@ def race(sides: Sides, *, limit: float | None, rebuild: Callable[[], Sides], con
         outcome=heat.outcome,
         reason=heat.reason,
         ratio=heat.ratio,
-        interval=median_interval([pair.ratio for pair in heat.pairs], config.alpha_fail),
+        interval=interval,
         pairs=heat.pairs,
         seconds=seconds,
         p50_ns=quantile(candidate_ns, 0.5),
@@ -141,18 +144,47 @@ def race(sides: Sides, *, limit: float | None, rebuild: Callable[[], Sides], con
 
 def confirm(first: Heat, second: Heat) -> Heat:
     """Return what a heat that failed and a second one on a fresh build show together."""
-    pairs = first.pairs + second.pairs
+    pairs, cpu_arm = first.pairs + second.pairs, first.cpu_arm and second.cpu_arm
     if second.outcome is Outcome.FAIL:
-        return Heat(Outcome.FAIL, f"{first.reason}; of a fresh build {second.reason}", pairs)
+        return Heat(Outcome.FAIL, f"{first.reason}; of a fresh build {second.reason}", pairs, cpu_arm)
     reason = (
         f"slower than allowed at first (ratio {first.ratio:.3f}), "
         f"which a fresh build did not confirm ({second.ratio:.3f})"
     )
-    return Heat(Outcome.INCONCLUSIVE, reason, pairs)
+    return Heat(Outcome.INCONCLUSIVE, reason, pairs, cpu_arm)
 
 
-def _run_heat(sides: Sides, limit: float | None, config: RaceConfig) -> Heat:
+def interval_of(heat: Heat, config: RaceConfig) -> tuple[float, float]:
+    """Return the interval of a ratio after one heat; its ends err with ``alpha_fail`` and ``alpha_pass`` at most."""
+    return (
+        lower_bound(heat.pairs, config.alpha_fail, cpu_arm=heat.cpu_arm),
+        upper_bound(heat.pairs, config.alpha_pass, cpu_arm=heat.cpu_arm),
+    )
+
+
+def joint_interval(first: Heat, second: Heat, config: RaceConfig) -> tuple[float, float]:
+    """Return the interval of a ratio after two heats, with the error rates of one.
+
+    The lower end is wrong only if that of each heat is, which each may be with probability ``sqrt(alpha_fail)``; the
+    upper end only if that of the first heat is. It reaches as far as that of all pairs, whose median it holds.
+    """
+    both = confirm(first, second)
+    each = sqrt(config.alpha_fail)
+    return (
+        min(lower_bound(heat.pairs, each, cpu_arm=heat.cpu_arm) for heat in (first, second)),
+        max(upper_bound(heat.pairs, config.alpha_pass, cpu_arm=heat.cpu_arm) for heat in (first, both)),
+    )
+
+
+def heat_rules(call_ns: float, config: RaceConfig, *, repeats: bool = False) -> Rules:
+    """Return the rules of one of two heats; one that repeats a FAIL may end as soon as it does."""
+    rules = replace(rules_for(call_ns, config), alpha_fail=sqrt(config.alpha_fail))
+    return replace(rules, min_pairs=1, min_s=0.0) if repeats else rules
+
+
+def _run_heat(sides: Sides, limit: float | None, config: RaceConfig, *, repeats: bool = False) -> Heat:
     with no_collection():
         call_ns = warm_up_both(sides, config.warmup_cap_s)
         pairs = attended(take_pairs(sides, burst_for(call_ns), config.seed), "pairs", config.progress)
-        return estimate(pairs) if limit is None else decide(pairs, limit, rules_for(call_ns, config))
+        rules = heat_rules(call_ns, config, repeats=repeats)
+        return estimate(pairs, cpu_arm=rules.cpu_arm) if limit is None else decide(pairs, limit, rules)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.measure.latency.block import BLOCK_NS
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.heat import rules_for
 from pytest_cpuaccel.measure.latency.limit import Limit
 from pytest_cpuaccel.measure.latency.percentile import blocks_to_fail, blocks_to_pass
 
@@ -27,7 +28,7 @@ class Reach:
 
     def why_no_race(self, versus: str) -> str | None:
         """Return why no race can be decided; None where one may be."""
-        pairs = self.config.min_pairs
+        pairs = rules_for(self.call_ns, self.config).min_pairs
         least_ns = pairs * (self.call_ns + self.reference_ns)
         against = f", one of {versus} {format_duration(self.reference_ns)}" if self.reference_ns else ""
         return self._refusal(against, f"{pairs} pairs of calls", "a ratio", least_ns)

@@ -13,7 +13,7 @@ def test_a_call_longer_than_the_cap_is_told_with_both_numbers() -> None:
     reach = Reach(41 * S, 0, RaceConfig())
     assert not reach.holds_a_pair
     assert reach.why_no_race("eager") == (
-        "one call took 41.0 s; the 10 pairs of calls that a verdict on a ratio needs take 410 s, and 30.0 s are allowed"
+        "one call took 41.0 s; the 12 pairs of calls that a verdict on a ratio needs take 492 s, and 30.0 s are allowed"
     )
     assert reach.why_no_hold({"p50": Limit(30 * S)}) == (
         "one call took 41.0 s; the 8 calls that a verdict on p50 needs take 328 s, and 30.0 s are allowed"
@@ -23,7 +23,7 @@ def test_a_call_longer_than_the_cap_is_told_with_both_numbers() -> None:
 def test_a_slow_opponent_is_named() -> None:
     reach = Reach(1 * S, 3 * S, RaceConfig())
     assert reach.holds_a_pair
-    assert str(reach.why_no_race("eager")).startswith("one call took 1.00 s, one of eager 3.00 s; the 10 pairs ")
+    assert str(reach.why_no_race("eager")).startswith("one call took 1.00 s, one of eager 3.00 s; the 12 pairs ")
     assert reach.why_no_hold({"p50": Limit(30 * S)}) is None
 
 

@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 
 from pytest_cpuaccel.measure.latency.evidence import critical
-from pytest_cpuaccel.measure.latency.weighing import Weighing
+from pytest_cpuaccel.measure.latency.weighing import Weighing, weighed_high, weighed_low
 
 ALPHA = 0.05
 LIMIT = 1.05
@@ -28,7 +28,7 @@ def pairs_to_tell(distance: float, spread: float, seed: int) -> int:
     weighing = Weighing()
     while weighing.log_evidence_above < -math.log(ALPHA):
         weighing = weighing.then(LIMIT * math.exp(draw.gauss(distance, spread)), LIMIT)
-    return len(weighing.sizes)
+    return len(weighing.seen)
 
 
 def signs_to_tell(distance: float, spread: float, seed: int) -> int:
@@ -76,5 +76,31 @@ def test_what_speaks_for_one_side_speaks_against_the_other() -> None:
 
 
 def test_a_ratio_exactly_at_the_limit_speaks_for_neither() -> None:
-    weighing = Weighing().then(LIMIT, LIMIT).then(1.2, LIMIT).then(LIMIT, LIMIT)
-    assert weighing == Weighing().then(1.2, LIMIT)
+    weighing = Weighing().then(LIMIT, LIMIT).then(1.2, LIMIT)
+    assert weighing.log_evidence_above == Weighing().then(1.2, LIMIT).log_evidence_above
+    assert weighing.then(LIMIT, LIMIT).log_evidence_above == weighing.log_evidence_above
+
+
+@pytest.mark.parametrize("noise", NOISES.values(), ids=list(NOISES))
+@pytest.mark.parametrize("count", [15, 60, 300])
+def test_the_bounds_are_the_last_limits_that_are_excluded(noise: Callable[[random.Random], float], count: int) -> None:
+    draw = random.Random(count)
+    ratios = [LIMIT * math.exp(noise(draw)) for _ in range(count)]
+
+    def weighed_against(limit: float) -> Weighing:
+        weighing = Weighing()
+        for ratio in ratios:
+            weighing = weighing.then(ratio, limit)
+        return weighing
+
+    low, high = weighed_low(ratios, ALPHA), weighed_high(ratios, ALPHA)
+    assert low < high
+    for limit in (low / 2, low / 1.001, low * 1.001, high / 1.001, high * 1.001, high * 2):
+        found = weighed_against(limit)
+        assert (found.log_evidence_above >= -math.log(ALPHA)) is (limit < low)
+        assert (found.log_evidence_below >= -math.log(ALPHA)) is (limit > high)
+
+
+def test_a_few_ratios_have_no_bounds() -> None:
+    assert weighed_low([1.2] * 5, 0.005) == 0
+    assert weighed_high([1.2] * 5, 0.005) == math.inf

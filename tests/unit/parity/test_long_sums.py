@@ -128,8 +128,8 @@ def test_layers_of_long_sums_are_right_by_running_sums(layer: nn.Module, x: torc
     with torch.no_grad():
         answer = in_running_sums(layer, x)
         known = references(layer, x)
-        assert judge(answer.reshape(known.expected.shape), known, x).outcome is Outcome.PASS
-        wrong = known.expected * (1 + 5e-3 * randn(*known.expected.shape))
+        assert judge(answer.reshape(known.expected.output.shape), known, x).outcome is Outcome.PASS
+        wrong = known.expected.output * (1 + 5e-3 * randn(*known.expected.output.shape))
         assert judge(wrong, known, x).outcome is Outcome.FAIL
 
 
@@ -158,9 +158,9 @@ def test_running_sums_are_of_the_same_function(function: Callable[[torch.Tensor]
     known = references(Function(function), x)
     assert known.reordered is not None
     assert known.reordered.longest >= 15_000
-    assert not torch.equal(known.reordered.answer, known.expected)
-    torch.testing.assert_close(known.reordered.answer, known.expected, rtol=1e-3, atol=1e-4)
-    assert judge(known.reordered.answer, known, x).outcome is Outcome.PASS
+    assert not torch.equal(known.reordered.answer.output, known.expected.output)
+    torch.testing.assert_close(known.reordered.answer.output, known.expected.output, rtol=1e-3, atol=1e-4)
+    assert judge(known.reordered.answer.output, known, x).outcome is Outcome.PASS
 
 
 def test_a_model_of_short_sums_keeps_the_bar_of_its_own_rounding() -> None:
