@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Parser = Callable[[Any], Any]
 
+_QUALIFIERS = {"vs", "of"}
+"""Arguments that allow nothing by themselves."""
+
 
 def arguments(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser]) -> dict[str, Any] | None:
     """Return the arguments of a mark for a backend, parsed; those set to None, or not set for it, are left out.
@@ -47,10 +50,12 @@ def compulsory_arguments(
         UsageError: as :func:`arguments`, or where it allows nothing under any backend.
     """
     values = arguments(item, name, backend, parsers)
-    if values is None or set(values) - {"vs"}:
+    if values is None or set(values) - _QUALIFIERS:
         return values
     mark = _only_mark(item, name)
-    if mark and any(isinstance(given, Mapping) and given for given in mark.kwargs.values()):
+    if mark and any(
+        isinstance(given, Mapping) and given for key, given in mark.kwargs.items() if key not in _QUALIFIERS
+    ):
         return None
     raise UsageError(f"{item.nodeid}: @{name} allows nothing yet; write {example}")
 

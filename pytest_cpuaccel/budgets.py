@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def accuracy_budget(item: pytest.Item, backend: str) -> AccuracyBudget | None:
     Raises:
         UsageError: an argument or value that has no meaning, or no budget at all.
     """
-    parsers: dict[str, Parser] = {"max_drop": _excess, "min_score": _number}
+    parsers: dict[str, Parser] = {"max_drop": _drop, "min_score": _number, "of": _items}
     values = compulsory_arguments(item, "accuracy_budget", backend, parsers, 'max_drop="1%" or min_score=0.9')
     return None if values is None else AccuracyBudget(**values)
 
@@ -132,6 +133,28 @@ def _excess(value: Any) -> float:
     return parse_percentage(value) if isinstance(value, str) else _not_negative(value)
 
 
+def _drop(value: Any) -> float:
+    """A fraction, a percentage, or points: the units of scores that are no fractions.
+
+    A bare 1 is refused: it is one point of 100 to some, and all of a right/wrong score.
+    """
+    if isinstance(value, str) and (points := _POINTS.fullmatch(value.strip())):
+        return float(points[1])
+    if not isinstance(value, str) and _not_negative(value) >= 1:
+        points_text = f"{value:g} point{'s' * (value != 1)}"
+        raise UsageError(
+            f'{value!r} would be {100 * value:g} % of right/wrong scores; write "{value:g}%", or "{points_text}" where '
+            "scores are no fractions"
+        )
+    return _excess(value)
+
+
+def _items(value: Any) -> str:
+    if value != "these":
+        raise UsageError(f'{value!r} are no items that a claim can be of; write of="these", or leave it out')
+    return str(value)
+
+
 def _slowdown(value: Any) -> float:
     if not isinstance(value, str) and _not_negative(value) >= 1:
         raise UsageError(f'{value!r} would be {100 * value:g} %; write "{value:g}%" or "{100 * value:g}%"')
@@ -150,6 +173,7 @@ def _text(value: Any) -> str:
     return value
 
 
+_POINTS = re.compile(r"(\d+(?:\.\d+)?|\.\d+) *points?")
 _TOLERANCES: dict[str, Parser] = {
     "rtol": _not_negative,
     "atol": _not_negative,

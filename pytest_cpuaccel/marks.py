@@ -12,7 +12,7 @@ DECLARATIONS = (
     "latency_budget(p50=, p90=, p99=, min_throughput=, ttft=, tpot=, speedup=, max_slowdown=, vs='eager', cold_start=, "
     "build=): how fast a call must be",
     "memory_budget(peak=, artifact=): what a process that runs the model may hold, and what its artifact may take",
-    "accuracy_budget(max_drop=, min_score=): what score_items may lose",
+    "accuracy_budget(max_drop=, min_score=, of=): what score_items may lose",
     "cpu_backends(*names, exclude=): the backends, of those chosen, that a test runs under",
 )
 PARAMETER = "_cpu_backend"

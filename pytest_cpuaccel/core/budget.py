@@ -85,7 +85,10 @@ class AccuracyBudget:
     """The ``accuracy_budget`` mark: greatest allowed drop of the mean score below eager's, and least mean score.
 
     Both are in the units of the scores themselves; for right/wrong scores that is a fraction of the items.
+    ``of`` says which items the claim is of: ``None`` all of the kind that the given ones are a sample of, ``"these"``
+    the given ones alone. The mark reads as the sentence does: a drop of at most 1 % of these.
     """
 
     max_drop: float | None = None
     min_score: float | None = None
+    of: str | None = None

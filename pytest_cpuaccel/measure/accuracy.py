@@ -1,7 +1,9 @@
 """Accuracy: whether a backend scores as well as eager, item by item on the same items.
 
-All statements are one-sided at 95 % confidence. Right/wrong scores are judged by exact tests, graded ones by
-Student's paired t. A drop that is neither shown to be allowed nor shown to be too large is INCONCLUSIVE.
+Items are taken for a sample: what is claimed holds for all items of their kind. All statements are one-sided at 95 %
+confidence. Right/wrong scores are judged by exact tests, graded ones by :mod:`pytest_cpuaccel.measure.mean`. A drop
+that is neither shown to be allowed nor shown to be too large is INCONCLUSIVE, and so are equal scores of too few items.
+With ``of="these"`` the claim is of the given items alone, and there is nothing to infer.
 """
 
 from __future__ import annotations
@@ -18,11 +20,17 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import AccuracyBudget
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.distribution import binomial_lower, binomial_upper, t_quantile
+from pytest_cpuaccel.measure.distribution import binomial_lower, binomial_upper
+from pytest_cpuaccel.measure.mean import Scale, mean_bounds, scale_of, values_to_tell
 from pytest_cpuaccel.measure.paired import paired_p_value, paired_upper
 
 ALPHA = 0.05
 """Chance of a wrong PASS, and of a wrong FAIL, of each promise of the mark."""
+
+ROUNDING = 1e-9
+"""A mean that exceeds a limit by less does so by rounding: three of 300 lost items are 1 %."""
+
+OR_THESE = 'or of="these" if these items are all there is'
 
 Array = npt.NDArray[np.float64]
 
@@ -51,11 +59,11 @@ def judge_accuracy(
 ) -> AccuracyResult:
     """Judge a backend's scores against eager's on the same items, in the same order; higher is better.
 
-    Scores that are all 0 or 1 (or bools) are right/wrong answers; any other are graded. Equal scores on every
-    item keep any ``max_drop``, and the sentence says what so many items can show.
+    Scores that are all 0 or 1 (or bools) are right/wrong answers; any other are graded.
 
     Raises:
-        UsageError: no scores, different numbers of scores, a score that is no finite number, or no budget.
+        UsageError: no scores, different numbers of scores, a score that is no finite number, no budget, or one that
+            every score on this scale keeps, or none does.
     """
     actual, expected = _scores(actual_scores, "the backend"), _scores(expected_scores, "eager")
     if len(actual) != len(expected):
@@ -98,40 +106,74 @@ def _scores(values: Sequence[float], whose: str) -> Array:
 
 def _promises(actual: Array, expected: Array, budget: AccuracyBudget) -> Iterator[_Promise]:
     right_wrong = bool(np.isin(actual, (0, 1)).all() and np.isin(expected, (0, 1)).all())
+    scale = scale_of(np.concatenate([actual, expected]))
     if budget.max_drop is not None:
-        if np.array_equal(actual, expected):
-            yield _identical(len(actual), budget.max_drop, right_wrong)
+        _check_drop(budget.max_drop, scale)
+        if budget.of is not None:
+            yield _drop_of_these(actual, expected, budget.max_drop)
         elif right_wrong:
             yield _drop_of_right_wrong(actual, expected, budget.max_drop)
         else:
-            yield _drop_of_graded(expected - actual, budget.max_drop)
+            yield _drop_of_graded(expected - actual, scale, budget.max_drop)
     if budget.min_score is not None:
-        yield _least_score(actual, budget.min_score, right_wrong)
+        if right_wrong:
+            _check_least(budget.min_score)
+        if budget.of is not None:
+            yield _score_of_these(actual, budget.min_score)
+        else:
+            yield _least_score(actual, budget.min_score, None if right_wrong else scale)
 
 
-def _identical(n: int, allowed: float, right_wrong: bool) -> _Promise:
-    facts: dict[str, Scalar] = {"max_drop": allowed}
-    shown = ""
-    if right_wrong:
-        upper = facts["drop_upper"] = binomial_upper(0, n, ALPHA)
-        shown = f" (95 % upper bound {_number(upper)})"
-    sentence = f"equal scores on all {n} items: no drop{shown}, allowed {_number(allowed)}"
-    return _Promise(Outcome.PASS, sentence, facts)
+def _check_drop(allowed: float, scale: Scale) -> None:
+    if scale.low >= 0 and scale.high <= 1 and allowed >= 1:
+        raise UsageError(
+            f"accuracy_budget(max_drop=): scores lie between 0 and 1 here, so that {_number(allowed)} would allow any "
+            f'drop; write "{_number(allowed)}%" or {_number(allowed / 100)}'
+        )
+
+
+def _check_least(least: float) -> None:
+    if least > 1:
+        raise UsageError(
+            f"accuracy_budget(min_score=): right/wrong scores are 0 or 1 and never reach {_number(least)}; "
+            f"write {_number(least / 100)} for {_number(least)} %"
+        )
+    if least <= 0:
+        raise UsageError(
+            f"accuracy_budget(min_score=): right/wrong scores are 0 or 1, so that {_number(least)} would allow any; "
+            "write 0.9 for 90 %"
+        )
+
+
+def _drop_of_these(actual: Array, expected: Array, allowed: float) -> _Promise:
+    n, drop = len(actual), float((expected - actual).mean())
+    losses, gains = int((expected > actual).sum()), int((expected < actual).sum())
+    outcome = Outcome.PASS if drop <= allowed + ROUNDING else Outcome.FAIL
+    counts = f"{losses} scored lower, {gains} higher"
+    sentence = f"dropped by {_number(drop)} on these {n} items ({counts}), allowed {_number(allowed)}"
+    return _Promise(outcome, sentence, {"max_drop": allowed, "of": "these"})
+
+
+def _score_of_these(actual: Array, least: float) -> _Promise:
+    score = float(actual.mean())
+    outcome = Outcome.PASS if score >= least - ROUNDING else Outcome.FAIL
+    sentence = f"scored {_number(score)} on these {len(actual)} items, at least {_number(least)} wanted"
+    return _Promise(outcome, sentence, {"min_score": least, "of": "these"})
 
 
 def _drop_of_right_wrong(actual: Array, expected: Array, allowed: float) -> _Promise:
     n = len(actual)
     losses, gains = int((expected > actual).sum()), int((expected < actual).sum())
     drop = (losses - gains) / n
-    lower, upper = -paired_upper(gains, losses, n, ALPHA), paired_upper(losses, gains, n, ALPHA)
-    kept = paired_p_value(losses, gains, n, allowed) <= ALPHA
-    broken = paired_p_value(gains, losses, n, -allowed) <= ALPHA
+    lower, upper = _bounds_of_drop(losses, gains, n, allowed)
+    outcome = _outcome(upper <= allowed, lower > allowed)
     spread = math.sqrt((losses + gains) / n - drop**2)
-    outcome = _outcome(kept, broken)
     sentence = (
         f"dropped by {_number(drop)} (95 % bounds {_number(lower)} and {_number(upper)}; of {n} items "
         f"{losses} lost, {gains} gained), allowed {_number(allowed)}"
     )
+    if not losses and not gains:
+        sentence = _no_drop(n, upper, allowed)
     facts: dict[str, Scalar] = {
         "max_drop": allowed,
         "drop_lower": lower,
@@ -139,68 +181,86 @@ def _drop_of_right_wrong(actual: Array, expected: Array, allowed: float) -> _Pro
         "lost_items": losses,
         "gained_items": gains,
     }
-    return _with_need(outcome, sentence, facts, n=n, gap=allowed - drop, spread=spread)
+    gap = allowed - drop
+    return _with_need(outcome, sentence, facts, n=n, wanted=_right_wrong_to_tell(gap, spread), gap=gap)
 
 
-def _drop_of_graded(differences: Array, allowed: float) -> _Promise:
-    """Student's paired t (Biometrika 6, 1908, 1-25)."""
-    drop, margin, spread = _t_margin(differences)
-    outcome = _outcome(drop + margin <= allowed, drop - margin > allowed)
-    sentence = (
-        f"mean score dropped by {_number(drop)} (95 % bounds {_number(drop - margin)} and "
-        f"{_number(drop + margin)}; {len(differences)} items), allowed {_number(allowed)}"
+def _no_drop(n: int, upper: float, allowed: float) -> str:
+    return f"equal scores on all {n} items: no drop (95 % upper bound {_number(upper)}), allowed {_number(allowed)}"
+
+
+def _bounds_of_drop(losses: int, gains: int, n: int, allowed: float) -> tuple[float, float]:
+    """The bounds of a drop of right/wrong scores, each on the side of what is allowed that the exact test says.
+
+    Without a loss or a gain, the share of items that may be lost, or gained, is all there is to bound.
+    """
+    if not losses and not gains:
+        most = binomial_upper(0, n, ALPHA)
+        return -most, most
+    lower, upper = -paired_upper(gains, losses, n, ALPHA), paired_upper(losses, gains, n, ALPHA)
+    kept = paired_p_value(losses, gains, n, allowed) <= ALPHA
+    broken = paired_p_value(gains, losses, n, -allowed) <= ALPHA
+    beyond = math.nextafter(allowed, math.inf)
+    return (
+        max(lower, beyond) if broken else min(lower, allowed),
+        min(upper, allowed) if kept else max(upper, beyond),
     )
-    facts: dict[str, Scalar] = {"max_drop": allowed}
-    if math.isfinite(margin):
-        facts |= {"drop_lower": drop - margin, "drop_upper": drop + margin}
-    return _with_need(outcome, sentence, facts, n=len(differences), gap=allowed - drop, spread=spread)
 
 
-def _least_score(actual: Array, least: float, right_wrong: bool) -> _Promise:
+def _right_wrong_to_tell(gap: float, spread: float) -> int:
+    """From the normal approximation ``z * spread / sqrt(n) = |gap|``, and no fewer than items without spread take."""
+    if abs(gap) < ROUNDING:
+        return 0
+    wanted = (NormalDist().inv_cdf(1 - ALPHA) * spread / gap) ** 2
+    return math.ceil(max(wanted, math.log(ALPHA) / math.log1p(-min(abs(gap), 0.5))))
+
+
+def _drop_of_graded(differences: Array, scale: Scale, allowed: float) -> _Promise:
+    n, drop, width = len(differences), float(differences.mean()), scale.high - scale.low
+    each = Scale(-width, width)
+    lower, upper = mean_bounds(differences, each, ALPHA)
+    sentence = (
+        f"mean score dropped by {_number(drop)} (95 % bounds {_number(lower)} and {_number(upper)}; {n} items), "
+        f"allowed {_number(allowed)}"
+    )
+    if not differences.any():
+        sentence = _no_drop(n, upper, allowed)
+    facts: dict[str, Scalar] = {"max_drop": allowed, "drop_lower": lower, "drop_upper": upper}
+    gap = allowed - drop
+    wanted = values_to_tell(differences, each, ALPHA, allowed) if abs(gap) >= ROUNDING else 0
+    return _with_need(_outcome(upper <= allowed, lower > allowed), sentence, facts, n=n, wanted=wanted, gap=gap)
+
+
+def _least_score(actual: Array, least: float, scale: Scale | None) -> _Promise:
+    """Without a scale, scores are right/wrong."""
     n, score = len(actual), float(actual.mean())
-    if right_wrong:
+    gap = score - least
+    if scale is None:
         successes = int(actual.sum())
         lower, upper = binomial_lower(successes, n, ALPHA), binomial_upper(successes, n, ALPHA)
-        spread = math.sqrt(score * (1 - score))
+        wanted = _right_wrong_to_tell(gap, math.sqrt(score * (1 - score)))
     else:
-        _, margin, spread = _t_margin(actual)
-        lower, upper = score - margin, score + margin
+        lower, upper = mean_bounds(actual, scale, ALPHA)
+        wanted = values_to_tell(actual, scale, ALPHA, least) if abs(gap) >= ROUNDING else 0
     sentence = (
         f"scored {_number(score)} on {n} items (95 % bounds {_number(lower)} and {_number(upper)}), "
         f"at least {_number(least)} wanted"
     )
-    facts: dict[str, Scalar] = {"min_score": least}
-    if math.isfinite(lower) and math.isfinite(upper):
-        facts |= {"score_lower": lower, "score_upper": upper}
-    outcome = _outcome(lower >= least, upper < least)
-    return _with_need(outcome, sentence, facts, n=n, gap=score - least, spread=spread)
-
-
-def _t_margin(values: Array) -> tuple[float, float, float]:
-    """Mean, half-width of its one-sided interval, standard deviation; one value alone bounds nothing."""
-    mean = float(values.mean())
-    if len(values) == 1:
-        return mean, math.inf, 0.0
-    spread = float(values.std(ddof=1))
-    return mean, t_quantile(ALPHA, len(values) - 1) * spread / math.sqrt(len(values)), spread
+    facts: dict[str, Scalar] = {"min_score": least, "score_lower": lower, "score_upper": upper}
+    return _with_need(_outcome(lower >= least, upper < least), sentence, facts, n=n, wanted=wanted, gap=gap)
 
 
 def _with_need(
-    outcome: Outcome, sentence: str, facts: dict[str, Scalar], *, n: int, gap: float, spread: float
+    outcome: Outcome, sentence: str, facts: dict[str, Scalar], *, n: int, wanted: int, gap: float
 ) -> _Promise:
-    """Add to an INCONCLUSIVE sentence how many items would decide, if they behaved like those seen.
-
-    From the normal approximation ``z * spread / sqrt(n) = |gap|``, and no fewer than the ``ln(ALPHA) / ln(1 -
-    |gap|)`` that even items without any spread take.
-    """
+    """Add to an INCONCLUSIVE sentence how many items would decide, if they behaved like those seen."""
     if outcome is not Outcome.INCONCLUSIVE:
         return _Promise(outcome, sentence, facts)
-    if abs(gap) < 1e-9:
-        return _Promise(outcome, f"{sentence}; it lies on the limit, where no number of items decides", facts)
-    wanted = (NormalDist().inv_cdf(1 - ALPHA) * spread / gap) ** 2
-    fewest = math.log(ALPHA) / math.log1p(-min(abs(gap), 0.5))
-    more = max(math.ceil(max(wanted, fewest)) - n, math.ceil(n / 10), 1)
-    return _Promise(outcome, f"{sentence}; needs about {_two_digits(more)} more items", facts | {"more_items": more})
+    if abs(gap) < ROUNDING:
+        return _Promise(outcome, f"{sentence}; on the limit no number of items decides ({OR_THESE})", facts)
+    more = max(wanted - n, math.ceil(n / 10), 1)
+    need = f"needs about {_two_digits(more)} more items ({OR_THESE})"
+    return _Promise(outcome, f"{sentence}; {need}", facts | {"more_items": more})
 
 
 def _outcome(kept: bool, broken: bool) -> Outcome:

@@ -331,6 +331,50 @@ def test_enough_items_pass_the_accuracy_budget(mlp_project: pytest.Pytester) -> 
     result.stdout.fnmatch_lines(["Mlp *score_items x400 *twin *PASS"])
 
 
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [
+        ("max_drop=1", '(max_drop=): 1 would be 100 % of right/wrong scores; write "1%", or "1 point" where *'),
+        ("max_drop=2.5", '(max_drop=): 2.5 would be 250 % of *; write "2.5%", or "2.5 points" where *'),
+        ("max_drop=True", "(max_drop=): True is not a finite number"),
+        ("max_drop='1'", "(max_drop=): '1' has no unit; *"),
+        ("max_drop='-1 points'", "(max_drop=): '-1 points' *"),
+        ("max_drop='1%', of='those'", "(of=): 'those' *; write of=\"these\", or leave it out"),
+        ("max_drop='1%', of=['these']", "(of=): [[]'these'[]] *; write of=\"these\", or leave it out"),
+        ("max_drop='1%', off='these'", " takes no 'off'; did you mean 'of'?"),
+        ("of='these'", " allows nothing yet; write max_drop=*"),
+        ("of={'twin': 'these'}", " allows nothing yet; write max_drop=*"),
+    ],
+)
+def test_an_accuracy_budget_without_meaning_ends_the_run_before_any_test(
+    mlp_project: pytest.Pytester, budget: str, words: str
+) -> None:
+    mlp_project.makepyfile(test_it=SCORED.format(budget=budget, items=4))
+    line = refusal(mlp_project, "--cpu-backends=twin")
+    pytest.LineMatcher([line]).fnmatch_lines(
+        [f"ERROR: cpuaccel: test_it.py::test_it[[]twin[]]: @accuracy_budget{words}"]
+    )
+
+
+@pytest.mark.parametrize("of", ["of='these'", "of={'tw*': 'these'}"])
+@pytest.mark.parametrize(("budget", "outcome"), [("max_drop='1%'", "passed"), ("min_score=0.6", "failed")])
+def test_a_claim_of_the_given_items_alone_is_decided_by_few(
+    mlp_project: pytest.Pytester, budget: str, outcome: str, of: str
+) -> None:
+    mlp_project.makepyfile(SCORED.format(budget=f"{budget}, {of}", items=4))
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-inconclusive=fail")
+    result.assert_outcomes(**{outcome: 1})
+    if outcome == "failed":
+        result.stdout.fnmatch_lines(["*twin: scored 0.5 on these 4 items, at least 0.6 wanted"])
+
+
+def test_a_drop_that_right_wrong_scores_always_keep_fails_in_one_line(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(SCORED.format(budget="max_drop='1 point'", items=4))
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(['*accuracy_budget(max_drop=): scores lie between 0 and 1 here, *write "1%" or 0.01'])
+
+
 def test_a_speed_up_that_is_not_there_fails_with_both_numbers(mlp_project: pytest.Pytester) -> None:
     marked(mlp_project, "latency_budget(speedup=1000)")
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin")

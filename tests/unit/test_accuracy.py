@@ -32,13 +32,40 @@ def judge(scores, **budget):
 # Right/wrong scores
 
 
-def test_equal_scores_keep_any_drop_and_say_what_so_many_items_show():
+def test_equal_scores_pass_once_so_many_items_show_that_the_drop_is_allowed():
     result = judge(right_wrong(360), max_drop=0.01)
     assert result.outcome is Outcome.PASS
     assert result.facts["drop_upper"] == pytest.approx(1 - 0.05 ** (1 / 360))
     few = judge(right_wrong(20), max_drop=0.01)
-    assert few.outcome is Outcome.PASS
+    assert few.outcome is Outcome.INCONCLUSIVE
     assert "95 % upper bound 0.139" in few.sentence
+    assert few.sentence.endswith('needs about 280 more items (or of="these" if these items are all there is)')
+
+
+@pytest.mark.parametrize("allowed", [0.001, 0.01, 0.05, 0.3])
+@pytest.mark.parametrize("graded", [False, True])
+def test_the_number_of_items_that_are_said_to_be_missing_is_enough_and_not_many_fewer_are(allowed, graded):
+    def equal(n):
+        scores = [0.7] * n if graded else [1] * n
+        return judge((scores, scores), max_drop=allowed)
+
+    few = equal(4)
+    assert few.outcome is Outcome.INCONCLUSIVE
+    assert few.facts["drop_upper"] > allowed
+    needed = 4 + int(few.facts["more_items"])
+    assert equal(needed).outcome is Outcome.PASS
+    assert equal(needed).facts["drop_upper"] <= allowed
+    assert equal(needed - 1).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("gains", [0, 1, 7])
+@pytest.mark.parametrize("losses", [0, 1, 4, 30])
+def test_what_right_wrong_scores_are_said_to_show_never_contradicts_their_bounds(losses, gains):
+    for n in (40, 200, 1000):
+        for allowed in (0.0, 0.01, 0.03, 0.1):
+            result = judge(right_wrong(n, losses, gains), max_drop=allowed)
+            assert (result.outcome is Outcome.PASS) is (result.facts["drop_upper"] <= allowed)
+            assert (result.outcome is Outcome.FAIL) is (result.facts["drop_lower"] > allowed)
 
 
 def test_one_lost_item_of_few_is_inconclusive_and_says_how_many_more():
@@ -101,16 +128,16 @@ def test_a_wrong_pass_and_a_wrong_fail_are_rarer_than_five_percent(gain_rate, n)
 
 def test_graded_scores_are_compared_item_by_item():
     rng = np.random.default_rng(1)
-    expected = rng.uniform(0.2, 1, 400)
+    expected = rng.uniform(0.2, 0.9, 600)
     kept = judge_accuracy(
-        (expected - 0.001 + rng.normal(0, 0.01, 400)).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01)
+        (expected - 0.001 + rng.normal(0, 0.01, 600)).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01)
     )
     assert kept.outcome is Outcome.PASS
     assert kept.facts["drop"] == pytest.approx(0.001, abs=0.002)
     broken = judge_accuracy((expected - 0.05).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01))
     assert broken.outcome is Outcome.FAIL
     unclear = judge_accuracy(
-        (expected + rng.normal(0, 0.3, 400)).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01)
+        (expected + rng.normal(0, 0.3, 600)).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01)
     )
     assert unclear.outcome is Outcome.INCONCLUSIVE
     assert unclear.facts["more_items"] > 400
@@ -118,7 +145,69 @@ def test_graded_scores_are_compared_item_by_item():
 
 def test_one_graded_item_shows_nothing():
     assert judge(([0.5], [0.51]), max_drop=0.1).outcome is Outcome.INCONCLUSIVE
-    assert judge(([0.51], [0.51]), max_drop=0.1).outcome is Outcome.PASS
+    assert judge(([0.51], [0.51]), max_drop=0.1).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("scale", [1, 100, -5])
+@pytest.mark.parametrize(
+    "drops",
+    [[0.0] * 4, [1e-9] * 4, [0.0, 0.0, 0.0, 1e-6], [-0.001] * 4, [0.0] * 20, [0.2] * 4, [0.2, 0.2, 0.2, 0.2001]],
+)
+def test_a_few_graded_items_show_nothing_however_little_they_scatter(scale, drops):
+    expected = [0.8 * scale] * len(drops)
+    actual = [score - drop * abs(scale) for score, drop in zip(expected, drops, strict=True)]
+    assert judge((actual, expected), max_drop=0.01 * abs(scale)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_rare_losses_of_graded_items_pass_wrongly_no_more_often_than_stated():
+    """One item in 50 loses all of its score; most samples of 40 show one or none, and their t interval is far off."""
+    rng = np.random.default_rng(5)
+    outcomes = []
+    for _ in range(300):
+        expected = rng.uniform(0.99, 1, 40)
+        actual = np.where(rng.random(40) < 0.021, 0.0, expected)
+        outcomes.append(judge((actual.tolist(), expected.tolist()), max_drop=0.02).outcome)
+    assert outcomes.count(Outcome.PASS) / 300 <= 0.05
+
+
+def test_many_graded_items_whose_drop_is_constant_are_decided():
+    expected = np.linspace(0.3, 0.9, 500)
+    assert judge(((expected - 0.001).tolist(), expected.tolist()), max_drop=0.01).outcome is Outcome.PASS
+    assert judge(((expected - 0.05).tolist(), expected.tolist()), max_drop=0.01).outcome is Outcome.FAIL
+
+
+# The given items alone
+
+
+@pytest.mark.parametrize(
+    ("losses", "gains", "outcome"),
+    [(0, 0, Outcome.PASS), (1, 0, Outcome.PASS), (2, 0, Outcome.FAIL), (4, 3, Outcome.PASS)],
+)
+def test_of_these_items_a_drop_is_counted_and_nothing_inferred(losses, gains, outcome):
+    result = judge(right_wrong(100, losses, gains), max_drop=0.01, of="these")
+    assert result.outcome is outcome
+    assert f"dropped by {(losses - gains) / 100:.3g} on these 100 items" in result.sentence
+    assert f"({losses} scored lower, {gains} higher), allowed 0.01" in result.sentence
+    assert "bound" not in result.sentence
+    assert "drop_upper" not in result.facts
+
+
+def test_of_these_items_graded_scores_and_least_scores_are_held_too():
+    graded = [0.5, 0.6, 0.7], [0.52, 0.6, 0.7]
+    assert judge(graded, max_drop=0.01, of="these").outcome is Outcome.PASS
+    assert judge(graded, max_drop=0.001, of="these").outcome is Outcome.FAIL
+    assert judge(graded, min_score=0.6, of="these").outcome is Outcome.PASS
+    failed = judge(graded, min_score=0.61, of="these")
+    assert failed.outcome is Outcome.FAIL
+    assert failed.sentence == "scored 0.6 on these 3 items, at least 0.61 wanted"
+
+
+@pytest.mark.parametrize("n", [4, 7, 30, 300, 1000])
+def test_of_these_items_a_drop_as_large_as_allowed_is_allowed(n):
+    for lost in (1, 2, 3):
+        assert judge(right_wrong(n, losses=lost), max_drop=lost / n, of="these").outcome is Outcome.PASS
+        kept = [1] * (n - lost) + [0] * lost
+        assert judge((kept, kept), min_score=(n - lost) / n, of="these").outcome is Outcome.PASS
 
 
 def test_graded_verdicts_at_the_limit_are_wrong_five_times_in_a_hundred():
@@ -163,6 +252,8 @@ def test_a_result_on_the_limit_says_that_no_number_of_items_decides():
     result = judge(([1, 0] * 20, [1, 0] * 20), min_score=0.5)
     assert result.outcome is Outcome.INCONCLUSIVE
     assert "no number of items decides" in result.sentence
+    assert 'or of="these"' in result.sentence
+    assert "no number of items decides" in judge(right_wrong(300), max_drop=0.0).sentence
 
 
 # Mistakes
@@ -182,6 +273,28 @@ def test_unusable_scores_are_a_usage_error_of_one_line(actual, expected, message
     with pytest.raises(UsageError, match=message) as error:
         judge_accuracy(actual, expected, AccuracyBudget(max_drop=0.01))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("scores", [[1, 0, 1], [True, True, False], [0.2, 0.9, 1.0]])
+@pytest.mark.parametrize("of", [None, "these"])
+def test_a_drop_that_any_score_keeps_is_refused(scores, of):
+    with pytest.raises(UsageError, match=r'1 would allow any drop; write "1%" or 0.01'):
+        judge((scores, scores), max_drop=1.0, of=of)
+    with pytest.raises(UsageError, match="would allow any drop"):
+        judge((scores, scores), max_drop=5.0, of=of)
+
+
+def test_a_drop_of_one_point_of_a_hundred_is_no_mistake():
+    rng = np.random.default_rng(6)
+    scores = rng.uniform(20, 40, 400)
+    worse = scores - 0.3 + rng.normal(0, 0.5, 400)
+    assert judge((worse.tolist(), scores.tolist()), max_drop=1.0).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("least", "words"), [(90, "never reach 90; write 0.9 for 90 %"), (0, "0 would allow any")])
+def test_a_least_score_that_right_wrong_scores_always_or_never_reach_is_refused(least, words):
+    with pytest.raises(UsageError, match=words):
+        judge(([1, 0, 1], [1, 1, 1]), min_score=least)
 
 
 def test_a_budget_that_promises_nothing_is_a_usage_error():
