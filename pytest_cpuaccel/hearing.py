@@ -75,6 +75,8 @@ class Hearing:
 def open_hearing(item: pytest.Item, bench: Bench) -> Hearing:
     """Return a hearing for a test that begins; what an earlier try of it left on its report is taken off."""
     item.user_properties[:] = [found for found in item.user_properties if not is_of_finding(found[0])]
+    parity = budgets.parity_budget(item, bench.backend.name)
+    bench.compared = parity.only if parity else None
     return Hearing(item, bench)
 
 

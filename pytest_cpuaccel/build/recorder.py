@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import types
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -52,7 +52,15 @@ class Recorder:
     class see the stand-in as ``self``, so that what they call of it runs under the backend.
     """
 
-    def __init__(self, model: nn.Module, backend: Backend, workshop: Workshop) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        backend: Backend,
+        workshop: Workshop,
+        check_refused: Callable[[Call], None] | None = None,
+    ) -> None:
+        """``check_refused`` gets a call that the backend refuses, and raises what is wrong with it anywhere."""
+        self._check_refused = check_refused
         self._model = model
         self._backend = backend
         self._workshop = workshop
@@ -205,7 +213,12 @@ class Recorder:
         build = self._builds.get(key)
         if build is None:
             check_devices(inputs)
-            build = self._builds[key] = self._workshop.build(self._model, self._backend, method, inputs)
+            try:
+                build = self._builds[key] = self._workshop.build(self._model, self._backend, method, inputs)
+            except BuildError:
+                if self._check_refused is not None:
+                    self._check_refused(Call(method, inputs, None))
+                raise
         return build
 
 

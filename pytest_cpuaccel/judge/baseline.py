@@ -75,6 +75,8 @@ def _by_artifact(case: Case, artifact: Path) -> Verdict | None:
         before, today = manifest_of(artifact), manifest_of(folder)
     if before.key.get("options") != today.key.get("options"):
         changes.append(f"options {before.key.get('options')} -> {today.key.get('options')}")
+    if before.key.get("backend_code") != today.key.get("backend_code"):
+        changes.append("the code of the backend")
     if before.files == today.files:
         return judge_by_ratio(case, changes) if changes else _unchanged(case)
     if case.ratio is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,8 +15,9 @@ from pytest_cpuaccel.build.recorder import Recorder, begun_of, calls_of, close, 
 from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.judge.reference import forget_casts
+from pytest_cpuaccel.judge.reference import check_agreement, forget_casts
 from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
 
 ScoreItem = Callable[[Any, Any], float]
@@ -37,11 +39,13 @@ class Bench:
     """Hands out models under ``backend`` and keeps what the test did with each.
 
     ``resolve(given, name)`` makes a model of what the user gives as ``name``: a module, a folder or a hub id.
+    ``compared`` are the patterns of the outputs that the test compares (none: all); None where it compares nothing.
     """
 
     backend: Backend
     workshop: Workshop
     resolve: Callable[[object, str], nn.Module]
+    compared: tuple[str, ...] | None = None
     _works: list[_Work] = field(default_factory=list)
 
     def accelerate(self, source: object, reference: object = None, calibration: object = None) -> Recorder:
@@ -124,8 +128,14 @@ class Bench:
             self.workshop.begin(either)
             forget_casts(either)
             self.workshop.calibrate(either, data)
-        self._works.append(_Work(model, held_to, Recorder(model, self.backend, self.workshop), calibration))
+        recorder = Recorder(model, self.backend, self.workshop, partial(self._check_reference, held_to))
+        self._works.append(_Work(model, held_to, recorder, calibration))
         return self._works[-1]
+
+    def _check_reference(self, reference: nn.Module, call: Call) -> None:
+        """Check, of a call that the backend refuses, that it could have been judged at all."""
+        if self.compared is not None and call.method == "forward":
+            check_agreement(reference, call.inputs, self.compared)
 
 
 def _scored(model: Any, score_item: ScoreItem, items: list[Any]) -> tuple[float, ...]:

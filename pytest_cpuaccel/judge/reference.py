@@ -130,6 +130,15 @@ _casts: ByIdentity[nn.Module, dict[torch.dtype, tuple[str, nn.Module]]] = ByIden
 """Copies of models in other precisions, with the stamps of the weights that they were made of."""
 
 
+def check_agreement(model: nn.Module, inputs: Inputs, only: tuple[str, ...]) -> None:
+    """Check that eager answers a forward call twice alike, from one state.
+
+    Raises:
+        EagerError: it disagrees with itself in the outputs of these names (none: in any).
+    """
+    _check_agreement(answer_of(model, "forward", inputs), answer_of(model, "forward", inputs), only)
+
+
 def forget_casts(model: nn.Module) -> None:
     """Let copies of a model in other precisions be made anew: something else than its weights may have changed."""
     _casts.pop(model)

@@ -159,3 +159,38 @@ def test_it(cpu_accelerate):
 """
     )
     mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
+
+
+RANDOM = """
+class Drops(Encoder):
+    def forward(self, x):
+        return functional.dropout(self.text(x), 0.5, training=True)
+
+class Samples(Encoder):
+    def forward(self, x):
+        mu = self.text(x)
+        return {"mu": mu, "recon": self.head(mu + torch.randn_like(mu))}
+"""
+
+
+@pytest.mark.parametrize("backend", ["eager", "torchscript", "refusing"])
+def test_a_model_that_draws_random_numbers_is_told_as_such_under_every_backend(
+    mlp_project: pytest.Pytester, backend: str
+) -> None:
+    mlp_project.makepyfile(
+        MODEL + RANDOM + "\n@pytest.mark.parity\ndef test_it(cpu_accelerate):\n    cpu_accelerate(Drops().eval())(X)\n"
+    )
+    for _ in range(2):  # without and with a cache
+        result = mlp_project.runpytest_inprocess(f"--cpu-backends={backend}")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*eager disagrees with itself by * in 'output', *is dropout on *"])
+
+
+def test_outputs_that_are_not_compared_may_be_random(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        MODEL
+        + RANDOM
+        + "\n@pytest.mark.parity(outputs=['mu'])\ndef test_it(cpu_accelerate):\n    cpu_accelerate(Samples().eval())(X)\n"
+    )
+    for _ in range(2):
+        mlp_project.runpytest_inprocess("--cpu-backends=eager,torchscript").assert_outcomes(passed=2)
