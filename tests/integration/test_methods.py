@@ -190,7 +190,11 @@ def test_outputs_that_are_not_compared_may_be_random(mlp_project: pytest.Pyteste
     mlp_project.makepyfile(
         MODEL
         + RANDOM
-        + "\n@pytest.mark.parity(outputs=['mu'])\ndef test_it(cpu_accelerate):\n    cpu_accelerate(Samples().eval())(X)\n"
+        + """
+@pytest.mark.parity(outputs=["mu"])
+def test_it(cpu_accelerate):
+    cpu_accelerate(Samples().eval())(X)
+"""
     )
     for _ in range(2):
         mlp_project.runpytest_inprocess("--cpu-backends=eager,torchscript").assert_outcomes(passed=2)
