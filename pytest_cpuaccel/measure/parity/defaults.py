@@ -115,7 +115,7 @@ LONG_PRODUCT = 8192
 rounding of eager's own (4e-7, seen at 8192 terms)."""
 
 MOST_REORDERED = 1 << 26
-"""Additions in running sums for one reference: four seconds at most on one core. Beyond, the length alone widens the bar."""
+"""Additions in running sums for one reference: four seconds on one core. Beyond, a sum's length alone counts."""
 
 BY_LENGTH = 3.0
 """Times ``sqrt(N) u`` that a sum of N terms may be off whose running sum was not computed: that errs by 0.3 to 0.45
