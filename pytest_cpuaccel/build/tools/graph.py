@@ -14,6 +14,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.state import without_state
+from pytest_cpuaccel.measure.parity.leaves import holds_tensors
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Graph:
         output_names = tuple(name or "output" for name, leaf in leaves if isinstance(leaf, torch.Tensor))
         if not input_names or not output_names:
             missing = "inputs" if not input_names else "outputs"
-            raise BuildError(f"{type(module).__name__}: the call has no tensors among its {missing}")
+            objects = ", ".join(sorted({type(leaf).__name__ for _, leaf in leaves if holds_tensors(leaf)}))
+            hidden = f"; a {objects} is not looked into, return its tensors in a tuple or dict" if objects else ""
+            raise BuildError(f"{type(module).__name__}: the call has no tensors among its {missing}{hidden}")
         return Graph(parameters, input_names, output_names, _constants(example), example, template)
 
     def tensors(self, inputs: Inputs) -> tuple[torch.Tensor, ...]:

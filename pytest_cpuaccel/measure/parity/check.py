@@ -128,13 +128,14 @@ def _measures(elements: Elements, exact: torch.Tensor, rounding: torch.Tensor) -
 
 
 def _unfit(elements: Elements, precision: Precision, bar: Bar) -> Check | None:
-    """INCONCLUSIVE where eager's own rounding is so large that only what is far worse still is wrong; else None.
+    """The check where eager's own rounding is too large for ``k`` times it to mean anything; else None.
 
-    int8 is judged by eager's fp32, and so by what that itself is off.
+    INCONCLUSIVE, but FAIL for one number throughout, which no rounding makes. What is off by more than ``k`` times as
+    much as eager is wrong too. int8 is judged by eager's fp32, and so by what that itself is off.
     """
     exact = elements.expected64
     rounding = elements.expected if precision is Precision.INT8 else elements.rounding
-    if exact is None or rounding is None or elements.are_identical or _is_constant_alone(elements):
+    if exact is None or rounding is None or elements.are_identical:
         return None
     measures = _measures(elements, exact, rounding)
     worst = max(measures, key=lambda measure: max(measure.own, measure.loop))
@@ -143,6 +144,13 @@ def _unfit(elements: Elements, precision: Precision, bar: Bar) -> Check | None:
         return None
     if all(measure.own <= bar.unfit and measure.value <= bar.k * measure.own for measure in measures):
         return None
+    if _is_constant(elements.actual) and not _is_constant(elements.expected) and not _is_constant(rounding):
+        return Check(
+            outcome=Outcome.FAIL,
+            use=math.inf,
+            statement=f"is {float(elements.actual[0]):.9g} in all {len(rounding)} elements, where eager's differ",
+            figure="one number throughout",
+        )
     name = "fp32" if precision is Precision.INT8 else precision.value
     by = f"a sum over {elements.longest} elements in another order" if worst.loop > worst.own else "itself"
     return Check(
@@ -158,13 +166,8 @@ def _unfit(elements: Elements, precision: Precision, bar: Bar) -> Check | None:
     )
 
 
-def _is_constant_alone(elements: Elements) -> bool:
-    """Whether an answer is one and the same number throughout where eager's varies: no rounding makes that."""
-    if len(elements.actual) < TELLING_ELEMENTS:
-        return False
-    return bool(elements.actual.max() == elements.actual.min()) and bool(
-        elements.expected.max() > elements.expected.min()
-    )
+def _is_constant(values: torch.Tensor) -> bool:
+    return len(values) >= TELLING_ELEMENTS and bool(values.max() == values.min())
 
 
 def _rounding_check(

@@ -114,8 +114,8 @@ LONG_PRODUCT = 8192
 """Terms of a matrix product or convolution up to which a plain running sum (off by 1.6e-6) lies within k times the
 rounding of eager's own (4e-7, seen at 8192 terms)."""
 
-MOST_REORDERED = 1 << 27
-"""Additions in running sums for one reference: about two seconds. Beyond, the length alone widens the bar."""
+MOST_REORDERED = 1 << 26
+"""Additions in running sums for one reference: four seconds on one core. Beyond, a sum's length alone counts."""
 
 BY_LENGTH = 3.0
 """Times ``sqrt(N) u`` that a sum of N terms may be off whose running sum was not computed: that errs by 0.3 to 0.45

@@ -225,8 +225,8 @@ def _of_floats(
 def _of_the_same(check: Check) -> Check:
     if check.outcome is Outcome.PASS:
         return check
-    figure = f"as eager to the bit; {check.figure} of fp64"
-    return replace(check, outcome=Outcome.PASS, use=1.0, statement="equals eager's bit for bit", figure=figure)
+    statement, figure = "equals eager's bit for bit", "equal to the bit"
+    return replace(check, outcome=Outcome.PASS, use=1.0, statement=statement, figure=figure)
 
 
 def _of_nonfinite(pair: Pair, valid: torch.Tensor, elements: Elements, mismatched: torch.Tensor) -> Match:

@@ -16,6 +16,9 @@ from pytest_cpuaccel.measure.parity.defaults import LONG_PRODUCT, LONG_SUM, MOST
 Operator = Callable[..., Any]
 aten = torch.ops.aten
 
+_NO_REDUCTION = 0
+"""How aten writes ``reduction="none"`` of a loss."""
+
 
 @dataclass(frozen=True)
 class Reordered:
@@ -140,6 +143,10 @@ def _of_attention(query: torch.Tensor, key: torch.Tensor, *_: Any, **__: Any) ->
     return key.shape[-2]
 
 
+def _of_loss(given: torch.Tensor, wanted: torch.Tensor, *rest: Any, **_: Any) -> int:  # noqa: ARG001
+    return 0 if _NO_REDUCTION in rest else given.numel()
+
+
 def _of_scatter(target: torch.Tensor, dim: int, index: torch.Tensor, *_: Any, **__: Any) -> int:  # noqa: ARG001
     return index.shape[dim] if index.dim() else 1
 
@@ -150,6 +157,11 @@ def _sum(values: torch.Tensor, dim: Any = None, keepdim: bool = False, **given: 
 
 def _mean(values: torch.Tensor, dim: Any = None, keepdim: bool = False, **given: Any) -> torch.Tensor | None:
     return None if given.get("dtype") is torch.float64 else running.mean(values, _axes(dim), keepdim=keepdim)
+
+
+def _mse_loss(given: torch.Tensor, wanted: torch.Tensor, reduction: int = 1) -> torch.Tensor:
+    squares = (given - wanted).square()
+    return running.mean(squares, ()) if reduction == 1 else running.running_sum(squares, ())
 
 
 def _correction(given: Any) -> float:
@@ -297,6 +309,7 @@ _LENGTHS: dict[Any, Callable[..., int]] = {
     **dict.fromkeys((aten.avg_pool2d.default, aten.avg_pool3d.default), _of_pool),
     **dict.fromkeys((aten._adaptive_avg_pool2d.default, aten._adaptive_avg_pool3d.default), _of_adaptive_pool),
     aten._scaled_dot_product_flash_attention_for_cpu.default: _of_attention,
+    **dict.fromkeys((aten.mse_loss.default, aten.smooth_l1_loss.default, aten.huber_loss.default), _of_loss),
     **dict.fromkeys((aten.index_add.default, aten.scatter_add.default, aten.scatter_reduce.two), _of_scatter),
     **dict.fromkeys((aten.index_add_.default, aten.scatter_add_.default, aten.scatter_reduce_.two), _of_scatter),
 }
@@ -314,6 +327,7 @@ _LOOPS: dict[Any, Callable[..., Any]] = {
     aten._softmax.default: _softmax,
     aten._log_softmax.default: _log_softmax,
     aten.linalg_vector_norm.default: _norm,
+    aten.mse_loss.default: _mse_loss,
     aten.native_layer_norm.default: _layer_norm,
     aten.native_group_norm.default: _group_norm,
     aten.native_batch_norm.default: _batch_norm,

@@ -44,9 +44,10 @@ def running_product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     result = left.new_empty(batch, rows, columns)
     step = max(1, _AT_ONCE // max(1, length * columns))
     for item in range(batch):
+        turned = right[item].T.contiguous()
         for start in range(0, rows, step):
             part = left[item, start : start + step]
-            terms = part[:, None, :] * right[item].T[None]
+            terms = part[:, None, :] * turned
             result[item, start : start + step] = _less_exact(terms, part.double() @ right[item].double())
     return result
 
