@@ -11,6 +11,7 @@ from math import inf
 
 from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.registry import BUILTIN, EAGER
+from pytest_cpuaccel.build.tested import newer_than_tested
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.units import format_duration, parse_duration_ns
 from pytest_cpuaccel.measure.fitness import traits
@@ -40,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def doctor() -> Iterator[str]:
-    """Yield lines on this machine, then one for each backend: its versions, or what it lacks."""
+    """Yield lines on this machine, one for each backend: its versions, or what it lacks; then what is untested."""
     machine = this_machine()
     yield f"CPU: {machine.cpu}, {machine.cpus} usable, {' '.join(machine.isa) or 'no known vector extensions'}"
     width = max(len(backend.name) for backend in BUILTIN)
@@ -51,6 +52,7 @@ def doctor() -> Iterator[str]:
         versions = ", ".join(f"{name} {version}" for name, version in backend.versions.items())
         status = f"missing: {reason.partition(': ')[2]}" if reason else f"installed: {versions}"
         yield f"{backend.name:{width}} {backend.summary}; {status}"
+    yield from newer_than_tested()
 
 
 def self_checks(seconds: float, wait_s: float) -> Iterator[str]:

@@ -18,14 +18,14 @@ def is_cache(value: Any) -> bool:
 
 
 def without_state(output: Any) -> Any:
-    """Return a model's output without its caches, wherever in it they stand; itself where it has none."""
+    """Return a model's output without its caches; itself where it has none. In a tuple None stands for a cache."""
     if isinstance(output, Mapping):
         answers = {name: without_state(value) for name, value in output.items() if not _is_state(name, value)}
         if _same(answers.values(), output.values()):
             return output
         return type(output)(**answers) if hasattr(output, "to_tuple") else answers
     if type(output) in (tuple, list):
-        items = [without_state(item) for item in output if not is_cache(item)]
+        items = [None if is_cache(item) else without_state(item) for item in output]
         return output if _same(items, output) else type(output)(items)
     return output
 

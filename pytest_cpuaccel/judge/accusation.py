@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.registry import BUILTIN
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.rehearsal import rehearse
 from pytest_cpuaccel.core.backend import Backend
@@ -59,7 +60,14 @@ def _accusations(call: Call, model: nn.Module, backend: Backend, budget: ParityB
         answer = rehearse(anew.forward, call.inputs)
         anew.close()
         if _passes(answer, call, model, backend.precision, budget, court):
-            yield "a build made for these very inputs answers right: accepts() of the one in use must refuse them"
+            yield f"a build made for these very inputs answers right{_whose_fault(backend)}"
+
+
+def _whose_fault(backend: Backend) -> str:
+    """What is to be done about a build that serves calls which it is wrong for: by us, or by the backend's author."""
+    if backend in BUILTIN:
+        return ", the one in use was made for another call: that is a bug of pytest-cpuaccel, please report it"
+    return f": accepts() of {backend.name}'s build, made for another call, must refuse them"
 
 
 def self_disagreement(call: Call, model: nn.Module, backend: Backend, court: Court) -> str | None:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from importlib import metadata
+from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
+from pytest_cpuaccel.build.registry import BUILTIN
+from pytest_cpuaccel.build.tested import NEWEST_TESTED
 from pytest_cpuaccel.cli import main
 from pytest_cpuaccel.commands import doctor
 from pytest_cpuaccel.measure.fitness import traits
@@ -19,6 +24,36 @@ def test_everything_that_timing_depends_on_has_a_line(capsys: pytest.CaptureFixt
     lines = capsys.readouterr().out.splitlines()
     for trait in traits():
         assert any(line.startswith(f"{trait.name} ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("installed", "lines"),
+    [
+        ("999.1.0", ["transformers 999.1.0: newer than the newest tested, "]),
+        (NEWEST_TESTED["transformers"], []),
+        (f"{NEWEST_TESTED['transformers']}+cpu", []),
+        ("4.0.0", []),
+    ],
+)
+def test_a_release_newer_than_any_tested_has_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], installed: str, lines: list[str]
+) -> None:
+    version = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: installed if name == "transformers" else version(name))
+    assert main(["doctor"]) == 0
+    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("transformers ")]
+    assert [line.partition("tested, ")[0] + "tested, " for line in found] == lines
+
+
+def test_what_counts_as_tested_is_what_tox_pins() -> None:
+    pins: dict[str, list[Version]] = {}
+    ini = (Path(__file__).parents[2] / "tox.ini").read_text()
+    for name, release in re.findall(r"^\s+([\w-]+)(?:\[[\w,-]+\])?==([\d.]+)$", ini, re.MULTILINE):
+        pins.setdefault(name, []).append(Version(release))
+    newest = {name: str(max(releases)) for name, releases in pins.items()}
+    needed = {item.distribution for backend in BUILTIN for item in backend.requires}
+    assert dict(NEWEST_TESTED) == {name: newest[name] for name in NEWEST_TESTED}
+    assert needed & newest.keys() <= NEWEST_TESTED.keys()
 
 
 def test_equal_copies_are_raced_and_the_smallest_slowdown_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

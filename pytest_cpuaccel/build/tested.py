@@ -1,0 +1,35 @@
+"""The newest releases that the tests ran with, and what is installed beyond them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from packaging.version import Version
+
+from pytest_cpuaccel.core.backend import Requirement
+
+NEWEST_TESTED: Mapping[str, str] = MappingProxyType(
+    {
+        "torch": "2.13.0",
+        "transformers": "5.23.0",
+        "onnxruntime": "1.31.1",
+        "openvino": "2026.4.1",
+        "nncf": "3.4.0",
+        "torchao": "0.18.0",
+        "optimum": "2.1.0",
+        "optimum-onnx": "0.1.0",
+        "optimum-intel": "1.27.0",
+        "intel_extension_for_pytorch": "2.8.0",
+        "neural-compressor": "3.7.1",
+    }
+)
+"""Distribution -> the newest release among the pins of ``tox.ini``."""
+
+
+def newer_than_tested() -> Iterator[str]:
+    """Yield a line for each installed distribution whose release is newer than any that was tested."""
+    for name, tested in NEWEST_TESTED.items():
+        installed = Requirement(name).installed
+        if installed and Version(Version(installed).public) > Version(tested):  # torch's is 2.13.0+cpu
+            yield f"{name} {installed}: newer than the newest tested, {tested}"
