@@ -18,6 +18,7 @@ from pytest_cpuaccel.build.devices import check_devices
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, parameters_stamp
 from pytest_cpuaccel.build.frozen_numbers import check_numbers
 from pytest_cpuaccel.build.original import run_eager, written_inputs
+from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.snapshot import Snapshot, keeps_state_in_parameters
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.build.workshop import Build, Workshop
@@ -42,6 +43,10 @@ class Start:
     state: Snapshot
     parameters: str
     buffers: str
+
+    def has_weights_of(self, model: nn.Module) -> bool:
+        """Tell whether a model's weights are now what they were then."""
+        return (self.parameters, self.buffers) == (parameters_stamp(model), buffers_stamp(model))
 
 
 class Recorder:
@@ -195,6 +200,9 @@ class Recorder:
     def _notice_changes(self) -> None:
         if self._writes() == self._written:
             return
+        if self._start is not None and self._start.has_weights_of(self._model):  # written to and put back
+            self._watch(*self._model.parameters(), *self._model.buffers())
+            return
         if self._keeps_state:  # whose buffers change by calls of the original too, which are none of ours
             self._watch(*self._model.parameters())
             return
@@ -270,10 +278,11 @@ def calls_of(recorder: Recorder) -> tuple[Call, ...]:
     """
     if recorder._start is not None:
         recorder._notice_changes()
-    if recorder._changed or _is_changed(recorder):
+    changed = _changed(recorder)
+    if recorder._changed or changed:
         raise EagerError(
             "eager_model was changed after the test had called cpu_model, so those calls can't be judged; "
-            "change it before the first call, or in a test of its own"
+            f"change it before the first call, or in a test of its own{f' ({changed[0]})' if changed else ''}"
         )
     return tuple(recorder._calls)
 
@@ -298,14 +307,44 @@ def raised_of(recorder: Recorder) -> int:
     return recorder._begun - len(recorder._calls)
 
 
-def _is_changed(recorder: Recorder) -> bool:
-    """Whether weights were changed by a road that leaves no trace in their versions."""
+def _changed(recorder: Recorder) -> list[str]:
+    """What somebody changed since the first call, by a road that leaves no trace in the versions of weights."""
     model, start = recorder._model, recorder._start
     if start is None or not recorder._calls:
-        return False
+        return []
+    found = []
     if not keeps_state_in_parameters(model) and parameters_stamp(model) != start.parameters:
+        found.append("its parameters")
+    if not recorder._keeps_state and buffers_stamp(model) != start.buffers:
+        found.append("its buffers")
+    states = [build.state for build in recorder._builds.values()]
+    own = {attribute for state in states for attribute in (*state.touched, *state.attributes)}
+    owners = dict(model.named_modules())
+    for owner, path in start.state.changed_paths():
+        if (owner, _attribute_of(path)) not in own and _counts(type(owners[owner]), path):
+            found.append(f"'{_attribute_of(path)}' of {type(owners[owner]).__name__}")
+    outside = {name for state in states for name in (*state.outside, *state.names)}
+    return [*found, *(name for name in start.state.changed_outside() if name not in outside)]
+
+
+_CONTAINERS_OF_MODULES = ("_buffers", "_parameters", "_modules")
+_MEANT_BY_PEOPLE = frozenset(
+    {"config", "generation_config", "forward", "_forward_hooks", "_forward_pre_hooks", "_modules"}
+)
+"""Attributes of a library's module that somebody sets on purpose; others are the library's own notes."""
+
+
+def _attribute_of(path: tuple[str, ...]) -> str:
+    return path[1] if path[0] in _CONTAINERS_OF_MODULES and len(path) > 1 else path[0]
+
+
+def _counts(owner: type, path: tuple[str, ...]) -> bool:
+    """Whether a change of a module's attribute is one that its calls may hang on."""
+    if path[0] in ("_buffers", "_parameters"):  # told by their stamps
+        return False
+    if is_project_code(owner):
         return True
-    return not recorder._keeps_state and buffers_stamp(model) != start.buffers
+    return path[0] in _MEANT_BY_PEOPLE and not any(name.startswith("_") for name in path[1:])
 
 
 def _shape_key(inputs: Inputs) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pytest_cpuaccel.build.example import Figures, alike, figures, seeded_figure
 from pytest_cpuaccel.build.exports import Exports
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_signature, parameters_stamp
 from pytest_cpuaccel.build.original import call_eager, forward_inputs, private_copy
+from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.snapshot import Snapshot, untouched
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.checking import check_built
@@ -35,12 +37,26 @@ from pytest_cpuaccel.core.inputs import Inputs
 _NO_LIMIT = 1 << 62
 
 
+class _Absent(Enum):
+    """Stands for an attribute that a model has only after a call."""
+
+    ABSENT = 0
+
+
+_ABSENT = _Absent.ABSENT
+
+
 @dataclass(frozen=True)
 class State:
-    """What a model's calls change beside its weights: ``names`` for people, ``attributes`` by module path and name."""
+    """What a model's calls change beside its weights: ``names`` for people, ``attributes`` by module path and name.
+
+    ``touched`` and ``outside`` also have what only the first call changes: attributes, and names of variables outside.
+    """
 
     names: tuple[str, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
+    touched: frozenset[tuple[str, str]] = frozenset()
+    outside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -264,13 +280,25 @@ class Workshop:
 
 
 def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
-    """What eager answers, with seeded random numbers, and what state a call changes each time, not only at first."""
+    """What eager answers, with seeded random numbers, and what state a call changes.
+
+    What a library's class sets in a first call alone, such as hooks or a table, is state only where the answer changes.
+    """
     with untouched(model), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
+        start = Snapshot.of(model)
         answer = tree.clone(call_eager(model, "forward", inputs))
-        before = Snapshot.of(model)
-        call_eager(model, "forward", inputs)
-        return answer, State(tuple(before.changes()), tuple(before.changed_attributes()))
+        touched, outside = start.changed_attributes(), start.changed_outside()
+        between = Snapshot.of(model)
+        torch.manual_seed(0)
+        again = call_eager(model, "forward", inputs)
+        owners = dict(model.named_modules())
+        attributes = dict.fromkeys(between.changed_attributes())
+        is_other = not alike(figures(answer.output), figures(again.output))
+        attributes |= dict.fromkeys(item for item in touched if is_other or is_project_code(type(owners[item[0]])))
+        names = [f"'{name}' of {type(owners[owner]).__name__}" for owner, name in attributes]
+        names += dict.fromkeys((*outside, *between.changed_outside()))
+    return answer, State(tuple(names), tuple(attributes), frozenset(touched), frozenset(outside))
 
 
 def _loaded(backend: Backend, subject: Subject, folder: Path | None, state: State) -> BuiltModel:
@@ -280,7 +308,11 @@ def _loaded(backend: Backend, subject: Subject, folder: Path | None, state: Stat
     def fresh_module() -> nn.Module:
         module = subject.fresh_module()
         owners = dict(module.named_modules())
-        kept = {(owner, name): copy.deepcopy(getattr(owners[owner], name)) for owner, name in state.attributes}
+        kept = {
+            (owner, name): copy.deepcopy(getattr(owners[owner], name, _ABSENT))
+            for owner, name in state.attributes
+            if owner in owners
+        }
         copies.append((module, kept))
         return module
 
@@ -296,6 +328,10 @@ def _loaded(backend: Backend, subject: Subject, folder: Path | None, state: Stat
 def _put(owner: nn.Module, name: str, value: Any) -> None:
     """Give an attribute a value; a tensor in the type that the backend gave it, and in place where it has the shape."""
     present = getattr(owner, name, None)
+    if value is _ABSENT:
+        if hasattr(owner, name):
+            delattr(owner, name)
+        return
     if isinstance(value, torch.Tensor) and isinstance(present, torch.Tensor):
         if present.shape == value.shape:
             present.data.copy_(value)

@@ -51,13 +51,15 @@ def _judge(trial: Trial, court: Court) -> Iterator[Finding]:
         verdicts = tuple(_verdicts(workload, trial, court, comparisons))
         if verdicts:
             yield _finding(trial, workload.label, *verdicts)
+    if comparisons.is_stale:
+        court.workshop.discard(trial.model, trial.backend)
 
 
 def _verdicts(workload: Workload, trial: Trial, court: Court, comparisons: Comparisons) -> Iterator[Verdict]:
     budgets = trial.budgets
     if budgets.parity is not None:
         verdict = judge_parity(workload, comparisons)
-        if verdict.outcome is Outcome.FAIL and budgets.of_performance:
+        if (verdict.outcome is Outcome.FAIL or comparisons.is_stale) and budgets.of_performance:
             yield replace(verdict, facts={**verdict.facts, "withholds": " ".join(budgets.of_performance)})
             return
         yield verdict

@@ -34,13 +34,16 @@ class Comparisons:
     """The comparisons of a trial's calls, made when they are asked for.
 
     ``state`` names what the model keeps from call to call, once that was found; its calls are compared in their order.
+    ``is_stale`` tells whether the build in use turned out to be out of date.
     """
 
     trial: Trial
     budget: ParityBudget
     court: Court
     state: tuple[str, ...] = ()
+    is_stale: bool = False
     _sequence: dict[int, Comparison] = field(default_factory=dict)
+    _ordered: bool | None = None
 
     def __post_init__(self) -> None:
         self._pool = Pool(self.trial.calls, self._compared)
@@ -59,11 +62,19 @@ class Comparisons:
         if id(call) in self._sequence:
             return self._sequence[id(call)]
         references = _references(call, self.trial, self.budget, self.court)
-        if not references.state:
+        if not references.state and not (references.touched and self._hangs_on_order()):
             return _compare(call, references, self.trial, self.budget, pooled)
-        self.state = references.state
+        self.state = references.state or references.touched
         self._sequence = _compare_whole_sequence(self.trial, self.state, self.budget, self.court)
         return self._sequence[id(call)]
+
+    def _hangs_on_order(self) -> bool:
+        if self._ordered is None:
+            calls = _forward_calls(self.trial)
+            differ = len({id(call) for call in calls}) > 1
+            start = self.trial.start
+            self._ordered = differ and self.court.book.hangs_on_order(self.trial.reference, calls, start)
+        return self._ordered
 
 
 def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
@@ -83,7 +94,7 @@ def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     call = workload.calls[comparisons.index(shown)]
     about, facts = f"{trial.backend.name}: {workload.label}", {**shown.facts, "figure": shown.figure}
     if worst is Outcome.FAIL and _is_right_anew(call, trial, budget, court, comparisons_of.state):
-        court.workshop.discard(trial.model, trial.backend)
+        comparisons_of.is_stale = True
         return Verdict("parity", Outcome.INCONCLUSIVE, f"{about}: {shown.sentence}; {_STALE}", facts, shown.evidence)
     of_several = worst is not Outcome.PASS and len(comparisons) > 1
     of_calls = f" ({len(alike)} of {len(comparisons)} calls)" if of_several else ""
@@ -95,6 +106,9 @@ def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
         shown.evidence if comparisons_of.state else _evidence(shown, call, trial, budget, court),
     )
 
+
+_REPLAYED = 32
+"""Calls repeated on a fresh export before the one in question."""
 
 _STALE = "but a fresh export answers right: the one in use was out of date and was thrown away; run the test again"
 
@@ -118,6 +132,8 @@ def _is_right_anew(call: Call, trial: Trial, budget: ParityBudget, court: Court,
                 calls = [_called(built, item, trial) for item in (*made, made[-1])]
                 compared = _compare_in_sequence(calls, trial, state, budget, court)
                 return all(comparison.outcome is not Outcome.FAIL for comparison in compared)
+            for item in _calls_before(call, trial):  # what a build makes of a call may hang on those before
+                _called(built, item, trial)
             again = _called(built, call, trial)
         if call.method == "generate":
             return compare_generated(again, trial, court.workshop).outcome is not Outcome.FAIL
@@ -126,6 +142,12 @@ def _is_right_anew(call: Call, trial: Trial, budget: ParityBudget, court: Court,
         return is_right and self_disagreement(call, trial.model, trial.backend, court) is None
     except CpuaccelError:
         return False
+
+
+def _calls_before(call: Call, trial: Trial) -> list[Call]:
+    """The latest calls of the same method before a call, each once."""
+    calls = list({id(item): item for item in trial.calls if item.method == call.method}.values())
+    return calls[: [id(item) for item in calls].index(id(call))][-_REPLAYED:]
 
 
 def _called(built: BuiltModel, call: Call, trial: Trial) -> Call:

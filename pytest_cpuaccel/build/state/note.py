@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextvars
 import copy
 import itertools
 import math
@@ -16,28 +17,34 @@ import numpy as np
 import torch
 from torch import nn
 
+_UNSET = object()
 SCALARS = (bool, int, float, complex, str, bytes, type(None))
 CONTAINERS = (list, tuple, set, dict, collections.deque)
 CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-_COPIED = (itertools.count, itertools.cycle)
-_GENERATORS = (torch.Generator, random.Random)
+_COPIED = (itertools.count, itertools.cycle, *map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter(""))))
+"""Iterators that can't be set back, but copied."""
+_GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)
 _WITHOUT_STATE = frozenset({"torch", "numpy", "logging", "threading", "re", "pathlib", "weakref", "enum"})
 """Packages whose objects hold no state that a model's answers could hang on, or none that can be put back."""
 
-_STATE_OF_EVERY_MODULE = {"_buffers", "_forward_hooks", "_forward_pre_hooks"}
+_STATE_OF_EVERY_MODULE = {"_buffers", "_parameters", "_modules", "_forward_hooks", "_forward_pre_hooks"}
 _STATE_OF_EVERY_MODULE |= {"_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs"}
 """Transformers installs hooks in a model's first call, and marks the model as having them."""
 
 _NO_STATE_OF_A_MODULE = frozenset(vars(nn.Module())) - _STATE_OF_EVERY_MODULE
-"""Attributes of every module: its parameters, children and flags."""
+"""Attributes of every module: its backward hooks and flags."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """``saved`` is a copy of what ``value`` held: of a container or an object, its items or attributes one by one."""
+    """``saved`` is a copy of what ``value`` held: of a container or an object, its items or attributes one by one.
+
+    ``kind`` was its type, which an object may change.
+    """
 
     value: Any
     saved: Any
+    kind: type = object
 
     @staticmethod
     def of(value: Any) -> Note | None:
@@ -48,13 +55,15 @@ class Note:
             return Note(value, value.copy()) if value.dtype != object else None
         if isinstance(value, CONTAINERS):
             return Note(value, items(value))
-        if isinstance(value, torch.Generator):
-            return Note(value, value.get_state())
-        if isinstance(value, random.Random):
-            return Note(value, value.getstate())
+        if isinstance(value, bytearray):
+            return Note(value, bytes(value))
+        if isinstance(value, contextvars.ContextVar):
+            return Note(value, value.get(_UNSET))
+        if isinstance(value, _GENERATORS):
+            return Note(value, generator_state(value))
         if isinstance(value, _COPIED):
             return Note(value, copy.copy(value))
-        return Note(value, attributes(value)) if is_object_with_state(value) else None
+        return Note(value, attributes(value), type(value)) if is_object_with_state(value) else None
 
     @property
     def children(self) -> Iterator[Any]:
@@ -75,14 +84,52 @@ class Note:
         elif isinstance(value, np.ndarray):
             if value.flags.writeable and value.shape == self.saved.shape:
                 value[...] = self.saved
-        elif isinstance(value, torch.Generator):
-            value.set_state(self.saved)
-        elif isinstance(value, random.Random):
-            value.setstate(self.saved)
+        elif isinstance(value, bytearray):
+            value[:] = self.saved
+        elif isinstance(value, contextvars.ContextVar):
+            if self.saved is not _UNSET:
+                value.set(self.saved)
+        elif isinstance(value, _GENERATORS):
+            _restore_generator(value, self.saved)
         elif isinstance(value, CONTAINERS):
             _restore_items(value, {key: replaced.get(id(item), item) for key, item in self.saved.items()})
         elif not isinstance(value, _COPIED):
+            if type(value) is not self.kind:
+                object.__setattr__(value, "__class__", self.kind)
             _restore_attributes(value, {name: replaced.get(id(item), item) for name, item in self.saved.items()})
+
+
+def generator_state(value: Any) -> Any:
+    """Return the state of a source of random numbers."""
+    if isinstance(value, torch.Generator):
+        return value.get_state()
+    if isinstance(value, random.Random):
+        return value.getstate()
+    return value.bit_generator.state if isinstance(value, np.random.Generator) else value.get_state(legacy=False)
+
+
+def _restore_generator(value: Any, state: Any) -> None:
+    if isinstance(value, random.Random):
+        value.setstate(state)
+    elif isinstance(value, np.random.Generator):
+        value.bit_generator.state = state
+    else:
+        value.set_state(state)
+
+
+def holds(note: Note, present: Any) -> bool:
+    """Tell whether a value without children, noted before, holds now what it held then."""
+    if isinstance(present, _GENERATORS):
+        return (
+            str(generator_state(present)) == str(note.saved)
+            if not isinstance(present, torch.Generator)
+            else bool(torch.equal(present.get_state(), note.saved))
+        )
+    if isinstance(present, bytearray):
+        return bytes(present) == bytes(note.saved)
+    if isinstance(present, contextvars.ContextVar):
+        return present.get(_UNSET) is note.saved or bool(present.get(_UNSET) == note.saved)
+    return same_iterator(note.saved, present)
 
 
 def items(value: Any) -> dict[Any, Any]:
@@ -127,7 +174,9 @@ def equal(one: Any, other: Any) -> bool:
 
 def same_iterator(one: Any, other: Any) -> bool:
     """Tell whether two iterators that can be copied come to the same item next; True for anything else."""
-    return not isinstance(one, _COPIED) or next(copy.copy(one), None) == next(copy.copy(other), None)
+    first: Any = copy.copy(one)
+    second: Any = copy.copy(other)
+    return not isinstance(one, _COPIED) or repr(next(first, None)) == repr(next(second, None))
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import sys
 import types
@@ -88,7 +89,25 @@ def _of_function(function: types.FunctionType, seen: set[object]) -> Iterator[Va
         for inner in functions_of(cell.cell_contents):
             yield from _of_function(inner, seen)
     if is_project_code(function):
+        yield from _of_function_itself(function)
         yield from _globals_of(function, seen)
+
+
+def _of_function_itself(function: types.FunctionType) -> Iterator[Variable]:
+    """Its attributes, and the defaults of its arguments, which all of its calls share."""
+    if vars(function):
+        yield Variable(f"attributes of {function.__qualname__}", functools.partial(vars, function), _keep)
+    for defaults in (function.__defaults__, function.__kwdefaults__):
+        if defaults:
+            yield Variable(f"defaults of {function.__qualname__}", functools.partial(_same, defaults), _keep)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _keep(value: Any) -> None:
+    """What is restored in place need not be written."""
 
 
 def _globals_of(function: types.FunctionType, seen: set[object]) -> Iterator[Variable]:
@@ -133,7 +152,7 @@ def _is_filled(cell: types.CellType) -> bool:
 
 def _is_data(value: Any) -> bool:
     """Whether a variable's value is numbers, tensors, containers or an object of the project, no code and no model."""
-    if isinstance(value, (*SCALARS, torch.Tensor, np.ndarray, *CONTAINERS)):
+    if isinstance(value, (*SCALARS, torch.Tensor, np.ndarray, bytearray, contextvars.ContextVar, *CONTAINERS)):
         return True
     if callable(value) or isinstance(value, (*CODE, nn.Module, *_DESCRIPTORS)):
         return False

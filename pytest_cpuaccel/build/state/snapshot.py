@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.state.note import CONTAINERS, SCALARS, Note, attributes, equal, items, same_iterator
+from pytest_cpuaccel.build.state.note import CONTAINERS, SCALARS, Note, attributes, equal, holds, items
 from pytest_cpuaccel.build.state.outside import Variable, variables_outside
 from pytest_cpuaccel.core.identity import ByIdentity
 
@@ -65,19 +65,24 @@ class Snapshot:
         """Return the names of what holds other values now, such as ``'wav' of Net``."""
         children = dict(self.model.named_modules())
         found = [f"'{name}' of {type(children[owner]).__name__}" for owner, name in self.changed_attributes()]
-        for variable, value in self.outside:
-            found += [variable.name for _ in self._changes(value, variable.read(), (), set())]
-        return list(dict.fromkeys(found))
+        return [*dict.fromkeys(found), *self.changed_outside()]
 
     def changed_attributes(self) -> list[tuple[str, str]]:
         """Return module paths with the names of attributes and buffers, of all that hold other values now."""
-        seen: set[tuple[int, int]] = set()
-        found = (
-            (owner, path[1] if path[0] == "_buffers" else path[0])
-            for owner, child in self.model.named_modules()
-            for path in self._changes(child, child, (), seen)
-        )
+        found = ((owner, _attribute(path)) for owner, path in self.changed_paths())
         return list(dict.fromkeys((*found, *self._changed_parameters())))
+
+    def changed_paths(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield module paths with the names that lead from the module to what holds another value now."""
+        seen: set[tuple[int, int]] = set()
+        for owner, child in self.model.named_modules():
+            for path in self._changes(child, child, (), seen):
+                yield owner, path or ("__class__",)
+
+    def changed_outside(self) -> list[str]:
+        """Return the names of variables outside the model that hold other values now."""
+        changed = (v.name for v, value in self.outside for _ in self._changes(value, v.read(), (), set()))
+        return list(dict.fromkeys(changed))
 
     def _changed_parameters(self) -> Iterator[tuple[str, str]]:
         for path, item in self.model.named_parameters():
@@ -93,16 +98,27 @@ class Snapshot:
             if not equal(before, now):
                 yield path
             return
+        if isinstance(before, nn.Parameter):
+            if now is not before:
+                yield path
+            return
+        if isinstance(before, nn.Module) and path[:1] == ("_modules",):  # looked at by itself
+            if now is not before:
+                yield path
+            return
         note = self.notes.get(id(before))
-        if note is None or isinstance(before, nn.Parameter) or (id(before), id(now)) in seen:
+        if note is None or (id(before), id(now)) in seen:
             return
         seen.add((id(before), id(now)))
         if isinstance(before, (torch.Tensor, np.ndarray)):
             if not equal(note.saved, now):
                 yield path
-        elif type(before) is not type(now) or not same_iterator(note.saved, now):
+        elif type(now) is not (type(before) if note.kind is object else note.kind):
             yield path
-        elif isinstance(note.saved, dict):
+        elif not isinstance(before, CONTAINERS) and note.kind is object:
+            if not holds(note, now):
+                yield path
+        else:
             present = items(now) if isinstance(before, CONTAINERS) else attributes(now)
             for key in [*note.saved, *(key for key in present if key not in note.saved)]:
                 deeper = (*path, str(key))
@@ -134,3 +150,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
 def keeps_state_in_parameters(model: nn.Module) -> bool:
     """Tell whether calls of a model were seen to write to its parameters."""
     return bool(_writes_parameters.get(model))
+
+
+def _attribute(path: tuple[str, ...]) -> str:
+    return path[1] if path[0] in ("_buffers", "_parameters", "_modules") and len(path) > 1 else path[0]

@@ -111,11 +111,13 @@ class _Measure:
         """Return what an output of these elements may be off by."""
         count = len(elements.actual)
         few = min(widened(bar.k, count) * self.own, bar.few_elements)
-        return min(max(bar.k * self.own, few, bar.floor, self._of_long_sums(count, elements.longest_kept)), bar.ceiling)
+        return min(max(bar.k * self.own, few, bar.floor, self._of_long_sums(count, elements)), bar.ceiling)
 
-    def _of_long_sums(self, count: int, longest_kept: int) -> float:
+    def _of_long_sums(self, count: int, elements: Elements) -> float:
         """By what running sums are off, and by the length of those that were not computed."""
-        by_loop = max(OTHER_ORDER * self.loop, min(OTHER_ORDER * luck(count) * self.loop, FEW_SUMS))
+        longest, longest_kept = elements.longest, elements.longest_kept
+        few = FEW_SUMS * math.sqrt(longest) * UNIT_ROUNDOFF
+        by_loop = max(OTHER_ORDER * self.loop, min(OTHER_ORDER * luck(count) * self.loop, few))
         return max(by_loop, BY_LENGTH * math.sqrt(longest_kept) * UNIT_ROUNDOFF)
 
 

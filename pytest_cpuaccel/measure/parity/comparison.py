@@ -37,7 +37,7 @@ class References:
     eager in the backend's own precision, cast to fp32: for fp32 the same as ``expected``, None where that
     can't run. ``reordered`` is eager in fp32 with running sums, None where it has no long sum. ``selections`` are what
     it chose indices from, ``repeated`` its second answer to the same inputs. ``state`` names what the call changes in
-    the model; the answers then hold for a first call alone.
+    the model; the answers then hold for a first call alone. ``touched`` also names what only a first call changes.
     """
 
     expected: Any
@@ -47,6 +47,7 @@ class References:
     selections: tuple[Selection, ...] = ()
     repeated: Any | None = None
     state: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

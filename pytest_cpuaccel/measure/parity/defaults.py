@@ -125,9 +125,9 @@ OTHER_ORDER = 2.0
 """Times the error of the running sum that any other order may be off: of 32 sums, none of a random order, of 8 or of 64
 lanes was off by more than 1.4 times it; a pooling in bf16 is off by 1.3e-3 to 3e-3, 50 times as much."""
 
-FEW_SUMS = 1e-3
-"""Most that ``luck`` may widen ``OTHER_ORDER`` to where an output has few elements, and its running sum may be exact by
-accident: half of one bf16 rounding (2**-9)."""
+FEW_SUMS = 5.0
+"""Times ``sqrt(N) u`` that ``luck`` may widen ``OTHER_ORDER`` to where an output has few elements, and its running sum
+may be exact by accident: 2e-5 of 4096 terms, 3e-4 of a million."""
 
 UNIT_ROUNDOFF = 2.0**-24
 """Greatest relative error of rounding one number to fp32."""
