@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.source_code import code_digest
+from pytest_cpuaccel.build.state.outside import variables_outside
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
@@ -128,6 +129,9 @@ def _structure(model: nn.Module) -> Iterator[str]:
     for name, child in model.named_modules():
         settings = {key: value for key, value in vars(child).items() if _is_setting(value)}
         yield f"{name} {type(child).__module__}.{type(child).__qualname__} {sorted(settings.items(), key=str)}"
+    for variable in variables_outside(model):
+        if _is_setting(value := variable.read()):
+            yield f"{variable.name} {value!r}"
     config: Any = getattr(model, "config", None)
     if hasattr(config, "to_dict"):
         yield f"{sorted(config.to_dict().items(), key=str)} {getattr(config, '_attn_implementation', None)}"

@@ -42,6 +42,10 @@ def _fit(model: nn.Module, of: str) -> nn.Module:
                 "call .eval() on the model last"
             )
     for tensor in (*model.parameters(), *model.buffers()):
+        if nn.parameter.is_lazy(tensor):
+            raise EagerError(
+                f"{of}: {name} has parameters that its first call makes (a lazy module); call it once before"
+            )
         if tensor.device.type != "cpu":
             raise EagerError(f"{of}: {name} is on '{tensor.device}'; backends here run on the CPU: .to('cpu')")
         if tensor.is_floating_point() and tensor.dtype is not torch.float32:
@@ -78,8 +82,21 @@ def _compiled_by(module: nn.Module) -> str:
         return "a ScriptModule"
     if type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None:
         return "compiled by torch.compile"
-    is_compiled = hasattr(module.forward, "_torchdynamo_orig_callable")
-    return "compiled by torch.compile in its forward()" if is_compiled else ""
+    if hasattr(module.forward, _COMPILED):
+        return "compiled by torch.compile in its forward()"
+    for kind in type(module).__mro__:
+        if name := next((name for name, value in vars(kind).items() if _is_compiled(value)), None):
+            return f"compiled by torch.compile in its {name}()"
+    own = next((name for name, value in vars(module).items() if _is_compiled(value)), None)
+    return f"compiled by torch.compile in its attribute '{own}'" if own else ""
+
+
+_COMPILED = "_torchdynamo_orig_callable"
+"""What torch.compile sets on the functions that it returns."""
+
+
+def _is_compiled(value: object) -> bool:
+    return not isinstance(value, (nn.Module, type)) and callable(value) and hasattr(value, _COMPILED)
 
 
 def _trained_by(module: nn.Module) -> str:

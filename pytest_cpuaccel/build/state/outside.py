@@ -122,7 +122,11 @@ def _globals_of(function: types.FunctionType, seen: set[object]) -> Iterator[Var
                 functools.partial(variables.__getitem__, name),
                 functools.partial(variables.__setitem__, name),
             )
-        for inner in functions_of(variables[name]):
+        value = variables[name]
+        if isinstance(value, type) and value not in seen and _defines_project_code(value):
+            seen.add(value)
+            yield from _of_class(value, seen)
+        for inner in functions_of(value):
             yield from _of_function(inner, seen)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,8 @@ class Graph:
     """The call ``module(*inputs.args, **inputs.kwargs)`` seen as ``tensors -> tensors``.
 
     ``input_names`` are dotted paths of the tensors among the bound arguments, ``constants`` all other
-    arguments, which a graph has baked in. ``template`` is eager's output, whose structure is given back.
+    arguments, which a graph has baked in. ``template`` is eager's output, whose structure is given back. The first
+    ``positional`` arguments are handed on as such, for hooks that look at them.
     """
 
     parameters: inspect.Signature
@@ -31,6 +33,7 @@ class Graph:
     constants: tuple[tuple[str, str], ...]
     example: Mapping[str, Any]
     template: Any
+    positional: int = 0
 
     @staticmethod
     def of(module: nn.Module, inputs: Inputs, expected: Any) -> Graph:
@@ -50,7 +53,7 @@ class Graph:
             objects = ", ".join(sorted({type(leaf).__name__ for _, leaf in leaves if holds_tensors(leaf)}))
             hidden = f"; a {objects} is not looked into, return its tensors in a tuple or dict" if objects else ""
             raise BuildError(f"{type(module).__name__}: the call has no tensors among its {missing}{hidden}")
-        return Graph(parameters, input_names, output_names, _constants(example), example, template)
+        return Graph(parameters, input_names, output_names, _constants(example), example, template, len(inputs.args))
 
     def tensors(self, inputs: Inputs) -> tuple[torch.Tensor, ...]:
         """Return the tensors of a call in the order of ``input_names``."""
@@ -107,7 +110,9 @@ class FlatModule(nn.Module):
         arguments = tree.map_leaves(
             lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else leaf, self._graph.example
         )
-        positional = arguments.pop("*", ())
+        first = itertools.takewhile(arguments.__contains__, list(self._graph.parameters.parameters))
+        positional = [arguments.pop(name) for name in list(itertools.islice(first, self._graph.positional))]
+        positional += arguments.pop("*", ())
         outputs: list[torch.Tensor] = []
         for output in tree.tensors(without_state(self.module(*positional, **arguments))):
             # What came in or out before is copied: one value can't bear two names. OpenVINO takes a clone for the
