@@ -79,12 +79,11 @@ def test_an_export_of_another_model_that_passes_for_this_ones_is_told(tried: Exp
         replace(experiment(closing_over(scale)(tried.model), tried.calls), cache=tmp_path).blame(EXPORTING)
     take_the_first_for_the_second(tmp_path)
     stale = replace(experiment(closing_over(3.0)(tried.model), tried.calls), cache=tmp_path)
-    assert stale.blame(EXPORTING) is None
     assert "a fresh export answers right" in str(stale.doubt(EXPORTING))
 
 
 def take_the_first_for_the_second(cache: Path) -> None:
-    first, second = sorted(path for path in cache.iterdir() if path.is_dir())
+    first, second = sorted((path for path in cache.iterdir() if path.is_dir()), key=lambda path: path.stat().st_ctime)
     (second / "name").write_bytes((first / "name").read_bytes())
     manifest = json.loads((second / MANIFEST).read_text())
     manifest["files"] = dict(manifest_of(first).files)
