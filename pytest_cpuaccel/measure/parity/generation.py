@@ -100,8 +100,8 @@ def compare_generation(
     ``prompt_length`` is 0 for an encoder-decoder, whose first token is given, not generated.
 
     Equal tokens pass; with ``logits_too`` the backend's logits must as well, if they are given: few tokens may come
-    out equal though an image was ignored. Different ones pass if each row's first difference is a near-tie. Where that is no
-    measure, in all but fp32 and where eager sampled, the backend's logits decide, if they are given.
+    out equal though an image was ignored. Different ones pass if each row's first difference is a near-tie. Where
+    that is no measure, in all but fp32 and where eager sampled, the backend's logits decide, if they are given.
     """
     actual, expected = _sequences(actual_ids), _sequences(expected_ids)
     problem = _wrong_form(actual, expected, prompt_length)

@@ -34,11 +34,10 @@ from pytest_cpuaccel.judge.reference import ReferenceBook
 from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from tests import prompts
 
 pytest.importorskip("transformers")
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-from tests import prompts
 
 GREEDY = {"do_sample": False}
 SEVERAL = {"do_sample": False, "num_beams": 3, "num_return_sequences": 2}
