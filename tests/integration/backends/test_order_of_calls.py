@@ -22,7 +22,6 @@ from pytest_cpuaccel.build.registry import EAGER
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.budget import ParityBudget
-from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge import accusation
 from pytest_cpuaccel.judge.court import Court
@@ -71,13 +70,16 @@ def verdicts(model: nn.Module, backend: Backend, court: Court, order: Sequence[C
     ]
 
 
-@pytest.mark.parametrize("backend", [ORT, OPENVINO], ids=lambda backend: backend.name)
-@pytest.mark.parametrize("order", [("generate", "forward", "generate"), ("forward", "generate", "forward")])
+@pytest.mark.parametrize(
+    ("backend", "order"),
+    [(ORT, ("generate", "forward")), (ORT, ("forward", "generate")), (OPENVINO, ("generate", "forward"))],
+    ids=["ort, generate first", "ort, forward first", "openvino, generate first"],
+)
 def test_an_encoder_decoder(backend: Backend, order: tuple[str, ...], court: Court) -> None:
     pytest.importorskip({"ort": "optimum.onnxruntime", "openvino": "optimum.intel"}[backend.name])
     model, given = exports.tiny_t5(), models.tokens(2, 8, 3)
     found = verdicts(model, backend, court, [lambda it, way=way: WAYS[way](it, given) for way in order])
-    assert [verdict.outcome for verdict in found] == [Outcome.PASS] * 3
+    assert [verdict.outcome for verdict in found] == [Outcome.PASS] * 2
 
 
 @pytest.mark.parametrize("first", ["generate", "forward"])
@@ -129,18 +131,3 @@ def test_who_is_to_mend_a_build_that_serves_calls_it_is_wrong_for(
     assert found.outcome is Outcome.FAIL
     assert said in hint
     assert not_said not in hint
-
-
-def test_a_cache_with_something_in_it_is_refused_by_name(court: Court) -> None:
-    pytest.importorskip("transformers")
-    if reason := unmet_requirement(ORT):
-        pytest.skip(reason)
-    model: Any = models.gpt2()
-    given = models.tokens(2, 8, 0)
-    with torch.no_grad():
-        output = model(input_ids=given["input_ids"][:, :-1], use_cache=True)
-    name = "cache" if "cache" in output else "past_key_values"
-    recorder: Any = Recorder(model, ORT, court.workshop)
-    recorder.generate(**given, max_new_tokens=2)
-    with pytest.raises(BuildError, match=f"no place for {name}|can't take"):
-        recorder(input_ids=given["input_ids"][:, -1:], attention_mask=given["attention_mask"], **{name: output[name]})
