@@ -35,6 +35,8 @@ _LEFT_OUT = frozenset(
 )
 """Settings of the search, which change nothing in what the first step is given, and may not fit one row each."""
 
+_TEXT = frozenset({"input_ids", "attention_mask", "position_ids", "decoder_input_ids", "decoder_attention_mask"})
+
 _NOT_FOR_FORWARD = frozenset({"cache_position", "labels"})
 
 
@@ -95,6 +97,11 @@ class FirstStep:
             _encoded(model, inputs, each) if encodes else {},
             _constants(model, inputs),
         )
+
+    @property
+    def takes_more_than_text(self) -> bool:
+        """Tell whether ``forward`` is given other tensors than token ids, their masks and positions."""
+        return not self.inputs().kwargs.keys() <= _TEXT
 
     def inputs(self) -> Inputs:
         """Return the inputs of the forward call that the first step makes, without a cache."""

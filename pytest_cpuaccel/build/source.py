@@ -33,7 +33,9 @@ def eager_model_of(source: object, task: str | None = None, *, of: str = "eager_
 def _fit(model: nn.Module, of: str) -> nn.Module:
     name = type(model).__name__
     if model.training:
-        raise EagerError(f"{of}: {name} is in training mode, where dropout is on; call .eval() on it")
+        raise EagerError(
+            f"{of}: {name} is in training mode, where dropout drops and BatchNorm uses the batch; call .eval() on it"
+        )
     check_plain(model, of)
     for path, child in model.named_modules():
         if child.training and (what := _trained_by(child)):

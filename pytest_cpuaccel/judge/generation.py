@@ -66,6 +66,7 @@ def compare_generated(call: Call, trial: Trial, workshop: Workshop) -> Compariso
         expected64_logits=scores.expected64,
         rounding_logits=scores.rounding,
         actual_logits=scores.actual,
+        logits_too=step.takes_more_than_text,
         precision=precision,
     )
 

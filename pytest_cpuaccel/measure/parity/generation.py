@@ -89,6 +89,7 @@ def compare_generation(
     expected64_logits: torch.Tensor | None = None,
     rounding_logits: torch.Tensor | None = None,
     actual_logits: torch.Tensor | None = None,
+    logits_too: bool = False,
     precision: Precision,
 ) -> Comparison:
     """Compare generated token ids (batch, length), bare or the ``sequences`` of an output.
@@ -97,8 +98,9 @@ def compare_generation(
     that ``logits[:, i]`` scores token ``i + 1``. ``rounding_logits`` are eager's in the backend's precision.
     ``prompt_length`` is 0 for an encoder-decoder, whose first token is given, not generated.
 
-    Equal tokens pass. Different ones pass if each row's first difference is a near-tie. Where that is no
-    measure, in all but fp32 and where eager sampled, the backend's logits decide, if they are given.
+    Equal tokens pass; with ``logits_too`` the backend's logits must as well, if they are given: few tokens may come
+    out equal though an image was ignored. Different ones pass if each row's first difference is a near-tie. Where
+    that is no measure, in all but fp32 and where eager sampled, the backend's logits decide, if they are given.
     """
     actual, expected = _sequences(actual_ids), _sequences(expected_ids)
     problem = _wrong_form(actual, expected, prompt_length)
@@ -123,9 +125,17 @@ def compare_generation(
     )
     facts |= scores.distance()
     if agreeing == total:
-        return Comparison(Outcome.PASS, f"{figure} agree", figure, facts)
+        logits = scores.judge(precision) if logits_too else None
+        return _agreed(logits, figure, facts)
     divergences = _divergences(actual, expected, scores, start, precision)
     return _conclude(divergences, scores.judge(precision), figure, facts, precision)
+
+
+def _agreed(logits: Match | None, figure: str, facts: dict[str, Scalar]) -> Comparison:
+    if logits is None or logits.outcome is not Outcome.FAIL:
+        return Comparison(Outcome.PASS, f"{figure} agree", figure, facts)
+    sentence = f"{figure} agree, but over them {logits.sentence}"
+    return Comparison(Outcome.FAIL, sentence, f"{figure}, {logits.figure}", {**facts, **logits.facts}, logits.evidence)
 
 
 def _conclude(

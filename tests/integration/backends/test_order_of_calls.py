@@ -1,0 +1,133 @@
+"""``forward`` and ``generate()`` in any order, of one model in one session: each answers as it does alone."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_cpuaccel.build.artifacts import ArtifactStore
+from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.build.backends.openvino import OPENVINO
+from pytest_cpuaccel.build.backends.ort import ORT
+from pytest_cpuaccel.build.recorder import Recorder, calls_of
+from pytest_cpuaccel.build.registry import EAGER
+from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
+from pytest_cpuaccel.core.budget import ParityBudget
+from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.judge import accusation
+from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.parity import judge_parity
+from pytest_cpuaccel.judge.reference import ReferenceBook
+from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
+from pytest_cpuaccel.judge.workload import workloads
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+from tests import exports, models
+from tests.faults.faults import baked_shape
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+Ask = Callable[[Any, Mapping[str, Any]], Any]
+
+WAYS: dict[str, Ask] = {
+    "generate": lambda model, given: model.generate(**given, max_new_tokens=4, do_sample=False),
+    "forward": lambda model, given: model(**_asked(model, given)),
+    "hidden states": lambda model, given: model(**_asked(model, given), output_hidden_states=True),
+    "a tuple": lambda model, given: model(**_asked(model, given), return_dict=False),
+    "the last logits": lambda model, given: model(**given, logits_to_keep=1),
+}
+
+
+def _asked(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``forward`` takes, of an encoder-decoder with a text to decode."""
+    decoded = {"decoder_input_ids": torch.full((2, 4), 7)} if model.config.is_encoder_decoder else {}
+    return {**given, **decoded}
+
+
+@pytest.fixture
+def court(tmp_path: Path) -> Iterator[Court]:
+    workshop = Workshop(ArtifactStore(tmp_path, 10**9), 1, say=[].append, busy=lambda _: contextlib.nullcontext())
+    yield Court(workshop, ReferenceBook(), contextlib.nullcontext, RaceConfig())
+    workshop.release()
+
+
+def verdicts(model: nn.Module, backend: Backend, court: Court, order: Sequence[Callable[[Any], Any]]) -> list[Verdict]:
+    recorder = Recorder(model, backend, court.workshop)
+    for ask in order:
+        ask(recorder)
+    return [
+        judge_parity(workload, Trial(model, model, backend, EAGER, (call,), Scores(), Budgets()), ParityBudget(), court)
+        for call in calls_of(recorder)
+        for workload in workloads((call,))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("backend", "order"),
+    [(ORT, ("generate", "forward")), (ORT, ("forward", "generate")), (OPENVINO, ("generate", "forward"))],
+    ids=["ort, generate first", "ort, forward first", "openvino, generate first"],
+)
+def test_an_encoder_decoder(backend: Backend, order: tuple[str, ...], court: Court) -> None:
+    pytest.importorskip({"ort": "optimum.onnxruntime", "openvino": "optimum.intel"}[backend.name])
+    model, given = exports.tiny_t5(), models.tokens(2, 8, 3)
+    found = verdicts(model, backend, court, [lambda it, way=way: WAYS[way](it, given) for way in order])
+    assert [verdict.outcome for verdict in found] == [Outcome.PASS] * 2
+
+
+@pytest.mark.parametrize("first", ["generate", "forward"])
+def test_a_decoder_asked_for_other_outputs(first: str, court: Court) -> None:
+    pytest.importorskip("transformers")
+    if reason := unmet_requirement(ORT):
+        pytest.skip(reason)
+    model = models.gpt2()
+    if "logits_to_keep" not in inspect.signature(model.forward).parameters:
+        pytest.skip("this transformers always returns all logits")
+    given = {name: tensor.flip(1) for name, tensor in models.tokens(2, 8, 3).items()}
+    order = [first, *(way for way in ("generate", "forward", "a tuple", "the last logits") if way != first)]
+    found = verdicts(model, ORT, court, [lambda it, way=way: WAYS[way](it, given) for way in order])
+    assert [verdict.outcome for verdict in found] == [Outcome.PASS] * len(order)
+
+
+def test_a_build_that_lacks_outputs_serves_no_forward(court: Court) -> None:
+    """Whatever the backend: what it says its builds for ``generate()`` lack is believed."""
+    pytest.importorskip("transformers")
+
+    def load(subject: Subject, folder: Path | None) -> BuiltModel:
+        built = EAGER.load(subject, folder)
+        if not subject.generates:
+            return built
+
+        def forward(**given: Any) -> Any:
+            return {"logits": built.forward(**given).logits}
+
+        return replace(built, forward=forward, lacks=frozenset({"hidden_states"}))
+
+    model, given = models.gpt2(), models.tokens(2, 8, 0)
+    ways = [lambda it, way=way: WAYS[way](it, given) for way in ("generate", "hidden states", "generate")]
+    found = verdicts(model, replace(EAGER, name="partial", load=load), court, ways)
+    assert [verdict.outcome for verdict in found] == [Outcome.PASS] * 3
+
+
+@pytest.mark.parametrize(
+    ("is_ours", "said", "not_said"),
+    [(True, "a bug of pytest-cpuaccel, please report it", "accepts()"), (False, "accepts() of eager", "report")],
+)
+def test_who_is_to_mend_a_build_that_serves_calls_it_is_wrong_for(
+    is_ours: bool, said: str, not_said: str, court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = baked_shape(EAGER)
+    monkeypatch.setattr(accusation, "BUILTIN", (backend,) if is_ours else ())
+    x = torch.linspace(-1, 1, 48).reshape(3, 16)
+    *_, found = verdicts(models.mlp(), backend, court, [lambda it: it(x=x[:2]), lambda it: it(x=x)])
+    hint = " ".join(found.evidence)
+    assert found.outcome is Outcome.FAIL
+    assert said in hint
+    assert not_said not in hint
