@@ -6,6 +6,7 @@ import inspect
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,9 +76,14 @@ class Hearing:
 def open_hearing(item: pytest.Item, bench: Bench) -> Hearing:
     """Return a hearing for a test that begins; what an earlier try of it left on its report is taken off."""
     item.user_properties[:] = [found for found in item.user_properties if not is_of_finding(found[0])]
-    parity = budgets.parity_budget(item, bench.backend.name)
-    bench.compared = parity.only if parity else None
+    bench.compared = partial(_compared_outputs, item, bench.backend.name)
     return Hearing(item, bench)
+
+
+def _compared_outputs(item: pytest.Item, backend: str) -> tuple[str, ...] | None:
+    """The patterns of the outputs that a test's mark compares (none: all); None where it compares nothing."""
+    parity = budgets.parity_budget(item, backend)
+    return parity.only if parity else None
 
 
 def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:

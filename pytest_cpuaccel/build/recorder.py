@@ -19,7 +19,7 @@ from pytest_cpuaccel.build.fingerprint import buffers_stamp, parameters_stamp
 from pytest_cpuaccel.build.frozen_numbers import check_numbers
 from pytest_cpuaccel.build.original import run_eager, written_inputs
 from pytest_cpuaccel.build.source_code import is_project_code
-from pytest_cpuaccel.build.state.snapshot import Snapshot, keeps_state_in_parameters
+from pytest_cpuaccel.build.state.snapshot import Snapshot, attribute_of, keeps_state_in_parameters
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.build.workshop import Build, Workshop
 from pytest_cpuaccel.core import tree
@@ -321,21 +321,16 @@ def _changed(recorder: Recorder) -> list[str]:
     own = {attribute for state in states for attribute in (*state.touched, *state.attributes)}
     owners = dict(model.named_modules())
     for owner, path in start.state.changed_paths():
-        if (owner, _attribute_of(path)) not in own and _counts(type(owners[owner]), path):
-            found.append(f"'{_attribute_of(path)}' of {type(owners[owner]).__name__}")
+        if (owner, attribute_of(path)) not in own and _counts(type(owners[owner]), path):
+            found.append(f"'{attribute_of(path)}' of {type(owners[owner]).__name__}")
     outside = {name for state in states for name in (*state.outside, *state.names)}
     return [*found, *(name for name in start.state.changed_outside() if name not in outside)]
 
 
-_CONTAINERS_OF_MODULES = ("_buffers", "_parameters", "_modules")
 _MEANT_BY_PEOPLE = frozenset(
     {"config", "generation_config", "forward", "_forward_hooks", "_forward_pre_hooks", "_modules"}
 )
 """Attributes of a library's module that somebody sets on purpose; others are the library's own notes."""
-
-
-def _attribute_of(path: tuple[str, ...]) -> str:
-    return path[1] if path[0] in _CONTAINERS_OF_MODULES and len(path) > 1 else path[0]
 
 
 def _counts(owner: type, path: tuple[str, ...]) -> bool:

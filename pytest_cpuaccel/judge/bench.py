@@ -39,13 +39,13 @@ class Bench:
     """Hands out models under ``backend`` and keeps what the test did with each.
 
     ``resolve(given, name)`` makes a model of what the user gives as ``name``: a module, a folder or a hub id.
-    ``compared`` are the patterns of the outputs that the test compares (none: all); None where it compares nothing.
+    ``compared()`` are the patterns of the outputs that the test compares (none: all); None where it compares nothing.
     """
 
     backend: Backend
     workshop: Workshop
     resolve: Callable[[object, str], nn.Module]
-    compared: tuple[str, ...] | None = None
+    compared: Callable[[], tuple[str, ...] | None] = lambda: None
     _works: list[_Work] = field(default_factory=list)
 
     def accelerate(self, source: object, reference: object = None, calibration: object = None) -> Recorder:
@@ -134,8 +134,9 @@ class Bench:
 
     def _check_reference(self, reference: nn.Module, call: Call) -> None:
         """Check, of a call that the backend refuses, that it could have been judged at all."""
-        if self.compared is not None and call.method == "forward":
-            check_agreement(reference, call.inputs, self.compared)
+        only = self.compared()
+        if only is not None and call.method == "forward":
+            check_agreement(reference, call.inputs, only)
 
 
 def _scored(model: Any, score_item: ScoreItem, items: list[Any]) -> tuple[float, ...]:

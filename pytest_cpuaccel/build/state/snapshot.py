@@ -69,7 +69,7 @@ class Snapshot:
 
     def changed_attributes(self) -> list[tuple[str, str]]:
         """Return module paths with the names of attributes and buffers, of all that hold other values now."""
-        found = ((owner, _attribute(path)) for owner, path in self.changed_paths())
+        found = ((owner, attribute_of(path)) for owner, path in self.changed_paths())
         return list(dict.fromkeys((*found, *self._changed_parameters())))
 
     def changed_paths(self) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -152,5 +152,6 @@ def keeps_state_in_parameters(model: nn.Module) -> bool:
     return bool(_writes_parameters.get(model))
 
 
-def _attribute(path: tuple[str, ...]) -> str:
+def attribute_of(path: tuple[str, ...]) -> str:
+    """Return the attribute, buffer, parameter or child of a module that a path from it begins with."""
     return path[1] if path[0] in ("_buffers", "_parameters", "_modules") and len(path) > 1 else path[0]
