@@ -25,7 +25,7 @@ from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge import accusation
 from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.parity import judge_parity
+from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.judge.reference import ReferenceBook
 from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
@@ -63,10 +63,11 @@ def verdicts(model: nn.Module, backend: Backend, court: Court, order: Sequence[C
     recorder = Recorder(model, backend, court.workshop)
     for ask in order:
         ask(recorder)
+    trials = [Trial(model, model, backend, EAGER, (call,), Scores(), Budgets()) for call in calls_of(recorder)]
     return [
-        judge_parity(workload, Trial(model, model, backend, EAGER, (call,), Scores(), Budgets()), ParityBudget(), court)
-        for call in calls_of(recorder)
-        for workload in workloads((call,))
+        judge_parity(workload, Comparisons(trial, ParityBudget(), court))
+        for trial in trials
+        for workload in workloads(trial.calls)
     ]
 
 

@@ -29,7 +29,7 @@ from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.parity import judge_parity
+from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.judge.reference import ReferenceBook
 from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
@@ -56,7 +56,7 @@ def verdict(model: nn.Module, backend: Backend, court: Court, **given: Any) -> V
     recorder.generate(max_new_tokens=5, **given)
     calls = calls_of(recorder)
     trial = Trial(model, model, backend, EAGER, calls, Scores(), Budgets())
-    return judge_parity(workloads(calls)[0], trial, ParityBudget(), court)
+    return judge_parity(workloads(calls)[0], Comparisons(trial, ParityBudget(), court))
 
 
 @pytest.fixture(params=prompts.PROMPTS)
