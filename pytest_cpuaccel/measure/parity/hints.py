@@ -27,6 +27,9 @@ _SCALED = 0.05
 _UNEXPLAINED = 0.1
 """Share of an error that may remain when a wrong scale is taken to be its cause."""
 
+_TINY = 1e-4
+"""Relative RMSE below which it is chance in which rows an error that lies in all of them exceeds the limit."""
+
 _NEARLY = 0.97
 """Cosine similarity above which an answer is eager's but for some disturbance; unrelated ones lie near 0."""
 
@@ -60,8 +63,9 @@ def hints(
         valid = valid_elements(name, expected.shape, mask)
         known += [*_rearrangements(name, actual, expected)]
         known += [*_coarseness(name, actual, expected, precision)]
-        known = known or [*_places(name, (actual - expected).abs().gt(limit) & valid, mask)]
-        known = known or [*_disturbances(name, actual, expected, precision)]
+        places = [*_places(name, (actual - expected).abs().gt(limit) & valid, mask)]
+        is_tiny = error.relative_rmse(actual.flatten(), expected.flatten()) < _TINY
+        known = known or [*places, *(_disturbances(name, actual, expected, precision) if is_tiny or not places else ())]
     yield from known
 
 
@@ -125,7 +129,7 @@ def _disturbances(name: str, actual: torch.Tensor, expected: torch.Tensor, preci
         )
     elif error.cosine(flat, wanted) > _NEARLY:
         yield (
-            f"{HINT}'{name}' is nearly eager's (cosine {error.cosine(flat, wanted):.6f}) and off in every row: "
+            f"{HINT}'{name}' is nearly eager's (cosine {error.cosine(flat, wanted):.6f}): "
             f"{OTHER_WEIGHTS} look like this (a stale export, a weight lost or altered), and so does coarser arithmetic"
         )
 
