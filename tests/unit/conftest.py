@@ -12,6 +12,7 @@ NEED_TORCH = [
     "test_fingerprint.py",
     "test_fit_verdicts.py",
     "test_memory.py",
+    "test_pool.py",
     "test_snapshot.py",
     "test_survival.py",
     "test_tree.py",
