@@ -101,3 +101,27 @@ def test_the_objects_of_the_user_stay_the_same_objects() -> None:
         net.nested["list"] = []
     assert net.buffer is buffer
     assert net.nested["list"] is held
+
+
+TABLE: list[tuple[int, int]] = []
+
+
+class _CountsBesideATable(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.count += 1
+        return x + self.count + len(TABLE)
+
+
+def test_a_large_table_outside_a_model_does_not_hide_the_models_own_state() -> None:
+    TABLE.extend((i, i) for i in range(250_000))
+    model = _CountsBesideATable()
+    try:
+        with untouched(model):
+            model(torch.zeros(1))
+    finally:
+        TABLE.clear()
+    assert model.count == 0

@@ -38,7 +38,7 @@ class Snapshot:
     def of(model: nn.Module) -> Snapshot:
         """Note the state that a model has now."""
         outside = tuple((variable, variable.read()) for variable in variables_outside(model))
-        values = [*model.modules(), *(value for _, value in outside)]
+        values = [*(value for _, value in outside), *model.modules()]  # the model's own come first, from the end
         notes: dict[int, Note] = {}
         while values and len(notes) < _MOST_NOTES:
             value = values.pop()
@@ -98,11 +98,8 @@ class Snapshot:
             if not equal(before, now):
                 yield path
             return
-        if isinstance(before, nn.Parameter):
-            if now is not before:
-                yield path
-            return
-        if isinstance(before, nn.Module) and path[:1] == ("_modules",):  # looked at by itself
+        is_child = isinstance(before, nn.Module) and path[:1] == ("_modules",)  # looked at by itself
+        if is_child or isinstance(before, nn.Parameter):
             if now is not before:
                 yield path
             return
