@@ -75,7 +75,9 @@ _EXPORTS: dict[tuple[str, str], Export] = {}
 
 
 def built_or_skipped(backend: Backend, asked: Subject, folder: Path, bases: Path | None = None) -> BuiltModel:
-    """Build, or skip the test where this stack lacks a package that only our own export needs."""
+    """Build, or skip the test where this stack lacks the backend's packages or one that only our own export needs."""
+    if reason := unmet_requirement(backend):
+        pytest.skip(reason)
     try:
         return build(backend, asked, folder, bases)
     except BackendUnavailableError as error:

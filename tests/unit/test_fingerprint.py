@@ -17,6 +17,8 @@ from pytest_cpuaccel.build.fingerprint import inputs_digest, inputs_signature, m
 from pytest_cpuaccel.core.inputs import Inputs
 
 CODE = """
+import sys
+sys.path.append({root!r})
 from tests.unit.test_fingerprint import {make}
 from pytest_cpuaccel.build.fingerprint import model_key
 print(model_key({make}()))
@@ -46,12 +48,11 @@ def gpt2() -> nn.Module:
 
 
 @pytest.mark.parametrize("make", ["Net", "gpt2"])
-def test_a_models_key_is_the_same_in_every_process(make: str) -> None:
+def test_a_models_key_is_the_same_in_every_process(make: str, tmp_path: Path) -> None:
     if make == "gpt2":
         pytest.importorskip("transformers")
-    run = [sys.executable, "-c", CODE.format(make=make)]
-    root = Path(__file__).parents[2]
-    printed = subprocess.run(run, capture_output=True, text=True, check=True, cwd=root).stdout
+    run = [sys.executable, "-c", CODE.format(make=make, root=str(Path(__file__).parents[2]))]
+    printed = subprocess.run(run, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     assert printed.splitlines()[-1] == str(model_key(globals()[make]()))
 
 
