@@ -12,7 +12,8 @@ import platformdirs
 from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.source import eager_model_of, without_compiler
+from pytest_cpuaccel.build.compiled import without_compiler
+from pytest_cpuaccel.build.source import eager_model_of
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.judge.bench import Bench

@@ -14,6 +14,7 @@ from torch import nn
 from pytest_cpuaccel.build.artifacts import EXAMPLE
 from pytest_cpuaccel.build.fingerprint import inputs_digest
 from pytest_cpuaccel.build.original import named_inputs, run_eager
+from pytest_cpuaccel.build.randomness import seeded
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import EagerError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -79,8 +80,7 @@ def seeded_figures(model: nn.Module, inputs: Inputs) -> Figures:
     Raises:
         EagerError: the eager model raises on these inputs.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded():
         return figures(run_eager(model, "forward", inputs))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.compiled import check_plain
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError, UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
@@ -32,11 +33,11 @@ def eager_model_of(source: object, task: str | None = None, *, of: str = "eager_
 
 def _fit(model: nn.Module, of: str) -> nn.Module:
     name = type(model).__name__
+    check_plain(model, of)
     if model.training:
         raise EagerError(
             f"{of}: {name} is in training mode, where dropout drops and BatchNorm uses the batch; call .eval() on it"
         )
-    check_plain(model, of)
     for path, child in model.named_modules():
         if child.training and (what := _trained_by(child)):
             raise EagerError(
@@ -56,49 +57,6 @@ def _fit(model: nn.Module, of: str) -> nn.Module:
                 "dtype=torch.float32 and choose precisions by backend"
             )
     return model
-
-
-def without_compiler(model: nn.Module) -> nn.Module:
-    """Return what ``torch.compile(model)`` was made of; any other model as it is."""
-    original = getattr(model, "_orig_mod", None) if type(model).__name__ == "OptimizedModule" else None
-    return original if isinstance(original, nn.Module) else model
-
-
-def check_plain(model: nn.Module, of: str) -> None:
-    """Check that calling a model runs plain PyTorch.
-
-    Raises:
-        EagerError: it, or a part of it, is compiled or scripted.
-    """
-    for path, child in model.named_modules():
-        if how := _compiled_by(child):
-            part = f"'{path}' of {type(model).__name__}" if path else type(model).__name__
-            raise EagerError(
-                f"{of}: {part} is {how}, so that it isn't eager PyTorch; return the model as it was before, and choose "
-                "that by backend: --cpu-backends=inductor,torchscript"
-            )
-
-
-def _compiled_by(module: nn.Module) -> str:
-    if isinstance(module, torch.jit.ScriptModule):
-        return "a ScriptModule"
-    if type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None:
-        return "compiled by torch.compile"
-    if hasattr(module.forward, _COMPILED):
-        return "compiled by torch.compile in its forward()"
-    for kind in type(module).__mro__:
-        if name := next((name for name, value in vars(kind).items() if _is_compiled(value)), None):
-            return f"compiled by torch.compile in its {name}()"
-    own = next((name for name, value in vars(module).items() if _is_compiled(value)), None)
-    return f"compiled by torch.compile in its attribute '{own}'" if own else ""
-
-
-_COMPILED = "_torchdynamo_orig_callable"
-"""What torch.compile sets on the functions that it returns."""
-
-
-def _is_compiled(value: object) -> bool:
-    return not isinstance(value, (nn.Module, type)) and callable(value) and hasattr(value, _COMPILED)
 
 
 def _trained_by(module: nn.Module) -> str:

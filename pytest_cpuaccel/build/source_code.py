@@ -20,7 +20,13 @@ Namespace = Mapping[str, Any]
 
 def is_project_code(value: Any) -> bool:
     """Tell whether a class or function comes from a file of a project, neither installed nor Python's own."""
-    return any(map(_file_of, _namespaces(value)))
+    return any(map(project_file, _namespaces(value)))
+
+
+def project_file(namespace: Namespace) -> str:
+    """Return the file of a project's module; ``""`` for any other module."""
+    file = namespace.get("__file__")
+    return file if isinstance(file, str) and _is_project_file(file) else ""
 
 
 def code_digest(values: Iterable[Any]) -> str:
@@ -60,7 +66,7 @@ def _files(values: Iterable[Any]) -> set[str]:
         if id(namespace) in seen:
             continue
         seen.add(id(namespace))
-        if file := _file_of(namespace):
+        if file := project_file(namespace):
             found.add(file)
             waiting += [other for value in list(namespace.values()) for other in _namespaces(value)]
     return found
@@ -86,12 +92,6 @@ def _namespaces(value: Any) -> Iterator[Namespace]:
             yield from (method.__globals__ for method in methods)
             if not methods and (module := sys.modules.get(kind.__module__)):
                 yield vars(module)
-
-
-def _file_of(namespace: Namespace) -> str:
-    """The file of a project's module; ``""`` for any other module."""
-    file = namespace.get("__file__")
-    return file if isinstance(file, str) and _is_project_file(file) else ""
 
 
 @functools.lru_cache(maxsize=4096)

@@ -18,18 +18,21 @@ from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactStore
 from pytest_cpuaccel.build.calibration import NONE, Calibration
+from pytest_cpuaccel.build.compiled import compiled_code_refused
 from pytest_cpuaccel.build.example import Figures, alike, figures, seeded_figures
 from pytest_cpuaccel.build.exports import Exports
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_signature, parameters_stamp
 from pytest_cpuaccel.build.original import call_eager, forward_inputs, private_copy
+from pytest_cpuaccel.build.randomness import seeded
 from pytest_cpuaccel.build.source_code import is_project_code
-from pytest_cpuaccel.build.state.snapshot import Snapshot, untouched
+from pytest_cpuaccel.build.state.lost import lost_state
+from pytest_cpuaccel.build.state.snapshot import MOST_NOTES, Snapshot, untouched
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.checking import check_built
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.call import Answer, Method
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError
 from pytest_cpuaccel.core.heap import older_objects_uncollected
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
@@ -51,12 +54,14 @@ class State:
     """What a model's calls change beside its weights: ``names`` for people, ``attributes`` by module path and name.
 
     ``touched`` and ``outside`` also have what only the first call changes: attributes, and names of variables outside.
+    ``is_whole`` is False where the model refers to more objects than are looked at.
     """
 
     names: tuple[str, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
     touched: frozenset[tuple[str, str]] = frozenset()
     outside: frozenset[str] = frozenset()
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class _Known:
     calibration: Calibration | None = None
     trusted: set[int] = field(default_factory=set)
     stamp: str | None = None
+    is_warned_of: bool = False
 
     def close(self) -> None:
         for builds in self.builds.values():
@@ -239,6 +245,12 @@ class Workshop:
         known = self._models.setdefault(model, _Known)
         calibration = _fitting(self._calibration_for(known, backend, needed), needed)
         answer, state = _observed(model, needed)
+        if not state.is_whole and not known.is_warned_of:
+            known.is_warned_of = True
+            self.say(
+                f"{type(model).__name__} refers to more than {MOST_NOTES:,} objects; state that it keeps in items of its "
+                "largest tables is neither put back nor compared"
+            )
         subject = Subject(
             fresh_module=partial(_copy_of, weakref.ref(model)),
             inputs=_clone(needed),
@@ -284,21 +296,43 @@ def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
 
     What a library's class sets in a first call alone, such as hooks or a table, is state only where the answer changes.
     """
-    with untouched(model), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+
+    def call() -> Answer:
+        with seeded():
+            return call_eager(model, "forward", inputs)
+
+    with untouched(model):
         start = Snapshot.of(model)
-        answer = tree.clone(call_eager(model, "forward", inputs))
+        with compiled_code_refused(model):
+            answer = tree.clone(call())
         touched, outside = start.changed_attributes(), start.changed_outside()
         between = Snapshot.of(model)
-        torch.manual_seed(0)
-        again = call_eager(model, "forward", inputs)
+        again = call()
         owners = dict(model.named_modules())
         attributes = dict.fromkeys(between.changed_attributes())
         is_other = not alike(figures(answer.output), figures(again.output))
         attributes |= dict.fromkeys(item for item in touched if is_other or is_project_code(type(owners[item[0]])))
         names = [f"'{name}' of {type(owners[owner]).__name__}" for owner, name in attributes]
         names += dict.fromkeys((*outside, *between.changed_outside()))
-    return answer, State(tuple(names), tuple(attributes), frozenset(touched), frozenset(outside))
+        if is_other:
+            start.restore()
+            _check_restored(model, call, figures(answer.output))
+    return answer, State(tuple(names), tuple(attributes), frozenset(touched), frozenset(outside), start.is_whole)
+
+
+def _check_restored(model: nn.Module, call: Callable[[], Answer], first: Figures) -> None:
+    """Check of a model, given the state that it had before a call, that it answers as it did then.
+
+    Raises:
+        EagerError: it doesn't, and keeps state that can't be put back.
+    """
+    if alike(figures(call().output), first):
+        return
+    if lost := lost_state(model, call):
+        raise EagerError(
+            f"eager_model: {type(model).__name__} keeps state from call to call in {', '.join(lost)}, which can't be "
+            "put back, so that no second run begins where the first did; keep it in a buffer or an attribute"
+        )
 
 
 def _loaded(backend: Backend, subject: Subject, folder: Path | None, state: State) -> BuiltModel:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.original import named_inputs, written_inputs
+from pytest_cpuaccel.build.state.snapshot import in_state, untouched
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import BuiltModel
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
@@ -126,7 +127,8 @@ def _evidence(found: Comparison, call: Call, trial: Trial, budget: ParityBudget,
 def _is_right_anew(call: Call, trial: Trial, budget: ParityBudget, court: Court, state: tuple[str, ...]) -> bool:
     """Whether a fresh export, made as the one in use was, answers as eager does, and that one always as it did."""
     try:
-        with court.workshop.exported_anew(trial.model, trial.backend, call.method, call.inputs) as built:
+        anew = court.workshop.exported_anew(trial.model, trial.backend, call.method, call.inputs)
+        with in_state(trial.model, trial.start), anew as built:
             if state:
                 made = _forward_calls(trial)
                 calls = [_called(built, item, trial) for item in (*made, made[-1])]
@@ -168,7 +170,8 @@ def _compare_whole_sequence(
     """The comparison of every forward call, and of one more, which shows what state the last one left."""
     calls = _forward_calls(trial)
     built = court.workshop.built(trial.model, trial.backend, "forward", calls[-1].inputs)
-    calls.append(_called(built, calls[-1], trial))
+    with untouched(trial.model):
+        calls.append(_called(built, calls[-1], trial))
     found: dict[int, Comparison] = {}
     for call, comparison in zip(calls, _compare_in_sequence(calls, trial, state, budget, court), strict=True):
         known = found.get(id(call))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_digest, parameters_stamp
 from pytest_cpuaccel.build.original import answer_of, call_eager, private_copy
-from pytest_cpuaccel.build.state.snapshot import Snapshot, untouched
+from pytest_cpuaccel.build.state.snapshot import Snapshot, in_state, untouched
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
@@ -63,7 +62,7 @@ class ReferenceBook:
         Raises:
             EagerError: eager raises, or disagrees with itself in the outputs of these names (none: in any).
         """
-        with _in_state(model, start):
+        with in_state(model, start):
             pages = self._pages.setdefault(model, OrderedDict)
             key, stamp = (inputs_digest(call.inputs), precision.value), _stamp(model)
             known = pages.get(key)
@@ -82,7 +81,7 @@ class ReferenceBook:
     def hangs_on_order(self, model: nn.Module, calls: Sequence[Call], start: Snapshot | None) -> bool:
         """Tell whether forward calls, one after the other, get other answers than each by itself would."""
         inputs = [call.inputs for call in calls]
-        with _in_state(model, start):
+        with in_state(model, start):
             together = _answers(model, inputs)
             alone = [answer_of(model, "forward", item) for item in inputs]
         return any(self_agreement(one, other) for one, other in zip(alone, together, strict=True))
@@ -101,7 +100,7 @@ class ReferenceBook:
             EagerError: eager raises, or two runs of the sequence disagree.
         """
         inputs = [call.inputs for call in calls]
-        with _in_state(model, start):
+        with in_state(model, start):
             expected, again = _answers(model, inputs), _answers(model, inputs)
             for one, other in zip(expected, again, strict=True):
                 _check_agreement(one, other, only)
@@ -177,10 +176,6 @@ def _references(model: nn.Module, inputs: Inputs, precision: Precision) -> Refer
 def _check_agreement(one: Answer, other: Answer | None, only: tuple[str, ...]) -> None:
     if disagreement := self_agreement(one, other, only):
         raise EagerError(disagreement)
-
-
-def _in_state(model: nn.Module, start: Snapshot | None) -> contextlib.AbstractContextManager[None]:
-    return start.in_force() if start is not None and start.model is model else contextlib.nullcontext()
 
 
 def _stamp(model: nn.Module) -> str:

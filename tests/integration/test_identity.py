@@ -173,10 +173,12 @@ FILES = {
     "ops.py": "def act(x):\n    return x.relu() * 2\n",
     "base.py": """
 import pathlib
+import torch
 from torch import nn
 
 FACTOR = 2.0
-TABLE = [float(word) for word in pathlib.Path(__file__).with_name("table.data").read_text().split()]
+WORDS = pathlib.Path(__file__).with_name("table.data").read_text().split()
+TABLE = torch.tensor([float(word) for word in WORDS])
 
 def plus_one(function):
     return lambda self, x: function(self, x) + 1
@@ -199,7 +201,7 @@ class Net(base.Base):
 
     @base.plus_one
     def forward(self, x):
-        return self.after(act(self.lin(x))) * base.FACTOR + torch.tensor(base.TABLE)
+        return self.after(act(self.lin(x))) * base.FACTOR + base.TABLE
 """,
     "table.data": "1 2 3 4",
 }

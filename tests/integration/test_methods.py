@@ -112,6 +112,7 @@ def test_clips_features_are_refused_by_the_part_that_they_run(project: pytest.Py
         ("model.text = torch.compile(model.text)", "'text' of Encoder is compiled by torch.compile, *"),
         ("model.text = torch.jit.trace(model.text, X)", "'text' of Encoder is a ScriptModule, *"),
         ("model = torch.jit.trace(model, X)", "TopLevelTracedModule is a ScriptModule, *"),
+        ("model = torch.jit.script(nn.Linear(4, 4)).train()", "RecursiveScriptModule is a ScriptModule, *"),
         ("model.bn = nn.BatchNorm1d(4)", "'bn' (BatchNorm1d) of Encoder is in training mode, where it normalises by *"),
         ("model.drop = nn.Sequential(nn.Dropout(0.1))", "'drop.0' (Dropout) of Encoder is in training mode, where *"),
     ],
@@ -129,6 +130,56 @@ def test_it(cpu_accelerate):
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "-W", "ignore")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"test_*.py:*: eager_model: {words}"])
+
+
+DOUBLE = "@compiled\ndef double(x): return 2 * x\n"
+FUNCTIONS = {
+    "of a module": (DOUBLE, "double(x)", "double of test_*"),
+    "behind another": (f"{DOUBLE}def twice(x): return double(x)", "twice(x)", "double of test_*"),
+    "in a table": ("TABLE = {'double': compiled(lambda x: 2 * x)}", "TABLE['double'](x)", "<lambda> of test_*"),
+    "of an object": (
+        "class Box:\n    @compiled\n    def double(self, x): return 2 * x",
+        "Box().double(x)",
+        "Box.double *",
+    ),
+    "in a closure": (
+        "def closing(f): return lambda x: f(x)\nf = closing(compiled(torch.relu))",
+        "f(x)",
+        "*relu of torch",
+    ),
+}
+
+
+@pytest.mark.parametrize("where", FUNCTIONS)
+@pytest.mark.parametrize("is_warm", [False, True])
+@pytest.mark.parametrize("backend", ["eager", "twin"])
+def test_a_function_under_torch_compile_is_refused_wherever_it_is(
+    mlp_project: pytest.Pytester, where: str, is_warm: bool, backend: str
+) -> None:
+    definition, use, name = FUNCTIONS[where]
+    mlp_project.makepyfile(
+        f"""
+import functools, pytest, torch
+from torch import nn
+
+compiled = functools.partial(torch.compile, backend="eager")
+
+{definition}
+
+class Net(nn.Module):
+    def forward(self, x):
+        return {use}
+
+def test_it(cpu_accelerate):
+    model = Net().eval()
+    if {is_warm}:
+        model(torch.ones(3))
+    cpu_accelerate(model)(torch.ones(3))
+"""
+    )
+    result = mlp_project.runpytest_inprocess(f"--cpu-backends={backend}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"test_*.py:*: eager_model: Net runs {name}* under torch.compile, so that it isn't *"])
 
 
 def test_the_wrapper_of_torch_compile_is_left_out_with_a_note(mlp_project: pytest.Pytester) -> None:

@@ -109,19 +109,25 @@ TABLE: list[tuple[int, int]] = []
 class _CountsBesideATable(nn.Module):
     def __init__(self) -> None:
         super().__init__()
+        self.table = nn.Identity()
+        self.table.rows = []
         self.register_buffer("count", torch.zeros(()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.count += 1
-        return x + self.count + len(TABLE)
+        return x + self.count + len(TABLE) + len(self.table.rows)
 
 
-def test_a_large_table_outside_a_model_does_not_hide_the_models_own_state() -> None:
-    TABLE.extend((i, i) for i in range(250_000))
+@pytest.mark.parametrize("is_its_own", [False, True])
+def test_a_large_table_does_not_hide_a_models_state(is_its_own: bool) -> None:
     model = _CountsBesideATable()
+    table = model.table.rows if is_its_own else TABLE
+    table.extend((i, i) for i in range(250_000))
     try:
+        assert not Snapshot.of(model).is_whole
         with untouched(model):
             model(torch.zeros(1))
     finally:
-        TABLE.clear()
+        table.clear()
     assert model.count == 0
+    assert Snapshot.of(model).is_whole

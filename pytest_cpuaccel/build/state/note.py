@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import contextvars
 import copy
 import itertools
 import math
 import random
+import threading
 import types
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +20,16 @@ import numpy as np
 import torch
 from torch import nn
 
-_UNSET = object()
+UNSET = object()
+"""Stands for the value of a variable that is not there."""
+
 SCALARS = (bool, int, float, complex, str, bytes, type(None))
 CONTAINERS = (list, tuple, set, dict, collections.deque)
+BYTES = (bytearray, array.array)
 CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
-_COPIED = (itertools.count, itertools.cycle, *map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter(""))))
+ITERATORS = (itertools.count, itertools.cycle, *map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter(""))))
 """Iterators that can't be set back, but copied."""
-_GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)
+GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)
 _WITHOUT_STATE = frozenset({"torch", "numpy", "logging", "threading", "re", "pathlib", "weakref", "enum"})
 """Packages whose objects hold no state that a model's answers could hang on, or none that can be put back."""
 
@@ -55,26 +61,30 @@ class Note:
             return Note(value, value.copy()) if value.dtype != object else None
         if isinstance(value, CONTAINERS):
             return Note(value, items(value))
-        if isinstance(value, bytearray):
-            return Note(value, bytes(value))
+        if isinstance(value, memoryview):
+            return Note.of(value.obj)
+        if isinstance(value, BYTES):
+            return Note(value, value[:] if isinstance(value, array.array) else bytes(value))
         if isinstance(value, contextvars.ContextVar):
-            return Note(value, value.get(_UNSET))
-        if isinstance(value, _GENERATORS):
+            return Note(value, value.get(UNSET))
+        if isinstance(value, GENERATORS):
             return Note(value, generator_state(value))
-        if isinstance(value, _COPIED):
-            return Note(value, copy.copy(value))
+        if isinstance(value, ITERATORS):
+            saved = copied(value)
+            return None if saved is None else Note(value, saved)
         return Note(value, attributes(value), type(value)) if is_object_with_state(value) else None
 
     @property
-    def children(self) -> Iterator[Any]:
-        """Yield the objects that a container or an object held."""
-        if isinstance(self.saved, dict) and not isinstance(self.value, (torch.Tensor, np.ndarray)):
-            yield from self.saved.values()
+    def children(self) -> Mapping[Any, Any]:
+        """Return the objects that a container or an object held, by key, place or name; scalars left out."""
+        if not isinstance(self.saved, dict) or isinstance(self.value, GENERATORS):
+            return {}
+        return {name: item for name, item in self.saved.items() if not isinstance(item, SCALARS)}
 
     @property
     def replacement(self) -> Any:
         """Return what has to stand in the place of ``value``: itself, unless it can't be set back."""
-        return copy.copy(self.saved) if isinstance(self.value, _COPIED) else self.value
+        return copied(self.saved) if isinstance(self.value, ITERATORS) else self.value
 
     def restore(self, replaced: Mapping[int, Any]) -> None:
         """Put back what ``value`` held; ``replaced`` has what stands in the place of children, by their identity."""
@@ -84,16 +94,16 @@ class Note:
         elif isinstance(value, np.ndarray):
             if value.flags.writeable and value.shape == self.saved.shape:
                 value[...] = self.saved
-        elif isinstance(value, bytearray):
+        elif isinstance(value, BYTES):
             value[:] = self.saved
         elif isinstance(value, contextvars.ContextVar):
-            if self.saved is not _UNSET:
+            if self.saved is not UNSET:
                 value.set(self.saved)
-        elif isinstance(value, _GENERATORS):
+        elif isinstance(value, GENERATORS):
             _restore_generator(value, self.saved)
         elif isinstance(value, CONTAINERS):
             _restore_items(value, {key: replaced.get(id(item), item) for key, item in self.saved.items()})
-        elif not isinstance(value, _COPIED):
+        elif not isinstance(value, ITERATORS):
             if type(value) is not self.kind:
                 object.__setattr__(value, "__class__", self.kind)
             _restore_attributes(value, {name: replaced.get(id(item), item) for name, item in self.saved.items()})
@@ -119,16 +129,16 @@ def _restore_generator(value: Any, state: Any) -> None:
 
 def holds(note: Note, present: Any) -> bool:
     """Tell whether a value without children, noted before, holds now what it held then."""
-    if isinstance(present, _GENERATORS):
+    if isinstance(present, GENERATORS):
         return (
             str(generator_state(present)) == str(note.saved)
             if not isinstance(present, torch.Generator)
             else bool(torch.equal(present.get_state(), note.saved))
         )
-    if isinstance(present, bytearray):
+    if isinstance(present, (*BYTES, memoryview)):
         return bytes(present) == bytes(note.saved)
     if isinstance(present, contextvars.ContextVar):
-        return present.get(_UNSET) is note.saved or bool(present.get(_UNSET) == note.saved)
+        return present.get(UNSET) is note.saved or bool(present.get(UNSET) == note.saved)
     return same_iterator(note.saved, present)
 
 
@@ -174,9 +184,23 @@ def equal(one: Any, other: Any) -> bool:
 
 def same_iterator(one: Any, other: Any) -> bool:
     """Tell whether two iterators that can be copied come to the same item next; True for anything else."""
-    first: Any = copy.copy(one)
-    second: Any = copy.copy(other)
-    return not isinstance(one, _COPIED) or repr(next(first, None)) == repr(next(second, None))
+    return not isinstance(one, ITERATORS) or repr(next(copied(one), None)) == repr(next(copied(other), None))
+
+
+def copied(iterator: Any) -> Any:
+    """Return an iterator of its own that goes on as this one would; None where there can be none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.14 has no copies of itertools' any more
+            if not isinstance(iterator, itertools.cycle):
+                return copy.copy(iterator)
+            reduced: Any = iterator.__reduce__()
+            _, (inner,), (passed, is_first_pass) = reduced
+            found: Any = itertools.cycle(copy.copy(inner))
+            found.__setstate__(([*passed], is_first_pass))
+            return found
+    except TypeError:
+        return None
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:
@@ -217,11 +241,12 @@ def _restore_items(value: Any, saved: Mapping[Any, Any]) -> None:
 
 def _restore_attributes(value: Any, saved: Mapping[str, Any]) -> None:
     present = attributes(value)
+    own = threading.local if isinstance(value, threading.local) else object
     for name, item in saved.items():
         if name not in present or present[name] is not item:
-            object.__setattr__(value, name, item)
+            own.__setattr__(value, name, item)
     for name in present.keys() - saved.keys():
-        object.__delattr__(value, name)
+        own.__delattr__(value, name)
 
 
 def _is_same(present: Mapping[Any, Any], saved: Mapping[Any, Any]) -> bool:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
+import collections
 import contextvars
+import dis
 import functools
+import itertools
+import os
+import queue
 import sys
+import threading
 import types
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,14 +22,46 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.source_code import is_project_code
-from pytest_cpuaccel.build.state.note import CODE, CONTAINERS, SCALARS, is_object_with_state
+from pytest_cpuaccel.build.state.handle import is_handle
+from pytest_cpuaccel.build.state.note import (
+    BYTES,
+    CODE,
+    CONTAINERS,
+    GENERATORS,
+    ITERATORS,
+    SCALARS,
+    UNSET,
+    is_object_with_state,
+)
 
 _DESCRIPTORS = (staticmethod, classmethod, property)
+_OBJECTS_OF_PYTHON = (
+    types.SimpleNamespace,
+    argparse.Namespace,
+    threading.local,
+    queue.Queue,
+    collections.UserDict,
+    collections.UserList,
+)
+"""What Python's own library offers to keep things in; its other objects keep nothing of a model."""
+
+_DATA: tuple[type, ...] = (
+    *SCALARS,
+    *CONTAINERS,
+    *BYTES,
+    *GENERATORS,
+    *ITERATORS,
+    *_OBJECTS_OF_PYTHON,
+    torch.Tensor,
+    np.ndarray,
+    memoryview,
+    contextvars.ContextVar,
+)
 
 
 @dataclass(frozen=True)
 class Variable:
-    """``name`` is what a user knows it by; ``read`` raises where it is not set."""
+    """``name`` is what a user knows it by; ``read`` returns ``UNSET`` where there is none, ``write`` takes that too."""
 
     name: str
     read: Callable[[], Any]
@@ -31,14 +70,7 @@ class Variable:
 
 def variables_outside(model: nn.Module) -> Iterator[Variable]:
     """Yield the variables that code of the user's project, run by a model's call, may write to, each once."""
-    seen: set[object] = set()
-    for child in model.modules():
-        for kind in type(child).__mro__:
-            if kind not in seen and _defines_project_code(kind):
-                seen.add(kind)
-                yield from _of_class(kind, seen)
-        for function in (found for value in _callables(child) for found in functions_of(value)):
-            yield from _of_function(function, seen)
+    yield from _Search().of_model(model)
 
 
 def functions_of(value: Any) -> Iterator[types.FunctionType]:
@@ -53,44 +85,138 @@ def functions_of(value: Any) -> Iterator[types.FunctionType]:
         yield value
 
 
+@dataclass
+class _Search:
+    """Follows code from function to function; ``_seen`` has what it has been to."""
+
+    _seen: set[object] = field(default_factory=set)
+
+    def of_model(self, model: nn.Module) -> Iterator[Variable]:
+        for child in model.modules():
+            if self._is_new(id(child)):
+                yield from self._of_kinds(type(child))
+                for value in _members(vars(child)):
+                    yield from self._of_code(value)
+
+    def _of_kinds(self, kind: type) -> Iterator[Variable]:
+        """Those of a class and of its bases, where they are a project's."""
+        for base in kind.__mro__:
+            if self._is_new(base) and _defines_project_code(base):
+                yield from self._of_class(base)
+
+    def _of_class(self, kind: type) -> Iterator[Variable]:
+        yield Variable(
+            f"new attributes of class {kind.__name__}",
+            functools.partial(_names_of, kind),
+            functools.partial(_keep_names, kind),
+        )
+        for name, value in list(vars(kind).items()):
+            if not name.startswith("__") and _is_data(value):
+                yield Variable(
+                    f"'{name}' of class {kind.__name__}",
+                    functools.partial(getattr, kind, name, UNSET),
+                    functools.partial(_write_attribute, kind, name),
+                )
+            for function in functions_of(value):
+                yield from self._of_function(function)
+
+    def _of_code(self, value: Any) -> Iterator[Variable]:
+        """Those that the code behind an object writes to: its functions, or the methods of its class."""
+        for function in functions_of(value):
+            yield from self._of_function(function)
+        kind = value if isinstance(value, type) else type(value)
+        if kind is not types.FunctionType and not isinstance(value, (nn.Module, types.ModuleType)):
+            yield from self._of_kinds(kind)
+
+    def _of_function(self, function: types.FunctionType) -> Iterator[Variable]:
+        if not self._is_new(function):
+            return
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            if self._is_new(id(cell)):
+                yield from self._of_value(
+                    f"'{name}', over which {function.__qualname__} closes",
+                    functools.partial(getattr, cell, "cell_contents", UNSET),
+                    functools.partial(_write_attribute, cell, "cell_contents"),
+                )
+        if is_project_code(function):
+            yield from _of_function_itself(function)
+            yield from self._of_globals(function)
+
+    def _of_globals(self, function: types.FunctionType) -> Iterator[Variable]:
+        variables, module = function.__globals__, str(function.__module__)
+        names = _names(function.__code__)
+        yield from self._of_namespace(variables, module, names)
+        yield from self._written(variables, module, names.globals_written)
+        for imported in _imported(variables, names.used):
+            yield from self._of_namespace(vars(imported), imported.__name__, names)
+
+    def _written(self, variables: MutableMapping[str, Any], module: str, names: Iterable[str]) -> Iterator[Variable]:
+        """Variables of a module that code writes to; they may not be there yet."""
+        for name in names:
+            value = variables.get(name, UNSET)
+            if (value is UNSET or _is_data(value)) and self._is_new((id(variables), name)):
+                yield _global(variables, module, name)
+
+    def _of_namespace(self, variables: MutableMapping[str, Any], module: str, names: _Names) -> Iterator[Variable]:
+        """Those of these names in a module, and in the modules that stand there by one of them."""
+        if not self._is_new((id(variables), names)):
+            return
+        for name in names.used:
+            value = variables.get(name, UNSET)
+            if value is os.environ or (value is os and "environ" in names.used):
+                if self._is_new(id(os.environ)):
+                    yield Variable("os.environ", functools.partial(dict, os.environ), _write_environment)
+            elif isinstance(value, types.ModuleType):
+                yield from self._written(vars(value), value.__name__, names.attributes_written)
+                if is_project_code(value):
+                    yield from self._of_namespace(vars(value), value.__name__, names)
+            elif value is not UNSET and self._is_new((id(variables), name)):
+                variable = _global(variables, module, name)
+                yield from self._of_value(variable.name, variable.read, variable.write)
+
+    def _of_value(self, name: str, read: Callable[[], Any], write: Callable[[Any], None]) -> Iterator[Variable]:
+        """A variable, if it holds data, and those of the code behind what it holds."""
+        try:
+            value = read()
+        except ValueError:  # an empty cell
+            return
+        if isinstance(value, nn.Module):
+            yield from self._of_shared_model(name, value)
+            return
+        if _is_data(value):
+            yield Variable(name, read, write)
+        yield from self._of_code(value)
+
+    def _of_shared_model(self, name: str, model: nn.Module) -> Iterator[Variable]:
+        """A model that stands outside: each of its modules holds state as a variable does."""
+        for path, child in model.named_modules():
+            if id(child) not in self._seen:
+                where = f"'{path}' in {name}" if path else name
+                yield Variable(where, functools.partial(_same, child), _keep)
+        yield from self.of_model(model)
+
+    def _is_new(self, place: object) -> bool:
+        if place in self._seen:
+            return False
+        self._seen.add(place)
+        return True
+
+
+def _members(attributes: Mapping[str, Any]) -> Iterator[Any]:
+    """The values of a module's attributes, its hooks, and what lies in its lists and dicts."""
+    for name, value in list(attributes.items()):
+        if isinstance(value, dict) and (name.endswith("_hooks") or not name.startswith("_")):
+            yield from list(value.values())
+        elif isinstance(value, (list, tuple)):
+            yield from value
+        elif not isinstance(value, (nn.Module, type)):
+            yield value
+
+
 def _defines_project_code(kind: type) -> bool:
     """Whether a class itself, whatever its bases are, is a project's."""
     own = [item for item in vars(kind).values() if isinstance(item, types.FunctionType)]
     return any(map(is_project_code, own)) or (not own and is_project_code(sys.modules.get(kind.__module__)))
-
-
-def _of_class(kind: type, seen: set[object]) -> Iterator[Variable]:
-    for name, value in list(vars(kind).items()):
-        if not name.startswith("__") and _is_data(value):
-            yield Variable(
-                f"'{name}' of class {kind.__name__}",
-                functools.partial(getattr, kind, name),
-                functools.partial(setattr, kind, name),
-            )
-        for function in functions_of(value):
-            yield from _of_function(function, seen)
-
-
-def _of_function(function: types.FunctionType, seen: set[object]) -> Iterator[Variable]:
-    """The variables of a function, and of the project's functions that it refers to."""
-    if function in seen:
-        return
-    seen.add(function)
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        if id(cell) in seen or not _is_filled(cell):
-            continue
-        seen.add(id(cell))
-        if _is_data(cell.cell_contents):
-            yield Variable(
-                f"'{name}', over which {function.__qualname__} closes",
-                functools.partial(getattr, cell, "cell_contents"),
-                functools.partial(setattr, cell, "cell_contents"),
-            )
-        for inner in functions_of(cell.cell_contents):
-            yield from _of_function(inner, seen)
-    if is_project_code(function):
-        yield from _of_function_itself(function)
-        yield from _globals_of(function, seen)
 
 
 def _of_function_itself(function: types.FunctionType) -> Iterator[Variable]:
@@ -102,62 +228,94 @@ def _of_function_itself(function: types.FunctionType) -> Iterator[Variable]:
             yield Variable(f"defaults of {function.__qualname__}", functools.partial(_same, defaults), _keep)
 
 
+def _global(variables: MutableMapping[str, Any], module: str, name: str) -> Variable:
+    return Variable(
+        f"the global variable '{name}' of {module}",
+        functools.partial(variables.get, name, UNSET),
+        functools.partial(_write_item, variables, name),
+    )
+
+
+def _imported(variables: Mapping[str, Any], names: Iterable[str]) -> Iterator[types.ModuleType]:
+    """The project's modules that a function imports when it runs."""
+    package = variables.get("__package__") or ""
+    for name in names:
+        for module in (sys.modules.get(name), sys.modules.get(f"{package}.{name}")):
+            if name not in variables and module is not None and is_project_code(module):
+                yield module
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The names in code, that of inner functions included: any, and those of globals and attributes that it writes."""
+
+    used: tuple[str, ...]
+    globals_written: tuple[str, ...]
+    attributes_written: tuple[str, ...]
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(code: types.CodeType) -> _Names:
+    inner = [_names(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    steps = [(step.opname, str(step.argval)) for step in dis.get_instructions(code)]
+    return _Names(
+        _unique(code.co_names, *(names.used for names in inner)),
+        _unique(_of_operation(steps, "STORE_GLOBAL"), *(names.globals_written for names in inner)),
+        _unique(_of_operation(steps, "STORE_ATTR"), *(names.attributes_written for names in inner)),
+    )
+
+
+def _of_operation(steps: Iterable[tuple[str, str]], operation: str) -> list[str]:
+    return [name for found, name in steps if found == operation]
+
+
+def _unique(*names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(itertools.chain(*names)))
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a variable's value is numbers, tensors, containers or an object of the project, no code and no model."""
+    if isinstance(value, _DATA) or is_handle(value):
+        return True
+    if isinstance(value, (*CODE, nn.Module, *_DESCRIPTORS)) or (callable(value) and not is_project_code(value)):
+        return False
+    return type(value).__module__.partition(".")[0] not in sys.stdlib_module_names and is_object_with_state(value)
+
+
+def _names_of(kind: type) -> tuple[str, ...]:
+    return tuple(vars(kind))
+
+
+def _keep_names(kind: type, names: tuple[str, ...]) -> None:
+    for name in set(vars(kind)) - set(names):
+        delattr(kind, name)
+
+
+def _write_attribute(owner: Any, name: str, value: Any) -> None:
+    if value is not UNSET:
+        setattr(owner, name, value)
+    elif hasattr(owner, name):
+        delattr(owner, name)
+
+
+def _write_item(variables: MutableMapping[str, Any], name: str, value: Any) -> None:
+    if value is not UNSET:
+        variables[name] = value
+    else:
+        variables.pop(name, None)
+
+
+def _write_environment(variables: Mapping[str, str]) -> None:
+    for name in [name for name in os.environ if name not in variables]:
+        del os.environ[name]
+    for name, value in variables.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
 def _same(value: Any) -> Any:
     return value
 
 
 def _keep(value: Any) -> None:
     """What is restored in place need not be written."""
-
-
-def _globals_of(function: types.FunctionType, seen: set[object]) -> Iterator[Variable]:
-    variables = function.__globals__
-    for name in _global_names(function.__code__):
-        if name not in variables or (id(variables), name) in seen:
-            continue
-        seen.add((id(variables), name))
-        if _is_data(variables[name]):
-            yield Variable(
-                f"the global variable '{name}' of {function.__module__}",
-                functools.partial(variables.__getitem__, name),
-                functools.partial(variables.__setitem__, name),
-            )
-        value = variables[name]
-        if isinstance(value, type) and value not in seen and _defines_project_code(value):
-            seen.add(value)
-            yield from _of_class(value, seen)
-        for inner in functions_of(value):
-            yield from _of_function(inner, seen)
-
-
-def _global_names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _global_names(constant)
-
-
-def _callables(module: nn.Module) -> Iterator[Any]:
-    """The hooks of a module, and the functions among its attributes."""
-    for name, value in list(vars(module).items()):
-        if name.endswith("_hooks") and value:
-            yield from list(value.values())
-        elif callable(value) and not isinstance(value, (nn.Module, type)):
-            yield value
-
-
-def _is_filled(cell: types.CellType) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
-
-
-def _is_data(value: Any) -> bool:
-    """Whether a variable's value is numbers, tensors, containers or an object of the project, no code and no model."""
-    if isinstance(value, (*SCALARS, torch.Tensor, np.ndarray, bytearray, contextvars.ContextVar, *CONTAINERS)):
-        return True
-    if callable(value) or isinstance(value, (*CODE, nn.Module, *_DESCRIPTORS)):
-        return False
-    return type(value).__module__.partition(".")[0] not in sys.stdlib_module_names and is_object_with_state(value)

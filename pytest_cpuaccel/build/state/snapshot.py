@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.state.note import CONTAINERS, SCALARS, Note, attributes, equal, holds, items
+from pytest_cpuaccel.build.state.note import CONTAINERS, SCALARS, UNSET, Note, attributes, equal, holds, items
 from pytest_cpuaccel.build.state.outside import Variable, variables_outside
 from pytest_cpuaccel.core.identity import ByIdentity
 
 _writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
 """Whether a model's own calls write to its parameters, as found in its first one; then they are state too."""
 
-_MOST_NOTES = 200_000
-"""Objects noted of one model; what lies beyond belongs to something else that it refers to."""
+MOST_NOTES = 200_000
+"""Objects noted of one model at most; what tables hold comes last."""
+
+_TABLE = 10_000
+"""Items from which on a container is a table."""
 
 
 @dataclass(frozen=True)
@@ -27,29 +31,33 @@ class Snapshot:
     """What ``model`` holds beside its weights, by the identity of the objects that hold it.
 
     ``outside`` are variables of its code outside the model, each with the value that it had. Parameters are there
-    where calls of the model write to them, and until that is known.
+    where calls of the model write to them, and until that is known. ``is_whole`` is False where there was more to note
+    than is noted.
     """
 
     model: nn.Module
     notes: Mapping[int, Note]
     outside: tuple[tuple[Variable, Any], ...]
+    is_whole: bool = True
 
     @staticmethod
     def of(model: nn.Module) -> Snapshot:
         """Note the state that a model has now."""
         outside = tuple((variable, variable.read()) for variable in variables_outside(model))
-        values = [*(value for _, value in outside), *model.modules()]  # the model's own come first, from the end
         notes: dict[int, Note] = {}
-        while values and len(notes) < _MOST_NOTES:
-            value = values.pop()
+        waiting = collections.deque([*model.modules(), *(value for _, value in outside)])
+        within_tables: collections.deque[Any] = collections.deque()
+        while (waiting or within_tables) and len(notes) < MOST_NOTES:
+            value = (waiting or within_tables).popleft()
             if isinstance(value, (*SCALARS, nn.Parameter)) or id(value) in notes:
                 continue
             if note := Note.of(value):
                 notes[id(value)] = note
-                values += note.children
+                children = note.children.values()
+                (within_tables if len(children) > _TABLE else waiting).extend(children)
         if _writes_parameters.get(model) is not False:
             notes |= {id(item): Note(item, item.detach().clone()) for item in model.parameters()}
-        return Snapshot(model, notes, outside)
+        return Snapshot(model, notes, outside, is_whole=not waiting and not within_tables)
 
     def restore(self) -> None:
         """Give the model, and what lies outside it, the state that was noted."""
@@ -98,6 +106,10 @@ class Snapshot:
             if not equal(before, now):
                 yield path
             return
+        if before is UNSET or now is UNSET:
+            if now is not before:
+                yield path
+            return
         is_child = isinstance(before, nn.Module) and path[:1] == ("_modules",)  # looked at by itself
         if is_child or isinstance(before, nn.Parameter):
             if now is not before:
@@ -142,6 +154,14 @@ def untouched(model: nn.Module) -> Iterator[None]:
         if _writes_parameters.get(model) is None:
             _writes_parameters[model] = any(True for _ in before._changed_parameters())
         before.restore()
+
+
+def in_state(model: nn.Module, start: Snapshot | None) -> AbstractContextManager[None]:
+    """Return a context in which a model has a state that was noted of it, and then again that of now.
+
+    Where none was noted, or one of another model, it begins with that of now.
+    """
+    return start.in_force() if start is not None and start.model is model else untouched(model)
 
 
 def keeps_state_in_parameters(model: nn.Module) -> bool:

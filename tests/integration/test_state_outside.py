@@ -1,0 +1,284 @@
+"""Models that keep state outside themselves: it is put back like their own, and where it can't be, that is said."""
+
+from __future__ import annotations
+
+import pytest
+
+ELSEWHERE = """
+STEP = 0
+TABLE = {"n": 0}
+
+def step():
+    global STEP
+    STEP += 1
+    return STEP
+
+def begun():
+    global LATER
+    LATER = globals().get("LATER", 0) + 1
+    return LATER
+
+class Box:
+    n = 0
+
+    def step(self):
+        Box.n += 1
+        return Box.n
+
+    def __call__(self):
+        Box.k = getattr(Box, "k", 0) + 1
+        return Box.k
+
+class Config:
+    n = 0
+"""
+
+STEPS = """
+import argparse, array, collections, itertools, os, queue, random, threading, types
+import numpy as np
+import pytest, torch
+from torch import nn
+import elsewhere
+
+NAMESPACE, ARGUMENTS, DICT = types.SimpleNamespace(n=0), argparse.Namespace(n=0), collections.UserDict(n=0)
+LOCAL = threading.local()
+LOCAL.n = 0
+ARRAY, BYTES, VIEW = array.array("i", [0]), bytearray(1), memoryview(bytearray(1))
+COUNT, CYCLE = itertools.count(1), itertools.cycle([1, 2, 3, 4, 5])
+PYTHON, NUMPY, TORCH = random.Random(0), np.random.default_rng(0), torch.Generator().manual_seed(0)
+QUEUE = queue.Queue()
+QUEUE.put(0)
+CALLED, BOX = elsewhere.Box(), elsewhere.Box()
+os.environ["STEP"] = "0"
+
+class Norm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("n", torch.zeros(()))
+
+    def forward(self):
+        self.n += 1
+        return float(self.n)
+
+SHARED = nn.ModuleDict({"norm": Norm()})
+
+def _namespace():
+    NAMESPACE.n += 1
+    return NAMESPACE.n
+
+def _arguments():
+    ARGUMENTS.n += 1
+    return ARGUMENTS.n
+
+def _user_dict():
+    DICT["n"] += 1
+    return DICT["n"]
+
+def _thread_local():
+    LOCAL.n += 1
+    return LOCAL.n
+
+def _array():
+    ARRAY[0] += 1
+    return ARRAY[0]
+
+def _bytes():
+    BYTES[0] += 1
+    return BYTES[0]
+
+def _view():
+    VIEW[0] += 1
+    return VIEW[0]
+
+def _count():
+    return next(COUNT)
+
+def _cycle():
+    return next(CYCLE)
+
+def _python_generator():
+    return PYTHON.random()
+
+def _numpy_generator():
+    return float(NUMPY.random())
+
+def _torch_generator():
+    return float(torch.rand((), generator=TORCH))
+
+def _queue():
+    n = QUEUE.get() + 1
+    QUEUE.put(n)
+    return n
+
+def _environment():
+    os.environ["STEP"] = str(int(os.environ["STEP"]) + 1)
+    return int(os.environ["STEP"])
+
+def _shared_module():
+    return SHARED["norm"]()
+
+def _attribute_of_a_module():
+    elsewhere.Config.n += 1
+    return elsewhere.Config.n
+
+def _function_of_a_module():
+    return elsewhere.step()
+
+def _variable_made_later():
+    return elsewhere.begun()
+
+def _imported_inside():
+    from elsewhere import TABLE
+    TABLE["n"] += 1
+    return TABLE["n"]
+
+def _method_of_an_object():
+    return BOX.step()
+
+def _callable_object():
+    return CALLED()
+
+def _attribute_of_a_library():
+    types.steps = getattr(types, "steps", 0) + 1
+    return types.steps
+
+STEPS = {name: step for name, step in list(globals().items()) if name.startswith("_") and callable(step)}
+PYTHONS, NUMPYS, TORCHS = random.Random(0), np.random.default_rng(0), torch.Generator().manual_seed(0)
+RANDOM = {
+    "_python_generator": [PYTHONS.random() for _ in range(4)],
+    "_numpy_generator": [NUMPYS.random() for _ in range(4)],
+    "_torch_generator": [float(torch.rand((), generator=TORCHS)) for _ in range(4)],
+}
+
+class Net(nn.Module):
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def forward(self, x):
+        return x + self.step()
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", STEPS)
+def test_it(cpu_accelerate, name):
+    cpu_model = cpu_accelerate(Net(STEPS[name]).eval())
+    ANSWERS[name] = [float(cpu_model(torch.zeros(2))[0]) for _ in range(3)]
+
+ANSWERS = {}
+
+@pytest.fixture(autouse=True)
+def only_the_calls_of_the_test_count(request):
+    yield
+    name = request.node.callspec.params["name"]
+    ANSWERS[name].append(STEPS[name]())
+    if name in RANDOM:
+        assert ANSWERS[name] == pytest.approx(RANDOM[name])
+    else:
+        assert ANSWERS[name] == [1, 2, 3, 4]
+"""
+
+
+def test_only_the_calls_of_the_test_move_it_on(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(elsewhere=ELSEWHERE, test_it=STEPS)
+    mlp_project.runpytest_subprocess("--cpu-backends=eager").assert_outcomes(passed=22)
+
+
+LOST = """
+import itertools, pathlib, sqlite3, subprocess, sys
+import pytest, torch
+from torch import nn
+
+def counting():
+    n = 0
+    while True:
+        n += 1
+        yield n
+
+GENERATOR = counting()
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.kept = {"numbers": map(float, range(1000))}
+
+class OfGenerator(Net):
+    def step(self):
+        return next(GENERATOR)
+
+class OfIterator(Net):
+    def step(self):
+        return next(self.kept["numbers"])
+
+class OfFile(Net):
+    def step(self):
+        path = pathlib.Path("count.txt")
+        n = int(path.read_text()) + 1 if path.exists() else 1
+        path.write_text(str(n))
+        return n
+
+class OfDatabase(Net):
+    def __init__(self):
+        super().__init__()
+        self.database = sqlite3.connect(":memory:")
+        self.database.execute("create table calls (n int)")
+
+    def step(self):
+        self.database.execute("insert into calls values (1)")
+        return self.database.execute("select count(*) from calls").fetchone()[0]
+
+class OfProcess(Net):
+    def step(self):
+        code = "n = len(open('log', 'a+').read()); f = open('log', 'a'); f.write('x'); print(f.tell())"
+        return int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+"""
+WHERE = {
+    "OfGenerator": "the global variable 'GENERATOR' of test_it (a generator)",
+    "OfIterator": "something in a dict (a map)",
+    "OfFile": "the file 'count.txt' (test_it.py:*)",
+    "OfDatabase": "'database' of OfDatabase (a Connection)",
+    "OfProcess": "another process (test_it.py:*)",
+}
+
+
+@pytest.mark.parametrize("kind", WHERE)
+@pytest.mark.parametrize("mark", ["@pytest.mark.parity", ""])
+def test_what_cannot_be_put_back_is_named(mlp_project: pytest.Pytester, kind: str, mark: str) -> None:
+    mlp_project.makepyfile(
+        test_it=LOST
+        + f"""
+def forward(self, x):
+    return x + self.step()
+
+Net.forward = forward
+
+{mark}
+def test_it(cpu_accelerate):
+    cpu_accelerate({kind}().eval())(torch.zeros(2))
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=eager")
+    result.assert_outcomes(failed=1)
+    where = WHERE[kind].replace("[", "[[]")
+    kept = f"eager_model: {kind} keeps state from call to call in *{where}*"
+    result.stdout.fnmatch_lines([f"*{kept}, which can't be put back*"])
+
+
+def test_what_is_written_but_moves_no_answer_is_no_state(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pathlib
+        import pytest, torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def forward(self, x):
+                with open("log.txt", "a") as log:
+                    log.write("called\\n")
+                return x + 1
+
+        @pytest.mark.parity
+        def test_it(cpu_accelerate):
+            cpu_accelerate(Net().eval())(torch.zeros(2))
+        """
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=1)
