@@ -248,8 +248,8 @@ class Workshop:
         if not state.is_whole and not known.is_warned_of:
             known.is_warned_of = True
             self.say(
-                f"{type(model).__name__} refers to more than {MOST_NOTES:,} objects; state that it keeps in items of its "
-                "largest tables is neither put back nor compared"
+                f"{type(model).__name__} refers to more than {MOST_NOTES:,} objects; state that it keeps in items of "
+                "its largest tables is neither put back nor compared"
             )
         subject = Subject(
             fresh_module=partial(_copy_of, weakref.ref(model)),
