@@ -1,11 +1,10 @@
-"""The original: the user's eager model, what it answers, and copies of it that may be altered.
+"""The original: the user's eager model, and what it answers.
 
 However often it is run here, it is left as it was: its state, and what its code keeps outside it.
 """
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Mapping, MutableMapping
 from typing import Any
@@ -18,7 +17,7 @@ from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Method
-from pytest_cpuaccel.core.errors import BuildError, EagerError
+from pytest_cpuaccel.core.errors import EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.state import is_cache
 
@@ -105,15 +104,3 @@ def forward_inputs(model: nn.Module, inputs: Inputs) -> Inputs:
         BuildError: ``generate()`` does not go through the model's ``forward``.
     """
     return FirstStep.of(model, inputs).inputs()
-
-
-def private_copy(model: nn.Module) -> nn.Module:
-    """Return a deep copy of a model, in eval mode, that shares no memory with it.
-
-    Raises:
-        BuildError: the model holds something that can't be copied.
-    """
-    try:
-        return copy.deepcopy(model).eval()
-    except Exception as error:
-        raise BuildError(f"{type(model).__name__} can't be copied: {reason(error)}") from error

@@ -22,7 +22,8 @@ from pytest_cpuaccel.build.compiled import compiled_code_refused
 from pytest_cpuaccel.build.example import Figures, alike, figures, seeded_figures
 from pytest_cpuaccel.build.exports import Exports
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_signature, parameters_stamp
-from pytest_cpuaccel.build.original import call_eager, forward_inputs, private_copy
+from pytest_cpuaccel.build.original import call_eager, forward_inputs
+from pytest_cpuaccel.build.private_copy import private_copy
 from pytest_cpuaccel.build.randomness import seeded
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.lost import lost_state

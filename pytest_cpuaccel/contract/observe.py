@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.original import private_copy, run_eager
+from pytest_cpuaccel.build.original import run_eager
+from pytest_cpuaccel.build.private_copy import private_copy
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.contract import ambience, likeness, possessions
 from pytest_cpuaccel.contract.build import build

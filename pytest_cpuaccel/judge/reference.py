@@ -12,7 +12,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_digest, parameters_stamp
-from pytest_cpuaccel.build.original import answer_of, call_eager, private_copy
+from pytest_cpuaccel.build.original import answer_of, call_eager
+from pytest_cpuaccel.build.private_copy import private_copy
 from pytest_cpuaccel.build.state.snapshot import Snapshot, in_state, untouched
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Call

@@ -13,7 +13,8 @@ from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactStore
 from pytest_cpuaccel.build.backends.eager import EAGER
-from pytest_cpuaccel.build.original import private_copy, run_eager
+from pytest_cpuaccel.build.original import run_eager
+from pytest_cpuaccel.build.private_copy import private_copy
 from pytest_cpuaccel.build.recorder import Recorder, calls_of, start_of
 from pytest_cpuaccel.build.tools.rehearsal import rehearse
 from pytest_cpuaccel.build.workshop import Workshop

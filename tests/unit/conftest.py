@@ -13,6 +13,7 @@ NEED_TORCH = [
     "test_fit_verdicts.py",
     "test_memory.py",
     "test_pool.py",
+    "test_private_copy.py",
     "test_snapshot.py",
     "test_survival.py",
     "test_tree.py",

@@ -1,0 +1,105 @@
+"""Copies of models that may be altered: nothing in them leads back to the original."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import types
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from pytest_cpuaccel.build.tools.upstream import reason
+from pytest_cpuaccel.core.errors import BuildError
+
+
+def private_copy(model: nn.Module) -> nn.Module:
+    """Return a deep copy of a model, in eval mode, that shares no memory with it.
+
+    Functions that were set on its modules, as hooks or in the place of a method, may close over the model or a part
+    of it; those of the copy close over the copy.
+
+    Raises:
+        BuildError: the model holds something that can't be copied.
+    """
+    copies: dict[int, Any] = {}
+    try:
+        copied = copy.deepcopy(model, copies).eval()
+    except Exception as error:
+        raise BuildError(f"{type(model).__name__} can't be copied: {reason(error)}") from error
+    for child in copied.modules():
+        _rebind(vars(child), copies)
+    return copied
+
+
+def _rebind(attributes: dict[str, Any], copies: dict[int, Any]) -> None:
+    """Let the functions among a module's attributes, in its lists and dicts and among its hooks close over copies."""
+    for name, value in list(attributes.items()):
+        if isinstance(value, dict):
+            value.update({key: _rebound(item, copies) for key, item in value.items() if _is_code(item)})
+        elif isinstance(value, list):
+            value[:] = [_rebound(item, copies) if _is_code(item) else item for item in value]
+        elif _is_code(value):
+            attributes[name] = _rebound(value, copies)
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, (types.FunctionType, types.MethodType, functools.partial))
+
+
+def _rebound(value: Any, copies: dict[int, Any]) -> Any:
+    """What stands in the copy for a value that a function of the original refers to; the value itself, if nothing."""
+    if id(value) in copies or not _leads_to(copies, value, set()):
+        return copies.get(id(value), value)
+    if isinstance(value, types.MethodType):
+        return types.MethodType(_rebound(value.__func__, copies), _rebound(value.__self__, copies))
+    if isinstance(value, functools.partial):
+        function, *args = [_rebound(item, copies) for item in (value.func, *value.args)]
+        return functools.partial(function, *args, **_rebound_items(value.keywords, copies))
+    leads = [_leads_to(copies, _content(cell), set()) for cell in value.__closure__ or ()]
+    cells = [types.CellType() if lead else cell for cell, lead in zip(value.__closure__ or (), leads, strict=True)]
+    rebound = copies[id(value)] = _with_cells(value, tuple(cells))  # before they are filled: it may refer to itself
+    for old, new, lead in zip(value.__closure__ or (), cells, leads, strict=True):
+        if lead:
+            new.cell_contents = _rebound(old.cell_contents, copies)
+    rebound.__defaults__ = value.__defaults__ and tuple(_rebound(item, copies) for item in value.__defaults__)
+    rebound.__kwdefaults__ = value.__kwdefaults__ and _rebound_items(value.__kwdefaults__, copies)
+    return rebound
+
+
+def _rebound_items(items: Mapping[str, Any], copies: dict[int, Any]) -> dict[str, Any]:
+    return {name: _rebound(item, copies) for name, item in items.items()}
+
+
+def _leads_to(copies: Mapping[int, Any], value: Any, seen: set[int]) -> bool:
+    """Whether a function, method or partial refers to something that was copied; ``seen`` has those looked at."""
+    if id(value) in copies:
+        return True
+    if id(value) in seen:
+        return False
+    seen.add(id(value))
+    if isinstance(value, types.FunctionType):
+        defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
+        parts = (*map(_content, value.__closure__ or ()), *defaults)
+        return any(_leads_to(copies, part, seen) for part in parts)
+    if isinstance(value, types.MethodType):
+        return any(_leads_to(copies, part, seen) for part in (value.__func__, value.__self__))
+    if isinstance(value, functools.partial):
+        return any(_leads_to(copies, part, seen) for part in (value.func, *value.args, *value.keywords.values()))
+    return False
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it is empty
+        return None
+
+
+def _with_cells(function: types.FunctionType, cells: tuple[types.CellType, ...]) -> types.FunctionType:
+    copied = types.FunctionType(function.__code__, function.__globals__, function.__name__, None, cells)
+    functools.update_wrapper(copied, function)
+    del copied.__wrapped__  # type: ignore[attr-defined]
+    vars(copied).update(vars(function))
+    return copied
