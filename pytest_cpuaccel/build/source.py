@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import types
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +62,21 @@ def _fit(model: nn.Module, of: str) -> nn.Module:
 
 
 def _trained_by(module: nn.Module) -> str:
-    """What a module does otherwise in training mode; ``""`` for one that does nothing, or of which that is unknown."""
-    if isinstance(module, nn.modules.batchnorm._NormBase) and module.track_running_stats:
-        return "normalises by the batch at hand and updates its statistics"
+    """What a module does otherwise in training mode; ``""`` for one that does nothing."""
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        return "normalises by the batch at hand and updates its statistics" if module.track_running_stats else ""
     if isinstance(module, nn.modules.dropout._DropoutNd):
         return "drops at random" if module.p > 0 else ""
-    is_recurrent = isinstance(module, (nn.RNNBase, nn.MultiheadAttention, nn.Transformer))
-    return "drops at random" if is_recurrent and vars(module).get("dropout") else ""
+    if isinstance(module, (nn.RNNBase, nn.MultiheadAttention, nn.Transformer)):
+        return "drops at random" if vars(module).get("dropout") else ""
+    return "does something else, for its code reads self.training" if _reads_training(type(module)) else ""
+
+
+@functools.cache
+def _reads_training(kind: type[nn.Module]) -> bool:
+    own = kind.__mro__[: kind.__mro__.index(nn.Module)]
+    functions = (value for base in own for value in vars(base).values() if isinstance(value, types.FunctionType))
+    return any("training" in function.__code__.co_names for function in functions)
 
 
 def _loaded(source: str, task: str | None, of: str) -> nn.Module:

@@ -11,6 +11,10 @@ from torch.nn import functional
 
 X = torch.linspace(-2, 2, 12).reshape(3, 4)
 
+class DropPath(nn.Module):
+    def forward(self, x):
+        return x * 0 if self.training else x
+
 class Encoder(nn.Module):
     def __init__(self):
         super().__init__()
@@ -114,6 +118,11 @@ def test_clips_features_are_refused_by_the_part_that_they_run(project: pytest.Py
         ("model = torch.jit.trace(model, X)", "TopLevelTracedModule is a ScriptModule, *"),
         ("model = torch.jit.script(nn.Linear(4, 4)).train()", "RecursiveScriptModule is a ScriptModule, *"),
         ("model.bn = nn.BatchNorm1d(4)", "'bn' (BatchNorm1d) of Encoder is in training mode, where it normalises by *"),
+        (
+            "model.path = DropPath()",
+            "'path' (DropPath) of Encoder is in training mode, where it does something else, *",
+        ),
+        ("model.act = nn.RReLU()", "'act' (RReLU) of Encoder is in training mode, where it does something else, *"),
         ("model.drop = nn.Sequential(nn.Dropout(0.1))", "'drop.0' (Dropout) of Encoder is in training mode, where *"),
     ],
 )
