@@ -120,7 +120,7 @@ def test_clips_features_are_refused_by_the_part_that_they_run(project: pytest.Py
         ("model.bn = nn.BatchNorm1d(4)", "'bn' (BatchNorm1d) of Encoder is in training mode, where it normalises by *"),
         (
             "model.path = DropPath()",
-            "'path' (DropPath) of Encoder is in training mode, where it does something else, *",
+            "'path' (DropPath) of Encoder is in training mode, where it does *else, *",
         ),
         ("model.act = nn.RReLU()", "'act' (RReLU) of Encoder is in training mode, where it does something else, *"),
         ("model.drop = nn.Sequential(nn.Dropout(0.1))", "'drop.0' (Dropout) of Encoder is in training mode, where *"),
