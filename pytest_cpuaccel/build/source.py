@@ -73,7 +73,7 @@ def _trained_by(module: nn.Module) -> str:
 
 
 @functools.cache
-def _reads_training(kind: type) -> bool:
+def _reads_training(kind: Any) -> bool:
     own = kind.__mro__[: kind.__mro__.index(nn.Module)]
     functions = (value for base in own for value in vars(base).values() if isinstance(value, types.FunctionType))
     return any("training" in function.__code__.co_names for function in functions)
