@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import types
 from pathlib import Path
@@ -72,8 +71,7 @@ def _trained_by(module: nn.Module) -> str:
     return "does something else, for its code reads self.training" if _reads_training(type(module)) else ""
 
 
-@functools.cache
-def _reads_training(kind: Any) -> bool:
+def _reads_training(kind: type[nn.Module]) -> bool:
     own = kind.__mro__[: kind.__mro__.index(nn.Module)]
     functions = (value for base in own for value in vars(base).values() if isinstance(value, types.FunctionType))
     return any("training" in function.__code__.co_names for function in functions)
