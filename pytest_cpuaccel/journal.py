@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.state import SETTINGS, choice_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ class Journal:
         if chosen.save and not self._config.option.collectonly:
             from pytest_cpuaccel.report.baseline_file import Draft
 
-            self._draft = Draft(chosen.baselines_dir, chosen.save, self._environment())
+            try:
+                self._draft = Draft(chosen.baselines_dir, chosen.save, self._environment())
+            except UsageError as mistake:
+                raise pytest.UsageError(f"--cpu-save: {mistake}") from None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the facts of a test whose body has run."""

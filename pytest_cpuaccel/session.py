@@ -26,6 +26,9 @@ from pytest_cpuaccel.progress import Progress
 from pytest_cpuaccel.report.baseline_file import read_baseline, shelf_of
 from pytest_cpuaccel.settings import Settings
 
+_CACHE = "pytest-cpuaccel-1"
+"""The folder within the user's cache folder in which all is the plugin's own; another layout gets another number."""
+
 
 @dataclass
 class Session:
@@ -71,7 +74,7 @@ def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> S
     """Return a session under these settings; nothing is built yet."""
     notes: list[str] = []
     root = settings.cache_dir or platformdirs.user_cache_path("pytest-cpuaccel")
-    store = ArtifactStore(root, settings.cache_limit_bytes)
+    store = ArtifactStore(root / _CACHE, settings.cache_limit_bytes, settings.wait_s, progress.busy)
     workshop = Workshop(store, settings.threads, notes.append, progress.busy)
     race = RaceConfig(threads=settings.threads, progress=progress.show)
     court = Court(workshop, ReferenceBook(), functools.partial(_alone, lock, progress), race, _ledger(settings))

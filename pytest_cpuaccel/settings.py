@@ -243,8 +243,8 @@ def check_baselines(settings: Settings) -> None:
     """Look now for what would otherwise be missed when the first result is in.
 
     Raises:
-        UsageError: the baseline to hold results to is not there or damaged; it would be overwritten; the folder of
-            baselines can't be written.
+        UsageError: the baseline to hold results to is not there or damaged; it would be overwritten, or something
+            else would; the folder of baselines can't be written.
     """
     if settings.against is not None:
         from pytest_cpuaccel.report.baseline_file import read_baseline
@@ -262,6 +262,12 @@ def check_baselines(settings: Settings) -> None:
         )
     import tempfile
 
+    from pytest_cpuaccel.report.baseline_file import check_free
+
+    try:
+        check_free(settings.baselines_dir, settings.save)
+    except UsageError as mistake:
+        raise UsageError(f"--cpu-save: {mistake}") from None
     try:
         settings.baselines_dir.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryDirectory(dir=settings.baselines_dir).cleanup()

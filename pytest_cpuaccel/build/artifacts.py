@@ -7,24 +7,29 @@ import hashlib
 import itertools
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-from filelock import FileLock, Timeout
+from filelock import ReadWriteLock, Timeout
 
 MANIFEST = "manifest.json"
 EXAMPLE = "cpuaccel-example.pt"
-"""Files in an artifact's folder that are the store's own."""
+"""Files in an artifact's folder that are the store's own, as is ``MARKER``."""
+
+MARKER = ".cpuaccel-artifact"
+"""The first file of an artifact's folder, which holds the folder's name: such folders alone are ever removed."""
 
 _PARTIAL = ".partial"
-_NAME = re.compile(rf".+-[0-9a-f]{{20}}\.\d+(?:{re.escape(_PARTIAL)})?")
 _MOST_VARIANTS = 8
 """Artifacts kept under one key, of models that nothing but their answers tells apart."""
+
+
+class _NoLockError(Exception):
+    """An artifact can't be locked; the text tells the user why, and what comes of it."""
 
 
 class Proof(Protocol):
@@ -64,13 +69,16 @@ class ArtifactStore:
     """A cache folder of artifacts, shared by any number of processes.
 
     An artifact is complete when its manifest is there and every file has the size and SHA-256 that the manifest
-    says; anything else is exported again. Several artifacts may have one key; which of them is meant is proved. A
-    lock file for each key keeps writers apart; the operating system frees it when a process dies. The least recently
-    used artifacts go when ``limit_bytes`` is passed.
+    says; anything else is exported again. Several artifacts may have one key; which of them is meant is proved. A lock
+    for each key is shared by those that read, and held by one that writes; it ends with the process. Nobody waits for
+    it for longer than ``wait_s``; ``busy(text)`` is a context that shows what takes long. The least recently used
+    artifacts go when ``limit_bytes`` is passed. What the store didn't write, what was moved and links it leaves alone.
     """
 
     root: Path
     limit_bytes: int
+    wait_s: float = 600
+    busy: Callable[[str], contextlib.AbstractContextManager[None]] = lambda _: contextlib.nullcontext()
     _used: set[Path] = field(default_factory=set)
 
     @contextlib.contextmanager
@@ -84,28 +92,65 @@ class ArtifactStore:
         """
         with contextlib.ExitStack() as held:
             try:
-                self.root.mkdir(parents=True, exist_ok=True)
-                held.enter_context(FileLock(self.root / f"{key.folder_name}.lock"))
-            except OSError as refusal:
-                yield held.enter_context(self._without_writing(key, export, refusal, say, proof))
+                folder = self._held(key, export, say, proof, held)
+            except _NoLockError as refusal:
+                yield held.enter_context(self._without_writing(key, export, str(refusal), say, proof))
                 return
-            folder = self._found(key, proof)
-            if folder is None:
-                folder = self._place_for(key, say)
-                self._write(folder, key, export, proof)
             os.utime(folder / MANIFEST)
             self._used.add(folder)
             yield folder
         self._evict(keep=folder)
 
+    def _held(
+        self,
+        key: ArtifactKey,
+        export: Callable[[Path], None],
+        say: Callable[[str], None],
+        proof: Proof | None,
+        held: contextlib.ExitStack,
+    ) -> Path:
+        """The folder of an artifact, exported now unless it was before; nobody removes it until ``held`` ends."""
+        while True:
+            with contextlib.ExitStack() as reading:
+                self._acquire(key, "read", reading)
+                if folder := self._found(key, proof):
+                    held.enter_context(reading.pop_all())
+                    return folder
+            with contextlib.ExitStack() as writing:
+                self._acquire(key, "write", writing)
+                if self._found(key, proof) is None:  # else another process was faster
+                    self._write(self._place_for(key, say), key, export, proof)
+
+    def _acquire(self, key: ArtifactKey, mode: Literal["read", "write"], held: contextlib.ExitStack) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = _lock(self.root / f"{key.folder_name}.lock")
+            hold = lock.read_lock if mode == "read" else lock.write_lock
+            try:
+                held.enter_context(hold(timeout=0))
+            except Timeout:
+                with self.busy(f"waiting for another session's export of {key.name}"):
+                    held.enter_context(hold(timeout=self.wait_s))
+        except Timeout as busy:
+            raise _NoLockError(
+                f"another session has been exporting {key.name} for more than {self.wait_s:g} s (--cpu-wait); it was "
+                "exported once more, for this session only"
+            ) from busy
+        except OSError as refusal:
+            raise _NoLockError(
+                f"cache folder {self.root} can't be written ({refusal.strerror}); artifacts are kept for this session "
+                "only: choose another folder with --cpu-cache-dir"
+            ) from refusal
+
     def discard(self, folder: Path) -> None:
         """Remove an artifact that turned out to be wrong; one that lies elsewhere stays."""
-        if folder.parent == self.root and _is_own(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        if folder.parent == self.root:
+            _remove(folder)
 
     def _variants(self, key: ArtifactKey) -> list[Path]:
         """The folders under a key, the latest used first."""
-        folders = (path for path in self.root.glob(f"{key.folder_name}.*") if path.suffix[1:].isdecimal())
+        named = (path for path in self.root.glob(f"{key.folder_name}.*") if path.suffix[1:].isdecimal())
+        folders = (path for path in named if _is_own(path))
         return sorted(folders, key=_last_use, reverse=True)
 
     def _found(self, key: ArtifactKey, proof: Proof | None) -> Path | None:
@@ -123,41 +168,37 @@ class ArtifactStore:
             say(f"cache entry {stale[0]} answers otherwise than the model does now; exported again")
         if len(variants) >= _MOST_VARIANTS:
             return variants[-1]
-        taken = {folder.suffix for folder in variants}
-        return self.root / next(
-            f"{key.folder_name}.{number}" for number in itertools.count(1) if f".{number}" not in taken
-        )
+        places = (self.root / f"{key.folder_name}.{number}" for number in itertools.count(1))
+        return next(place for place in places if not os.path.lexists(place))
 
     @contextlib.contextmanager
     def _without_writing(
         self,
         key: ArtifactKey,
         export: Callable[[Path], None],
-        refusal: OSError,
+        refusal: str,
         say: Callable[[str], None],
         proof: Proof | None,
     ) -> Iterator[Path]:
         if folder := self._found(key, proof):
             yield folder
             return
-        say(
-            f"cache folder {self.root} can't be written ({refusal.strerror}); artifacts are kept for this session "
-            "only: choose another folder with --cpu-cache-dir"
-        )
+        say(refusal)
         with tempfile.TemporaryDirectory(prefix="cpuaccel-") as temporary:
             _export(Path(temporary), key, export, proof)
             yield Path(temporary)
 
     def _write(self, folder: Path, key: ArtifactKey, export: Callable[[Path], None], proof: Proof | None) -> None:
         partial = folder.with_name(f"{folder.name}{_PARTIAL}")
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
         partial.mkdir()
         try:
+            (partial / MARKER).write_text(folder.name, encoding="utf-8")
             _export(partial, key, export, proof)
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
             partial.rename(folder)
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            _remove(partial)
 
     def _evict(self, keep: Path) -> None:
         folders = sorted((path for path in self.root.iterdir() if _is_own(path)), key=_last_use)
@@ -201,7 +242,7 @@ def copy_files(source: Path, target: Path) -> None:
 
 def files_of(folder: Path) -> Iterator[Path]:
     """Return what the export wrote to an artifact's folder: every file but those that are the store's own."""
-    return (path for path in folder.rglob("*") if path.is_file() and path.name not in (MANIFEST, EXAMPLE))
+    return (path for path in folder.rglob("*") if path.is_file() and path.name not in (MANIFEST, EXAMPLE, MARKER))
 
 
 def manifest_of(folder: Path) -> Manifest:
@@ -245,18 +286,35 @@ def _last_use(folder: Path) -> float:
 
 
 def _is_own(path: Path) -> bool:
-    """Tell whether a path is a folder that a store made, and not one that somebody else keeps beside them."""
-    return path.is_dir() and not path.is_symlink() and _NAME.fullmatch(path.name) is not None
+    """Tell whether a path is a folder that a store made under this name, and not one that somebody else keeps there."""
+    marker = path / MARKER
+    if path.is_symlink() or marker.is_symlink() or not marker.is_file():
+        return False
+    return marker.read_text(encoding="utf-8", errors="replace") == path.name.removesuffix(_PARTIAL)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder if a store made it, or a killed process that had only begun to."""
+    if _is_own(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.name.endswith(_PARTIAL):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _remove_unused(folder: Path) -> bool:
     """Remove an artifact unless a process is using it; tell whether it went."""
     try:
-        with FileLock(folder.with_name(f"{folder.name.partition('.')[0]}.lock"), timeout=0):
-            shutil.rmtree(folder, ignore_errors=True)
+        with _lock(folder.with_name(f"{folder.name.partition('.')[0]}.lock")).write_lock(timeout=0):
+            _remove(folder)
     except Timeout:
         return False
     return True
+
+
+def _lock(path: Path) -> ReadWriteLock:
+    """Of its own, so that it holds within a process too: a variant is not removed while its own base is exported."""
+    return ReadWriteLock(path, is_singleton=False)
 
 
 def _digests(folder: Path) -> dict[str, str]:

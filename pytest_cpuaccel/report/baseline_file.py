@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.baseline import Baseline, Result, Timed
@@ -24,6 +27,11 @@ PARTIAL = ".partial"
 """Ends the name of a baseline that is being saved, or whose run was cut short."""
 
 _ARTIFACTS = "artifacts"
+_LOCK = ".lock"
+_OWN = frozenset({FILE, _ARTIFACTS, _LOCK})
+_BEGINNING = re.compile(r'\s*\{\s*"schema"\s*:')
+"""How every report begins that was written to ``FILE``, torn ones too."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LEFT_OUT = ("latency.pairs_ns", "latency.sentence", "parity.sentence", "accuracy.sentence")
 
@@ -83,18 +91,42 @@ def shelf_of(root: Path, name: str) -> Path:
     return root / f"{name}{PARTIAL}" / _ARTIFACTS
 
 
+def check_free(root: Path, name: str) -> None:
+    """Check that a baseline can be saved under a name without touching what is not one.
+
+    Raises:
+        UsageError: something else has that name.
+    """
+    for folder in (root / name, root / f"{name}{PARTIAL}"):
+        if folder.is_symlink() or (folder.exists() and not _is_baseline(folder)):
+            raise UsageError(f"{str(folder)!r} is there and no baseline; choose another name or folder")
+
+
 class Draft:
     """A baseline being saved: under its name with ``.partial`` until the run that it is of is through.
 
-    It takes the place of what a run that was cut short left there.
+    It takes the place of what a run that was cut short left there. Only one session saves a baseline of a name.
     """
 
     def __init__(self, root: Path, name: str, environment: Mapping[str, Scalar | Sequence[str]]) -> None:
+        """Begin it.
+
+        Raises:
+            UsageError: another session is saving a baseline of that name, or something else has the name.
+        """
+        check_free(root, name)
         self._folder = root / f"{name}{PARTIAL}"
         self._final = root / name
         self._count = 0
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self._folder / _LOCK)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(
+                f"another session is saving baseline {name!r} in {root}; save under another name"
+            ) from None
+        _clear(self._folder)
         self._file = JsonFile(self._folder / FILE, environment)
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -105,19 +137,48 @@ class Draft:
 
     def finish(self, whole: bool) -> str:
         """Give the baseline its name, in place of an earlier one, if its run was whole; return what was saved."""
+        self._lock.release()
+        (self._folder / _LOCK).unlink(missing_ok=True)
         if not self._count:
-            shutil.rmtree(self._folder)
+            _clear(self._folder)
             return f'nothing was saved as baseline "{self._final.name}": no latency was judged'
         results = f"{self._count} result{'s' * (self._count > 1)}"
         if not whole:
             return f'{results} saved as baseline "{self._folder.name}": the run was cut short'
-        earlier = self._final.with_name(f".{self._final.name}")
-        shutil.rmtree(earlier, ignore_errors=True)
         if self._final.exists():
-            self._final.rename(earlier)
-        self._folder.rename(self._final)
-        shutil.rmtree(earlier, ignore_errors=True)
+            self._replace()
+        else:
+            self._folder.rename(self._final)
         return f'{results} saved as baseline "{self._final.name}" in {self._final}'
+
+    def _replace(self) -> None:
+        """Take the place of the earlier baseline; what somebody else put beside it there is kept."""
+        with tempfile.TemporaryDirectory(prefix=f".{self._final.name}-", dir=self._final.parent) as scratch:
+            earlier = self._final.rename(Path(scratch, self._final.name))
+            self._folder.rename(self._final)
+            for path in earlier.iterdir():
+                if path.name not in _OWN:
+                    path.rename(self._final / path.name)
+
+
+def _is_baseline(folder: Path) -> bool:
+    """Tell whether a folder holds a report that this package wrote, or nothing, as when a run was killed at once."""
+    try:
+        if {path.name for path in folder.iterdir()} <= {_LOCK, _ARTIFACTS}:
+            return True
+        return _BEGINNING.match((folder / FILE).read_text(encoding="utf-8")) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a baseline consists of, and its folder unless somebody else keeps something there."""
+    (folder / FILE).unlink(missing_ok=True)
+    artifacts = folder / _ARTIFACTS
+    if not artifacts.is_symlink():
+        shutil.rmtree(artifacts, ignore_errors=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _without(facts: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def session(project: pytest.Pytester, *args: str) -> list[str]:
 
 
 def entry(project: pytest.Pytester) -> Path:
-    (folder,) = (path for path in (project.path / "kept").iterdir() if path.is_dir())
+    (folder,) = (path for path in (project.path / "kept" / "pytest-cpuaccel-1").iterdir() if path.is_dir())
     return folder
 
 
@@ -116,3 +117,23 @@ def test_an_export_that_fails_leaves_nothing(stored: pytest.Pytester) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["test_it.py:5: stored: RuntimeError: disk on fire"])
     assert entry(stored) == before
+
+
+def test_nothing_of_the_users_is_removed_from_the_cache_folder(mlp_project: pytest.Pytester, builds: Any) -> None:
+    kept = mlp_project.path / "kept"
+    own = ["thesis/chapter.tex", "models/Mlp-stored-0123456789abcdef0123.1/weights.pt", "pytest-cpuaccel-1/notes/note"]
+    for name in own:
+        (kept / name).parent.mkdir(parents=True)
+        (kept / name).write_bytes(bytes(5000))
+    (kept / "pytest-cpuaccel-1" / "Mlp-stored-0123456789abcdef0123.1").symlink_to(kept / "models")
+    moved = kept / "pytest-cpuaccel-1" / "moved"
+    mlp_project.makepyfile(test_it=TEST)
+    session(mlp_project, "--cpu-cache-limit=1 KB")
+    entry_of_today = next(path.parent for path in kept.rglob("manifest.json"))
+    shutil.copytree(entry_of_today, moved)
+    mlp_project.makepyfile(test_it=TEST.replace("2, 16", "3, 16"))
+    session(mlp_project, "--cpu-cache-limit=1 KB")
+    assert all((kept / name).stat().st_size == 5000 for name in own)
+    assert (moved / "manifest.json").exists()
+    assert sorted(path.name for path in kept.iterdir()) == ["models", "pytest-cpuaccel-1", "thesis"]
+    assert len(builds("export")) == 2

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_cpuaccel.build.artifacts import MANIFEST
+from pytest_cpuaccel.report.baseline_file import Draft
 from tests.integration.conftest import CONFTEST
 from tests.integration.test_reports import results_of
 
@@ -268,6 +269,23 @@ def test_saving_replaces_a_baseline_only_when_the_run_is_through(rounds_project:
     assert [path.name for path in folder.parent.iterdir()] == ["main"]
 
 
+def test_what_somebody_put_beside_a_baseline_stays(rounds_project: pytest.Pytester, saved: Save) -> None:
+    folder = saved()
+    (folder / "README.md").write_text("why this one")
+    run(rounds_project, "--cpu-save=main").assert_outcomes(passed=1)
+    assert (folder / "README.md").read_text() == "why this one"
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name]
+
+
+def test_one_name_is_saved_by_one_session(rounds_project: pytest.Pytester) -> None:
+    draft = Draft(rounds_project.path / ".cpuaccel" / "baselines", "main", {})
+    result = rounds_project.runpytest_subprocess("--cpu-backends=shipped", "--cpu-save=main")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *--cpu-save: another session is saving baseline 'main' in *; save under *"])
+    draft.finish(whole=False)
+    run(rounds_project, "--cpu-save=main").assert_outcomes(passed=1)
+
+
 def test_a_run_that_timed_nothing_saves_nothing(rounds_project: pytest.Pytester, saved: Save) -> None:
     folder = saved()
     rounds_project.makepyfile(test_it="def test_it(): pass")
@@ -280,11 +298,14 @@ def test_a_run_that_timed_nothing_saves_nothing(rounds_project: pytest.Pytester,
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--cpu-against=mian"], "--cpu-against: no baseline named 'mian' in *; there are: holed, main, newer, torn"),
+        (["--cpu-against=mian"], "--cpu-against: no baseline named 'mian' in *; there are: holed, linked, main, newer, torn"),
         (["--cpu-against=../main"], "--cpu-against: '../main' is no name for a baseline; use letters, *"),
         (["--cpu-save=.."], "--cpu-save: '..' is no name for a baseline; use letters, *, the first a letter or digit"),
         (["--cpu-save=new", "--cpu-baselines-dir=a_file"], "--cpu-save: *a_file' is a file, not a folder for *"),
         (["--cpu-save=new", "--cpu-baselines-dir=/proc"], "--cpu-save: can't write '/proc': *"),
+        (["--cpu-save=thesis"], "--cpu-save: '*/thesis' is there and no baseline; choose another name or folder"),
+        (["--cpu-save=plan"], "--cpu-save: '*/plan.partial' is there and no baseline; choose another name or folder"),
+        (["--cpu-save=linked"], "--cpu-save: '*/linked' is there and no baseline; choose another name or folder"),
         (["--cpu-save=a.partial"], "--cpu-save: 'a.partial' ends in '.partial', *"),
         (["--cpu-save=main", "--cpu-against=main"], "--cpu-save and --cpu-against both name 'main': *"),
         (["--cpu-against=main", "--cpu-against-slowdown=5"], "--cpu-against-slowdown: '5' has no unit; *"),
@@ -302,10 +323,15 @@ def test_a_mistake_is_one_line(project: pytest.Pytester, options: list[str], wor
     write(project, "holed", {"schema": 1})
     write(project, "torn", {"schema": 1})
     (project.path / ".cpuaccel" / "baselines" / "torn" / "baseline.json").write_text('{"schema": 1, "envi')
+    for name in ("thesis", "plan.partial"):
+        (project.path / ".cpuaccel" / "baselines" / name).mkdir()
+        (project.path / ".cpuaccel" / "baselines" / name / "chapter.tex").touch()
+    (project.path / ".cpuaccel" / "baselines" / "linked").symlink_to("main", target_is_directory=True)
     result = project.runpytest_inprocess(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = (line for line in result.errlines if line)
     pytest.LineMatcher([line]).fnmatch_lines([f"ERROR: cpuaccel: {words}"])
+    assert len([*(project.path / ".cpuaccel" / "baselines").rglob("chapter.tex")]) == 2
 
 
 def write(project: pytest.Pytester, name: str, report: object) -> None:

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import ReadWriteLock
 
-from pytest_cpuaccel.build.artifacts import MANIFEST, ArtifactKey, ArtifactStore
+from pytest_cpuaccel.build.artifacts import MANIFEST, MARKER, ArtifactKey, ArtifactStore
 
 
 def key(name: str) -> ArtifactKey:
@@ -61,7 +61,7 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
 def test_an_artifact_that_another_process_uses_stays(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path, 10)
     used, _ = use(store, "used")
-    with FileLock(used.with_suffix(".lock")):
+    with ReadWriteLock(used.with_suffix(".lock")).read_lock():
         use(store, "other")
         assert used.exists()
     other, _ = use(store, "other")
@@ -72,6 +72,7 @@ def test_an_artifact_that_another_process_uses_stays(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_goes_too(tmp_path: Path) -> None:
     leftover = tmp_path / f"{key('killed').folder_name}.1.partial"
     leftover.mkdir()
+    (leftover / MARKER).write_text(leftover.stem)
     (leftover / "half").write_bytes(bytes(5000))
     use(ArtifactStore(tmp_path, 4000), "other")
     assert not leftover.exists()
@@ -80,9 +81,10 @@ def test_what_a_killed_writer_left_goes_too(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_is_replaced_by_the_next(tmp_path: Path) -> None:
     leftover = tmp_path / f"{key('a').folder_name}.1.partial"
     leftover.mkdir()
+    (leftover / MARKER).write_text(leftover.stem)
     (leftover / "half").touch()
     folder, _ = use(ArtifactStore(tmp_path, 10**6), "a")
-    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "weights"]
+    assert sorted(path.name for path in folder.iterdir()) == [MARKER, MANIFEST, "weights"]
     assert not leftover.exists()
 
 
