@@ -110,16 +110,19 @@ class ArtifactStore:
         held: contextlib.ExitStack,
     ) -> Path:
         """The folder of an artifact, exported now unless it was before; nobody removes it until ``held`` ends."""
+        written: Path | None = None
         while True:
             with contextlib.ExitStack() as reading:
                 self._acquire(key, "read", reading)
-                if folder := self._found(key, proof):
+                is_there = written is not None and fault_of(written) is None
+                if folder := written if is_there else self._found(key, proof):
                     held.enter_context(reading.pop_all())
                     return folder
             with contextlib.ExitStack() as writing:
                 self._acquire(key, "write", writing)
                 if self._found(key, proof) is None:  # else another process was faster
-                    self._write(self._place_for(key, say), key, export, proof)
+                    written = self._place_for(key, say)
+                    self._write(written, key, export, proof)
 
     def _acquire(self, key: ArtifactKey, mode: Literal["read", "write"], held: contextlib.ExitStack) -> None:
         try:

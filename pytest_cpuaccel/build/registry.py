@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
@@ -30,6 +31,8 @@ from pytest_cpuaccel.build.backends import (
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 EAGER = eager.EAGER
 
@@ -95,14 +98,17 @@ def register(backends: Iterable[Backend]) -> dict[str, Backend]:
     """Return backends by name, ours first.
 
     Raises:
-        UsageError: two backends have one name, or a name that could be read as a glob or a list.
+        UsageError: two backends have one name, or one that could be read as a glob, a list or a path.
     """
     known = {backend.name: backend for backend in BUILTIN}
     for backend in backends:
         if backend.name in known or backend.name == "all":
             raise UsageError(f"pytest_cpuaccel_backends: the name {backend.name!r} is taken; choose another")
-        if set(backend.name) & set("*?[],") or not backend.name.strip():
-            raise UsageError(f"pytest_cpuaccel_backends: {backend.name!r} is no name; use letters, digits, '-'")
+        if not _NAME.fullmatch(backend.name):
+            raise UsageError(
+                f"pytest_cpuaccel_backends: {backend.name!r} is no name; use letters, digits, '-', '_' and '.', the "
+                "first a letter or digit"
+            )
         known[backend.name] = backend
     return known
 

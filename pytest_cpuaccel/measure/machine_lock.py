@@ -266,8 +266,9 @@ def _file_at(path: Path, pid: int) -> LockFile:  # noqa: ARG001
 
 def _created(path: Path, flags: int) -> int:
     """Create the file for all users. (Kernels may refuse O_CREAT for a file of another user's in a shared folder.)"""
-    before = os.umask(0)
     try:
-        return os.open(path, flags | os.O_CREAT, 0o666)
-    finally:
-        os.umask(before)
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:  # another process was faster
+        return os.open(path, flags)
+    os.fchmod(descriptor, 0o666)
+    return descriptor

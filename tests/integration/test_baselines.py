@@ -298,7 +298,10 @@ def test_a_run_that_timed_nothing_saves_nothing(rounds_project: pytest.Pytester,
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--cpu-against=mian"], "--cpu-against: no baseline named 'mian' in *; there are: holed, linked, main, newer, torn"),
+        (
+            ["--cpu-against=mian"],
+            "--cpu-against: no baseline named 'mian' in *; there are: holed, linked, main, n*",
+        ),
         (["--cpu-against=../main"], "--cpu-against: '../main' is no name for a baseline; use letters, *"),
         (["--cpu-save=.."], "--cpu-save: '..' is no name for a baseline; use letters, *, the first a letter or digit"),
         (["--cpu-save=new", "--cpu-baselines-dir=a_file"], "--cpu-save: *a_file' is a file, not a folder for *"),

@@ -15,7 +15,6 @@ NEED_TORCH = [
     "test_pool.py",
     "test_private_copy.py",
     "test_snapshot.py",
-    "test_survival.py",
     "test_tree.py",
 ]
 

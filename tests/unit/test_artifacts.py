@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,33 @@ def test_what_a_read_only_cache_holds_is_used(tmp_path: Path) -> None:
     finally:
         store.root.chmod(0o700)
     assert export.count == 1
+
+
+def test_what_was_exported_now_is_not_proved_again(tmp_path: Path) -> None:
+    class NoProof:
+        def write(self, folder: Path) -> None:
+            (folder / "proof").touch()
+
+        def is_that_of(self, folder: Path) -> bool:
+            return not folder.exists()
+
+    export = Exports()
+    with ArtifactStore(tmp_path, 10**6).artifact(key("a"), export, print, NoProof()) as folder:
+        assert (folder / "proof").exists()
+    assert export.count == 1
+
+
+def test_who_waits_in_vain_exports_for_itself(tmp_path: Path) -> None:
+    waits: list[str] = []
+
+    @contextlib.contextmanager
+    def busy(text: str) -> Iterator[None]:
+        waits.append(text)
+        yield
+
+    with ReadWriteLock(tmp_path / f"{key('a').folder_name}.lock").write_lock():
+        folder, notes = use(ArtifactStore(tmp_path, 10**6, wait_s=0.05, busy=busy), "a")
+    assert waits == ["waiting for another session's export of model"]
+    (note,) = notes
+    assert note.startswith("another session has been exporting model for more than 0.05 s (--cpu-wait); it was ")
+    assert not folder.exists()

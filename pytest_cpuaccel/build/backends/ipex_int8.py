@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,6 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
     from pytest_cpuaccel.build.tools.calibrating import fitting_items
     from pytest_cpuaccel.build.tools.graph import Graph
     from pytest_cpuaccel.build.tools.quiet import silenced
-    from pytest_cpuaccel.build.tools.survival import check_survival
     from pytest_cpuaccel.build.tools.trace import Trace, frozen
 
     if subject.generates:
@@ -43,7 +43,7 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
         for item in fitting_items(subject, graph.fits):
             prepared(*graph.tensors(item))
         script = frozen(quantization.convert(prepared), example)
-        check_survival(partial(Trace.of, script, graph, subject), "Intel Extension for PyTorch")
+        _check_survival(script, example)
         trace = Trace.of(script, graph, subject)
         quantised = int8_operators(torch.jit.last_executed_optimized_graph())  # type: ignore[attr-defined]
     if not quantised:
@@ -53,6 +53,31 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
         accepts=trace.accepts,
         facts={"threads": torch.get_num_threads(), "module": type(script).__name__, "int8_operators": quantised},
     )
+
+
+_RUN = """
+import sys
+import torch
+import intel_extension_for_pytorch
+torch.set_num_threads(1)
+script, example = torch.jit.load(sys.argv[1]), torch.load(sys.argv[2])
+with torch.no_grad():
+    for _ in range(3):
+        script(*[tensor.clone() for tensor in example])
+"""
+
+
+def _check_survival(script: Any, example: tuple[Any, ...]) -> None:
+    """Run a trace in another process first, as often as the executor takes to optimise it."""
+    import torch
+
+    from pytest_cpuaccel.build.tools.survival import check_survival
+
+    with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder:
+        files = [f"{folder}/trace.pt", f"{folder}/example.pt"]
+        script.save(files[0])
+        torch.save(example, files[1])
+        check_survival(_RUN, *files, dies="Intel Extension for PyTorch dies of {} when it runs this model")
 
 
 def int8_operators(graph: Any) -> int:

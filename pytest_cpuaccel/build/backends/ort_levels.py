@@ -7,9 +7,6 @@ By Optimum's ORTOptimizer where it takes the model; else by the tool that ORTOpt
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import traceback
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from typing import Any
 from pytest_cpuaccel.build.backends.onnx_files import CPU, is_large, taken
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.runtime import Facts, Runtime
+from pytest_cpuaccel.build.tools.survival import check_survival
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError
 
@@ -157,10 +155,7 @@ def _optimised(level: Level, file: Path, config: Any) -> Any:
 
 def _check_survival(file: Path) -> None:
     """Open a model in another process: ONNX Runtime 1.31 dies of some in float16, such as an LSTM."""
-    opened = subprocess.run([sys.executable, "-c", _OPEN, str(file), CPU], capture_output=True, check=False)
-    if opened.returncode < 0:
-        death = signal.Signals(-opened.returncode).name
-        raise BuildError(f"ONNX Runtime dies of {death} when it opens this model in float16")
+    check_survival(_OPEN, str(file), CPU, dies="ONNX Runtime dies of {} when it opens this model in float16")
 
 
 def _nodes(files: list[Path]) -> list[Any]:
