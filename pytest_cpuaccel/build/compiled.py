@@ -73,7 +73,7 @@ def _compiled_by(module: nn.Module) -> str:
         return "a ScriptModule"
     if type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None:
         return "compiled by torch.compile"
-    if hasattr(module.forward, _COMPILED):
+    if _is_compiled(module.forward):
         return "compiled by torch.compile in its forward()"
     for kind in type(module).__mro__:
         if name := next((name for name, value in vars(kind).items() if _is_compiled(value)), None):
@@ -83,4 +83,8 @@ def _compiled_by(module: nn.Module) -> str:
 
 
 def _is_compiled(value: object) -> bool:
-    return not isinstance(value, (nn.Module, type)) and callable(value) and hasattr(value, _COMPILED)
+    """Tell a function under torch.compile; what torch.compiler.disable returns is marked alike, and a mock anyhow."""
+    marks = getattr(value, "__dict__", {})
+    if isinstance(value, types.MethodType):
+        marks = vars(value.__func__) if isinstance(value.__func__, types.FunctionType) else {}
+    return not isinstance(value, (nn.Module, type)) and _COMPILED in marks and not marks.get("_torchdynamo_disable")

@@ -3,34 +3,78 @@
 from __future__ import annotations
 
 import copy
+import copyreg
 import functools
+import io
+import queue
+import socket
+import sqlite3
+import threading
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core.errors import BuildError
+
+_UNCOPYABLE: tuple[type, ...] = (
+    *(type(make()) for make in (threading.Lock, threading.RLock, queue.SimpleQueue)),
+    types.GeneratorType,
+    types.ModuleType,
+    io.TextIOWrapper,
+    io.BufferedReader,
+    io.BufferedWriter,
+    io.BufferedRandom,
+    io.FileIO,
+    socket.socket,
+    sqlite3.Connection,
+)
 
 
 def private_copy(model: nn.Module) -> nn.Module:
     """Return a deep copy of a model, in eval mode, that shares no memory with it.
 
     Functions that were set on its modules, as hooks or in the place of a method, may close over the model or a part
-    of it; those of the copy close over the copy.
+    of it; those of the copy close over the copy. Locks, files, connections and generators, which nobody can copy, are
+    shared.
 
     Raises:
         BuildError: the model holds something that can't be copied.
     """
-    copies: dict[int, Any] = {}
+    copies: dict[int, Any] = {id(item): item.detach().clone() for item in _computed_tensors(model)}
     try:
-        copied = copy.deepcopy(model, copies).eval()
+        with _shared_where_uncopyable():
+            copied = copy.deepcopy(model, copies).eval()
     except Exception as error:
         raise BuildError(f"{type(model).__name__} can't be copied: {reason(error)}") from error
     for child in copied.modules():
         _rebind(vars(child), copies)
     return copied
+
+
+def _computed_tensors(model: nn.Module) -> Iterator[torch.Tensor]:
+    """Tensors that hooks computed from parameters, as weight_norm and pruning do; torch refuses to copy them."""
+    for child in model.modules():
+        yield from (item for item in vars(child).values() if isinstance(item, torch.Tensor) and not item.is_leaf)
+
+
+@contextmanager
+def _shared_where_uncopyable() -> Iterator[None]:
+    """Let ``copy.deepcopy`` take objects of these types as they are: it does so where a reduction is a string."""
+    before = {kind: copyreg.dispatch_table.get(kind) for kind in _UNCOPYABLE}
+    copyreg.dispatch_table.update(dict.fromkeys(_UNCOPYABLE, lambda _: ""))
+    try:
+        yield
+    finally:
+        for kind, reduction in before.items():
+            if reduction is None:
+                del copyreg.dispatch_table[kind]
+            else:
+                copyreg.dispatch_table[kind] = reduction
 
 
 def _rebind(attributes: dict[str, Any], copies: dict[int, Any]) -> None:

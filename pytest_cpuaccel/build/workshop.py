@@ -27,7 +27,7 @@ from pytest_cpuaccel.build.private_copy import private_copy
 from pytest_cpuaccel.build.randomness import seeded
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.lost import lost_state
-from pytest_cpuaccel.build.state.snapshot import MOST_NOTES, Snapshot, untouched
+from pytest_cpuaccel.build.state.snapshot import TABLE, Snapshot, untouched
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.checking import check_built
 from pytest_cpuaccel.core import tree
@@ -249,8 +249,8 @@ class Workshop:
         if not state.is_whole and not known.is_warned_of:
             known.is_warned_of = True
             self.say(
-                f"{type(model).__name__} refers to more than {MOST_NOTES:,} objects; state that it keeps in items of "
-                "its largest tables is neither put back nor compared"
+                f"{type(model).__name__} refers to a table of more than {TABLE:,} objects, or to very many; state that "
+                "it keeps within those is neither put back nor compared"
             )
         subject = Subject(
             fresh_module=partial(_copy_of, weakref.ref(model)),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import queue
 from typing import Any
 
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.note import ITERATORS, copied
 
 _OPERATIONS = ("__next__", "send", "fileno", "cursor")
+_OF_NO_VIEW = (queue.SimpleQueue,)
+"""What nobody can look into without taking from it."""
 
 
 def is_handle(value: Any) -> bool:
@@ -16,6 +19,8 @@ def is_handle(value: Any) -> bool:
     A project's own iterator is none: its attributes are noted.
     """
     kind = type(value)
+    if isinstance(value, _OF_NO_VIEW):
+        return True
     if isinstance(value, type) or not any(hasattr(kind, name) for name in _OPERATIONS):
         return False
     return copied(value) is None if isinstance(value, ITERATORS) else not is_project_code(kind)

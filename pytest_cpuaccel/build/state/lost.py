@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 import types
@@ -48,7 +49,9 @@ def _handles(state: Snapshot) -> Iterator[str]:
                 owner = type(note.value).__name__
                 where = f"'{name}' of {owner}" if isinstance(note.value, nn.Module) else f"something in a {owner}"
                 yield f"{where} (a {type(item).__name__})"
-    yield from (f"{variable.name} (a {type(value).__name__})" for variable, value in state.outside if is_handle(value))
+    for variable, value in state.outside:
+        if is_handle(value) or isinstance(value, contextvars.ContextVar):
+            yield f"{variable.name} (a {type(value).__name__})"
 
 
 def _effects(call: Callable[[], object]) -> list[str]:

@@ -6,14 +6,18 @@ import array
 import collections
 import contextvars
 import copy
+import ctypes
+import functools
 import itertools
 import math
 import random
 import threading
 import types
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+import weakref
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -24,12 +28,15 @@ UNSET = object()
 """Stands for the value of a variable that is not there."""
 
 SCALARS = (bool, int, float, complex, str, bytes, type(None))
+_SCALARS = frozenset(SCALARS)
 CONTAINERS = (list, tuple, set, dict, collections.deque)
 BYTES = (bytearray, array.array)
+CTYPES = (ctypes._SimpleCData, ctypes.Structure, ctypes.Union, ctypes.Array)
 CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 ITERATORS = (itertools.count, itertools.cycle, *map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter(""))))
 """Iterators that can't be set back, but copied."""
 GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)
+_WITH_STATE = (threading.Event, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
 _WITHOUT_STATE = frozenset({"torch", "numpy", "logging", "threading", "re", "pathlib", "weakref", "enum"})
 """Packages whose objects hold no state that a model's answers could hang on, or none that can be put back."""
 
@@ -45,12 +52,13 @@ _NO_STATE_OF_A_MODULE = frozenset(vars(nn.Module())) - _STATE_OF_EVERY_MODULE
 class Note:
     """``saved`` is a copy of what ``value`` held: of a container or an object, its items or attributes one by one.
 
-    ``kind`` was its type, which an object may change.
+    ``kind`` was its type, which an object may change; ``own`` are the attributes of a container's or array's subclass.
     """
 
     value: Any
     saved: Any
     kind: type = object
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def of(value: Any) -> Note | None:
@@ -58,13 +66,15 @@ class Note:
         if isinstance(value, torch.Tensor):
             return Note(value, value.detach().clone()) if _is_plain(value) else None
         if isinstance(value, np.ndarray):
-            return Note(value, value.copy()) if value.dtype != object else None
+            return Note(value, items(value) if value.dtype == object else value.copy(), own=own_attributes(value))
         if isinstance(value, CONTAINERS):
-            return Note(value, items(value))
+            return Note(value, items(value), own=own_attributes(value))
         if isinstance(value, memoryview):
             return Note.of(value.obj)
         if isinstance(value, BYTES):
             return Note(value, value[:] if isinstance(value, array.array) else bytes(value))
+        if isinstance(value, CTYPES):
+            return Note(value, bytes(value))
         if isinstance(value, contextvars.ContextVar):
             return Note(value, value.get(UNSET))
         if isinstance(value, GENERATORS):
@@ -77,9 +87,12 @@ class Note:
     @property
     def children(self) -> Mapping[Any, Any]:
         """Return the objects that a container or an object held, by key, place or name; scalars left out."""
-        if not isinstance(self.saved, dict) or isinstance(self.value, GENERATORS):
+        held = self.saved if isinstance(self.saved, dict) and not isinstance(self.value, GENERATORS) else {}
+        if self.own:
+            held = held | dict(self.own)
+        if _SCALARS.issuperset(map(type, held.values())):  # a vocabulary: many at no cost
             return {}
-        return {name: item for name, item in self.saved.items() if not isinstance(item, SCALARS)}
+        return {name: item for name, item in held.items() if not isinstance(item, SCALARS)}
 
     @property
     def replacement(self) -> Any:
@@ -92,21 +105,29 @@ class Note:
         if isinstance(value, torch.Tensor):
             _restore_tensor(value, self.saved)
         elif isinstance(value, np.ndarray):
-            if value.flags.writeable and value.shape == self.saved.shape:
-                value[...] = self.saved
+            _restore_array(value, self.saved)
         elif isinstance(value, BYTES):
             value[:] = self.saved
+        elif isinstance(value, CTYPES):
+            ctypes.memmove(ctypes.addressof(value), self.saved, len(self.saved))
         elif isinstance(value, contextvars.ContextVar):
             if self.saved is not UNSET:
                 value.set(self.saved)
         elif isinstance(value, GENERATORS):
             _restore_generator(value, self.saved)
         elif isinstance(value, CONTAINERS):
-            _restore_items(value, {key: replaced.get(id(item), item) for key, item in self.saved.items()})
+            _restore_items(value, _with(replaced, self.saved))
         elif not isinstance(value, ITERATORS):
             if type(value) is not self.kind:
                 object.__setattr__(value, "__class__", self.kind)
-            _restore_attributes(value, {name: replaced.get(id(item), item) for name, item in self.saved.items()})
+            _restore_attributes(value, _with(replaced, self.saved))
+        if self.own or own_attributes(value):
+            _restore_attributes(value, _with(replaced, self.own))
+
+
+def _with(replaced: Mapping[int, Any], held: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """What was held, with what stands in the place of what can't be set back."""
+    return {name: replaced.get(id(item), item) for name, item in held.items()} if replaced else held
 
 
 def generator_state(value: Any) -> Any:
@@ -135,7 +156,7 @@ def holds(note: Note, present: Any) -> bool:
             if not isinstance(present, torch.Generator)
             else bool(torch.equal(present.get_state(), note.saved))
         )
-    if isinstance(present, (*BYTES, memoryview)):
+    if isinstance(present, (*BYTES, *CTYPES, memoryview)):
         return bytes(present) == bytes(note.saved)
     if isinstance(present, contextvars.ContextVar):
         return present.get(UNSET) is note.saved or bool(present.get(UNSET) == note.saved)
@@ -146,7 +167,9 @@ def items(value: Any) -> dict[Any, Any]:
     """Return a container's items by key, by place or, of a set, by themselves."""
     if isinstance(value, dict):
         return dict(value)
-    return {item: item for item in value} if isinstance(value, set) else dict(enumerate(value))
+    if isinstance(value, set):
+        return {item: item for item in value}
+    return dict(enumerate(value.flat if isinstance(value, np.ndarray) else value))
 
 
 def attributes(value: Any) -> dict[str, Any]:
@@ -156,10 +179,26 @@ def attributes(value: Any) -> dict[str, Any]:
         return {name: item for name, item in own.items() if name not in _NO_STATE_OF_A_MODULE}
     for kind in type(value).__mro__:
         slots = vars(kind).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            name = f"_{kind.__name__.lstrip('_')}{slot}" if slot.startswith("__") and slot[-2:] != "__" else slot
             if name not in ("__dict__", "__weakref__") and hasattr(value, name):
                 own[name] = getattr(value, name)
     return own
+
+
+def own_attributes(value: Any) -> dict[str, Any]:
+    """Return the attributes of a container or array of a class of its own."""
+    return dict(vars(value)) if isinstance(value, (*CONTAINERS, np.ndarray)) and hasattr(value, "__dict__") else {}
+
+
+def _restore_array(value: Any, saved: Any) -> None:
+    if not value.flags.writeable or value.shape != getattr(saved, "shape", value.shape):
+        return
+    if isinstance(saved, dict):
+        for place, item in saved.items():
+            value.flat[place] = item
+    else:
+        value[...] = saved
 
 
 def is_object_with_state(value: Any) -> bool:
@@ -167,6 +206,8 @@ def is_object_with_state(value: Any) -> bool:
     if isinstance(value, nn.Module):
         return True
     kind = type(value)
+    if isinstance(value, _WITH_STATE):
+        return True
     if isinstance(value, CODE) or kind.__module__.partition(".")[0] in _WITHOUT_STATE:
         return False
     return hasattr(value, "__dict__") or any("__slots__" in vars(base) for base in kind.__mro__[:-1])
@@ -180,6 +221,19 @@ def equal(one: Any, other: Any) -> bool:
         return isinstance(other, np.ndarray) and one.shape == other.shape and one.tobytes() == other.tobytes()
     both_nan = all(isinstance(item, float) and math.isnan(item) for item in (one, other))
     return type(one) is type(other) and (both_nan or bool(one == other))
+
+
+def links_of(value: Any) -> Iterable[Any]:
+    """Return what a bound method, a partial, a wrapper or a weak reference leads to."""
+    if isinstance(value, types.MethodType):
+        return (value.__self__, value.__func__)
+    if isinstance(value, functools.partial):
+        return (value.func, *value.args, *value.keywords.values())
+    if isinstance(value, weakref.ref):
+        return (value(),)
+    if isinstance(value, nn.Module) or not callable(value):
+        return ()
+    return (getattr(value, "__dict__", {}).get("__wrapped__"),)
 
 
 def same_iterator(one: Any, other: Any) -> bool:
@@ -228,7 +282,7 @@ def _restore_tensor(value: torch.Tensor, saved: torch.Tensor) -> None:
 
 def _restore_items(value: Any, saved: Mapping[Any, Any]) -> None:
     present = items(value)
-    if isinstance(value, tuple) or _is_same(present, saved):
+    if isinstance(value, tuple) or are_same(present, saved):
         return
     value.clear()
     if isinstance(value, dict):
@@ -249,5 +303,6 @@ def _restore_attributes(value: Any, saved: Mapping[str, Any]) -> None:
         own.__delattr__(value, name)
 
 
-def _is_same(present: Mapping[Any, Any], saved: Mapping[Any, Any]) -> bool:
-    return [*present] == [*saved] and all(present[key] is item for key, item in saved.items())
+def are_same(present: Mapping[Any, Any], saved: Mapping[Any, Any]) -> bool:
+    """Tell whether two mappings have the same keys in order, and under each the same object."""
+    return len(present) == len(saved) and [*present] == [*saved] and all(map(is_, present.values(), saved.values()))

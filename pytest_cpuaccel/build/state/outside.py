@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from pytest_cpuaccel.build.state.note import (
     BYTES,
     CODE,
     CONTAINERS,
+    CTYPES,
     GENERATORS,
     ITERATORS,
     SCALARS,
@@ -42,6 +44,11 @@ _OBJECTS_OF_PYTHON = (
     queue.Queue,
     collections.UserDict,
     collections.UserList,
+    collections.ChainMap,
+    threading.Event,
+    weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary,
+    weakref.WeakSet,
 )
 """What Python's own library offers to keep things in; its other objects keep nothing of a model."""
 
@@ -51,6 +58,7 @@ _DATA: tuple[type, ...] = (
     *BYTES,
     *GENERATORS,
     *ITERATORS,
+    *CTYPES,
     *_OBJECTS_OF_PYTHON,
     torch.Tensor,
     np.ndarray,
@@ -70,7 +78,7 @@ class Variable:
 
 def variables_outside(model: nn.Module) -> Iterator[Variable]:
     """Yield the variables that code of the user's project, run by a model's call, may write to, each once."""
-    yield from _Search().of_model(model)
+    yield from Search().of_model(model)
 
 
 def functions_of(value: Any) -> Iterator[types.FunctionType]:
@@ -86,21 +94,22 @@ def functions_of(value: Any) -> Iterator[types.FunctionType]:
 
 
 @dataclass
-class _Search:
+class Search:
     """Follows code from function to function; ``_seen`` has what it has been to."""
 
     _seen: set[object] = field(default_factory=set)
 
     def of_model(self, model: nn.Module) -> Iterator[Variable]:
+        """Yield the variables of all modules' code."""
         for child in model.modules():
             if self._is_new(id(child)):
                 yield from self._of_kinds(type(child))
                 for value in _members(vars(child)):
-                    yield from self._of_code(value)
+                    yield from self.behind(value)
 
     def _of_kinds(self, kind: type) -> Iterator[Variable]:
         """Those of a class and of its bases, where they are a project's."""
-        for base in kind.__mro__:
+        for base in [*kind.__mro__, *type.mro(type(kind))]:
             if self._is_new(base) and _defines_project_code(base):
                 yield from self._of_class(base)
 
@@ -120,13 +129,15 @@ class _Search:
             for function in functions_of(value):
                 yield from self._of_function(function)
 
-    def _of_code(self, value: Any) -> Iterator[Variable]:
-        """Those that the code behind an object writes to: its functions, or the methods of its class."""
+    def behind(self, value: Any) -> Iterator[Variable]:
+        """Yield those that the code behind an object may write to: its functions, or the methods of its class."""
+        if isinstance(value, types.ModuleType):
+            return
+        if isinstance(value, nn.Module):
+            yield from self.of_model(value)
         for function in functions_of(value):
             yield from self._of_function(function)
-        kind = value if isinstance(value, type) else type(value)
-        if kind is not types.FunctionType and not isinstance(value, (nn.Module, types.ModuleType)):
-            yield from self._of_kinds(kind)
+        yield from self._of_kinds(value if isinstance(value, type) else type(value))
 
     def _of_function(self, function: types.FunctionType) -> Iterator[Variable]:
         if not self._is_new(function):
@@ -163,9 +174,8 @@ class _Search:
             return
         for name in names.used:
             value = variables.get(name, UNSET)
-            if value is os.environ or (value is os and "environ" in names.used):
-                if self._is_new(id(os.environ)):
-                    yield Variable("os.environ", functools.partial(dict, os.environ), _write_environment)
+            if value is os and "environ" in names.used:
+                yield from self._of_environment()
             elif isinstance(value, types.ModuleType):
                 yield from self._written(vars(value), value.__name__, names.attributes_written)
                 if is_project_code(value):
@@ -183,9 +193,16 @@ class _Search:
         if isinstance(value, nn.Module):
             yield from self._of_shared_model(name, value)
             return
-        if _is_data(value):
+        if value is os.environ:
+            yield from self._of_environment()
+            return
+        if _is_data(value) or isinstance(value, (types.MethodType, functools.partial, weakref.ref)):
             yield Variable(name, read, write)
-        yield from self._of_code(value)
+        yield from self.behind(value)
+
+    def _of_environment(self) -> Iterator[Variable]:
+        if self._is_new(id(os.environ)):
+            yield Variable("os.environ", functools.partial(dict, os.environ), _write_environment)
 
     def _of_shared_model(self, name: str, model: nn.Module) -> Iterator[Variable]:
         """A model that stands outside: each of its modules holds state as a variable does."""
@@ -221,8 +238,7 @@ def _defines_project_code(kind: type) -> bool:
 
 def _of_function_itself(function: types.FunctionType) -> Iterator[Variable]:
     """Its attributes, and the defaults of its arguments, which all of its calls share."""
-    if vars(function):
-        yield Variable(f"attributes of {function.__qualname__}", functools.partial(vars, function), _keep)
+    yield Variable(f"attributes of {function.__qualname__}", functools.partial(vars, function), _keep)
     for defaults in (function.__defaults__, function.__kwdefaults__):
         if defaults:
             yield Variable(f"defaults of {function.__qualname__}", functools.partial(_same, defaults), _keep)
@@ -254,12 +270,18 @@ class _Names:
     attributes_written: tuple[str, ...]
 
 
+_BY_WORD = frozenset({"globals", "vars", "__dict__", "modules", "getattr", "setattr", "import_module"})
+"""Names in code by which it may reach a variable or a module whose name is a string."""
+
+
 @functools.lru_cache(maxsize=4096)
 def _names(code: types.CodeType) -> _Names:
     inner = [_names(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)]
     steps = [(step.opname, str(step.argval)) for step in dis.get_instructions(code)]
+    words = [item for item in code.co_consts if isinstance(item, str) and item.isidentifier()]
+    by_word = words if _BY_WORD.intersection(code.co_names) else []
     return _Names(
-        _unique(code.co_names, *(names.used for names in inner)),
+        _unique(code.co_names, by_word, *(names.used for names in inner)),
         _unique(_of_operation(steps, "STORE_GLOBAL"), *(names.globals_written for names in inner)),
         _unique(_of_operation(steps, "STORE_ATTR"), *(names.attributes_written for names in inner)),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Mapping
+import functools
+import types
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,18 +14,30 @@ import numpy as np
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.state.note import CONTAINERS, SCALARS, UNSET, Note, attributes, equal, holds, items
-from pytest_cpuaccel.build.state.outside import Variable, variables_outside
+from pytest_cpuaccel.build.state.note import (
+    CONTAINERS,
+    SCALARS,
+    UNSET,
+    Note,
+    are_same,
+    attributes,
+    equal,
+    holds,
+    items,
+    links_of,
+    own_attributes,
+)
+from pytest_cpuaccel.build.state.outside import Search, Variable
 from pytest_cpuaccel.core.identity import ByIdentity
 
 _writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
 """Whether a model's own calls write to its parameters, as found in its first one; then they are state too."""
 
-MOST_NOTES = 200_000
-"""Objects noted of one model at most; what tables hold comes last."""
+MOST_NOTES = 50_000
+"""Objects noted of one model at most."""
 
-_TABLE = 10_000
-"""Items from which on a container is a table."""
+TABLE = 1_000
+"""Objects from which on a container is a table: which they are is noted, and not what each holds."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +57,37 @@ class Snapshot:
     @staticmethod
     def of(model: nn.Module) -> Snapshot:
         """Note the state that a model has now."""
-        outside = tuple((variable, variable.read()) for variable in variables_outside(model))
+        search = Search()
+        outside: list[tuple[Variable, Any]] = []
         notes: dict[int, Note] = {}
-        waiting = collections.deque([*model.modules(), *(value for _, value in outside)])
-        within_tables: collections.deque[Any] = collections.deque()
-        while (waiting or within_tables) and len(notes) < MOST_NOTES:
-            value = (waiting or within_tables).popleft()
-            if isinstance(value, (*SCALARS, nn.Parameter)) or id(value) in notes:
+        seen: dict[int, Any] = {}  # the objects too, so that nothing else gets their identity meanwhile
+        waiting: collections.deque[Any] = collections.deque(model.modules())
+        is_whole = True
+        found: Iterable[Variable] = search.of_model(model)
+        while True:
+            noted = [(variable, variable.read()) for variable in found]
+            outside += noted
+            waiting.extend(value for _, value in noted)
+            if not waiting or len(notes) >= MOST_NOTES:
+                break
+            value = waiting.popleft()
+            found = ()
+            if isinstance(value, SCALARS) or id(value) in seen:
                 continue
+            seen[id(value)] = value
+            if isinstance(value, nn.Module):
+                seen |= {id(item): item for item in value.parameters()}
+            found = search.behind(value)
+            waiting.extend(links_of(value))
             if note := Note.of(value):
                 notes[id(value)] = note
                 children = note.children.values()
-                (within_tables if len(children) > _TABLE else waiting).extend(children)
+                is_table = len(children) > TABLE
+                is_whole &= not is_table
+                waiting.extend(item for item in children if not is_table or isinstance(item, (torch.Tensor, nn.Module)))
         if _writes_parameters.get(model) is not False:
             notes |= {id(item): Note(item, item.detach().clone()) for item in model.parameters()}
-        return Snapshot(model, notes, outside, is_whole=not waiting and not within_tables)
+        return Snapshot(model, notes, tuple(outside), is_whole and not waiting)
 
     def restore(self) -> None:
         """Give the model, and what lies outside it, the state that was noted."""
@@ -92,6 +122,10 @@ class Snapshot:
         changed = (v.name for v, value in self.outside for _ in self._changes(value, v.read(), (), set()))
         return list(dict.fromkeys(changed))
 
+    @functools.cached_property
+    def _modules(self) -> frozenset[int]:
+        return frozenset(map(id, self.model.modules()))
+
     def _changed_parameters(self) -> Iterator[tuple[str, str]]:
         for path, item in self.model.named_parameters():
             note = self.notes.get(id(item))
@@ -110,25 +144,40 @@ class Snapshot:
             if now is not before:
                 yield path
             return
-        is_child = isinstance(before, nn.Module) and path[:1] == ("_modules",)  # looked at by itself
-        if is_child or isinstance(before, nn.Parameter):
+        is_looked_at_by_itself = path and isinstance(before, nn.Module) and id(before) in self._modules
+        note = self.notes.get(id(before))
+        if is_looked_at_by_itself or (note is None and isinstance(before, nn.Parameter)):
             if now is not before:
                 yield path
             return
-        note = self.notes.get(id(before))
-        if note is None or (id(before), id(now)) in seen:
+        if (id(before), id(now)) in seen:
             return
         seen.add((id(before), id(now)))
-        if isinstance(before, (torch.Tensor, np.ndarray)):
+        for one, other in zip(links_of(before), links_of(now), strict=False):
+            yield from self._changes(one, other, path, seen)
+        if note is None:
+            if not _same(before, now):
+                yield path
+            return
+        for name in dict.fromkeys((*note.own, *own_attributes(now))):
+            if name in note.own and name in own_attributes(now):
+                yield from self._changes(note.own[name], own_attributes(now)[name], (*path, name), seen)
+            else:
+                yield (*path, name)
+        if isinstance(before, (torch.Tensor, np.ndarray)) and not isinstance(note.saved, dict):
             if not equal(note.saved, now):
                 yield path
         elif type(now) is not (type(before) if note.kind is object else note.kind):
             yield path
-        elif not isinstance(before, CONTAINERS) and note.kind is object:
+        elif not isinstance(before, (*CONTAINERS, np.ndarray)) and note.kind is object:
             if not holds(note, now):
                 yield path
         else:
-            present = items(now) if isinstance(before, CONTAINERS) else attributes(now)
+            present = items(now) if isinstance(before, (*CONTAINERS, np.ndarray)) else attributes(now)
+            if len(note.saved) > TABLE:
+                if not are_same(present, note.saved):
+                    yield path
+                return
             for key in [*note.saved, *(key for key in present if key not in note.saved)]:
                 deeper = (*path, str(key))
                 if key in note.saved and key in present:
@@ -162,6 +211,20 @@ def in_state(model: nn.Module, start: Snapshot | None) -> AbstractContextManager
     Where none was noted, or one of another model, it begins with that of now.
     """
     return start.in_force() if start is not None and start.model is model else untouched(model)
+
+
+def _same(before: Any, now: Any) -> bool:
+    """Whether two values that hold nothing are the same, as far as they can tell themselves."""
+    if before is now or isinstance(before, (types.FunctionType, torch.Tensor)):
+        return True
+    if isinstance(before, type) or type(before) is not type(now):
+        return False
+    try:
+        return "__eq__" not in {name for kind in type(before).__mro__[:-1] for name in vars(kind)} or bool(
+            before == now
+        )
+    except Exception:
+        return True
 
 
 def keeps_state_in_parameters(model: nn.Module) -> bool:
