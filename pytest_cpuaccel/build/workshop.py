@@ -27,7 +27,8 @@ from pytest_cpuaccel.build.private_copy import private_copy
 from pytest_cpuaccel.build.randomness import seeded
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.lost import lost_state
-from pytest_cpuaccel.build.state.snapshot import TABLE, Snapshot, untouched
+from pytest_cpuaccel.build.state.outside import TABLE
+from pytest_cpuaccel.build.state.snapshot import Snapshot, untouched
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.checking import check_built
 from pytest_cpuaccel.core import tree

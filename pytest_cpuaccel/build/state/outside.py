@@ -36,6 +36,9 @@ from pytest_cpuaccel.build.state.note import (
     is_object_with_state,
 )
 
+TABLE = 1_000
+"""Objects from which on a container is a table: which they are counts, and not what each of them holds."""
+
 _DESCRIPTORS = (staticmethod, classmethod, property)
 _OBJECTS_OF_PYTHON = (
     types.SimpleNamespace,
@@ -220,13 +223,12 @@ class Search:
 
 
 def _members(attributes: Mapping[str, Any]) -> Iterator[Any]:
-    """The values of a module's attributes, its hooks, and what lies in its lists and dicts."""
+    """The values of a module's attributes, its hooks, and what lies in its lists and dicts unless they are tables."""
     for name, value in list(attributes.items()):
-        if isinstance(value, dict) and (name.endswith("_hooks") or not name.startswith("_")):
-            yield from list(value.values())
-        elif isinstance(value, (list, tuple)):
-            yield from value
-        elif not isinstance(value, (nn.Module, type)):
+        if isinstance(value, (dict, list, tuple)):
+            if len(value) <= TABLE and (name.endswith("_hooks") or not name.startswith("_")):
+                yield from list(value.values()) if isinstance(value, dict) else value
+        elif not isinstance(value, (nn.Module, type, *SCALARS)):
             yield value
 
 

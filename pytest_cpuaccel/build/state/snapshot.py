@@ -27,7 +27,7 @@ from pytest_cpuaccel.build.state.note import (
     links_of,
     own_attributes,
 )
-from pytest_cpuaccel.build.state.outside import Search, Variable
+from pytest_cpuaccel.build.state.outside import TABLE, Search, Variable
 from pytest_cpuaccel.core.identity import ByIdentity
 
 _writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
@@ -35,9 +35,6 @@ _writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
 
 MOST_NOTES = 50_000
 """Objects noted of one model at most."""
-
-TABLE = 1_000
-"""Objects from which on a container is a table: which they are is noted, and not what each holds."""
 
 
 @dataclass(frozen=True)
