@@ -203,9 +203,10 @@ def _findings(item: pytest.Item, bench: Bench) -> Iterator[Finding]:
 
 
 def _holding(item: pytest.Item, trial: Trial) -> Budgets:
-    """What is allowed, without the accuracy that a class or module asks for where this test scores nothing."""
+    """What is allowed, without the accuracy that a class or module asks for where this test is held to other marks."""
     asked = "accuracy_budget" in marks.on_test_itself(item) or _scores(item) or trial.scores.actual
-    return trial.budgets if asked else replace(trial.budgets, accuracy=None)
+    others = replace(trial.budgets, accuracy=None)
+    return trial.budgets if asked or others == type(others)() else others
 
 
 def _warned(item: pytest.Item, findings: Iterable[Finding]) -> bool:

@@ -14,6 +14,9 @@ from pytest_cpuaccel.parameters import backend_name, none_running, running_names
 
 def reason_to_skip(item: pytest.Item, choice: Choice) -> str:
     """Return why a test runs under no backend; "" where it runs under one."""
+    for skipped in (getattr(item, "obj", None), getattr(item, "cls", None)):  # by @unittest.skip
+        if getattr(skipped, "__unittest_skip__", False) is True:
+            return str(getattr(skipped, "__unittest_skip_why__", "")) or "unittest skips it"
     narrowing = Narrowing.of(item)
     given = backend_name(item)
     if given is not None:

@@ -29,7 +29,6 @@ class BypassGuard:
     def around(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
         """Return a method, refusing what it computes with the original's weights."""
 
-        @functools.wraps(method)
         def call(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
             if self._mode is not None:
@@ -41,7 +40,7 @@ class BypassGuard:
             finally:
                 self._mode = None
 
-        return call
+        return functools.update_wrapper(call, getattr(method, "func", method))
 
     @contextmanager
     def lowered(self) -> Iterator[None]:
@@ -55,6 +54,25 @@ class BypassGuard:
             mode.__enter__()  # type: ignore[no-untyped-call]
 
 
+_DESCRIBE = frozenset(
+    {
+        *("size", "dim", "numel", "nelement", "ndimension", "__len__", "stride", "storage_offset", "element_size"),
+        *("is_floating_point", "is_complex", "is_signed", "is_contiguous", "get_device", "data_ptr", "type"),
+        *("__hash__", "__repr__", "untyped_storage"),
+    }
+)
+"""Functions of tensors that compute nothing with their values."""
+_VIEWS = frozenset({"T", "mT", "H", "mH", "data"})
+
+
+def _only_describes(func: Any) -> bool:
+    """Tell whether a function of torch says what a tensor is; a view of it is as good as itself."""
+    name = getattr(func, "__name__", "")
+    if name == "__get__":
+        return getattr(getattr(func, "__self__", None), "__name__", "") not in _VIEWS
+    return name in _DESCRIBE
+
+
 class _WeightsInUse(TorchFunctionMode):
     """Raises, while entered, when a function of torch is given a weight of the model."""
 
@@ -66,7 +84,7 @@ class _WeightsInUse(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
-        if getattr(func, "__name__", "") != "__get__":
+        if not _only_describes(func):
             for tensor in tree.tensors([args, given]):
                 if name := self._names.get(id(tensor)):
                     raise UsageError(self._refusal(name))

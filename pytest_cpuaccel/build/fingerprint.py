@@ -14,13 +14,13 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.source_code import code_digest
-from pytest_cpuaccel.build.state.outside import variables_outside
+from pytest_cpuaccel.build.state.outside import TABLE, variables_outside
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
 
-_WORDS = 1 << 12
-"""64-bit words in a row, when a tensor's bytes are summed up by rows and by columns."""
+_WORDS = 1 << 13
+"""32-bit words in a row, when a tensor's bytes are summed up by rows and by columns."""
 
 _weights_known: ByIdentity[nn.Module, tuple[str, str]] = ByIdentity()
 
@@ -41,7 +41,7 @@ def model_key(model: nn.Module) -> dict[str, str]:
 def parameters_stamp(model: nn.Module) -> str:
     """Return a digest of the parameters as they are now; read anew, for writes may leave no trace in their versions.
 
-    Several times as fast as a cryptographic one: sums of the words, modulo 2**64, by rows and by columns.
+    Several times as fast as a cryptographic one: sums of signed 32-bit words by rows and by columns.
     """
     return _stamp(model.named_parameters(remove_duplicate=False))
 
@@ -115,13 +115,16 @@ def _stamp(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
 
 
 def _sums(tensor: torch.Tensor) -> bytes:
-    """What changes with any byte: sums of words by rows and by columns, and the bytes that fill no row."""
+    """What changes with any byte: sums of words by rows and by columns, and the bytes that fill no row.
+
+    The sums are exact in 64 bits, so that no two changes of a sign cancel unless they are of opposite ones.
+    """
     data = np.frombuffer(tensor_bytes(tensor), np.uint8)
-    rows = data.size // (8 * _WORDS)
-    rest = data[rows * _WORDS * 8 :].tobytes()
+    rows = data.size // (4 * _WORDS)
+    rest = data[rows * _WORDS * 4 :].tobytes()
     if not rows:
         return rest
-    words = torch.from_numpy(data[: rows * _WORDS * 8].view(np.int64)).view(rows, _WORDS)
+    words = torch.from_numpy(data[: rows * _WORDS * 4].view(np.int32)).view(rows, _WORDS)
     return words.sum(1).numpy().tobytes() + words.sum(0).numpy().tobytes() + rest
 
 
@@ -140,6 +143,8 @@ def _structure(model: nn.Module) -> Iterator[str]:
 def _is_setting(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
         return all(map(_is_setting, value))
+    if isinstance(value, dict):
+        return len(value) <= TABLE and all(_is_setting(item) for entry in value.items() for item in entry)
     return value is None or isinstance(value, (bool, int, float, str, torch.dtype))
 
 

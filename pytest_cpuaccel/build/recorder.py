@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import types
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
+from functools import cached_property, partial, partialmethod
 from operator import attrgetter
 from typing import Any
 
@@ -118,6 +120,14 @@ class Recorder:
             return lambda *_: self
         if name in _WOULD_CHANGE_IT:
             raise UsageError(f"cpu_model.{name}: a built model can't be changed; change eager_model instead")
+        computed = inspect.getattr_static(type(self._model), name, None)
+        if isinstance(computed, property) and computed.fget is not None and is_project_code(computed.fget):
+            return self._guard.around(partial(computed.fget, self), name)()
+        if isinstance(computed, cached_property) and is_project_code(computed.func):
+            value = self.__dict__[name] = self._guard.around(partial(computed.func, self), name)()
+            return value
+        if isinstance(computed, partialmethod):
+            return self._guard.around(computed.__get__(self, type(self._model)), name)
         value = self._attribute(name)
         if isinstance(value, nn.Module) and not name.startswith("_") and not self._guard.is_up:
             raise UsageError(

@@ -309,7 +309,8 @@ def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
             answer = tree.clone(call())
         touched, outside = start.changed_attributes(), start.changed_outside()
         between = Snapshot.of(model)
-        again = call()
+        with compiled_code_refused(model):  # which the first call may have been the first to import
+            again = call()
         owners = dict(model.named_modules())
         attributes = dict.fromkeys(between.changed_attributes())
         is_other = not alike(figures(answer.output), figures(again.output))

@@ -83,7 +83,11 @@ def same_values(one: Leaf, other: Leaf) -> bool:
         if one.dtype is not other.dtype or one.shape != other.shape:
             return False
         may_be_nan = one.is_floating_point() or one.is_complex()
-        return torch.equal(one, other) or (may_be_nan and bool(((one == other) | (one.isnan() & other.isnan())).all()))
+        try:
+            same = torch.equal(one, other)
+            return same or (may_be_nan and bool(((one == other) | (one.isnan() & other.isnan())).all()))
+        except RuntimeError:  # sparse or nested, which only itself is the same as
+            return one is other
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
     if isinstance(one, _PLAIN):

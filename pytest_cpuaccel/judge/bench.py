@@ -72,12 +72,18 @@ class Bench:
         """Return ``score_item(model, item)`` for every item under the backend, and keep the reference's beside them.
 
         Raises:
-            UsageError: there are no items.
+            UsageError: there are no items, or ``score_item`` calls another model than the one that it is given.
         """
         work, listed = self._work(source, reference, calibration), list(items)
         if not listed:
             raise UsageError("score_items: there are no items to score")
+        before = begun_of(work.recorder)
         actual = _scored(work.recorder, score_item, listed)
+        if begun_of(work.recorder) == before:
+            raise UsageError(
+                f"score_items: {getattr(score_item, '__name__', 'the function')} never called the model that it was "
+                "given as its first argument, so that nothing was scored under the backend"
+            )
         with untouched(work.reference):
             expected = _scored(work.reference, score_item, listed)
         work.scores = Scores(work.scores.actual + actual, work.scores.expected + expected)

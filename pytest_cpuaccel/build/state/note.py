@@ -40,7 +40,7 @@ _WITH_STATE = (threading.Event, weakref.WeakKeyDictionary, weakref.WeakValueDict
 _WITHOUT_STATE = frozenset({"torch", "numpy", "logging", "threading", "re", "pathlib", "weakref", "enum"})
 """Packages whose objects hold no state that a model's answers could hang on, or none that can be put back."""
 
-_STATE_OF_EVERY_MODULE = {"_buffers", "_parameters", "_modules", "_forward_hooks", "_forward_pre_hooks"}
+_STATE_OF_EVERY_MODULE = {"training", "_buffers", "_parameters", "_modules", "_forward_hooks", "_forward_pre_hooks"}
 _STATE_OF_EVERY_MODULE |= {"_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs"}
 """Transformers installs hooks in a model's first call, and marks the model as having them."""
 

@@ -126,7 +126,7 @@ class Search:
             if not name.startswith("__") and _is_data(value):
                 yield Variable(
                     f"'{name}' of class {kind.__name__}",
-                    functools.partial(getattr, kind, name, UNSET),
+                    functools.partial(_class_attribute, kind, name),
                     functools.partial(_write_attribute, kind, name),
                 )
             for function in functions_of(value):
@@ -304,6 +304,11 @@ def _is_data(value: Any) -> bool:
     if isinstance(value, (*CODE, nn.Module, *_DESCRIPTORS)) or (callable(value) and not is_project_code(value)):
         return False
     return type(value).__module__.partition(".")[0] not in sys.stdlib_module_names and is_object_with_state(value)
+
+
+def _class_attribute(kind: type, name: str) -> Any:
+    """As it stands in the class: a descriptor would compute something else."""
+    return vars(kind).get(name, UNSET)
 
 
 def _names_of(kind: type) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.note import (
     CONTAINERS,
     SCALARS,
@@ -27,7 +28,7 @@ from pytest_cpuaccel.build.state.note import (
     links_of,
     own_attributes,
 )
-from pytest_cpuaccel.build.state.outside import TABLE, Search, Variable
+from pytest_cpuaccel.build.state.outside import TABLE, Search, Variable, functions_of
 from pytest_cpuaccel.core.identity import ByIdentity
 
 _writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
@@ -198,7 +199,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         if _writes_parameters.get(model) is None:
-            _writes_parameters[model] = any(True for _ in before._changed_parameters())
+            _writes_parameters[model] = any(True for _ in before._changed_parameters()) or may_write_parameters(model)
         before.restore()
 
 
@@ -222,6 +223,26 @@ def _same(before: Any, now: Any) -> bool:
         )
     except Exception:
         return True
+
+
+def may_write_parameters(model: nn.Module) -> bool:
+    """Tell whether a call may write to parameters, though the first one did not: by the code of its modules.
+
+    ``max_norm`` of an embedding renorms rows when they are looked up; in a project's own code, methods that work in
+    place or on ``.data`` may write to anything.
+    """
+    if any(getattr(child, "max_norm", None) is not None for child in model.modules()):
+        return True
+    kinds = {kind for child in model.modules() for kind in type(child).__mro__ if is_project_code(kind)}
+    functions = [function for kind in kinds for value in vars(kind).values() for function in functions_of(value)]
+    return any(_writes_in_place(function) for function in functions if is_project_code(function))
+
+
+def _writes_in_place(function: types.FunctionType) -> bool:
+    names = function.__code__.co_names
+    return function.__name__ != "__init__" and any(
+        name in ("data", "set_", "requires_grad") or (name.endswith("_") and not name.startswith("_")) for name in names
+    )
 
 
 def keeps_state_in_parameters(model: nn.Module) -> bool:

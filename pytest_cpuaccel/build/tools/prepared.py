@@ -63,7 +63,7 @@ class PreparedCall:
             return unlike
         tensors = self.graph.tensors(prepared)
         for name, tensor, example in zip(self.graph.input_names, tensors, self.example, strict=True):
-            if _kind(tensor) != _kind(example):
+            if _kind(tensor) != _kind(example) or torch.promote_types(tensor.dtype, example.dtype) != example.dtype:
                 return f"{name} of {tensor.dtype}, built for {example.dtype}"
         if shapes.include(tensor.shape for tensor in tensors):
             return None
@@ -82,7 +82,7 @@ def _answers(subject: Subject) -> tuple[Any, frozenset[str]]:
 
 
 def _kind(tensor: torch.Tensor) -> str:
-    """What a cast would have to preserve: 0/1 masks mean other things as bool, as integers and as floats."""
+    """What a cast to a wider type would have to preserve: 0/1 masks mean other things as bool, integers and floats."""
     if tensor.dtype == torch.bool or tensor.is_complex():
         return str(tensor.dtype).removeprefix("torch.")
     return "float" if tensor.is_floating_point() else "integer"
