@@ -197,9 +197,12 @@ class ArtifactStore:
         partial.mkdir()
         try:
             (partial / MARKER).write_text(folder.name, encoding="utf-8")
-            _export(partial, key, export, proof)
+            whole = partial / folder.name
+            whole.mkdir()
+            _export(whole, key, export, proof)
+            (whole / MARKER).write_text(folder.name, encoding="utf-8")
             _remove(folder)
-            partial.rename(folder)
+            whole.rename(folder)
         finally:
             _remove(partial)
 

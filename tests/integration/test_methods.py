@@ -191,6 +191,33 @@ def test_it(cpu_accelerate):
     result.stdout.fnmatch_lines([f"test_*.py:*: eager_model: Net runs {name}* under torch.compile, so that it isn't *"])
 
 
+def test_code_that_torch_does_not_compile_is_eager(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        from unittest.mock import MagicMock
+        import pytest, torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.writer = MagicMock()
+
+            @torch.compiler.disable
+            def helper(self, x):
+                return x + 1
+
+            def forward(self, x):
+                return self.helper(x)
+
+        @pytest.mark.parity
+        def test_it(cpu_accelerate):
+            cpu_accelerate(Net().eval())(torch.ones(3))
+        """
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=1)
+
+
 def test_the_wrapper_of_torch_compile_is_left_out_with_a_note(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(
         MODEL

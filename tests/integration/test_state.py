@@ -204,3 +204,76 @@ def eager_model():
         """
     )
     mlp_project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=1)
+
+
+WRITING = """
+import pytest, torch
+from torch import nn
+
+class Renorms(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.rows = nn.Embedding(8, 4, max_norm=1.0)
+        self.rows.weight.data.mul_(10)
+
+    def forward(self, ids):
+        return self.rows(ids)
+
+class Halves(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, ids):
+        if int(ids[0]) > 3:
+            self.weight.data.mul_(0.5)
+        return ids * self.weight
+
+class Named(nn.Module):
+    class Computed:
+        def __get__(self, owner, kind):
+            return [kind.__name__]
+
+    names = Computed()
+
+    def forward(self, ids):
+        return ids + len(self.names)
+"""
+
+
+@pytest.mark.parametrize("make", ["Renorms", "Halves"])
+def test_parameters_that_only_a_later_call_writes_to_are_left_alone(mlp_project: pytest.Pytester, make: str) -> None:
+    mlp_project.makepyfile(
+        WRITING
+        + f"""
+@pytest.fixture
+def model():
+    model = {make}().eval()
+    before = {{name: item.clone() for name, item in model.state_dict().items()}}
+    yield model
+    assert all(torch.equal(item, before[name]) for name, item in model.state_dict().items())
+
+@pytest.mark.parity
+def test_it(cpu_accelerate, model):
+    cpu_model = cpu_accelerate(model)
+    for ids in ([0, 1], [5, 6]):
+        cpu_model(torch.tensor(ids))
+"""
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=1)
+
+
+def test_a_descriptor_of_a_class_stays(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        WRITING
+        + """
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    cpu_accelerate(Named().eval())(torch.tensor([1]))
+
+def test_after():
+    assert isinstance(vars(Named)["names"], Named.Computed)
+"""
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=2)

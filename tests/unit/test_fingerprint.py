@@ -76,6 +76,7 @@ WRITES: dict[str, Callable[[nn.Module], object]] = {
     "by numpy": lambda net: np.negative(net.layer.bias.numpy(), out=net.layer.bias.numpy()),
     "two rows exchanged": lambda net: net.layer.weight.data.copy_(net.layer.weight.roll(1, 0)),
     "two columns exchanged": lambda net: net.layer.weight.data.copy_(net.layer.weight.roll(1, 1)),
+    "signs in pairs": lambda net: net.layer.weight.data[:, 1::2].neg_(),
     "another parameter": lambda net: setattr(net.layer, "bias", nn.Parameter(torch.ones(96))),
     "transposed": lambda net: setattr(net.layer.weight, "data", net.layer.weight.data.t()),
 }

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import queue
+import threading
 import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from pytest_cpuaccel.build.private_copy import private_copy
 
@@ -122,3 +126,23 @@ def test_a_function_that_leads_to_no_part_of_the_model_stays_the_same() -> None:
 
     net.steps = [step]
     assert private_copy(net).steps[0] is step
+
+
+@pytest.mark.parametrize("make", [threading.Lock, threading.RLock, queue.SimpleQueue, lambda: iter_of(), lambda: np])
+def test_what_nobody_can_copy_is_shared(make: Callable[[], object]) -> None:
+    net = Net().eval()
+    net.steps = [make()]
+    net.own = held = make()
+    copied = private_copy(net)
+    assert copied.own is held
+    assert copied.lin.weight is not net.lin.weight
+
+
+def iter_of() -> object:
+    return (number for number in range(3))
+
+
+def test_pruned_models_can_be_copied() -> None:
+    net = Net().eval()
+    prune.l1_unstructured(net.lin, "weight", 0.5)
+    assert torch.equal(private_copy(net)(X), net(X))
