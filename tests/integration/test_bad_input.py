@@ -163,7 +163,11 @@ def test_nan_that_eager_has_too_is_no_difference(mlp_project: pytest.Pytester) -
     ("body", "words"),
     [
         ("score_items(lambda model, item: 1.0, [])", "HERE: score_items: there are no items to score"),
-        ("score_items(lambda model, item: float('nan') * model(X).sum(), [1])", "*item 0 scored nan *; return a finite number"),
+        ("score_items(lambda model, item: 1.0, [1])", "HERE: score_items: <lambda> never called the model *"),
+        (
+            "score_items(lambda model, item: float('nan') * model(X).sum(), [1])",
+            "*item 0 scored nan *; return a finite number",
+        ),
     ],
 )
 def test_scores_that_cannot_be_judged(mlp_project: pytest.Pytester, body: str, words: str) -> None:

@@ -108,6 +108,22 @@ def test_a_mark_around_a_test_holds_for_the_tests_that_use_a_model(mlp_project: 
     mlp_project.runpytest_inprocess("--cpu-backends=off").assert_outcomes(passed=2, failed=2)
 
 
+def test_an_accuracy_budget_around_a_test_that_scores_by_itself_fails(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pytest, torch
+
+        @pytest.mark.accuracy_budget(max_drop="1%")
+        class TestIt:
+            def test_it(self, cpu_model):
+                assert cpu_model(torch.ones(2, 16)).shape == (2, 4)
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["off: nothing was scored; call score_items(fn, items) in the test"])
+
+
 @pytest.mark.parametrize("budget", ["", "max_drop=None"])
 def test_an_accuracy_budget_that_allows_nothing_ends_the_run(mlp_project: pytest.Pytester, budget: str) -> None:
     mlp_project.makepyfile(SCORED.format(budget=budget, items=10))

@@ -191,6 +191,69 @@ def test_it(cpu_accelerate):
     result.stdout.fnmatch_lines([f"test_*.py:*: eager_model: Net runs {name}* under torch.compile, so that it isn't *"])
 
 
+PROPERTIES = """
+import functools
+
+class Computed(Encoder):
+    @property
+    def answer(self):
+        return self(X)
+
+    @functools.cached_property
+    def once(self):
+        return self(X)
+
+    def _answer(self, x, times):
+        return self(x) * times
+
+    twice = functools.partialmethod(_answer, times=2)
+
+    @property
+    def transposed(self):
+        return X @ self.text.weight.T
+
+    def count(self):
+        return sum(item.numel() + item.dim() for item in self.parameters())
+"""
+
+
+@pytest.mark.parametrize("use", ["cpu_model.answer", "cpu_model.once", "cpu_model.twice(X)"])
+def test_what_a_class_computes_by_other_means_than_methods_runs_under_the_backend(
+    mlp_project: pytest.Pytester, use: str
+) -> None:
+    mlp_project.makepyfile(
+        MODEL
+        + PROPERTIES
+        + f"""
+@pytest.mark.parity(rtol=0, atol=0)
+def test_it(cpu_accelerate):
+    model = Computed().eval()
+    cpu_model = cpu_accelerate(model)
+    {use}
+    assert "once" not in vars(model)
+"""
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
+    mlp_project.runpytest_inprocess("--cpu-backends=off").assert_outcomes(failed=1)
+
+
+def test_a_view_of_a_weight_is_as_good_as_the_weight_and_its_size_is_not(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        MODEL
+        + PROPERTIES
+        + """
+def test_size(cpu_accelerate):
+    assert cpu_accelerate(Computed().eval()).count() > 0
+
+def test_view(cpu_accelerate):
+    cpu_accelerate(Computed().eval()).transposed
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*cpu_model.transposed: runs 'text' in eager mode, past the backend; *"])
+
+
 def test_code_that_torch_does_not_compile_is_eager(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(
         """

@@ -65,3 +65,15 @@ def test_complex_numbers_come_back_complex_or_are_refused(backend: Backend, func
         return
     assert_alike(answer, model(x), backend.precision)
     assert_parity(answer, model, Inputs(kwargs={"x": x}), backend.precision)
+
+
+@pytest.mark.parametrize("backend", [ORT, OPENVINO], ids=lambda backend: backend.name)
+@pytest.mark.parametrize(("narrow", "wide"), [(torch.int32, torch.int64), (torch.uint8, torch.int64)])
+def test_a_build_takes_no_wider_type_than_it_was_made_for(
+    backend: Backend, narrow: torch.dtype, wide: torch.dtype, tmp_path: Path
+) -> None:
+    built = built_or_skipped(
+        backend, subject(Function(lambda x: x * 2).eval(), x=torch.ones(4, dtype=narrow)), tmp_path
+    )
+    assert built.accepts(Inputs(kwargs={"x": torch.ones(4, dtype=narrow)}))
+    assert not built.accepts(Inputs(kwargs={"x": torch.full((4,), 3000, dtype=wide)}))
