@@ -9,10 +9,10 @@ import io
 import queue
 import socket
 import sqlite3
+import sys
 import threading
 import types
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -47,8 +47,7 @@ def private_copy(model: nn.Module) -> nn.Module:
     """
     copies: dict[int, Any] = {id(item): item.detach().clone() for item in _computed_tensors(model)}
     try:
-        with _shared_where_uncopyable():
-            copied = copy.deepcopy(model, copies).eval()
+        copied: nn.Module = deep_copy(model, copies).eval()
     except Exception as error:
         raise BuildError(f"{type(model).__name__} can't be copied: {reason(error)}") from error
     for child in copied.modules():
@@ -62,13 +61,13 @@ def _computed_tensors(model: nn.Module) -> Iterator[torch.Tensor]:
         yield from (item for item in vars(child).values() if isinstance(item, torch.Tensor) and not item.is_leaf)
 
 
-@contextmanager
-def _shared_where_uncopyable() -> Iterator[None]:
-    """Let ``copy.deepcopy`` take objects of these types as they are: it does so where a reduction is a string."""
-    before = {kind: copyreg.dispatch_table.get(kind) for kind in _UNCOPYABLE}
-    copyreg.dispatch_table.update(dict.fromkeys(_UNCOPYABLE, lambda _: ""))
+def deep_copy(value: Any, copies: dict[int, Any] | None = None) -> Any:
+    """Return a deep copy that shares what nobody can copy; ``copies`` are known by the identity of the originals."""
+    kinds = {*_UNCOPYABLE, type(sys.stdout), type(sys.stderr)}
+    before = {kind: copyreg.dispatch_table.get(kind) for kind in kinds}
+    copyreg.dispatch_table.update(dict.fromkeys(kinds, lambda _: ""))  # a string: copy.deepcopy takes it as it is
     try:
-        yield
+        return copy.deepcopy(value, copies)
     finally:
         for kind, reduction in before.items():
             if reduction is None:

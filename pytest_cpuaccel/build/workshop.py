@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,7 @@ from pytest_cpuaccel.build.example import Figures, alike, figures, seeded_figure
 from pytest_cpuaccel.build.exports import Exports
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_signature, parameters_stamp
 from pytest_cpuaccel.build.original import call_eager, forward_inputs
-from pytest_cpuaccel.build.private_copy import private_copy
+from pytest_cpuaccel.build.private_copy import deep_copy, private_copy
 from pytest_cpuaccel.build.randomness import seeded
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.lost import lost_state
@@ -346,7 +345,7 @@ def _loaded(backend: Backend, subject: Subject, folder: Path | None, state: Stat
         module = subject.fresh_module()
         owners = dict(module.named_modules())
         kept = {
-            (owner, name): copy.deepcopy(getattr(owners[owner], name, _ABSENT))
+            (owner, name): deep_copy(getattr(owners[owner], name, _ABSENT))
             for owner, name in state.attributes
             if owner in owners
         }

@@ -37,7 +37,12 @@ ITERATORS = (itertools.count, itertools.cycle, *map(type, (iter([]), iter(()), i
 """Iterators that can't be set back, but copied."""
 GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)
 _WITH_STATE = (threading.Event, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
-_WITHOUT_STATE = frozenset({"torch", "numpy", "logging", "threading", "re", "pathlib", "weakref", "enum"})
+_WITHOUT_STATE = frozenset(
+    {
+        *("torch", "numpy", "logging", "threading", "re", "pathlib", "weakref", "enum"),
+        *("asyncio", "concurrent", "multiprocessing", "unittest"),
+    }
+)
 """Packages whose objects hold no state that a model's answers could hang on, or none that can be put back."""
 
 _STATE_OF_EVERY_MODULE = {"training", "_buffers", "_parameters", "_modules", "_forward_hooks", "_forward_pre_hooks"}
