@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+import inspect
+import types
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
@@ -27,20 +30,39 @@ class BypassGuard:
         return self._mode is not None
 
     def around(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """Return a method, refusing what it computes with the original's weights."""
+        """Return a method, refusing what it computes with the original's weights; in generators, step by step."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
-            if self._mode is not None:
-                return method(*args, **kwargs)
-            self._mode = _WeightsInUse(self._model, name)
-            try:
-                with self._mode:
-                    return method(*args, **kwargs)
-            finally:
-                self._mode = None
+            with self._raised(name):
+                running = method(*args, **kwargs)
+            if inspect.iscoroutine(running):
+                return types.coroutine(self._steps)(running, name)
+            return self._steps(running, name) if inspect.isgenerator(running) else running
 
         return functools.update_wrapper(call, getattr(method, "func", method))
+
+    def _steps(self, running: Any, name: str) -> Generator[Any, Any, Any]:
+        sent = None
+        while True:
+            try:
+                with self._raised(name):
+                    item = running.send(sent)
+            except StopIteration as end:
+                return end.value
+            sent = yield item
+
+    @contextmanager
+    def _raised(self, name: str) -> Iterator[None]:
+        if self._mode is not None:  # within another method
+            yield
+            return
+        self._mode = _WeightsInUse(self._model, name)
+        try:
+            with self._mode:
+                yield
+        finally:
+            self._mode = None
 
     @contextmanager
     def lowered(self) -> Iterator[None]:
@@ -73,14 +95,27 @@ def _only_describes(func: Any) -> bool:
     return name in _DESCRIBE
 
 
+def _values(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield a model's weights by name: parameters, buffers, other tensors, and those of modules kept in lists."""
+    yield from model.named_parameters()
+    yield from ((name, item) for name, item in model.named_buffers() if item.is_floating_point())
+    for path, child in model.named_modules():
+        for name, value in vars(child).items():
+            full = f"{path}.{name}" if path else name
+            if isinstance(value, torch.Tensor) and value.is_floating_point():
+                yield full, value
+            for module in value if isinstance(value, (list, tuple)) else ():
+                if isinstance(module, nn.Module):
+                    yield from ((f"{full}.{inner}", item) for inner, item in module.named_parameters())
+
+
 class _WeightsInUse(TorchFunctionMode):
     """Raises, while entered, when a function of torch is given a weight of the model."""
 
     def __init__(self, model: nn.Module, method: str) -> None:
         super().__init__()
         self._method = method
-        self._names = {id(item): name for name, item in model.named_parameters()}
-        self._names |= {id(item): name for name, item in model.named_buffers() if item.is_floating_point()}
+        self._names = {id(item): name for name, item in _values(model)}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}

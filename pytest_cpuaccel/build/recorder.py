@@ -129,7 +129,8 @@ class Recorder:
         if isinstance(computed, partialmethod):
             return self._guard.around(computed.__get__(self, type(self._model)), name)
         value = self._attribute(name)
-        if isinstance(value, nn.Module) and not name.startswith("_") and not self._guard.is_up:
+        is_part = not name.startswith("_") or name in self._model._modules
+        if isinstance(value, nn.Module) and is_part and not self._guard.is_up:
             raise UsageError(
                 f"cpu_model.{name}: would run a part of the model in eager mode; "
                 f"build that part alone with cpu_accelerate(eager_model.{name})"

@@ -237,6 +237,68 @@ def test_it(cpu_accelerate):
     mlp_project.runpytest_inprocess("--cpu-backends=off").assert_outcomes(failed=1)
 
 
+AROUND = """
+class Around(Encoder):
+    def __init__(self):
+        super().__init__()
+        self.table, self.kept, self._hidden = torch.ones(4), [nn.Linear(4, 2)], nn.Linear(4, 2)
+
+    def by_steps(self, rows):
+        for row in rows:
+            yield self.head(row)
+
+    async def later(self, x):
+        return self.head(x)
+
+    def by_table(self, x):
+        return x * self.table
+
+    def by_list(self, x):
+        return self.kept[0](x)
+
+    def forwards(self, rows):
+        for row in rows:
+            yield self(row)
+"""
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        ("list(cpu_model.by_steps(X))", "cpu_model.by_steps: runs 'head' in eager mode, past the backend; *"),
+        ("asyncio.run(cpu_model.later(X))", "cpu_model.later: runs 'head' in eager mode, past the backend; *"),
+        ("cpu_model.by_table(X)", "cpu_model.by_table: computes with 'table' in eager mode, past the backend; *"),
+        ("cpu_model.by_list(X)", "cpu_model.by_list: runs 'kept' in eager mode, past the backend; *"),
+        ("cpu_model._hidden(X)", "cpu_model._hidden: would run a part of the model in eager mode; *"),
+    ],
+)
+def test_other_ways_around_the_backend_are_refused(mlp_project: pytest.Pytester, use: str, words: str) -> None:
+    mlp_project.makepyfile(
+        f"import asyncio\n{MODEL}{AROUND}"
+        + f"""
+def test_it(cpu_accelerate):
+    cpu_model = cpu_accelerate(Around().eval())
+    {use}
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*{words}"])
+
+
+def test_a_generator_that_calls_the_model_runs_under_the_backend(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        f"{MODEL}{AROUND}"
+        + """
+@pytest.mark.parity(rtol=0, atol=0)
+def test_it(cpu_accelerate):
+    assert len(list(cpu_accelerate(Around().eval()).forwards(X))) == 3
+"""
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
+    mlp_project.runpytest_inprocess("--cpu-backends=off").assert_outcomes(failed=1)
+
+
 def test_a_view_of_a_weight_is_as_good_as_the_weight_and_its_size_is_not(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(
         MODEL
