@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -70,7 +71,7 @@ class Snapshot:
                 break
             value = waiting.popleft()
             found = ()
-            if isinstance(value, SCALARS) or id(value) in seen:
+            if isinstance(value, SCALARS) or id(value) in seen or _is_the_interpreters(value):
                 continue
             seen[id(value)] = value
             if isinstance(value, nn.Module):
@@ -209,6 +210,13 @@ def in_state(model: nn.Module, start: Snapshot | None) -> AbstractContextManager
     Where none was noted, or one of another model, it begins with that of now.
     """
     return start.in_force() if start is not None and start.model is model else untouched(model)
+
+
+def _is_the_interpreters(value: Any) -> bool:
+    """Whether a value is the table of imported modules or the variables of one: putting that back undoes imports."""
+    if value is sys.modules or value is sys.path_importer_cache:
+        return True
+    return type(value) is dict and "__spec__" in value and "__loader__" in value
 
 
 def _same(before: Any, now: Any) -> bool:
