@@ -43,14 +43,21 @@ class BypassGuard:
         return functools.update_wrapper(call, getattr(method, "func", method))
 
     def _steps(self, running: Any, name: str) -> Generator[Any, Any, Any]:
-        sent = None
+        """A generator or coroutine, guarded whenever it runs; what is thrown into it goes on to it."""
+        step = functools.partial(running.send, None)
         while True:
             try:
                 with self._raised(name):
-                    item = running.send(sent)
+                    item = step()
             except StopIteration as end:
                 return end.value
-            sent = yield item
+            try:
+                step = functools.partial(running.send, (yield item))
+            except GeneratorExit:
+                running.close()
+                raise
+            except BaseException as error:
+                step = functools.partial(running.throw, error)
 
     @contextmanager
     def _raised(self, name: str) -> Iterator[None]:

@@ -259,6 +259,12 @@ class Around(Encoder):
     def forwards(self, rows):
         for row in rows:
             yield self(row)
+
+    async def awaits(self, x, answer):
+        try:
+            await answer
+        except KeyError:
+            return self(x)
 """
 
 
@@ -297,6 +303,25 @@ def test_it(cpu_accelerate):
     )
     mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
     mlp_project.runpytest_inprocess("--cpu-backends=off").assert_outcomes(failed=1)
+
+
+def test_a_coroutine_gets_what_it_awaits_errors_too(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        f"import asyncio\n{MODEL}{AROUND}"
+        + """
+async def fails():
+    await asyncio.sleep(0.01)
+    raise KeyError("none")
+
+async def run(cpu_model):
+    return await cpu_model.awaits(X, asyncio.ensure_future(fails()))
+
+@pytest.mark.parity(rtol=0, atol=0)
+def test_it(cpu_accelerate):
+    assert asyncio.run(run(cpu_accelerate(Around().eval()))).shape == (3, 2)
+"""
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
 
 
 def test_a_view_of_a_weight_is_as_good_as_the_weight_and_its_size_is_not(mlp_project: pytest.Pytester) -> None:

@@ -36,7 +36,9 @@ CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, t
 ITERATORS = (itertools.count, itertools.cycle, *map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter(""))))
 """Iterators that can't be set back, but copied."""
 GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)
-_WITH_STATE = (threading.Event, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
+WITH_STATE = (threading.Event, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
+"""Objects with state of packages whose others have none."""
+
 _WITHOUT_STATE = frozenset(
     {
         *("torch", "numpy", "logging", "threading", "re", "pathlib", "weakref", "enum"),
@@ -211,7 +213,7 @@ def is_object_with_state(value: Any) -> bool:
     if isinstance(value, nn.Module):
         return True
     kind = type(value)
-    if isinstance(value, _WITH_STATE):
+    if isinstance(value, WITH_STATE):
         return True
     if isinstance(value, CODE) or kind.__module__.partition(".")[0] in _WITHOUT_STATE:
         return False

@@ -33,6 +33,7 @@ from pytest_cpuaccel.build.state.note import (
     ITERATORS,
     SCALARS,
     UNSET,
+    WITH_STATE,
     is_object_with_state,
 )
 
@@ -48,10 +49,7 @@ _OBJECTS_OF_PYTHON = (
     collections.UserDict,
     collections.UserList,
     collections.ChainMap,
-    threading.Event,
-    weakref.WeakKeyDictionary,
-    weakref.WeakValueDictionary,
-    weakref.WeakSet,
+    *WITH_STATE,
 )
 """What Python's own library offers to keep things in; its other objects keep nothing of a model."""
 
@@ -112,7 +110,8 @@ class Search:
 
     def _of_kinds(self, kind: type) -> Iterator[Variable]:
         """Those of a class and of its bases, where they are a project's."""
-        for base in [*kind.__mro__, *type.mro(type(kind))]:
+        metaclass: type = type(kind)
+        for base in (*kind.__mro__, *metaclass.__mro__):
             if self._is_new(base) and _defines_project_code(base):
                 yield from self._of_class(base)
 
@@ -312,11 +311,12 @@ def _class_attribute(kind: type, name: str) -> Any:
 
 
 def _names_of(kind: type) -> tuple[str, ...]:
-    return tuple(vars(kind))
+    """Without those that Python itself adds when they are asked for, such as ``__annotations__``."""
+    return tuple(name for name in vars(kind) if not name.startswith("__"))
 
 
 def _keep_names(kind: type, names: tuple[str, ...]) -> None:
-    for name in set(vars(kind)) - set(names):
+    for name in set(_names_of(kind)) - set(names):
         delattr(kind, name)
 
 

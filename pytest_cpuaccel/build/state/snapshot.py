@@ -158,9 +158,10 @@ class Snapshot:
             if not _same(before, now):
                 yield path
             return
-        for name in dict.fromkeys((*note.own, *own_attributes(now))):
-            if name in note.own and name in own_attributes(now):
-                yield from self._changes(note.own[name], own_attributes(now)[name], (*path, name), seen)
+        own = own_attributes(now)
+        for name in dict.fromkeys((*note.own, *own)):
+            if name in note.own and name in own:
+                yield from self._changes(note.own[name], own[name], (*path, name), seen)
             else:
                 yield (*path, name)
         if isinstance(before, (torch.Tensor, np.ndarray)) and not isinstance(note.saved, dict):
@@ -225,10 +226,9 @@ def _same(before: Any, now: Any) -> bool:
         return True
     if isinstance(before, type) or type(before) is not type(now):
         return False
+    tells = any("__eq__" in vars(kind) for kind in type(before).__mro__[:-1])
     try:
-        return "__eq__" not in {name for kind in type(before).__mro__[:-1] for name in vars(kind)} or bool(
-            before == now
-        )
+        return not tells or bool(before == now)
     except Exception:
         return True
 
