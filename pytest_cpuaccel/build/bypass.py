@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 import types
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from pytest_cpuaccel.core import tree
@@ -22,12 +24,21 @@ class BypassGuard:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._mode: _WeightsInUse | None = None
+        self._of_thread = threading.local()
+        self._refusals: list[str] = []
 
     @property
     def is_up(self) -> bool:
-        """Tell whether such a method runs now."""
+        """Tell whether such a method runs now, in this thread."""
         return self._mode is not None
+
+    @property
+    def _mode(self) -> _WeightsInUse | None:
+        return getattr(self._of_thread, "mode", None)
+
+    def modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """Yield the model's parts by name, those that it keeps in plain lists included."""
+        return _modules(self._model)
 
     def around(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
         """Return a method, refusing what it computes with the original's weights; in generators, step by step."""
@@ -64,23 +75,47 @@ class BypassGuard:
         if self._mode is not None:  # within another method
             yield
             return
-        self._mode = _WeightsInUse(self._model, name)
+        mode = self._of_thread.mode = _WeightsInUse(self._model, name)
+        self._refusals.clear()
+        hook = register_module_forward_pre_hook(functools.partial(self._check_threads, mode))
         try:
-            with self._mode:
+            with mode:
                 yield
         finally:
-            self._mode = None
+            hook.remove()
+            self._of_thread.mode = None
+        if self._refusals:  # in another thread, whose result nobody may have waited for
+            raise UsageError(self._refusals[0])
+
+    def refuse(self, refusal: str) -> NoReturn:
+        """Raise, in whichever thread this is, and once more at the end of the method that runs.
+
+        Raises:
+            UsageError: always.
+        """
+        self._refusals.append(refusal)
+        raise UsageError(refusal)
+
+    def _check_threads(self, mode: _WeightsInUse, module: nn.Module, _: object) -> None:
+        """Refuse a part of the model that runs in another thread, in which no mode is entered."""
+        if self._mode is mode or getattr(self._of_thread, "is_lowered", False):
+            return
+        if refusal := mode.refusal_of_part(module):
+            self.refuse(refusal)
 
     @contextmanager
     def lowered(self) -> Iterator[None]:
-        """Let the backend work meanwhile, whose weights may be the original's."""
-        assert self._mode is not None
+        """Let the backend work meanwhile in this thread, whose weights may be the original's."""
         mode = self._mode
-        mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        if mode is not None:
+            mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+        self._of_thread.is_lowered = True
         try:
             yield
         finally:
-            mode.__enter__()  # type: ignore[no-untyped-call]
+            self._of_thread.is_lowered = False
+            if mode is not None:
+                mode.__enter__()  # type: ignore[no-untyped-call]
 
 
 _DESCRIBE = frozenset(
@@ -102,18 +137,29 @@ def _only_describes(func: Any) -> bool:
     return name in _DESCRIBE
 
 
+def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield a model's parts by name; of those kept in lists, tuples and dicts, the whole too."""
+    for path, child in model.named_modules():
+        if path:
+            yield path, child
+        for name, value in vars(child).items():
+            if not name.startswith("_") and isinstance(value, (list, tuple, dict)):
+                items = value.values() if isinstance(value, dict) else value
+                kept = (item for item in items if isinstance(item, nn.Module))
+                yield from ((f"{path}.{name}" if path else name, part) for item in kept for part in item.modules())
+
+
 def _values(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield a model's weights by name: parameters, buffers, other tensors, and those of modules kept in lists."""
-    yield from model.named_parameters()
-    yield from ((name, item) for name, item in model.named_buffers() if item.is_floating_point())
-    for path, child in model.named_modules():
-        for name, value in vars(child).items():
-            full = f"{path}.{name}" if path else name
+    for path, module in (("", model), *_modules(model)):
+        for name, value in (*_own_tensors(module), *vars(module).items()):
             if isinstance(value, torch.Tensor) and value.is_floating_point():
-                yield full, value
-            for module in value if isinstance(value, (list, tuple)) else ():
-                if isinstance(module, nn.Module):
-                    yield from ((f"{full}.{inner}", item) for inner, item in module.named_parameters())
+                yield f"{path}.{name}" if path else name, value
+
+
+def _own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from module.named_parameters(recurse=False)
+    yield from module.named_buffers(recurse=False)
 
 
 class _WeightsInUse(TorchFunctionMode):
@@ -122,15 +168,23 @@ class _WeightsInUse(TorchFunctionMode):
     def __init__(self, model: nn.Module, method: str) -> None:
         super().__init__()
         self._method = method
-        self._names = {id(item): name for name, item in _values(model)}
+        self._weights: dict[int, str] = {}
+        for name, item in _values(model):
+            self._weights.setdefault(id(item), name)
+        self._parts = {id(part): name for name, part in _modules(model) if any(True for _ in _values(part))}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         if not _only_describes(func):
             for tensor in tree.tensors([args, given]):
-                if name := self._names.get(id(tensor)):
+                if name := self._weights.get(id(tensor)):
                     raise UsageError(self._refusal(name))
         return func(*args, **given)
+
+    def refusal_of_part(self, module: nn.Module) -> str:
+        """Return why a module may not run; ``""`` for one that has no weights of the model."""
+        name = self._parts.get(id(module))
+        return "" if name is None else self._refusal(f"{name}.")
 
     def _refusal(self, weight: str) -> str:
         part = weight.partition(".")[0]

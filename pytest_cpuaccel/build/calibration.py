@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from pytest_cpuaccel.build.devices import check_devices
 from pytest_cpuaccel.build.fingerprint import inputs_digest
+from pytest_cpuaccel.build.given import check_devices
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.errors import UsageError

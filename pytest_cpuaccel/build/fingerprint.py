@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.source_code import code_digest
-from pytest_cpuaccel.build.state.outside import TABLE, variables_outside
+from pytest_cpuaccel.build.state.search import TABLE, variables_outside
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs

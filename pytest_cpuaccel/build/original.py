@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.compiled import compiled_code_refused
 from pytest_cpuaccel.build.first_step import FirstStep
 from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.tools.upstream import reason
@@ -49,11 +50,12 @@ def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
     """
     given = Inputs(tree.clone(inputs.args), tree.clone(dict(inputs.kwargs)))
     run = getattr(model, method) if method == "generate" else model
-    try:
-        with torch.no_grad():
-            output = run(*given.args, **given.kwargs)
-    except Exception as error:
-        raise EagerError(f"the eager model itself raises on this call: {reason(error)}") from error
+    with compiled_code_refused(model):
+        try:
+            with torch.no_grad():
+                output = run(*given.args, **given.kwargs)
+        except Exception as error:
+            raise EagerError(f"the eager model itself raises on this call: {reason(error)}") from error
     untouched_inputs = tree.same(inputs.args, given.args) and tree.same(dict(inputs.kwargs), dict(given.kwargs))
     written = {} if untouched_inputs else written_inputs(model, inputs, given)
     return Answer(output, written, _returned(given, output))

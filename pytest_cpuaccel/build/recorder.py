@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import threading
 import types
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
@@ -15,11 +16,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.assignment import check_assignment
 from pytest_cpuaccel.build.bypass import BypassGuard
-from pytest_cpuaccel.build.devices import check_devices
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, parameters_stamp
 from pytest_cpuaccel.build.frozen_numbers import check_numbers
+from pytest_cpuaccel.build.given import check_devices, check_plain_tensors
 from pytest_cpuaccel.build.original import run_eager, written_inputs
+from pytest_cpuaccel.build.parts import Parts
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.snapshot import Snapshot, attribute_of, keeps_state_in_parameters
 from pytest_cpuaccel.build.tools.upstream import reason
@@ -32,8 +35,17 @@ from pytest_cpuaccel.core.inputs import Inputs
 
 _STAYS_AS_IT_IS = frozenset({"eval", "cpu", "float", "requires_grad_"})
 _WOULD_CHANGE_IT = frozenset(
-    {"train", "cuda", "half", "bfloat16", "double", "load_state_dict", "apply", "share_memory"}
+    {
+        *("train", "cuda", "half", "bfloat16", "double", "load_state_dict", "apply", "share_memory", "to_empty"),
+        *("type", "xpu", "ipu", "mtia", "_apply", "compile", "zero_grad", "add_module", "set_submodule"),
+        *("set_extra_state", "resize_token_embeddings", "set_input_embeddings", "set_output_embeddings"),
+        *("tie_weights", "init_weights", "load_adapter", "add_adapter", "set_attn_implementation"),
+        *(name for name in vars(nn.Module) if name.startswith("register_")),
+    }
 )
+_FORWARD = frozenset({"_call_impl", "_wrapped_call_impl", "_slow_forward"})
+_OF_THE_ORIGINAL = frozenset({"save_pretrained", "push_to_hub"})
+"""Methods that read the weights and answer nothing."""
 _COPIED = frozenset({"config", "generation_config"})
 _VERSION = attrgetter("_version")
 
@@ -77,6 +89,8 @@ class Recorder:
         self._latest: _Latest | None = None
         self._start: Start | None = None
         self._guard = BypassGuard(model)
+        self._parts = Parts(model, self, self._guard)
+        self._one_call = threading.RLock()
         self._watch(*model.parameters(), *model.buffers())
         self._changed = False
         self._is_over = False
@@ -116,31 +130,42 @@ class Recorder:
         __tracebackhide__ = True
         if name == "generate" and hasattr(self._model, "generate"):
             return self._generate
+        if name in _FORWARD:
+            return self.forward
         if name in _STAYS_AS_IT_IS:
             return lambda *_: self
         if name in _WOULD_CHANGE_IT:
             raise UsageError(f"cpu_model.{name}: a built model can't be changed; change eager_model instead")
         computed = inspect.getattr_static(type(self._model), name, None)
         if isinstance(computed, property) and computed.fget is not None and is_project_code(computed.fget):
-            return self._guard.around(partial(computed.fget, self), name)()
+            return self._run_by_class(partial(computed.fget, self), name)()
         if isinstance(computed, cached_property) and is_project_code(computed.func):
-            value = self.__dict__[name] = self._guard.around(partial(computed.func, self), name)()
+            value = self.__dict__[name] = self._run_by_class(partial(computed.func, self), name)()
             return value
         if isinstance(computed, partialmethod):
-            return self._guard.around(computed.__get__(self, type(self._model)), name)
+            return self._run_by_class(computed.__get__(self, type(self._model)), name)
         value = self._attribute(name)
-        is_part = not name.startswith("_") or name in self._model._modules
-        if isinstance(value, nn.Module) and is_part and not self._guard.is_up:
-            raise UsageError(
-                f"cpu_model.{name}: would run a part of the model in eager mode; "
-                f"build that part alone with cpu_accelerate(eager_model.{name})"
-            )
-        if isinstance(value, types.MethodType) and value.__self__ is self._model and not hasattr(nn.Module, name):
-            return self._guard.around(types.MethodType(value.__func__, self), name)
         if name in _COPIED:
-            value = copy.deepcopy(value)
-            self.__dict__[name] = value
-        return value
+            value = self.__dict__[name] = copy.deepcopy(value)
+        is_method = isinstance(value, types.MethodType) and value.__self__ is self._model
+        if is_method and not hasattr(nn.Module, name) and name not in _OF_THE_ORIGINAL:
+            return self._run_by_class(types.MethodType(value.__func__, self), name)
+        if self._guard.is_up:
+            return self if value is self._model else value
+        return self._parts.showing(value) if is_method else self._parts.shown(value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self.__dict__ and "_is_over" in self.__dict__ and name not in _COPIED | {"__class__"}:
+            check_assignment(self._model, name, by_method=self._guard.is_up)
+        object.__setattr__(self, name, value)
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        raise UsageError("cpu_model: can't be copied or pickled; call it as it is, or copy eager_model")
+
+    def _run_by_class(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """A method of the model's class that sees the stand-in as ``self``; what it returns to a test is shown."""
+        guarded = self._guard.around(method, name)
+        return guarded if self._guard.is_up else self._parts.showing(guarded)
 
     def _attribute(self, name: str) -> Any:
         __tracebackhide__ = True
@@ -157,11 +182,10 @@ class Recorder:
     def _run(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._is_over:
             raise UsageError("cpu_model: the test that it was given to is over; take it anew in each test")
-        self._begun += 1
-        if self._guard.is_up:
-            with self._guard.lowered():
-                return self._recorded(method, args, kwargs)
-        return self._recorded(method, args, kwargs)
+        check_plain_tensors(args, kwargs)
+        with self._one_call, self._guard.lowered():
+            self._begun += 1
+            return self._recorded(method, args, kwargs)
 
     def _recorded(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._start is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -17,7 +18,7 @@ from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactStore
 from pytest_cpuaccel.build.calibration import NONE, Calibration
-from pytest_cpuaccel.build.compiled import compiled_code_refused
+from pytest_cpuaccel.build.compiled import check_scripted_functions
 from pytest_cpuaccel.build.example import Figures, alike, figures, seeded_figures
 from pytest_cpuaccel.build.exports import Exports
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_signature, parameters_stamp
@@ -26,7 +27,7 @@ from pytest_cpuaccel.build.private_copy import deep_copy, private_copy
 from pytest_cpuaccel.build.randomness import seeded
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.lost import lost_state
-from pytest_cpuaccel.build.state.outside import TABLE
+from pytest_cpuaccel.build.state.search import TABLE
 from pytest_cpuaccel.build.state.snapshot import Snapshot, untouched
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.checking import check_built
@@ -303,13 +304,13 @@ def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
             return call_eager(model, "forward", inputs)
 
     with untouched(model):
-        start = Snapshot.of(model)
-        with compiled_code_refused(model):
-            answer = tree.clone(call())
+        start, imported = Snapshot.of(model), set(sys.modules)
+        answer = tree.clone(call())
         touched, outside = start.changed_attributes(), start.changed_outside()
         between = Snapshot.of(model)
-        with compiled_code_refused(model):  # which the first call may have been the first to import
-            again = call()
+        again = call()
+        _check_imports(model, between.changed_outside(), set(sys.modules) - imported)
+        check_scripted_functions(model, between.scripted, call)
         owners = dict(model.named_modules())
         attributes = dict.fromkeys(between.changed_attributes())
         is_other = not alike(figures(answer.output), figures(again.output))
@@ -320,6 +321,20 @@ def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
             start.restore()
             _check_restored(model, call, figures(answer.output))
     return answer, State(tuple(names), tuple(attributes), frozenset(touched), frozenset(outside), start.is_whole)
+
+
+def _check_imports(model: nn.Module, changed: Iterable[str], imported: Collection[str]) -> None:
+    """Check that no module keeps state of which nobody knows how it began, since the first call imported it.
+
+    Raises:
+        EagerError: one does.
+    """
+    for name in changed:
+        if (module := name.rpartition(" of ")[2]) in imported:
+            raise EagerError(
+                f"eager_model: {type(model).__name__} keeps state in {name}, which its first call imports, so that no "
+                f"second run begins where the first did; import {module} at the top of the file"
+            )
 
 
 def _check_restored(model: nn.Module, call: Callable[[], Answer], first: Figures) -> None:

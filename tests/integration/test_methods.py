@@ -292,6 +292,151 @@ def test_it(cpu_accelerate):
     result.stdout.fnmatch_lines([f"*{words}"])
 
 
+PARTS = """
+class Parts(Encoder):
+    base_model_prefix = "text"
+
+    def __init__(self):
+        super().__init__()
+        self.experts = [nn.Linear(4, 4)]
+        self.blocks = nn.ModuleList([nn.Linear(4, 4), nn.ReLU()])
+        self.named = nn.ModuleDict({"one": nn.Linear(4, 4)})
+        self.seen = 0
+
+    def get_encoder(self):
+        return self.text
+
+    def each(self):
+        yield from self.children()
+
+    def in_threads(self, rows):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            return list(pool.map(self.text, rows))
+
+    def in_a_thread_of_its_own(self, x):
+        thread = threading.Thread(target=lambda: self.__dict__.setdefault("answer", self.get_encoder()(x)))
+        thread.start()
+        thread.join()
+
+    def rows_in_threads(self, rows):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            return list(pool.map(self, rows))
+
+    def counting(self, x):
+        self.seen += 1
+        return self(x)
+
+    def rescaled(self, x):
+        self.scale = nn.Parameter(torch.zeros(()))
+        return self.scaled(x)
+
+    def scaled(self, x):
+        return self(x)
+
+    def forward(self, x):
+        return super().forward(x) * self.scale
+"""
+IMPORTS = "import asyncio, concurrent.futures, copy, pickle, threading\n"
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        ("next(cpu_model.children())(X)", "cpu_model.text: would run a part of the model in eager mode; build that *"),
+        ("dict(cpu_model.named_children())['head'](X)", "cpu_model.head: would run a part of the model in eager *"),
+        ("list(cpu_model.modules())[1](X)", "cpu_model.text: would run a part of the model in eager mode; *"),
+        ("dict(cpu_model.named_modules())['blocks.0'](X)", "*; *cpu_accelerate(eager_model.get_submodule('blocks.0'))"),
+        ("cpu_model.get_submodule('head')(X)", "cpu_model.head: would run a part of the model in eager mode; *"),
+        ("cpu_model._modules['head'](X)", "cpu_model.head: would run a part of the model in eager mode; *"),
+        ("cpu_model.text.forward(X)", "cpu_model.text: would run a part of the model in eager mode; *"),
+        ("cpu_model.get_encoder()(X)", "cpu_model.text: would run a part of the model in eager mode; *"),
+        ("list(cpu_model.each())[0](X)", "cpu_model.text: would run a part of the model in eager mode; *"),
+        ("cpu_model.experts[0](X)", "cpu_model.experts: would run a part of the model in eager mode; *"),
+        ("cpu_model.blocks[0](X)", "cpu_model.blocks.0: would run a part of the model in eager mode; *"),
+        ("[block(X) for block in cpu_model.blocks]", "cpu_model.blocks.0: would run a part of the model in eager *"),
+        ("cpu_model.named['one'](X)", "cpu_model.named.one: would run a part of the model in eager mode; *"),
+        ("[item(X) for item in cpu_model.named.values()]", "cpu_model.named.one: would run a part of the model in *"),
+        ("nn.Sequential(*cpu_model.children())(X)", "cpu_model.text: would run a part of the model in eager mode; *"),
+        ("cpu_model.in_threads(X)", "cpu_model.in_threads: runs 'text' in eager mode, past the backend; *"),
+        ("cpu_model.in_a_thread_of_its_own(X)", "cpu_model.text: would run a part of the model in eager mode; *"),
+        ("cpu_model.rescaled(X)", "cpu_model.scale: setting it would change nothing in a model that is built; *"),
+        ("cpu_model.scale = 3", "cpu_model.scale: setting it would change nothing in a model that is built; *"),
+        ("cpu_model.text.bias = None", "cpu_model.text.bias: a built model can't be changed; change eager_model *"),
+        (
+            "cpu_model.register_forward_hook(print)",
+            "cpu_model.register_forward_hook: a built model can't be changed; *",
+        ),
+        ("cpu_model.add_module('more', nn.ReLU())", "cpu_model.add_module: a built model can't be changed; *"),
+        ("copy.copy(cpu_model)", "cpu_model: can't be copied or pickled; call it as it is, or copy eager_model"),
+        ("copy.deepcopy(cpu_model)", "cpu_model: can't be copied or pickled; call it as it is, or copy eager_model"),
+        ("pickle.dumps(cpu_model)", "cpu_model: can't be copied or pickled; call it as it is, or copy eager_model"),
+        ("torch.func.vmap(cpu_model)(X)", "cpu_model: input '0' is a tensor of torch.func (vmap, jacrev, grad), *"),
+        ("torch.func.jacrev(cpu_model)(X[0])", "cpu_model: input '0' is a tensor of torch.func (vmap, jacrev, *"),
+        ("cpu_model(torch.nested.nested_tensor([X, X[:2]]))", "cpu_model: input '0' is a nested tensor, whose rows *"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_part_of_the_model_can_be_looked_at_and_not_run(mlp_project: pytest.Pytester, use: str, words: str) -> None:
+    mlp_project.makepyfile(
+        IMPORTS
+        + MODEL
+        + PARTS
+        + f"\ndef test_it(cpu_accelerate):\n    cpu_model = cpu_accelerate(Parts().eval())\n    {use}\n"
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*{words}"])
+
+
+def test_what_parts_are_and_hold_can_be_read(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        IMPORTS
+        + MODEL
+        + PARTS
+        + """
+def test_it(cpu_accelerate):
+    model = Parts().eval()
+    cpu_model = cpu_accelerate(model)
+    assert isinstance(cpu_model.head, nn.Linear) and cpu_model.head.out_features == 2
+    assert cpu_model.head.weight is model.head.weight and repr(cpu_model.head) == repr(model.head)
+    assert [item.__class__ for item in cpu_model.modules()] == [item.__class__ for item in model.modules()]
+    assert sum(isinstance(item, nn.Linear) for item in cpu_model.modules()) == 4
+    assert next(iter(cpu_model.modules())) is cpu_model
+    assert len(cpu_model.blocks) == 2 and list(cpu_model.named) == ["one"] and "one" in cpu_model.named
+    assert [name for name, _ in cpu_model.named_modules()] == [name for name, _ in model.named_modules()]
+    assert cpu_model.state_dict().keys() == model.state_dict().keys()
+    assert sum(item.numel() for item in cpu_model.head.parameters()) == 10
+    cpu_model.note = "mine"
+"""
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "cpu_model._call_impl(X)",
+        "nn.Module.__call__(cpu_model, X)",
+        "cpu_model.rows_in_threads(X)",
+        "cpu_model.counting(X)",
+    ],
+)
+def test_other_ways_to_call_it_run_under_the_backend(mlp_project: pytest.Pytester, use: str) -> None:
+    mlp_project.makepyfile(
+        IMPORTS
+        + MODEL
+        + PARTS
+        + f"""
+@pytest.mark.parity(rtol=0, atol=0)
+def test_it(cpu_accelerate):
+    cpu_model = cpu_accelerate(Parts().eval())
+    {use}
+"""
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
+    mlp_project.runpytest_inprocess("--cpu-backends=off").assert_outcomes(failed=1)
+
+
 def test_a_generator_that_calls_the_model_runs_under_the_backend(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(
         f"{MODEL}{AROUND}"
@@ -339,6 +484,114 @@ def test_view(cpu_accelerate):
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*cpu_model.transposed: runs 'text' in eager mode, past the backend; *"])
+
+
+@pytest.mark.parametrize(
+    ("kept", "use", "name"),
+    [
+        ("[torch.jit.script(nn.Linear(3, 3))]", "self.kept[0](x)", "a ScriptModule of Linear"),
+        ("{'one': torch.jit.trace(nn.Linear(3, 3), torch.ones(3))}", "self.kept['one'](x)", "a ScriptModule of Linear"),
+        ("None", "scripted(x)", "scripted of test_* under torch.jit"),
+        ("None", "LATER[0](x)", "double of test_* under torch.jit"),
+        ("torch.jit.trace(double, torch.ones(3))", "self.kept(x)", "double of test_* under torch.jit"),
+        ("torch.compile(double, backend='eager')", "self.in_thread(x)", "double of test_* under torch.compile"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_scripted_or_runs_in_a_thread_is_refused(
+    mlp_project: pytest.Pytester, kept: str, use: str, name: str
+) -> None:
+    mlp_project.makepyfile(
+        f"""
+import threading, torch
+from torch import nn
+
+def double(x): return 2 * x
+
+@torch.jit.script
+def scripted(x): return 2 * x
+
+LATER = [torch.jit.script(double)]
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.box = lambda: {kept}
+
+    @property
+    def kept(self):
+        return self.__dict__.setdefault("memo", [self.box()])[0]
+
+    def in_thread(self, x):
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.kept(x)))
+        thread.start()
+        thread.join()
+        return answers[0]
+
+    def forward(self, x):
+        return {use}
+
+def test_it(cpu_accelerate):
+    cpu_accelerate(Net().eval())(torch.ones(3))
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=eager", "-W", "ignore")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"test_*.py:*: eager_model: Net runs {name}, so that it isn't eager PyTorch; *"])
+
+
+def test_a_function_that_is_compiled_for_later_calls_is_refused_at_the_latest_by_the_verdict(
+    mlp_project: pytest.Pytester,
+) -> None:
+    mlp_project.makepyfile(
+        """
+import pytest, torch
+from torch import nn
+
+def double(x): return 2 * x
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls, self.fast = 0, [double, double, double, double]
+    def forward(self, x):
+        self.calls += 1
+        return self.fast[min(self.calls, 3)](x)
+
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    net = Net().eval()
+    net.fast[3] = torch.compile(double, backend="eager")
+    cpu_model = cpu_accelerate(net)
+    for _ in range(5):
+        cpu_model(torch.ones(3))
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=eager")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*eager_model: Net runs double of test_* under torch.compile, so that it isn't *"])
+
+
+def test_scripted_code_that_no_call_runs_is_no_matter(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+import pytest, torch
+from torch import nn
+
+@torch.jit.script
+def fused(x): return 2 * x
+
+class Net(nn.Module):
+    def forward(self, x):
+        return fused(x) if x.is_cuda else 2 * x
+
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    cpu_accelerate(Net().eval())(torch.ones(3))
+"""
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=eager", "-W", "ignore").assert_outcomes(passed=1)
 
 
 def test_code_that_torch_does_not_compile_is_eager(mlp_project: pytest.Pytester) -> None:

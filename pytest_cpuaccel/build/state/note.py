@@ -39,6 +39,8 @@ GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.Ran
 WITH_STATE = (threading.Event, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
 """Objects with state of packages whose others have none."""
 
+_LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+
 _WITHOUT_STATE = frozenset(
     {
         *("torch", "numpy", "logging", "threading", "re", "pathlib", "weakref", "enum"),
@@ -265,16 +267,30 @@ def copied(iterator: Any) -> Any:
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:
-    return tensor.layout is torch.strided and not tensor.is_nested and tensor.device.type == "cpu"
+    return not tensor.is_nested and tensor.device.type == "cpu" and tensor.layout in _LAYOUTS
 
 
 def _equal_tensors(one: torch.Tensor, other: torch.Tensor) -> bool:
-    if one.shape != other.shape or one.dtype != other.dtype or not _is_plain(other):
+    if not _is_plain(other) or one.layout != other.layout:
         return False
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    if one.layout is not torch.strided:
+        return all(map(_equal_tensors, _pieces(one), _pieces(other)))
     if torch.equal(one, other):
         return True
     may_be_nan = one.is_floating_point() or one.is_complex()
     return may_be_nan and bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
+def _pieces(sparse: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The indices and values of a sparse tensor."""
+    if sparse.layout is torch.sparse_coo:
+        whole = sparse.coalesce()
+        return whole.indices(), whole.values()
+    if sparse.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return sparse.crow_indices(), sparse.col_indices(), sparse.values()
+    return sparse.ccol_indices(), sparse.row_indices(), sparse.values()
 
 
 def _restore_tensor(value: torch.Tensor, saved: torch.Tensor) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.build.source_code import is_project_code
+from pytest_cpuaccel.build.state.code import functions_of
 from pytest_cpuaccel.build.state.note import (
     CONTAINERS,
     SCALARS,
@@ -29,7 +30,8 @@ from pytest_cpuaccel.build.state.note import (
     links_of,
     own_attributes,
 )
-from pytest_cpuaccel.build.state.outside import TABLE, Search, Variable, functions_of
+from pytest_cpuaccel.build.state.search import TABLE, Search
+from pytest_cpuaccel.build.state.variable import Variable
 from pytest_cpuaccel.core.identity import ByIdentity
 
 _writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
@@ -45,13 +47,14 @@ class Snapshot:
 
     ``outside`` are variables of its code outside the model, each with the value that it had. Parameters are there
     where calls of the model write to them, and until that is known. ``is_whole`` is False where there was more to note
-    than is noted.
+    than is noted. ``scripted`` are the TorchScript functions that its code refers to.
     """
 
     model: nn.Module
     notes: Mapping[int, Note]
     outside: tuple[tuple[Variable, Any], ...]
     is_whole: bool = True
+    scripted: tuple[torch.jit.ScriptFunction[Any, Any], ...] = ()
 
     @staticmethod
     def of(model: nn.Module) -> Snapshot:
@@ -86,7 +89,7 @@ class Snapshot:
                 waiting.extend(item for item in children if not is_table or isinstance(item, (torch.Tensor, nn.Module)))
         if _writes_parameters.get(model) is not False:
             notes |= {id(item): Note(item, item.detach().clone()) for item in model.parameters()}
-        return Snapshot(model, notes, tuple(outside), is_whole and not waiting)
+        return Snapshot(model, notes, tuple(outside), is_whole and not waiting, tuple(search.scripted))
 
     def restore(self) -> None:
         """Give the model, and what lies outside it, the state that was noted."""

@@ -1,0 +1,44 @@
+"""What tensors a call may be given: on the CPU, and each with numbers of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.inputs import Inputs
+
+
+def check_devices(inputs: Inputs, of: str = "") -> None:
+    """Refuse inputs that are not on the CPU; ``of`` says whose inputs they are.
+
+    Raises:
+        UsageError: names the first one and its device.
+    """
+    for name, leaf in tree.named_leaves([inputs.args, dict(inputs.kwargs)]):
+        if isinstance(leaf, torch.Tensor) and leaf.device.type != "cpu":
+            where = name.partition(".")[2]
+            raise UsageError(
+                f"{of}input {where!r} is on device '{leaf.device}'; backends here run on the CPU: .to('cpu')"
+            )
+
+
+def check_plain_tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Refuse tensors that stand for others, or for several of different sizes.
+
+    Raises:
+        UsageError: names the first one and what it is.
+    """
+    for name, leaf in tree.named_leaves([args, kwargs]):
+        if isinstance(leaf, torch.Tensor) and (what := _other_than_plain(leaf)):
+            raise UsageError(f"cpu_model: input {name.partition('.')[2]!r} is {what}")
+
+
+def _other_than_plain(tensor: torch.Tensor) -> str:
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        return "a tensor of torch.func (vmap, jacrev, grad), which no backend takes; call cpu_model with plain tensors"
+    if tensor.is_nested:
+        return "a nested tensor, whose rows can't be compared; pad it, and pass a mask"
+    return ""
