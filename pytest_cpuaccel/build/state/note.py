@@ -297,7 +297,9 @@ def _restore_tensor(value: torch.Tensor, saved: torch.Tensor) -> None:
     if _equal_tensors(value, saved):
         return
     with torch.no_grad():
-        if value.shape == saved.shape:
+        if value.layout is torch.sparse_coo:  # whose ``data`` has indices of its own
+            value.copy_(saved)
+        elif value.shape == saved.shape:
             value.data.copy_(saved)
         else:  # resized in place
             value.data = saved.clone()
