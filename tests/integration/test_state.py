@@ -168,6 +168,17 @@ def test_it(cpu_accelerate):
     result.stdout.fnmatch_lines([f"forgetful: forward 5: *{kept}, which is lost or wrong here: call 2: *"])
 
 
+@pytest.mark.parametrize("make", ["InBuffer", "InAttribute", "InObject"])
+def test_a_backend_that_refuses_such_a_model_has_the_last_word(mlp_project: pytest.Pytester, make: str) -> None:
+    mlp_project.makepyfile(
+        MODELS + f"\n@pytest.mark.parity\ndef test_it(cpu_accelerate):\n    cpu_accelerate({make}().eval())(X)\n"
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=refusing")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*refusing: *"])
+    result.stdout.no_fnmatch_line("*disagrees with itself*")
+
+
 def test_calls_of_the_model_itself_do_not_disturb_those_of_the_stand_in(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(
         MODELS

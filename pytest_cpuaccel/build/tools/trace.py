@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.jit._trace import TracingCheckError
 
 from pytest_cpuaccel.build.tools.graph import Graph
 from pytest_cpuaccel.core import tree
@@ -41,6 +42,10 @@ class Trace:
             profiled, _, optimised = (script(*tree.clone(example)) for _ in range(3))
         difference = _difference(optimised, profiled)
         if not difference <= MOST_BY_OPTIMISING and _repeats_itself(subject, graph, example):
+            if draws := _random_operators(script):
+                raise BuildError(
+                    f"its trace draws random numbers ({', '.join(draws)}), and leaves out how the model seeds them"
+                )
             raise BuildError(
                 f"its trace is miscompiled: once the executor has optimised it, the same call gives an answer "
                 f"{difference:.2g} (relative RMSE) from the first one"
@@ -67,9 +72,27 @@ def frozen_trace(module: nn.Module, graph: Graph, inputs: Inputs) -> torch.jit.S
 def frozen(flat: nn.Module, example: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
     """Return a module of flat tensors traced over ``example`` and frozen."""
     with torch.no_grad():
-        traced = torch.jit.trace(flat, example, strict=False)  # type: ignore[no-untyped-call]
+        try:
+            traced = torch.jit.trace(flat, example, strict=False)  # type: ignore[no-untyped-call]
+        except TracingCheckError as error:
+            raise BuildError(
+                "traced twice, the model gives two graphs; if its first call sets something up that later calls find, "
+                "such as a table, call it once before the test"
+            ) from error
         script: torch.jit.ScriptModule = torch.jit.freeze(traced)
     return script
+
+
+def _random_operators(script: torch.jit.ScriptModule) -> list[str]:
+    """Names of the operators in a graph that draw random numbers, such as ``randn``."""
+    names = dict.fromkeys(node.kind().rpartition("::")[2] for node in script.inlined_graph.nodes())
+    packets = {name: getattr(torch.ops.aten, name, None) for name in names}
+    return [
+        name
+        for name, packet in packets.items()
+        if packet is not None
+        and any(torch.Tag.nondeterministic_seeded in getattr(packet, overload).tags for overload in packet.overloads())
+    ]
 
 
 def _repeats_itself(subject: Subject, graph: Graph, example: tuple[torch.Tensor, ...]) -> bool:

@@ -14,6 +14,9 @@ from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, Cpu
 
 _BEFORE_PACKAGES = re.compile(r"[^\s'\"]*/(?:site|dist)-packages/")
 """Where libraries are installed, which says nothing of what went wrong in them."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_ADVICE = re.compile(r"\s*This is step \d+/\d+ of exporting .*")
+"""What torch.onnx adds to the text of an exception whose cause says what happened."""
 
 
 @contextmanager
@@ -58,9 +61,11 @@ def silent(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def reason(error: BaseException) -> str:
     """Return an exception as one line: its class, and its text as far as the first full statement."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
     text = lines[0] if lines else ""
     if text.endswith(":") and len(lines) > 1:  # the heading of a report whose next line says what happened
         text = f"{text} {lines[1]}"
+    if error.__cause__ is not None and _ADVICE.search(text):
+        return reason(error.__cause__)
     text = _BEFORE_PACKAGES.sub("", text)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

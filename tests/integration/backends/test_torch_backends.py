@@ -262,6 +262,33 @@ def test_torchscript_runs_a_script_module_for_the_traced_call_only(tmp_path: Pat
         assert not built.accepts(Inputs(kwargs=other))
 
 
+class _Seeded(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(0)
+        return x + torch.randn(3)
+
+
+class _Growing(torch.nn.Module):
+    table = torch.zeros(0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not len(self.table):
+            self.table = torch.arange(3.0).cos()
+        return x + self.table
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (_Seeded(), "its trace draws random numbers .randn., and leaves out how the model seeds them"),
+        (_Growing(), "traced twice, the model gives two graphs; .* call it once before the test"),
+    ],
+)
+def test_torchscript_says_what_its_trace_leaves_out(model: torch.nn.Module, words: str, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=words):
+        build(torchscript.TORCHSCRIPT, subject(model.eval(), x=torch.zeros(3)), tmp_path)
+
+
 @pytest.mark.parametrize(
     "int8",
     [torch_int8.TORCH_INT8, torchao_int8.TORCHAO_INT8, torchao_int8.TORCHAO_INT8_WEIGHTS],
