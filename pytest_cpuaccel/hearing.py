@@ -13,6 +13,8 @@ import pytest
 
 from pytest_cpuaccel import budgets, marks
 from pytest_cpuaccel.arguments import check_backends
+from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, CpuaccelWarning, UsageError
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.lone import is_test_case
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.choice import Choice
     from pytest_cpuaccel.core.finding import Finding
     from pytest_cpuaccel.judge.bench import Bench
-    from pytest_cpuaccel.judge.trial import Budgets, Trial
+    from pytest_cpuaccel.judge.trial import Trial
 
 
 @dataclass
@@ -105,6 +107,8 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
     if "accuracy_budget" in marks.on_test_itself(item) and not _scores(item):
         raise UsageError(f"{item.nodeid}: @accuracy_budget judges what score_items found; take it as argument")
     budgets_of(item, backend, choice)
+    if backend in choice.known and unmet_requirement(choice.known[backend]):
+        return  # which its fixture says
     try:
         versus_name(item, backend, choice)
     except BackendUnavailableError as missing:
@@ -129,8 +133,6 @@ def budgets_of(item: pytest.Item, backend: str, choice: Choice) -> Budgets:
     Raises:
         UsageError: a mark that has no meaning.
     """
-    from pytest_cpuaccel.judge.trial import Budgets
-
     for name in marks.judged(item):
         check_backends(item, name, choice.known)
     return Budgets(

@@ -14,8 +14,11 @@ from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.journal import EAGER_ONLY, NAME, Journal, journal_of
 from pytest_cpuaccel.marks import PARAMETER
 from pytest_cpuaccel.state import (
+    RUNNING,
     SETTINGS,
     SHARES_MACHINE,
+    STANDING,
+    Standing,
     check_names,
     choice_for,
     choice_of,
@@ -23,6 +26,7 @@ from pytest_cpuaccel.state import (
     is_worker,
     lock_of,
     names_may_come,
+    release_builds,
     session_of,
 )
 
@@ -92,12 +96,17 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if PARAMETER not in metafunc.fixturenames:
         return
-    from pytest_cpuaccel.narrowing import Narrowing
-    from pytest_cpuaccel.parameters import backend_parameters
+    from pytest_cpuaccel.parameters import parametrize
 
     with contextlib.suppress(CpuaccelError):  # said when all is collected, where it can end the run
-        parameters = backend_parameters(choice_for(metafunc.definition), Narrowing.of(metafunc.definition))
-        metafunc.parametrize(PARAMETER, list(parameters), indirect=True, scope="session")
+        parametrize(metafunc, choice_for(metafunc.definition))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if PARAMETER in getattr(item, "fixturenames", ()):
+        from pytest_cpuaccel.parameters import number_backend
+
+        number_backend(item)
 
 
 @pytest.hookimpl(trylast=True)
@@ -110,14 +119,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             return
         config.stash[SHARES_MACHINE] = True
         from pytest_cpuaccel.hearing import check_marks
-        from pytest_cpuaccel.parameters import backend_name, in_backend_order, uses_backend
+        from pytest_cpuaccel.lone import sole_backend
+        from pytest_cpuaccel.parameters import backend_name, uses_backend
 
         lock_of(config).check()
         choice = choice_of(config)
         for item in items:
             if uses_backend(item) or marks.on_test_itself(item):
-                check_marks(item, backend_name(item) or choice.first.name, choice)
-        items[:] = in_backend_order(items, choice)
+                check_marks(item, backend_name(item) or sole_backend(item).name, choice)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -131,6 +140,7 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Stand still while the clock of another xdist worker, or of another session, runs."""
+    item.config.stash[RUNNING] = item
     if SHARES_MACHINE not in item.config.stash:
         return (yield)
     from pytest_cpuaccel.report.row import note_property
@@ -142,6 +152,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if STANDING in item.config.stash:
+        from pytest_cpuaccel.lone import renew_backend
+
+        renew_backend(item, item.config.stash[STANDING])
     if SHARES_MACHINE in item.config.stash and PARAMETER in getattr(item, "fixturenames", ()):
         _check_backend(item)
 
@@ -176,19 +190,23 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup() -> Generator[None, object, object]:
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
     """Fail a test as one line when a fixture, ours or one that uses ours, meets what is wrong with a model."""
+    if fixturedef.argname == PARAMETER:
+        request.config.stash[STANDING] = Standing(fixturedef, request, request.config.stash[RUNNING])
     with _failures():
         return (yield)
 
 
 @pytest.fixture(scope="session")
 def _cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    choice = choice_of(request.config)
-    with _failures():
-        backend = choice.named(request.param) if hasattr(request, "param") else choice.first
-    yield backend
-    session_of(request.config).court.workshop.release()
+    from pytest_cpuaccel.lone import sole_backend
+
+    name = request.param if hasattr(request, "param") else sole_backend(request.config.stash[RUNNING]).name
+    yield choice_of(request.config).named(name)
+    release_builds(request.config)
 
 
 @pytest.fixture(scope="session")
@@ -248,7 +266,7 @@ def _check_backend(item: pytest.Item) -> None:
     reason = reason_to_skip(item, choice)
     if reason:
         pytest.skip(reason)
-    check_lone(item, choice, choice_of(item.config).first.name)
+    check_lone(item, choice)
 
 
 @pytest.fixture
