@@ -14,6 +14,7 @@ from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.journal import EAGER_ONLY, NAME, Journal, journal_of
 from pytest_cpuaccel.marks import PARAMETER
 from pytest_cpuaccel.state import (
+    IS_OURS,
     RUNNING,
     SETTINGS,
     SHARES_MACHINE,
@@ -114,10 +115,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     with _usage_errors(config):
         if config.stash[SETTINGS].backends:
             check_names(config)
-        in_use = any(PARAMETER in getattr(item, "fixturenames", ()) for item in items)
-        if not in_use and not (any(map(marks.on_test_itself, items)) and is_addressed(config)):
+        if not _is_ours(config, items):
             return
-        config.stash[SHARES_MACHINE] = True
+        config.stash[IS_OURS] = config.stash[SHARES_MACHINE] = True
         from pytest_cpuaccel.hearing import check_marks
         from pytest_cpuaccel.lone import sole_backend
         from pytest_cpuaccel.parameters import backend_name, uses_backend
@@ -127,6 +127,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if uses_backend(item) or marks.on_test_itself(item):
                 check_marks(item, backend_name(item) or sole_backend(item).name, choice)
+
+
+def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
+    """Tell whether the marks of our names are ours: the run is addressed to us, or a test uses our fixtures."""
+    if any(PARAMETER in getattr(item, "fixturenames", ()) for item in items):
+        return True
+    if not any(map(marks.on_test_itself, items)):
+        return False
+    from pytest_cpuaccel.asking import asks_for_ours
+
+    return is_addressed(config) or any(map(asks_for_ours, items))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -169,7 +180,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         result = yield
         if HEARING in item.stash:
             item.stash[HEARING].hold()
-        elif SHARES_MACHINE in item.config.stash:
+        elif IS_OURS in item.config.stash:
             from pytest_cpuaccel.hearing import check_something_is_judged
 
             check_something_is_judged(item)

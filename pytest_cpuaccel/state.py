@@ -19,6 +19,8 @@ SETTINGS = pytest.StashKey[Settings]()
 _OFFERS: pytest.StashKey[dict[str, Offer]] = pytest.StashKey()
 _CHOICES: pytest.StashKey[dict[tuple[str, ...], Choice]] = pytest.StashKey()
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
+IS_OURS = pytest.StashKey[bool]()
+"""Whether the marks of our names are ours: told when all is collected, so that it doesn't depend on the order."""
 SHARES_MACHINE = pytest.StashKey[bool]()
 """Whether anything is judged here; then every test stands still while another process's clock runs."""
 RUNNING = pytest.StashKey[pytest.Item]()
