@@ -168,7 +168,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         renew_backend(item, item.config.stash[STANDING])
     if SHARES_MACHINE in item.config.stash and PARAMETER in getattr(item, "fixturenames", ()):
+        from pytest_cpuaccel.parameters import uses_model
+
         _check_backend(item)
+        if uses_model(item):
+            session_of(item.config)  # for what it refuses, before a fixture of the user's meets it
 
 
 @pytest.hookimpl(wrapper=True)
@@ -215,8 +219,10 @@ def pytest_fixture_setup(
 def _cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     from pytest_cpuaccel.lone import sole_backend
 
-    name = request.param if hasattr(request, "param") else sole_backend(request.config.stash[RUNNING]).name
-    yield choice_of(request.config).named(name)
+    if hasattr(request, "param"):
+        yield choice_of(request.config).named(request.param)
+    else:
+        yield sole_backend(request.config.stash[RUNNING])
     release_builds(request.config)
 
 
@@ -225,7 +231,7 @@ def cpu_backend(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Backen
     """The backend in force: ``cpu_backend.name``, ``.precision``, ``.versions``."""
     if hasattr(request, "param"):
         raise UsageError("cpu_backend takes no parameters; of those chosen, allow some by @pytest.mark.cpu_backends")
-    return _cpu_backend
+    return choice_of(request.config).named(_cpu_backend.name)
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ def check_torch() -> None:
     if unmet:
         raise BackendUnavailableError(unmet)
     try:
-        import torch  # noqa: F401
+        from torch import nn  # noqa: F401
     except Exception as error:
         raise BackendUnavailableError(f"eager: torch is installed but does not import: {reason(error)}") from error
 
