@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +12,9 @@ import pytest
 
 from pytest_cpuaccel import budgets, marks
 from pytest_cpuaccel.arguments import check_backends
+from pytest_cpuaccel.asking import may_ask
+from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, CpuaccelWarning, UsageError
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.lone import is_test_case
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.choice import Choice
     from pytest_cpuaccel.core.finding import Finding
     from pytest_cpuaccel.judge.bench import Bench
-    from pytest_cpuaccel.judge.trial import Budgets, Trial
+    from pytest_cpuaccel.judge.trial import Trial
 
 
 @dataclass
@@ -99,12 +101,14 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
     """
     check_narrowing(item, choice.known)
     if not uses_model(item):
-        if not _asks_for_fixtures(item):
-            check_something_is_judged(item)
+        if not may_ask(item):
+            _refuse_marks(item, _way_to_use(item))
         return
-    if "accuracy_budget" in marks.on_test_itself(item) and not _scores(item):
+    if "accuracy_budget" in marks.on_test_itself(item) and not _scores(item) and not may_ask(item):
         raise UsageError(f"{item.nodeid}: @accuracy_budget judges what score_items found; take it as argument")
     budgets_of(item, backend, choice)
+    if backend in choice.known and unmet_requirement(choice.known[backend]):
+        return  # which its fixture says
     try:
         versus_name(item, backend, choice)
     except BackendUnavailableError as missing:
@@ -114,13 +118,12 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
 
 
 def check_something_is_judged(item: pytest.Item) -> None:
-    """Check that a test which uses no model has no mark of its own that judges one.
+    """Check that a test which ran and used no model has no mark of its own that judges one.
 
     Raises:
         UsageError: it has; the text says how a model is used.
     """
-    for name in marks.on_test_itself(item)[:1]:
-        raise UsageError(f"{item.nodeid}: @{name} judges calls of cpu_model or cpu_accelerate; {_way_to_use(item)}")
+    _refuse_marks(item, f"nothing that the test did is judged by it: {_way_to_use(item)}")
 
 
 def budgets_of(item: pytest.Item, backend: str, choice: Choice) -> Budgets:
@@ -129,8 +132,6 @@ def budgets_of(item: pytest.Item, backend: str, choice: Choice) -> Budgets:
     Raises:
         UsageError: a mark that has no meaning.
     """
-    from pytest_cpuaccel.judge.trial import Budgets
-
     for name in marks.judged(item):
         check_backends(item, name, choice.known)
     return Budgets(
@@ -225,10 +226,9 @@ def _scores(item: pytest.Item) -> bool:
     return "score_items" in getattr(item, "fixturenames", ())
 
 
-def _asks_for_fixtures(item: pytest.Item) -> bool:
-    """Tell whether a test function takes ``request``, by which it may get a model while it runs."""
-    function = getattr(item, "function", None)
-    return function is not None and "request" in inspect.signature(function).parameters
+def _refuse_marks(item: pytest.Item, advice: str) -> None:
+    for name in marks.on_test_itself(item)[:1]:
+        raise UsageError(f"{item.nodeid}: @{name} judges calls of cpu_model or cpu_accelerate; {advice}")
 
 
 def _way_to_use(item: pytest.Item) -> str:

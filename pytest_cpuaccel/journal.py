@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.report.row import Row
 
 NAME = "cpuaccel-journal"
+SILENT = -2
+"""pytest's verbosity from which on it has no closing line: -qq."""
 EAGER_ONLY = "eager only; choose backends with --cpu-backends=NAMES, such as ort,openvino* or all"
 
 
@@ -92,7 +94,7 @@ class Journal:
         width = shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf
         for line, colour in summary(self._ordered(), self._notes, width):
             terminalreporter.write_line(line, **{colour: True} if colour else {})
-        if self._rows and not self._config.stash[SETTINGS].backends and self._config.get_verbosity() >= 0:
+        if self._rows and not self._config.stash[SETTINGS].backends and self._config.get_verbosity() > SILENT:
             terminalreporter.write_line(f"cpuaccel: {EAGER_ONLY}", yellow=True)
 
     def _ordered(self) -> list[Row]:

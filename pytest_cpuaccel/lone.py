@@ -7,9 +7,27 @@ import sys
 import pytest
 
 from pytest_cpuaccel.choice import Choice
+from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.narrowing import Narrowing
-from pytest_cpuaccel.parameters import backend_name, none_running, running_names
+from pytest_cpuaccel.parameters import backend_name, has_fixture_parameter, none_running, running_names
+from pytest_cpuaccel.state import Standing, choice_for, choice_of
+
+
+def sole_backend(item: pytest.Item) -> Backend:
+    """Return the backend that a test runs under to which no fixture gives one: the first of those that it knows."""
+    known = choice_for(item)
+    return (known if known.chosen else choice_of(item.config)).first
+
+
+def renew_backend(item: pytest.Item, standing: Standing) -> None:
+    """End the fixture of the backend where it stands for tests of another folder, which run under another one.
+
+    pytest keeps one for all tests that give it no parameter.
+    """
+    keeps_it = not has_fixture_parameter(item) and not has_fixture_parameter(standing.item)
+    if keeps_it and sole_backend(item) != sole_backend(standing.item):
+        standing.fixture.finish(standing.request)
 
 
 def reason_to_skip(item: pytest.Item, choice: Choice) -> str:
@@ -27,7 +45,7 @@ def reason_to_skip(item: pytest.Item, choice: Choice) -> str:
     return choice.missing.get(running[0], "") if set(running) <= set(choice.missing) else ""
 
 
-def check_lone(item: pytest.Item, choice: Choice, runs_under: str) -> None:
+def check_lone(item: pytest.Item, choice: Choice) -> None:
     """Check that a test without parameters, which runs under one backend, should run under no other.
 
     Raises:
@@ -35,6 +53,7 @@ def check_lone(item: pytest.Item, choice: Choice, runs_under: str) -> None:
     """
     if backend_name(item) is not None:
         return
+    runs_under = choice.first.name
     running = [name for name in running_names(choice, Narrowing.of(item)) if name not in choice.missing]
     if running == [runs_under]:
         return

@@ -12,6 +12,24 @@ from pytest_cpuaccel.narrowing import Narrowing
 
 BENCH = "_cpu_bench"
 """The fixture that every test has which uses a model of ours."""
+_NAME = "_cpu_backend_name"
+"""The parameter of a test that runs under the one backend there is."""
+_NUMBERS: pytest.StashKey[dict[str, int]] = pytest.StashKey()
+
+
+def parametrize(metafunc: pytest.Metafunc, choice: Choice) -> None:
+    """Have a test run once for each chosen backend that it may run under.
+
+    Where one backend alone can run, its name is told by the test's id, and no fixture has it as parameter: pytest puts
+    tests side by side that share the parameter of a fixture, and here nothing would be gained by that.
+    """
+    narrowing = Narrowing.of(metafunc.definition)
+    parameters = list(backend_parameters(choice, narrowing))
+    if _several_can_run(choice) and running_names(choice, narrowing):
+        metafunc.parametrize(PARAMETER, parameters, indirect=True, scope="session")
+    else:
+        metafunc.fixturenames.append(_NAME)
+        metafunc.parametrize(_NAME, parameters)
 
 
 def backend_parameters(choice: Choice, narrowing: Narrowing) -> Iterator[object]:
@@ -50,15 +68,25 @@ def uses_model(item: pytest.Item) -> bool:
 def backend_name(item: pytest.Item) -> str | None:
     """Return the backend that a test is parametrized with, if any."""
     callspec = getattr(item, "callspec", None)
-    name = callspec.params.get(PARAMETER) if callspec else None
+    name = callspec.params.get(PARAMETER, callspec.params.get(_NAME)) if callspec else None
     return name if isinstance(name, str) else None
 
 
-def in_backend_order(items: list[pytest.Item], choice: Choice) -> list[pytest.Item]:
-    """Return the items sorted by backend, the rest first, otherwise in their order.
+def has_fixture_parameter(item: pytest.Item) -> bool:
+    """Tell whether pytest gives a test's backend to the fixture of it."""
+    return PARAMETER in getattr(getattr(item, "callspec", None), "params", ())
 
-    pytest up to 9.1 groups parameters by index, so a test that leaves a backend out would tear groups apart,
-    and each model would be built several times.
+
+def number_backend(item: pytest.Item) -> None:
+    """Give each backend one number in all tests: pytest up to 9.1 puts tests side by side by the number of a parameter.
+
+    A test that leaves a backend out numbers its backends otherwise than the rest do.
     """
-    ranks = {backend.name: rank for rank, backend in enumerate(choice.chosen)}
-    return sorted(items, key=lambda item: ranks.get(backend_name(item) or "", -1))
+    callspec = getattr(item, "callspec", None)
+    if callspec and PARAMETER in callspec.params:
+        numbers = item.config.stash.setdefault(_NUMBERS, {})
+        callspec.indices[PARAMETER] = numbers.setdefault(callspec.params[PARAMETER], len(numbers))
+
+
+def _several_can_run(choice: Choice) -> bool:
+    return len(choice.chosen) + len(choice.unknown) - len(choice.missing) > 1

@@ -14,8 +14,12 @@ from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.journal import EAGER_ONLY, NAME, Journal, journal_of
 from pytest_cpuaccel.marks import PARAMETER
 from pytest_cpuaccel.state import (
+    IS_OURS,
+    RUNNING,
     SETTINGS,
     SHARES_MACHINE,
+    STANDING,
+    Standing,
     check_names,
     choice_for,
     choice_of,
@@ -23,6 +27,7 @@ from pytest_cpuaccel.state import (
     is_worker,
     lock_of,
     names_may_come,
+    release_builds,
     session_of,
 )
 
@@ -92,12 +97,17 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if PARAMETER not in metafunc.fixturenames:
         return
-    from pytest_cpuaccel.narrowing import Narrowing
-    from pytest_cpuaccel.parameters import backend_parameters
+    from pytest_cpuaccel.parameters import parametrize
 
     with contextlib.suppress(CpuaccelError):  # said when all is collected, where it can end the run
-        parameters = backend_parameters(choice_for(metafunc.definition), Narrowing.of(metafunc.definition))
-        metafunc.parametrize(PARAMETER, list(parameters), indirect=True, scope="session")
+        parametrize(metafunc, choice_for(metafunc.definition))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if PARAMETER in getattr(item, "fixturenames", ()):
+        from pytest_cpuaccel.parameters import number_backend
+
+        number_backend(item)
 
 
 @pytest.hookimpl(trylast=True)
@@ -105,19 +115,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     with _usage_errors(config):
         if config.stash[SETTINGS].backends:
             check_names(config)
-        in_use = any(PARAMETER in getattr(item, "fixturenames", ()) for item in items)
-        if not in_use and not (any(map(marks.on_test_itself, items)) and is_addressed(config)):
+        if not _is_ours(config, items):
             return
-        config.stash[SHARES_MACHINE] = True
+        config.stash[IS_OURS] = config.stash[SHARES_MACHINE] = True
         from pytest_cpuaccel.hearing import check_marks
-        from pytest_cpuaccel.parameters import backend_name, in_backend_order, uses_backend
+        from pytest_cpuaccel.lone import sole_backend
+        from pytest_cpuaccel.parameters import backend_name, uses_backend
 
         lock_of(config).check()
         choice = choice_of(config)
         for item in items:
             if uses_backend(item) or marks.on_test_itself(item):
-                check_marks(item, backend_name(item) or choice.first.name, choice)
-        items[:] = in_backend_order(items, choice)
+                check_marks(item, backend_name(item) or sole_backend(item).name, choice)
+
+
+def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
+    """Tell whether the marks of our names are ours: the run is addressed to us, or a test uses our fixtures."""
+    if any(PARAMETER in getattr(item, "fixturenames", ()) for item in items):
+        return True
+    if not any(map(marks.on_test_itself, items)):
+        return False
+    from pytest_cpuaccel.asking import asks_for_ours
+
+    return is_addressed(config) or any(map(asks_for_ours, items))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -131,6 +151,7 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Stand still while the clock of another xdist worker, or of another session, runs."""
+    item.config.stash[RUNNING] = item
     if SHARES_MACHINE not in item.config.stash:
         return (yield)
     from pytest_cpuaccel.report.row import note_property
@@ -142,8 +163,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if STANDING in item.config.stash:
+        from pytest_cpuaccel.lone import renew_backend
+
+        renew_backend(item, item.config.stash[STANDING])
     if SHARES_MACHINE in item.config.stash and PARAMETER in getattr(item, "fixturenames", ()):
+        from pytest_cpuaccel.parameters import uses_model
+
         _check_backend(item)
+        if uses_model(item):
+            session_of(item.config)  # for what it refuses, before a fixture of the user's meets it
 
 
 @pytest.hookimpl(wrapper=True)
@@ -155,7 +184,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         result = yield
         if HEARING in item.stash:
             item.stash[HEARING].hold()
-        elif SHARES_MACHINE in item.config.stash:
+        elif IS_OURS in item.config.stash:
             from pytest_cpuaccel.hearing import check_something_is_judged
 
             check_something_is_judged(item)
@@ -176,19 +205,25 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup() -> Generator[None, object, object]:
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
     """Fail a test as one line when a fixture, ours or one that uses ours, meets what is wrong with a model."""
+    if fixturedef.argname == PARAMETER:
+        request.config.stash[STANDING] = Standing(fixturedef, request, request.config.stash[RUNNING])
     with _failures():
         return (yield)
 
 
 @pytest.fixture(scope="session")
 def _cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    choice = choice_of(request.config)
-    with _failures():
-        backend = choice.named(request.param) if hasattr(request, "param") else choice.first
-    yield backend
-    session_of(request.config).court.workshop.release()
+    from pytest_cpuaccel.lone import sole_backend
+
+    if hasattr(request, "param"):
+        yield choice_of(request.config).named(request.param)
+    else:
+        yield sole_backend(request.config.stash[RUNNING])
+    release_builds(request.config)
 
 
 @pytest.fixture(scope="session")
@@ -196,7 +231,7 @@ def cpu_backend(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Backen
     """The backend in force: ``cpu_backend.name``, ``.precision``, ``.versions``."""
     if hasattr(request, "param"):
         raise UsageError("cpu_backend takes no parameters; of those chosen, allow some by @pytest.mark.cpu_backends")
-    return _cpu_backend
+    return choice_of(request.config).named(_cpu_backend.name)
 
 
 @pytest.fixture(scope="session")
@@ -248,7 +283,7 @@ def _check_backend(item: pytest.Item) -> None:
     reason = reason_to_skip(item, choice)
     if reason:
         pytest.skip(reason)
-    check_lone(item, choice, choice_of(item.config).first.name)
+    check_lone(item, choice)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -15,6 +16,8 @@ Missing = Literal["fail", "skip"]
 Inconclusive = Literal["warn", "fail", "skip"]
 
 REPORT_SUFFIXES = (".json", ".md", ".html")
+_AFTER_REPORT = re.compile(r"\s*[,\n]\s*|(?:(?<=\.json)|(?<=\.md)|(?<=\.html))\s+")
+"""What stands between two reports: a comma, a line end, or spaces after an ending; other spaces are of a name."""
 
 
 class Settings(NamedTuple):
@@ -60,15 +63,10 @@ class Option(NamedTuple):
         return f"cpu_{self.name.replace('-', '_')}"
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 def _backends(text: str) -> tuple[str, ...]:
-    names = _names(text)
-    if text and len(names) <= text.count(","):
+    if text and not all(part.strip() for part in text.split(",")):
         raise UsageError(f"{text!r} has an empty name; leave out the comma, or name a backend there")
-    return names
+    return tuple(text.replace(",", " ").split())
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
@@ -87,7 +85,7 @@ def _threads(text: str) -> int:
 
 
 def _reports(text: str) -> tuple[Path, ...]:
-    paths = tuple(Path(name) for name in dict.fromkeys(_names(text)))
+    paths = tuple(Path(name) for name in dict.fromkeys(_AFTER_REPORT.split(text.strip())) if name)
     if text.strip() and not paths:
         raise UsageError(f"{text!r} names no file")
     for path in paths:

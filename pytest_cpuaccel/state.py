@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import pytest
 
@@ -19,9 +19,22 @@ SETTINGS = pytest.StashKey[Settings]()
 _OFFERS: pytest.StashKey[dict[str, Offer]] = pytest.StashKey()
 _CHOICES: pytest.StashKey[dict[tuple[str, ...], Choice]] = pytest.StashKey()
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
+IS_OURS = pytest.StashKey[bool]()
+"""Whether the marks of our names are ours: told when all is collected, so that it doesn't depend on the order."""
 SHARES_MACHINE = pytest.StashKey[bool]()
 """Whether anything is judged here; then every test stands still while another process's clock runs."""
+RUNNING = pytest.StashKey[pytest.Item]()
+"""The test that runs now."""
+STANDING = pytest.StashKey["Standing"]()
 _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
+
+
+class Standing(NamedTuple):
+    """The fixture of the backend as it stands, and the test that it was set up for."""
+
+    fixture: pytest.FixtureDef[Any]
+    request: Any
+    item: pytest.Item
 
 
 def choice_of(config: pytest.Config) -> Choice:
@@ -100,14 +113,27 @@ def _choice_among(config: pytest.Config, offers: tuple[Offer, ...]) -> Choice:
 
 
 def session_of(config: pytest.Config) -> Session:
-    """Return what is built and known so far; this imports torch."""
-    from pytest_cpuaccel.progress import Progress
-    from pytest_cpuaccel.session import open_session
+    """Return what is built and known so far; this imports torch.
 
+    Raises:
+        BackendUnavailableError: there is no torch that works.
+    """
     if _SESSION not in config.stash:
+        from pytest_cpuaccel.build.availability import check_torch
+
+        check_torch()
+        from pytest_cpuaccel.progress import Progress
+        from pytest_cpuaccel.session import open_session
+
         progress = Progress(open_terminal(config))
         config.stash[_SESSION] = open_session(config.stash[SETTINGS], progress, lock_of(config))
     return config.stash[_SESSION]
+
+
+def release_builds(config: pytest.Config) -> None:
+    """Close what was built so far, if anything was."""
+    if _SESSION in config.stash:
+        config.stash[_SESSION].court.workshop.release()
 
 
 def lock_of(config: pytest.Config) -> MachineLock:

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator
 from math import inf
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.registry import BUILTIN, EAGER
+from pytest_cpuaccel.build.availability import check_torch, unmet_requirement
+from pytest_cpuaccel.build.registry import BUILTIN
 from pytest_cpuaccel.build.tested import newer_than_tested
-from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
 from pytest_cpuaccel.core.units import format_duration, parse_duration_ns
 from pytest_cpuaccel.measure.fitness import traits
 from pytest_cpuaccel.measure.machine import this_machine
@@ -62,12 +62,13 @@ def self_checks(seconds: float, wait_s: float) -> Iterator[str]:
     waited for up to ``wait_s``.
 
     Raises:
-        UsageError: torch isn't installed.
+        UsageError: torch isn't installed, or does not import.
         BusyError: the machine did not become free.
     """
-    reason = unmet_requirement(EAGER)
-    if reason:
-        raise UsageError(f"--aa races PyTorch models; {reason}")
+    try:
+        check_torch()
+    except BackendUnavailableError as missing:
+        raise UsageError(f"--aa races PyTorch models; {missing}") from None
     import torch
 
     from pytest_cpuaccel.measure.latency.config import RaceConfig

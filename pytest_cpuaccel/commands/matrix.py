@@ -95,7 +95,7 @@ def _backends(wanted: str, known: Mapping[str, Backend]) -> list[Backend]:
 
 
 def _names(text: str) -> Sequence[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    return text.replace(",", " ").split()
 
 
 def _check_folder(path: Path | None) -> None:

@@ -92,3 +92,19 @@ class AccuracyBudget:
     max_drop: float | None = None
     min_score: float | None = None
     of: str | None = None
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """The marks of a test, as they stand for its backend; None where a mark is absent."""
+
+    parity: ParityBudget | None = None
+    accuracy: AccuracyBudget | None = None
+    latency: LatencyBudget | None = None
+    startup: StartupBudget | None = None
+    memory: MemoryBudget | None = None
+
+    @property
+    def of_performance(self) -> list[str]:
+        """Return the names of those that a wrong answer withholds."""
+        return [name for name in ("latency", "startup", "memory") if getattr(self, name) is not None]

@@ -15,10 +15,11 @@ from pytest_cpuaccel.build.recorder import Recorder, begun_of, calls_of, close, 
 from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.judge.reference import check_agreement, forget_casts
-from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
+from pytest_cpuaccel.judge.trial import Scores, Trial
 
 ScoreItem = Callable[[Any, Any], float]
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from pytest_cpuaccel.build.state.snapshot import Snapshot
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.budget import AccuracyBudget, LatencyBudget, MemoryBudget, ParityBudget, StartupBudget
+from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.call import Call
 
 
@@ -19,22 +19,6 @@ class Scores:
 
     actual: tuple[float, ...] = ()
     expected: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Budgets:
-    """The marks of a test, as they stand for its backend; None where a mark is absent."""
-
-    parity: ParityBudget | None = None
-    accuracy: AccuracyBudget | None = None
-    latency: LatencyBudget | None = None
-    startup: StartupBudget | None = None
-    memory: MemoryBudget | None = None
-
-    @property
-    def of_performance(self) -> list[str]:
-        """Return the names of those that a wrong answer withholds."""
-        return [name for name in ("latency", "startup", "memory") if getattr(self, name) is not None]
 
 
 @dataclass(frozen=True)

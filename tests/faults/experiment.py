@@ -20,7 +20,7 @@ from pytest_cpuaccel.build.tools.rehearsal import rehearse
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, Subject
-from pytest_cpuaccel.core.budget import ParityBudget
+from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
@@ -29,7 +29,7 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.judge import judge
 from pytest_cpuaccel.judge.reference import ReferenceBook
-from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
+from pytest_cpuaccel.judge.trial import Scores, Trial
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import BARS

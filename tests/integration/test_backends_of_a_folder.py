@@ -147,3 +147,62 @@ def test_a_backend_of_a_folder_that_is_not_installed_ends_the_run_or_skips(tree:
         "ERROR: cpuaccel: --cpu-backends: own: no-such-distribution is not installed; "
     )
     tree.runpytest_inprocess("--cpu-backends=eager,own", "--cpu-missing=skip").assert_outcomes(passed=2, skipped=1)
+
+
+LONE = """
+import pytest, torch, unittest
+
+class TestCase(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def model(self, cpu_backend, cpu_accelerate, eager_model):
+        self.backend, self.model = cpu_backend, cpu_accelerate(eager_model)
+
+    @pytest.mark.parity
+    def test_{name}(self):
+        assert self.backend.name == "{runs_under}"
+        self.model(torch.ones(2, 16))
+"""
+
+
+@pytest.fixture
+def lone(project: pytest.Pytester) -> pytest.Pytester:
+    """Two folders with a right backend each, and one with none; each test is told which it should run under."""
+    project.makeconftest(ROOT)
+    for folder, name in {"a": "first", "b": "second", "c": ""}.items():
+        add(project, folder, name, "TWIN")
+        file = project.path / "suite" / folder / f"test_{folder}.py"
+        file.write_text(LONE.format(name=folder, runs_under=name or "eager"))
+    return project
+
+
+def test_a_test_case_runs_under_the_backend_of_its_folder(lone: pytest.Pytester) -> None:
+    (lone.path / "suite" / "c" / "test_c.py").unlink()
+    lone.runpytest_inprocess("--cpu-backends=first,second").assert_outcomes(passed=2)
+    lone.runpytest_inprocess("--cpu-backends=second,first").assert_outcomes(passed=2)
+    files = ["suite/b/test_b.py", "suite/a/test_a.py"]
+    lone.runpytest_inprocess("--cpu-backends=first,second", *files).assert_outcomes(passed=2)
+
+
+def test_a_test_case_elsewhere_runs_under_the_others(lone: pytest.Pytester) -> None:
+    for folder in "ab":
+        mark = "    @pytest.mark.parity"
+        file = lone.path / "suite" / folder / f"test_{folder}.py"
+        file.write_text(file.read_text().replace(mark, f"{mark}\n    @pytest.mark.cpu_backends('first', 'second')"))
+    lone.runpytest_inprocess("--cpu-backends=first,second,eager").assert_outcomes(passed=3)
+
+
+def test_a_test_case_of_a_folder_without_any_of_the_chosen_skips(lone: pytest.Pytester) -> None:
+    result = lone.runpytest_inprocess("-rs", "--cpu-backends=first,second")
+    result.assert_outcomes(passed=2, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED *first, second: added for the tests of other folders, by their conftest.py"])
+
+
+def test_functions_and_test_cases_of_folders_run_side_by_side(lone: pytest.Pytester) -> None:
+    for folder, name in {"a": "first", "b": "second"}.items():
+        file = lone.path / "suite" / folder / f"test_{folder}.py"
+        function = (
+            f"\n\ndef test_function(cpu_backend, cpu_accelerate, eager_model):\n    assert cpu_backend.name == '{name}'"
+        )
+        file.write_text(f"{file.read_text()}{function}\n    cpu_accelerate(eager_model)(torch.ones(2, 16))\n")
+    for names in ("first,second", "second,first"):
+        lone.runpytest_inprocess(f"--cpu-backends={names}").assert_outcomes(passed=4, skipped=1)

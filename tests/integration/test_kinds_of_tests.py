@@ -327,9 +327,9 @@ def test_a_mark_that_a_fixture_adds_is_judged(mlp_project: pytest.Pytester) -> N
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(
         [
-            "test_it.py::test_without_model: @parity judges calls of cpu_model or cpu_accelerate; *",
             "off: forward 2x16: *",
             "test_it.py::test_mistaken[[]off[]]: @parity takes no 'rtoll'; did you mean 'rtol'?",
+            "test_it.py::test_without_model: @parity judges calls of cpu_model or cpu_accelerate; *",
         ]
     )
 

@@ -85,7 +85,10 @@ def test_with_nothing_chosen_the_closing_lines_say_what_the_verdicts_are_worth(m
     mlp_project.makepyfile(JUDGED)
     assert mlp_project.runpytest_inprocess().outlines.count(REMINDER) == 2
     assert mlp_project.runpytest_subprocess("-n1").outlines.count(REMINDER) == 2
-    assert mlp_project.runpytest_inprocess("-q").outlines.count(REMINDER) == 0
+    assert mlp_project.runpytest_inprocess("-q").outlines.count(REMINDER) == 1
+    assert mlp_project.runpytest_subprocess("-q", "-n1").outlines.count(REMINDER) == 1
+    assert mlp_project.runpytest_inprocess("-qq").outlines.count(REMINDER) == 0
+    assert mlp_project.runpytest_inprocess("-q", "--no-header").outlines.count(REMINDER) == 1
     assert mlp_project.runpytest_inprocess("--cpu-backends=eager").outlines.count(REMINDER) == 0
     mlp_project.makepyfile("def test_plain(): pass")
     assert mlp_project.runpytest_inprocess("-k", "plain").outlines.count(REMINDER) == 1

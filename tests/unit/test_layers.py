@@ -59,6 +59,7 @@ ON_FIRST_USE_OF_BACKENDS = (
     "parameters",
     "offers",
     "lone",
+    "asking",
     "hearing",
     "build.registry",
     "report.header",

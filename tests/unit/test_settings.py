@@ -108,3 +108,25 @@ def test_pyproject_may_choose(pytester: pytest.Pytester, table: str, value: str)
 def test_a_baseline_without_a_name_is_refused(pytester: pytest.Pytester, flag: str) -> None:
     with pytest.raises(UsageError, match=f"^{flag}= has no name; leave the option out where no baseline is meant$"):
         settings_of(pytester, f"{flag}=")
+
+
+@pytest.mark.parametrize(
+    "written", ["ort,openvino", "ort openvino", "ort,\n    openvino", "\n    ort\n    openvino", " ort ,\topenvino\n"]
+)
+@pytest.mark.parametrize("where", ["option", "ini", "override"])
+def test_backends_may_stand_on_lines_of_their_own(pytester: pytest.Pytester, written: str, where: str) -> None:
+    given = {"option": [f"--cpu-backends={written}"], "ini": [], "override": ["-o", f"cpu_backends={written}"]}[where]
+    found = settings_of(pytester, *given, ini=f"cpu_backends = {written}" if where == "ini" else "")
+    assert found.backends == ("ort", "openvino")
+
+
+@pytest.mark.parametrize(
+    "written", ["a b.json,c.md", "a b.json c.md", "a b.json, \n    c.md", "\n    a b.json\n    c.md", "a b.json,,c.md,"]
+)
+@pytest.mark.parametrize("where", ["option", "ini"])
+def test_reports_may_stand_on_lines_of_their_own_and_have_spaces(
+    pytester: pytest.Pytester, written: str, where: str
+) -> None:
+    given = [f"--cpu-report={written}"] if where == "option" else []
+    found = settings_of(pytester, *given, ini=f"cpu_report = {written}" if where == "ini" else "")
+    assert found.reports == (Path.cwd() / "a b.json", Path.cwd() / "c.md")

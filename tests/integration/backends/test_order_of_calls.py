@@ -21,13 +21,13 @@ from pytest_cpuaccel.build.recorder import Recorder, calls_of
 from pytest_cpuaccel.build.registry import EAGER
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
-from pytest_cpuaccel.core.budget import ParityBudget
+from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge import accusation
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.judge.reference import ReferenceBook
-from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
+from pytest_cpuaccel.judge.trial import Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from tests import exports, models

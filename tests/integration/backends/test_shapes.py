@@ -19,13 +19,13 @@ from pytest_cpuaccel.build.recorder import Recorder, calls_of
 from pytest_cpuaccel.build.registry import BUILTIN, EAGER
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.budget import ParityBudget
+from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.errors import BuildError, EagerError
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.judge.reference import ReferenceBook
-from pytest_cpuaccel.judge.trial import Budgets, Scores, Trial
+from pytest_cpuaccel.judge.trial import Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
 from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
 from pytest_cpuaccel.measure.latency.config import RaceConfig
