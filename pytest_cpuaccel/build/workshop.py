@@ -302,8 +302,7 @@ def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
         with seeded():
             return call_eager(model, "forward", inputs)
 
-    with untouched(model):
-        start = Snapshot.of(model)
+    with untouched(model) as start:
         with compiled_code_refused(model):
             answer = tree.clone(call())
         touched, outside = start.changed_attributes(), start.changed_outside()
