@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.judge.bench import Bench
     from pytest_cpuaccel.judge.trial import Trial
 
+_BUDGETS: pytest.StashKey[tuple[str, list[pytest.Mark], Budgets]] = pytest.StashKey()
+"""What the marks of a test allow under a backend, and those marks."""
+
 
 @dataclass
 class Hearing:
@@ -84,7 +87,7 @@ def open_hearing(item: pytest.Item, bench: Bench) -> Hearing:
 
 def _compared_outputs(item: pytest.Item, backend: str) -> tuple[str, ...] | None:
     """The patterns of the outputs that a test's mark compares (none: all); None where it compares nothing."""
-    parity = budgets.parity_budget(item, backend)
+    parity = budgets_of(item, backend, choice_of(item.config)).parity
     return parity.only if parity else None
 
 
@@ -127,11 +130,19 @@ def check_something_is_judged(item: pytest.Item) -> None:
 
 
 def budgets_of(item: pytest.Item, backend: str, choice: Choice) -> Budgets:
-    """Return what the marks of a test allow under a backend.
+    """Return what the marks of a test allow under a backend; they are read anew only where there are others now.
 
     Raises:
         UsageError: a mark that has no meaning.
     """
+    found = [mark for name in marks.JUDGED for mark in item.iter_markers(name)]
+    known = item.stash.get(_BUDGETS, None)
+    if known is None or known[0] != backend or [*map(id, known[1])] != [*map(id, found)]:
+        known = item.stash[_BUDGETS] = (backend, found, _read_budgets(item, backend, choice))
+    return known[2]
+
+
+def _read_budgets(item: pytest.Item, backend: str, choice: Choice) -> Budgets:
     for name in marks.judged(item):
         check_backends(item, name, choice.known)
     return Budgets(
@@ -150,7 +161,7 @@ def versus_name(item: pytest.Item, backend: str, choice: Choice) -> str:
         UsageError: there is none of that name.
         BackendUnavailableError: it isn't installed.
     """
-    budget = budgets.latency_budget(item, backend)
+    budget = budgets_of(item, backend, choice).latency
     name = budget.vs if budget else "eager"
     try:
         return choice.named(name).name

@@ -74,7 +74,9 @@ def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> S
     """Return a session under these settings; nothing is built yet."""
     notes: list[str] = []
     root = settings.cache_dir or platformdirs.user_cache_path("pytest-cpuaccel")
-    store = ArtifactStore(root / _CACHE, settings.cache_limit_bytes, settings.wait_s, progress.busy)
+    store = ArtifactStore(
+        root / _CACHE, settings.cache_limit_bytes, settings.wait_s, progress.busy, settings.cache_verify
+    )
     workshop = Workshop(store, settings.threads, notes.append, progress.busy)
     race = RaceConfig(threads=settings.threads, progress=progress.show)
     court = Court(workshop, ReferenceBook(), functools.partial(_alone, lock, progress), race, _ledger(settings))

@@ -36,6 +36,7 @@ class Settings(NamedTuple):
     reports: tuple[Path, ...]
     cache_dir: Path | None
     cache_limit_bytes: int
+    cache_verify: bool
     save: str | None
     against: str | None
     against_slowdown: float
@@ -44,7 +45,10 @@ class Settings(NamedTuple):
 
 
 class Option(NamedTuple):
-    """``--cpu-NAME`` on the command line, ``cpu_NAME`` in the ini file; the command line wins."""
+    """``--cpu-NAME`` on the command line, ``cpu_NAME`` in the ini file; the command line wins.
+
+    One without a ``metavar`` is a flag, and true or false in the ini file.
+    """
 
     name: str
     metavar: str
@@ -76,6 +80,10 @@ def _one_of(*choices: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _flag(text: str) -> bool:
+    return _one_of("true", "false")(text.lower()) == "true"
 
 
 def _threads(text: str) -> int:
@@ -153,6 +161,7 @@ OPTIONS = (
     Option("report", "FILES", "reports to write, by ending: a.json, b.md, c.html", "", _reports),
     Option("cache-dir", "FOLDER", "where exported models are kept", "", _folder),
     Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", _bytes),
+    Option("cache-verify", "", "read kept models whole before use, whatever size and time say", "false", _flag),
     Option("save", "NAME", "baseline to save: figures, and the artifacts that were timed", "", _saved_name),
     Option("against", "NAME", "baseline to hold latencies to, by races against its artifacts", "", _baseline_name),
     Option("against-slowdown", "PERCENT", "how much longer than in that baseline a call may take", "5%", _percentage),
@@ -180,9 +189,10 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("cpuaccel", "CPU backends for PyTorch models")
     for option in OPTIONS:
         default = f" (default: {option.default})".replace("%", "%%") if option.default else ""  # argparse formats help
-        group.addoption(
-            option.flag, dest=option.ini, metavar=option.metavar, default=None, help=f"{option.help}{default}"
-        )
+        takes: dict[str, Any] = {"metavar": option.metavar}
+        if not option.metavar:
+            takes = {"action": "store_const", "const": "true"}
+        group.addoption(option.flag, dest=option.ini, default=None, help=f"{option.help}{default}", **takes)
         parser.addini(option.ini, f"twin of {option.flag}", default=None)
 
 
@@ -207,6 +217,7 @@ def read_settings(config: pytest.Config) -> Settings:
         reports=values["report"],
         cache_dir=values["cache-dir"],
         cache_limit_bytes=values["cache-limit"],
+        cache_verify=values["cache-verify"],
         save=values["save"],
         against=values["against"],
         against_slowdown=values["against-slowdown"],

@@ -6,11 +6,12 @@ numpy refuses a second import; setuptools, which Inductor imports, refuses distu
 from __future__ import annotations
 
 import importlib.util
+import os
 
 import numpy as np  # noqa: F401
 import pytest
 
-from tests import compiling
+from tests import compiling, must_run
 
 pytest_plugins = ["pytester"]
 
@@ -29,3 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="hold compiling backends to shapes and contract with the kernels they compile, for some minutes each",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    names = must_run.names_in(os.environ.get(must_run.VARIABLE, ""))
+    config.pluginmanager.register(must_run.MustRun(names))

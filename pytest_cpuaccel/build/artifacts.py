@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -22,6 +22,8 @@ EXAMPLE = "cpuaccel-example.pt"
 
 MARKER = ".cpuaccel-artifact"
 """The first file of an artifact's folder, which holds the folder's name: such folders alone are ever removed."""
+
+Stamps = Mapping[str, tuple[int, int]]
 
 _PARTIAL = ".partial"
 _MOST_VARIANTS = 8
@@ -58,28 +60,36 @@ class ArtifactKey:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an artifact depends on, and the SHA-256 of each of its files by relative path."""
+    """What an artifact depends on, and the SHA-256 of each of its files by relative path.
+
+    ``stamps`` have the size in bytes and the time of the last change in ns that each file had when it was digested.
+    """
 
     key: Mapping[str, object]
     files: Mapping[str, str]
+    stamps: Stamps
 
 
 @dataclass(frozen=True)
 class ArtifactStore:
     """A cache folder of artifacts, shared by any number of processes.
 
-    An artifact is complete when its manifest is there and every file has the size and SHA-256 that the manifest
-    says; anything else is exported again. Several artifacts may have one key; which of them is meant is proved. A lock
-    for each key is shared by those that read, and held by one that writes; it ends with the process. Nobody waits for
-    it for longer than ``wait_s``; ``busy(text)`` is a context that shows what takes long. The least recently used
-    artifacts go when ``limit_bytes`` is passed. What the store didn't write, what was moved and links it leaves alone.
+    An artifact is whole when its manifest is there and every file has the SHA-256 that it says; anything else is
+    exported again. Files are read only where one has another size or time of change than when they were digested last;
+    with ``verifies`` they are once in the store's life, whatever those say. Several artifacts may have one key; which
+    of them is meant is proved. A lock for each key is shared by those that read, and held by one that writes; it ends
+    with the process. Nobody waits for it for longer than ``wait_s``; ``busy(text)`` is a context that shows what takes
+    long. The least recently used artifacts go when ``limit_bytes`` is passed. What the store didn't write, what was
+    moved and links it leaves alone.
     """
 
     root: Path
     limit_bytes: int
     wait_s: float = 600
     busy: Callable[[str], contextlib.AbstractContextManager[None]] = lambda _: contextlib.nullcontext()
+    verifies: bool = False
     _used: set[Path] = field(default_factory=set)
+    _digested: dict[Path, Stamps] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def artifact(
@@ -114,7 +124,7 @@ class ArtifactStore:
         while True:
             with contextlib.ExitStack() as reading:
                 self._acquire(key, "read", reading)
-                is_there = written is not None and fault_of(written) is None
+                is_there = written is not None and self.fault_of(written) is None
                 if folder := written if is_there else self._found(key, proof):
                     held.enter_context(reading.pop_all())
                     return folder
@@ -145,6 +155,26 @@ class ArtifactStore:
                 "only: choose another folder with --cpu-cache-dir"
             ) from refusal
 
+    def fault_of(self, folder: Path) -> str | None:
+        """Return what is wrong with an artifact, in this store or elsewhere; None when it is whole."""
+        try:
+            manifest = manifest_of(folder)
+        except FileNotFoundError:
+            return "is incomplete"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return "has an unreadable manifest"
+        stamps = _stamps(folder)
+        trusted = self._digested.get(folder, {} if self.verifies else manifest.stamps)
+        if stamps == trusted and manifest.files.keys() == stamps.keys():
+            return None
+        if _digests(folder) != manifest.files:
+            return "was altered"
+        self._digested[folder] = stamps
+        if folder.parent == self.root and stamps != manifest.stamps:
+            with contextlib.suppress(OSError):  # a cache that is read-only
+                _write_manifest(folder, replace(manifest, stamps=stamps))
+        return None
+
     def discard(self, folder: Path) -> None:
         """Remove an artifact that turned out to be wrong; one that lies elsewhere stays."""
         if folder.parent == self.root:
@@ -157,14 +187,14 @@ class ArtifactStore:
         return sorted(folders, key=_last_use, reverse=True)
 
     def _found(self, key: ArtifactKey, proof: Proof | None) -> Path | None:
-        whole = (folder for folder in self._variants(key) if fault_of(folder) is None)
+        whole = (folder for folder in self._variants(key) if self.fault_of(folder) is None)
         return next((folder for folder in whole if proof is None or proof.is_that_of(folder)), None)
 
     def _place_for(self, key: ArtifactKey, say: Callable[[str], None]) -> Path:
         """Where a new artifact goes: over one that is unusable, else beside those of models that answer otherwise."""
         variants = self._variants(key)
         for folder in variants:
-            if fault := fault_of(folder):
+            if fault := self.fault_of(folder):
                 say(f"cache entry {folder} {fault}; exported again")
                 return folder
         if stale := [folder for folder in variants if folder not in self._used]:
@@ -248,32 +278,33 @@ def copy_files(source: Path, target: Path) -> None:
 
 def files_of(folder: Path) -> Iterator[Path]:
     """Return what the export wrote to an artifact's folder: every file but those that are the store's own."""
-    return (path for path in folder.rglob("*") if path.is_file() and path.name not in (MANIFEST, EXAMPLE, MARKER))
+    return (path for path in folder.rglob("*") if path.is_file() and not _is_the_stores(path.name))
+
+
+def _is_the_stores(name: str) -> bool:
+    return name in (MANIFEST, EXAMPLE, MARKER) or name.startswith(f"{MANIFEST}.")
 
 
 def manifest_of(folder: Path) -> Manifest:
     """Return the manifest of a whole artifact."""
     found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    return Manifest(dict(found["key"]), dict(found["files"]))
-
-
-def fault_of(folder: Path) -> str | None:
-    """Return what is wrong with an artifact; None when it is whole."""
-    try:
-        expected = manifest_of(folder).files
-    except FileNotFoundError:
-        return "is incomplete"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "has an unreadable manifest"
-    return None if _digests(folder) == expected else "was altered"
+    stamps = {name: tuple(stamp) for name, stamp in found.get("stamps", {}).items()}
+    return Manifest(dict(found["key"]), dict(found["files"]), stamps)
 
 
 def _export(folder: Path, key: ArtifactKey, export: Callable[[Path], None], proof: Proof | None) -> None:
     export(folder)
     if proof is not None:
         proof.write(folder)
-    manifest = {"key": dict(key.facts), "files": _digests(folder)}
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str), encoding="utf-8")
+    _write_manifest(folder, Manifest(key.facts, _digests(folder), _stamps(folder)))
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    """It appears whole, and in place of one that other folders may share."""
+    facts = {"key": dict(manifest.key), "files": dict(manifest.files), "stamps": dict(manifest.stamps)}
+    whole = folder / f"{MANIFEST}.{os.getpid()}"
+    whole.write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+    whole.replace(folder / MANIFEST)
 
 
 def _link(source: str, target: str) -> None:
@@ -325,6 +356,11 @@ def _lock(path: Path) -> ReadWriteLock:
 
 def _digests(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): _digest(path) for path in sorted(files_of(folder))}
+
+
+def _stamps(folder: Path) -> Stamps:
+    found = ((path.relative_to(folder).as_posix(), path.stat()) for path in sorted(files_of(folder)))
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found}
 
 
 def _digest(path: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from packaging.specifiers import SpecifierSet
 
 from pytest_cpuaccel.build.backends.eager import EAGER
@@ -47,7 +49,12 @@ def _unmet(requirement: Requirement) -> str | None:
     version = requirement.installed
     if version is None:
         return f"{requirement.distribution} is not installed"
-    if SpecifierSet(requirement.specifier).contains(version, prereleases=True):
+    if _fits(requirement.specifier, version):
         return None
     because = f" ({requirement.reason})" if requirement.reason else ""
     return f"{requirement.distribution} {version} is installed, needs {requirement.specifier}{because}"
+
+
+@functools.cache
+def _fits(specifier: str, version: str) -> bool:
+    return SpecifierSet(specifier).contains(version, prereleases=True)

@@ -64,7 +64,7 @@ class Exports:
                     copy_files(base, folder)
             last.run_export(subject, folder)
 
-        proof = None if last.caches else Example(model, subject.inputs)
+        proof = None if last.caches else Example(model, subject.inputs, subject.expected)
         return self.store.artifact(key, partial(self._unless_refused, model, key, export), self.say, proof)
 
     def _unless_refused(self, model: nn.Module, key: ArtifactKey, export: Callable[[Path], None], folder: Path) -> None:

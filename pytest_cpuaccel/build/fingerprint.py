@@ -124,8 +124,9 @@ def _sums(tensor: torch.Tensor) -> bytes:
     rest = data[rows * _WORDS * 4 :].tobytes()
     if not rows:
         return rest
-    words = torch.from_numpy(data[: rows * _WORDS * 4].view(np.int32)).view(rows, _WORDS)
-    return words.sum(1).numpy().tobytes() + words.sum(0).numpy().tobytes() + rest
+    words = data[: rows * _WORDS * 4].view(np.int32).reshape(rows, _WORDS)
+    sums = [words.sum(axis, dtype=np.int64).tobytes() for axis in (1, 0)]
+    return b"".join((*sums, rest))
 
 
 def _structure(model: nn.Module) -> Iterator[str]:

@@ -303,8 +303,8 @@ def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
         with seeded():
             return call_eager(model, "forward", inputs)
 
-    with untouched(model):
-        start, imported = Snapshot.of(model), set(sys.modules)
+    with untouched(model) as start:
+        imported = set(sys.modules)
         answer = tree.clone(call())
         touched, outside = start.changed_attributes(), start.changed_outside()
         between = Snapshot.of(model)

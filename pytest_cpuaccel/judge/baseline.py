@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from pytest_cpuaccel.build.artifacts import fault_of, manifest_of
+from pytest_cpuaccel.build.artifacts import manifest_of
 from pytest_cpuaccel.build.fingerprint import inputs_signature
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.core.baseline import Timed
@@ -66,7 +66,7 @@ def _note_another_machine(case: Case) -> None:
 def _by_artifact(case: Case, artifact: Path) -> Verdict | None:
     """A race against the old artifact, unless it is the new one: a race of equals tells nothing."""
     name, changes = case.baseline.name, case.changes()
-    if fault := fault_of(artifact):
+    if fault := case.court.workshop.store.fault_of(artifact):
         found = f'the artifact of baseline "{name}" {fault}: {artifact}; save the baseline anew'
         return case.verdict(Outcome.INCONCLUSIVE, found, "race")
     trial, call = case.trial, case.call

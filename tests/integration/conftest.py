@@ -62,6 +62,8 @@ def project(
     monkeypatch.setenv(doubles.LOG, str(pytester.path / "builds.log"))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)  # the table is folded to it
+    for variable in ("CI", "BUILD_NUMBER"):  # pytest shortens and repeats lines by them
+        monkeypatch.delenv(variable, raising=False)
     if not INSTALLED:
         monkeypatch.setenv("PYTEST_PLUGINS", "pytest_cpuaccel.plugin")
     monkeypatch.setattr(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,18 @@ def test_a_damaged_entry_is_exported_again_saying_so(
     folder = entry(stored)
     harm(folder)
     assert session(stored) == [f"note: cache entry {folder} {fault}; exported again"]
+    assert session(stored) == []
+    assert len(builds("export")) == 2
+
+
+def test_an_entry_altered_without_a_trace_is_found_where_the_user_asks(stored: pytest.Pytester, builds: Any) -> None:
+    weights = entry(stored) / "weights.pt"
+    before = weights.stat()
+    weights.write_bytes(weights.read_bytes()[::-1])
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    note = f"note: cache entry {weights.parent} was altered; exported again"
+    assert session(stored, "--cpu-cache-verify") == [note]
+    stored.makeini("[pytest]\ncpu_cache_verify = true")
     assert session(stored) == []
     assert len(builds("export")) == 2
 

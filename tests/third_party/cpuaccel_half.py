@@ -16,7 +16,7 @@ def load(subject, folder):
     )
 
 
-BACKEND = Backend("half", "weights in fp16", load, precision=Precision.FP16, requires=(Requirement("torch", ">=2.4"),))
+BACKEND = Backend("half", "weights in fp16", load, precision=Precision.FP16, requires=(Requirement("torch", ">=2.8"),))
 
 
 @pytest.hookimpl(optionalhook=True)  # so that it does no harm where pytest-cpuaccel is switched off

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import ReadWriteLock
 
+from pytest_cpuaccel.build import artifacts
 from pytest_cpuaccel.build.artifacts import MANIFEST, MARKER, ArtifactKey, ArtifactStore
 
 
@@ -100,6 +102,72 @@ def test_without_a_folder_to_write_artifacts_live_as_long_as_they_are_used(tmp_p
         "choose another folder with --cpu-cache-dir"
     ]
     assert not folder.exists()
+
+
+def alter(path: Path, keep_stamp: bool) -> None:
+    """Write another byte into a file, with the size and, if asked, the time of change that it had."""
+    before = path.stat()
+    path.write_bytes(b"\1" + path.read_bytes()[1:])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + (0 if keep_stamp else 1)))
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of files that were digested."""
+    found: list[str] = []
+    digest = artifacts._digest
+    monkeypatch.setattr(artifacts, "_digest", lambda path: found.append(path.name) or digest(path))
+    return found
+
+
+def test_what_has_the_size_and_time_that_it_was_written_with_is_not_read(tmp_path: Path, read: list[str]) -> None:
+    use(ArtifactStore(tmp_path, 10**6), "a")
+    assert read == ["weights"]
+    use(ArtifactStore(tmp_path, 10**6), "a")
+    assert read == ["weights"]
+
+
+def test_what_was_altered_to_the_same_size_is_exported_again(tmp_path: Path) -> None:
+    folder, _ = use(ArtifactStore(tmp_path, 10**6), "a")
+    alter(folder / "weights", keep_stamp=False)
+    export = Exports()
+    _, notes = use(ArtifactStore(tmp_path, 10**6), "a", export)
+    assert (notes, export.count) == ([f"cache entry {folder} was altered; exported again"], 1)
+
+
+def test_what_shows_no_trace_of_its_altering_is_found_by_verifying(tmp_path: Path) -> None:
+    folder, _ = use(ArtifactStore(tmp_path, 10**6), "a")
+    alter(folder / "weights", keep_stamp=True)
+    _, notes = use(ArtifactStore(tmp_path, 10**6, verifies=True), "a")
+    assert notes == [f"cache entry {folder} was altered; exported again"]
+
+
+def test_verifying_reads_once_a_session(tmp_path: Path, read: list[str]) -> None:
+    use(ArtifactStore(tmp_path, 10**6), "a")
+    store = ArtifactStore(tmp_path, 10**6, verifies=True)
+    use(store, "a")
+    use(store, "a")
+    assert read == ["weights"] * 2
+
+
+def test_a_cache_that_was_copied_is_read_once_and_then_believed(tmp_path: Path, read: list[str]) -> None:
+    folder, _ = use(ArtifactStore(tmp_path, 10**6), "a")
+    os.utime(folder / "weights", ns=(1, 1))
+    for _ in range(3):
+        assert use(ArtifactStore(tmp_path, 10**6), "a") == (folder, [])
+    assert read == ["weights"] * 2
+    assert sorted(path.name for path in folder.iterdir()) == [MARKER, MANIFEST, "weights"]
+
+
+def test_an_artifact_elsewhere_is_read_once_a_session_and_left_as_it_is(tmp_path: Path, read: list[str]) -> None:
+    folder, _ = use(ArtifactStore(tmp_path / "cache", 10**6), "a")
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, copy_function=shutil.copyfile)
+    manifest = (copy / MANIFEST).read_bytes()
+    store = ArtifactStore(tmp_path / "cache", 10**6)
+    assert [store.fault_of(copy) for _ in range(3)] == [None] * 3
+    assert read == ["weights"] * 2
+    assert (copy / MANIFEST).read_bytes() == manifest
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")

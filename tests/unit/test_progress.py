@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from pytest_cpuaccel.progress import Progress
 
 
@@ -30,7 +32,8 @@ def test_the_latest_text_takes_the_place_of_the_one_before() -> None:
     assert terminal.getvalue().endswith("\x1b8\x1b[K\x1b7 [24 pairs]")
 
 
-def test_without_a_terminal_nothing_is_shown() -> None:
+def test_without_a_terminal_nothing_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     progress = Progress(None)
     with progress.busy("building"):
         progress.show("half")
+    assert capfd.readouterr() == ("", "")

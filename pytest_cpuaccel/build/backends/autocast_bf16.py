@@ -43,5 +43,5 @@ AUTOCAST_BF16 = Backend(
     summary="plain PyTorch under bfloat16 autocast",
     load=load,
     precision=Precision.BF16,
-    requires=(Requirement("torch", ">=2.4"),),
+    requires=(Requirement("torch", ">=2.8"),),
 )

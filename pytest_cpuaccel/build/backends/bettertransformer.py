@@ -61,7 +61,7 @@ BETTERTRANSFORMER = Backend(
     summary="Optimum's BetterTransformer",
     load=load,
     requires=(
-        Requirement("torch", ">=2.4"),
+        Requirement("torch", ">=2.8"),
         Requirement("optimum", "<2", "Optimum 2.0 removed BetterTransformer"),
         Requirement(
             "transformers",

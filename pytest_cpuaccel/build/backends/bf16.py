@@ -45,5 +45,5 @@ BF16 = Backend(
     summary="plain PyTorch in bfloat16",
     load=load,
     precision=Precision.BF16,
-    requires=(Requirement("torch", ">=2.4"),),
+    requires=(Requirement("torch", ">=2.8"),),
 )

@@ -53,5 +53,5 @@ CHANNELS_LAST = Backend(
     name="channels-last",
     summary="plain PyTorch with convolutions in channels_last",
     load=load,
-    requires=(Requirement("torch", ">=2.4"),),
+    requires=(Requirement("torch", ">=2.8"),),
 )

@@ -23,5 +23,5 @@ EAGER = Backend(
     name="eager",
     summary="plain PyTorch in fp32, the reference",
     load=load,
-    requires=(Requirement("torch", ">=2.4"),),
+    requires=(Requirement("torch", ">=2.8"),),
 )

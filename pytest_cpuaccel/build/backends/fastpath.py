@@ -80,5 +80,5 @@ FASTPATH = Backend(
     name="fastpath",
     summary="nn.TransformerEncoder's fused layers, with nested tensors",
     load=load,
-    requires=(Requirement("torch", ">=2.4"),),
+    requires=(Requirement("torch", ">=2.8"),),
 )

@@ -39,5 +39,5 @@ SDPA = Backend(
     name="sdpa",
     summary="eager PyTorch with scaled_dot_product_attention",
     load=load,
-    requires=(Requirement("torch", ">=2.4"), Requirement("transformers", ">=4.45")),
+    requires=(Requirement("torch", ">=2.8"), Requirement("transformers", ">=4.45")),
 )

@@ -47,5 +47,5 @@ TORCH_INT8 = Backend(
     summary="dynamic int8 linears by torch.ao.quantization",
     load=load,
     precision=Precision.INT8,
-    requires=(Requirement("torch", ">=2.4"),),
+    requires=(Requirement("torch", ">=2.8"),),
 )

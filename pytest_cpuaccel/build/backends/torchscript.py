@@ -89,7 +89,7 @@ TORCHSCRIPT = Backend(
     summary="TorchScript, traced and frozen",
     load=load,
     export=export,
-    requires=(Requirement("torch", ">=2.4"),),
+    requires=(Requirement("torch", ">=2.8"),),
 )
 
 TORCHSCRIPT_OPTIMIZED = replace(

@@ -8,7 +8,7 @@ import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,7 @@ class Snapshot:
     def changed_attributes(self) -> list[tuple[str, str]]:
         """Return module paths with the names of attributes and buffers, of all that hold other values now."""
         found = ((owner, attribute_of(path)) for owner, path in self.changed_paths())
-        return list(dict.fromkeys((*found, *self._changed_parameters())))
+        return list(dict.fromkeys((*found, *self._changed_parameters(unseen=True))))
 
     def changed_paths(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield module paths with the names that lead from the module to what holds another value now."""
@@ -128,12 +128,19 @@ class Snapshot:
     def _modules(self) -> frozenset[int]:
         return frozenset(map(id, self.model.modules()))
 
-    def _changed_parameters(self) -> Iterator[tuple[str, str]]:
+    def _changed_parameters(self, unseen: bool = False) -> Iterator[tuple[str, str]]:
+        """Yield module paths with the names of changed parameters; of those only that ``changed_paths`` doesn't see."""
         for path, item in self.model.named_parameters():
+            owner, _, name = path.rpartition(".")
             note = self.notes.get(id(item))
-            if note is not None and not equal(note.saved, item):
-                owner, _, name = path.rpartition(".")
+            if note is None or (unseen and self.is_whole and len(self.model.get_submodule(owner)._parameters) <= TABLE):
+                continue
+            if not equal(note.saved, item):
                 yield owner, name
+
+    def _without_parameters(self) -> Snapshot:
+        weights = {id(item) for item in self.model.parameters()}
+        return replace(self, notes={place: note for place, note in self.notes.items() if place not in weights})
 
     def _changes(
         self, before: Any, now: Any, path: tuple[str, ...], seen: set[tuple[int, int]]
@@ -197,18 +204,20 @@ class Snapshot:
 
 
 @contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """Leave a model, however it is called meanwhile, in the state that it has now."""
-    before = Snapshot.of(model)
+def untouched(model: nn.Module) -> Iterator[Snapshot]:
+    """Leave a model, however it is called meanwhile, in the state that it has now, which is noted in what it yields."""
+    before = kept = Snapshot.of(model)
     try:
-        yield
+        yield before
     finally:
         if _writes_parameters.get(model) is None:
-            _writes_parameters[model] = any(True for _ in before._changed_parameters()) or may_write_parameters(model)
-        before.restore()
+            are_other = any(True for _ in before._changed_parameters())
+            kept = before if are_other else before._without_parameters()
+            _writes_parameters[model] = are_other or may_write_parameters(model)
+        kept.restore()
 
 
-def in_state(model: nn.Module, start: Snapshot | None) -> AbstractContextManager[None]:
+def in_state(model: nn.Module, start: Snapshot | None) -> AbstractContextManager[object]:
     """Return a context in which a model has a state that was noted of it, and then again that of now.
 
     Where none was noted, or one of another model, it begins with that of now.

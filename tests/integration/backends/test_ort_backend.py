@@ -144,7 +144,8 @@ def test_an_optimised_graph_answers_as_eager_does_in_its_precision(
     built = backend.load(asked, tmp_path)
     for given in (CASES[case].inputs, *CASES[case].others):
         assert_parity(built.forward(**given), model, Inputs(kwargs=given), backend.precision)
-    assert built.facts["nodes"] < built.facts["nodes_before"] or backend in (ORT_O1, ORT_O4)
+    if backend in (ORT_O2, ORT_O3):  # the least may find nothing here, and float16 has casts of its own
+        assert built.facts["nodes"] < built.facts["nodes_before"]
     assert ("float16_weights" in built.facts) == (backend is ORT_O4)
 
 

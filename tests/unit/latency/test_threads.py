@@ -97,5 +97,6 @@ def test_a_kernel_that_does_not_tell_is_no_mistake_of_anybodys(monkeypatch: pyte
     assert threads_used(lambda: None, told=1) is None
 
 
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this kernel keeps no schedstat")
 def test_this_kernel_counts_the_calling_thread() -> None:
-    assert threads_used(lambda: hashlib.sha256(b"x" * MS), told=1) in (1, None)
+    assert threads_used(lambda: hashlib.sha256(b"x" * MS), told=1) == 1

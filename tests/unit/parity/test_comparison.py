@@ -362,7 +362,9 @@ def test_the_tolerance_said_to_pass_passes_and_a_smaller_one_fails(precision):
 def test_facts_are_finite_scalars():
     zero = torch.zeros(4)
     for actual in (zero, zero + 1, zero * math.nan):
-        for value in judge(actual, zero).facts.values():
+        facts = judge(actual, zero).facts
+        assert facts
+        for value in facts.values():
             assert isinstance(value, (str, int, float))
             assert not isinstance(value, float) or math.isfinite(value)
 
