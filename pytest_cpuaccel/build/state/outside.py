@@ -204,7 +204,7 @@ class Search:
 
     def _of_environment(self) -> Iterator[Variable]:
         if self._is_new(id(os.environ)):
-            yield Variable("os.environ", functools.partial(dict, os.environ), _write_environment)
+            yield Variable("os.environ", functools.partial(dict, os.environ), write_environment)
 
     def _of_shared_model(self, name: str, model: nn.Module) -> Iterator[Variable]:
         """A model that stands outside: each of its modules holds state as a variable does."""
@@ -334,7 +334,7 @@ def _write_item(variables: MutableMapping[str, Any], name: str, value: Any) -> N
         variables.pop(name, None)
 
 
-def _write_environment(variables: Mapping[str, str]) -> None:
+def write_environment(variables: Mapping[str, str]) -> None:
     for name in [name for name in os.environ if name not in variables]:
         del os.environ[name]
     for name, value in variables.items():
