@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.judge.bench import Bench
 
 HEARING: pytest.StashKey[Hearing] = pytest.StashKey()
+THREADS: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
+"""Closed when the test's model is torn down, and at the latest when the test is over, however it ends."""
 MISTAKE = "cpuaccel_mistake"
 
 
@@ -132,14 +134,15 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Stand still while the clock of another xdist worker, or of another session, runs."""
-    if SHARES_MACHINE not in item.config.stash:
-        return (yield)
-    from pytest_cpuaccel.report.row import note_property
+    with contextlib.ExitStack() as item.stash[THREADS]:
+        if SHARES_MACHINE not in item.config.stash:
+            return (yield)
+        from pytest_cpuaccel.report.row import note_property
 
-    with lock_of(item.config).shared() as refusal:
-        if refusal:
-            item.user_properties.append(note_property(f"{item.nodeid} ran beside a clock: {refusal}"))
-        return (yield)
+        with lock_of(item.config).shared() as refusal:
+            if refusal:
+                item.user_properties.append(note_property(f"{item.nodeid} ran beside a clock: {refusal}"))
+            return (yield)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -245,8 +248,9 @@ def _cpu_bench(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Iterato
     session = session_of(item.config)
     hearing = open_hearing(item, session.bench(_cpu_backend))
     item.stash[HEARING] = hearing
-    with session.on_threads():
-        yield hearing.bench
+    item.stash[THREADS].enter_context(session.on_threads())
+    yield hearing.bench
+    item.stash[THREADS].close()
     del item.stash[HEARING]
     hearing.close()
 
