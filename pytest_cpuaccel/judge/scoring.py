@@ -23,7 +23,7 @@ def listed(score_item: object, items: object) -> list[Any]:
         UsageError: there are none, or what was given is no function and items.
     """
     if not callable(score_item):
-        swapped = " and the function in that of items" if callable(items) else ""
+        swapped = ", and the function in that of the items" if callable(items) else ""
         raise UsageError(f"score_items: {_shown(score_item)} stands in the place of the function{swapped}; {_WANTED}")
     if isinstance(items, (str, bytes)) or not isinstance(items, Iterable):
         raise UsageError(f"score_items: {_shown(items)} stands in the place of the items; {_WANTED} in a list")
@@ -52,8 +52,7 @@ def scored(model: Any, score_item: ScoreItem, items: list[Any], under: str) -> t
 
 def name_of(score_item: object) -> str:
     """Return what to call a function in messages."""
-    name = getattr(score_item, "__name__", "")
-    return "the function" if name in ("", "<lambda>") else name
+    return getattr(score_item, "__name__", "the function")
 
 
 def _check_takes(score_item: ScoreItem, model: Any, item: Any) -> None:
