@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,13 +17,20 @@ from pytest_cpuaccel.arguments import check_backends
 from pytest_cpuaccel.asking import may_ask
 from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.core.budget import Budgets
-from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, CpuaccelWarning, UsageError
+from pytest_cpuaccel.core.errors import (
+    BackendUnavailableError,
+    CpuaccelError,
+    CpuaccelWarning,
+    EagerRaisesError,
+    UsageError,
+)
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.lone import is_test_case
 from pytest_cpuaccel.narrowing import check_narrowing
 from pytest_cpuaccel.parameters import uses_model
 from pytest_cpuaccel.report.row import is_of_finding, note_property, properties_of
 from pytest_cpuaccel.state import SETTINGS, choice_of, session_of
+from pytest_cpuaccel.tracebacks import at, to_the_test, without_ours
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.choice import Choice
@@ -41,14 +50,39 @@ class Hearing:
     bench: Bench
     _is_over: bool = False
     _calls: int = 0
+    _body: FrameType | None = None
+
+    def see(self) -> None:
+        """Keep the frame of the test's body, which calls the model now: a debugger can look at it when it is through.
+
+        Its locals live as long, so that nobody but a debugger should ask for this.
+        """
+        frame: FrameType | None = sys._getframe()
+        while frame is not None:
+            if frame.f_code.co_filename == str(self.item.path):
+                self._body = frame
+            frame = frame.f_back
 
     def hold(self) -> None:
-        """Judge the test, unless that was done or its body failed."""
+        """Judge the test, unless that was done or its body failed.
+
+        What eager alone would have raised is raised as it is. A debugger finds the rest in the test's body.
+        """
         if self._is_over or _has_failed(self.item):
             return
         self._is_over = True
         self._calls = self.bench.calls
-        judged(self.item, self.bench)
+        try:
+            judged(self.item, self.bench)
+        except EagerRaisesError as error:
+            raised: BaseException = error.error
+        except (CpuaccelError, pytest.fail.Exception) as error:
+            if self._body is None:
+                raise
+            raised = error.with_traceback(at(self._body))
+        else:
+            return
+        raise raised
 
     def hold_within_test_case(self) -> None:
         """Have unittest judge the test with its body, so that ``expectedFailure`` counts the verdict in."""
@@ -69,6 +103,7 @@ class Hearing:
         Raises:
             UsageError: the model was called after the test had been judged.
         """
+        self._body = None
         late = self.bench.calls - self._calls
         self.bench.close()
         if self._is_over and late and marks.judged(self.item):
@@ -82,7 +117,10 @@ def open_hearing(item: pytest.Item, bench: Bench) -> Hearing:
     """Return a hearing for a test that begins; what an earlier try of it left on its report is taken off."""
     item.user_properties[:] = [found for found in item.user_properties if not is_of_finding(found[0])]
     bench.compared = partial(_compared_outputs, item, bench.backend.name)
-    return Hearing(item, bench)
+    hearing = Hearing(item, bench)
+    if item.config.getoption("usepdb"):
+        bench.seen = hearing.see
+    return hearing
 
 
 def _compared_outputs(item: pytest.Item, backend: str) -> tuple[str, ...] | None:
@@ -198,7 +236,10 @@ def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:
     """Return what fails a test with an error's one line, after ``file:line: `` where a line of the test led to it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(item.path)]
     place = f"{item.path.name}:{lines[-1]}: " if lines else ""
-    return pytest.fail.Exception(f"{place}{error}", pytrace=False).with_traceback(error.__traceback__)
+    failure = pytest.fail.Exception(f"{place}{error}", pytrace=False)
+    failure.__context__, failure.__suppress_context__ = error, True
+    frames = error.__traceback__
+    return failure.with_traceback(to_the_test(frames, item.path) or without_ours(frames))
 
 
 def _findings(item: pytest.Item, bench: Bench) -> Iterator[Finding]:

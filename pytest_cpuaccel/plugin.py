@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_cpuaccel import hookspecs, marks, settings
+from pytest_cpuaccel import hookspecs, marks, settings, tracebacks
 from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.journal import EAGER_ONLY, NAME, Journal, journal_of
 from pytest_cpuaccel.marks import PARAMETER
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.judge.bench import Bench
 
 HEARING: pytest.StashKey[Hearing] = pytest.StashKey()
+THREADS: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
+"""Closed when the test's model is torn down, and at the latest when the test is over, however it ends."""
 MISTAKE = "cpuaccel_mistake"
 
 
@@ -71,6 +73,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(tracebacks, tracebacks.__name__)
     for line in marks.DECLARATIONS:
         config.addinivalue_line("markers", line)
     with _usage_errors(config):
@@ -152,14 +155,15 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Stand still while the clock of another xdist worker, or of another session, runs."""
     item.config.stash[RUNNING] = item
-    if SHARES_MACHINE not in item.config.stash:
-        return (yield)
-    from pytest_cpuaccel.report.row import note_property
+    with contextlib.ExitStack() as item.stash[THREADS]:
+        if SHARES_MACHINE not in item.config.stash:
+            return (yield)
+        from pytest_cpuaccel.report.row import note_property
 
-    with lock_of(item.config).shared() as refusal:
-        if refusal:
-            item.user_properties.append(note_property(f"{item.nodeid} ran beside a clock: {refusal}"))
-        return (yield)
+        with lock_of(item.config).shared() as refusal:
+            if refusal:
+                item.user_properties.append(note_property(f"{item.nodeid} ran beside a clock: {refusal}"))
+            return (yield)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -197,11 +201,18 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Report what is wrong with a model, a backend or a value as one line, whichever part of a test met it."""
-    if call.excinfo is not None and isinstance(call.excinfo.value, CpuaccelError):
+    """Report what is wrong with a model, a backend or a value as one line, whichever part of a test met it.
+
+    The user's own errors keep their traceback, without frames of the plugin.
+    """
+    raised = None if call.excinfo is None else call.excinfo.value
+    if isinstance(raised, CpuaccelError):
         from pytest_cpuaccel.hearing import failure_of
 
-        call.excinfo = pytest.ExceptionInfo.from_exception(failure_of(call.excinfo.value, item))
+        call.excinfo = pytest.ExceptionInfo.from_exception(failure_of(raised, item))
+    elif isinstance(raised, (Exception, pytest.fail.Exception)) and SHARES_MACHINE in item.config.stash:
+        frames = tracebacks.without_ours(raised.__traceback__)
+        call.excinfo = pytest.ExceptionInfo.from_exception(raised.with_traceback(frames))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -269,9 +280,12 @@ def _cpu_bench(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Iterato
     item: pytest.Item = request.node
     item.config.stash[SHARES_MACHINE] = True
     _check_backend(item)
-    hearing = open_hearing(item, session_of(item.config).bench(_cpu_backend))
+    session = session_of(item.config)
+    hearing = open_hearing(item, session.bench(_cpu_backend))
     item.stash[HEARING] = hearing
+    item.stash[THREADS].enter_context(session.on_threads())
     yield hearing.bench
+    item.stash[THREADS].close()
     del item.stash[HEARING]
     hearing.close()
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactStore
 from pytest_cpuaccel.build.compiled import without_compiler
+from pytest_cpuaccel.build.process_state import on_threads
 from pytest_cpuaccel.build.source import eager_model_of
 from pytest_cpuaccel.build.workshop import Workshop
 from pytest_cpuaccel.core.backend import Backend
@@ -42,6 +43,10 @@ class Session:
     def bench(self, backend: Backend) -> Bench:
         """Return a bench for one test."""
         return Bench(backend, self.court.workshop, self.model)
+
+    def on_threads(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which torch runs on the session's number of threads."""
+        return on_threads(self.court.workshop.threads)
 
     def model(self, source: object, of: str) -> nn.Module:
         """Return the eager model that a module, folder or hub id stands for; each is loaded once.

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.randomness import generators_kept
 from pytest_cpuaccel.build.tools.decoding import in_place_of
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
@@ -174,7 +175,7 @@ def _left_as_it_was(model: nn.Module) -> Iterator[None]:
     """Give the attributes that a loop sets (Qwen2-VL's ``rope_deltas``) and the random state back what they were."""
     before = [(vars(part), dict(vars(part))) for part in model.modules()]
     try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        with generators_kept(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -18,7 +18,7 @@ from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Method
-from pytest_cpuaccel.core.errors import EagerError
+from pytest_cpuaccel.core.errors import EagerRaisesError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.state import is_cache
 
@@ -27,7 +27,7 @@ def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:
     """Return what the eager model returns for private copies of the inputs.
 
     Raises:
-        EagerError: it raises; the text names the exception.
+        EagerRaisesError: it raises; the text names the exception.
     """
     return answer_of(model, method, inputs).output
 
@@ -36,7 +36,7 @@ def answer_of(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
     """Return what the eager model gives for private copies of the inputs.
 
     Raises:
-        EagerError: it raises; the text names the exception.
+        EagerRaisesError: it raises; the text names the exception.
     """
     with untouched(model):
         return call_eager(model, method, inputs)
@@ -46,7 +46,7 @@ def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
     """Return what the eager model gives for private copies of the inputs, and leave its state as the call does.
 
     Raises:
-        EagerError: it raises; the text names the exception.
+        EagerRaisesError: it raises; the text names the exception.
     """
     given = Inputs(tree.clone(inputs.args), tree.clone(dict(inputs.kwargs)))
     run = getattr(model, method) if method == "generate" else model
@@ -55,7 +55,8 @@ def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
             with torch.no_grad():
                 output = run(*given.args, **given.kwargs)
         except Exception as error:
-            raise EagerError(f"the eager model itself raises on this call: {reason(error)}") from error
+            text = f"the eager model itself raises on this call: {reason(error)}"
+            raise EagerRaisesError(text, error) from error
     untouched_inputs = tree.same(inputs.args, given.args) and tree.same(dict(inputs.kwargs), dict(given.kwargs))
     written = {} if untouched_inputs else written_inputs(model, inputs, given)
     return Answer(output, written, _returned(given, output))

@@ -5,21 +5,41 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 
+@dataclass(frozen=True)
+class Generators:
+    """The state of all three."""
+
+    python: Any
+    numpy: Any
+    torch: torch.Tensor
+
+    @classmethod
+    def now(cls) -> Generators:
+        """Return their present state."""
+        return cls(random.getstate(), np.random.get_state(), torch.get_rng_state())
+
+    def restore(self) -> None:
+        """Have them draw from here on what they drew after this state."""
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        torch.set_rng_state(self.torch)
+
+
 @contextmanager
 def generators_kept() -> Iterator[None]:
     """Give the generators back in the state that they have now."""
-    states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
+    before = Generators.now()
+    try:
+        yield
+    finally:
+        before.restore()
 
 
 @contextmanager

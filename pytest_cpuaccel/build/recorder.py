@@ -23,6 +23,7 @@ from pytest_cpuaccel.build.frozen_numbers import check_numbers
 from pytest_cpuaccel.build.given import check_devices, check_plain_tensors
 from pytest_cpuaccel.build.original import run_eager, written_inputs
 from pytest_cpuaccel.build.parts import Parts
+from pytest_cpuaccel.build.randomness import generators_kept
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.snapshot import Snapshot, attribute_of, keeps_state_in_parameters
 from pytest_cpuaccel.build.tools.upstream import reason
@@ -30,7 +31,7 @@ from pytest_cpuaccel.build.workshop import Build, Workshop
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Call, Method
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, UsageError
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, EagerRaisesError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 
 _STAYS_AS_IT_IS = frozenset({"eval", "cpu", "float", "requires_grad_"})
@@ -76,10 +77,15 @@ class Recorder:
         model: nn.Module,
         backend: Backend,
         workshop: Workshop,
-        check_refused: Callable[[Call], None] | None = None,
+        check_refused: Callable[[Call], None] = lambda _: None,
+        seen: Callable[[], None] = lambda: None,
     ) -> None:
-        """``check_refused`` gets a call that the backend refuses, and raises what is wrong with it anywhere."""
+        """``check_refused`` gets a call that the backend refuses, and raises what is wrong with it anywhere.
+
+        ``seen`` is called by every call that begins.
+        """
         self._check_refused = check_refused
+        self._seen = seen
         self._model = model
         self._backend = backend
         self._workshop = workshop
@@ -183,9 +189,14 @@ class Recorder:
         if self._is_over:
             raise UsageError("cpu_model: the test that it was given to is over; take it anew in each test")
         check_plain_tensors(args, kwargs)
-        with self._one_call, self._guard.lowered():
-            self._begun += 1
-            return self._recorded(method, args, kwargs)
+        self._seen()
+        try:
+            with self._one_call, self._guard.lowered():
+                self._begun += 1
+                return self._recorded(method, args, kwargs)
+        except EagerRaisesError as error:
+            raised = error.error
+        raise raised  # out here, so that the user's error is not said to have come while another was handled
 
     def _recorded(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._start is None:
@@ -201,7 +212,8 @@ class Recorder:
         written = latest.written(self._model, args, kwargs)
         self._latest = latest.followed_by(output, rng_state, written)
         if self._latest is not latest:
-            check_numbers(self._latest.call, self._model, self._latest.build, self._backend)
+            with generators_kept():
+                check_numbers(self._latest.call, self._model, self._latest.build, self._backend)
         self._calls.append(self._latest.call)
         return output
 
@@ -214,9 +226,12 @@ class Recorder:
         except CpuaccelError:
             raise
         except Exception as error:
+            raised = error
+        else:
+            return _as_returned(output, latest.build.returned, args, kwargs) if call.method == "forward" else output
+        with generators_kept():
             run_eager(self._model, call.method, call.inputs)
-            raise BuildError(f"{self._backend.name}: raises where eager does not: {reason(error)}") from error
-        return _as_returned(output, latest.build.returned, args, kwargs) if call.method == "forward" else output
+        raise BuildError(f"{self._backend.name}: raises where eager does not: {reason(raised)}") from raised
 
     def _begin(self) -> None:
         """Note what the original is now: the calls from here on are judged by that."""
@@ -258,10 +273,13 @@ class Recorder:
             check_devices(inputs)
             try:
                 build = self._builds[key] = self._workshop.build(self._model, self._backend, method, inputs)
-            except BuildError:
-                if self._check_refused is not None:
-                    self._check_refused(Call(method, inputs, None))
-                raise
+            except BuildError as error:
+                refusal = error
+            else:
+                return build
+            with generators_kept():
+                self._check_refused(Call(method, inputs, None))
+            raise refusal
         return build
 
 

@@ -24,6 +24,7 @@ from pytest_cpuaccel.build.exports import Exports
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_signature, parameters_stamp
 from pytest_cpuaccel.build.original import call_eager, forward_inputs
 from pytest_cpuaccel.build.private_copy import deep_copy, private_copy
+from pytest_cpuaccel.build.process_state import process_kept
 from pytest_cpuaccel.build.randomness import seeded
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.lost import lost_state
@@ -233,7 +234,12 @@ class Workshop:
             known.trusted.add(id(build))
         return same
 
-    def _make(
+    def _make(self, *asked: Any) -> Build:
+        """A fresh build, of what :meth:`_made` takes; the process is left as it was."""
+        with process_kept(self.threads):
+            return self._made(*asked)
+
+    def _made(
         self,
         model: nn.Module,
         backend: Backend,
@@ -242,7 +248,6 @@ class Workshop:
         artifact: Callable[..., contextlib.AbstractContextManager[Path | None]] | None = None,
         example: Inputs | None = None,
     ) -> Build:
-        torch.set_num_threads(self.threads)
         needed = _needed(model, method, inputs) if example is None else example
         known = self._models.setdefault(model, _Known)
         calibration = _fitting(self._calibration_for(known, backend, needed), needed)

@@ -23,6 +23,18 @@ class EagerError(CpuaccelError):
     """The reference itself is unfit: it raises, is in training mode, or disagrees with itself."""
 
 
+class EagerRaisesError(EagerError):
+    """The eager model raises on a call; ``error`` is what it raised, which the user is to see as it is."""
+
+    def __init__(self, text: str, error: Exception) -> None:
+        super().__init__(text)
+        self.error = error
+
+    def __reduce__(self) -> tuple[type[EagerError], tuple[str]]:
+        """Another process gets the text alone: what the model raised need not pickle."""
+        return EagerError, (str(self),)
+
+
 class BusyError(CpuaccelError):
     """The machine could not be had alone in time; the text names who holds it. Nothing was measured."""
 

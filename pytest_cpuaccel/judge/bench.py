@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
 from pytest_cpuaccel.build.calibration import calibration_of
+from pytest_cpuaccel.build.original import run_eager
+from pytest_cpuaccel.build.process_state import process_kept
+from pytest_cpuaccel.build.randomness import Generators
 from pytest_cpuaccel.build.recorder import Recorder, begun_of, calls_of, close, raised_of, start_of
 from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.workshop import Workshop
@@ -18,10 +20,10 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.judge.generation import repeatable
 from pytest_cpuaccel.judge.reference import check_agreement, forget_casts
+from pytest_cpuaccel.judge.scoring import ScoreItem, listed, name_of, scored
 from pytest_cpuaccel.judge.trial import Scores, Trial
-
-ScoreItem = Callable[[Any, Any], float]
 
 
 @dataclass
@@ -41,12 +43,14 @@ class Bench:
 
     ``resolve(given, name)`` makes a model of what the user gives as ``name``: a module, a folder or a hub id.
     ``compared()`` are the patterns of the outputs that the test compares (none: all); None where it compares nothing.
+    ``seen()`` is called by every call of a model that begins.
     """
 
     backend: Backend
     workshop: Workshop
     resolve: Callable[[object, str], nn.Module]
     compared: Callable[[], tuple[str, ...] | None] = lambda: None
+    seen: Callable[[], None] = lambda: None
     _works: list[_Work] = field(default_factory=list)
 
     def accelerate(self, source: object, reference: object = None, calibration: object = None) -> Recorder:
@@ -60,7 +64,8 @@ class Bench:
                 the model was given before.
             EagerError: the model is unfit to be a reference.
         """
-        return self._work(source, reference, calibration).recorder
+        with process_kept():
+            return self._work(source, reference, calibration).recorder
 
     def score(
         self,
@@ -73,20 +78,22 @@ class Bench:
         """Return ``score_item(model, item)`` for every item under the backend, and keep the reference's beside them.
 
         Raises:
-            UsageError: there are no items, or ``score_item`` calls another model than the one that it is given.
+            UsageError: there are no items, or ``score_item`` returns no number, or calls another model than the one
+                that it is given.
         """
-        work, listed = self._work(source, reference, calibration), list(items)
-        if not listed:
-            raise UsageError("score_items: there are no items to score")
-        before = begun_of(work.recorder)
-        actual = _scored(work.recorder, score_item, listed)
+        given = listed(score_item, items)
+        with process_kept():
+            work = self._work(source, reference, calibration)
+        before, generators = begun_of(work.recorder), Generators.now()
+        actual = scored(work.recorder, score_item, given, f"under {self.backend.name}")
         if begun_of(work.recorder) == before:
             raise UsageError(
-                f"score_items: {getattr(score_item, '__name__', 'the function')} never called the model that it was "
-                "given as its first argument, so that nothing was scored under the backend"
+                f"score_items: {name_of(score_item)} never called the model that it was given as its first argument, "
+                "so that nothing was scored under the backend"
             )
-        with untouched(work.reference):
-            expected = _scored(work.reference, score_item, listed)
+        with process_kept(), untouched(work.reference):
+            generators.restore()  # so that a function which draws at random asks both the same
+            expected = scored(work.reference, score_item, given, "under eager")
         work.scores = Scores(work.scores.actual + actual, work.scores.expected + expected)
         return list(actual)
 
@@ -135,17 +142,17 @@ class Bench:
             self.workshop.begin(either)
             forget_casts(either)
             self.workshop.calibrate(either, data)
-        recorder = Recorder(model, self.backend, self.workshop, partial(self._check_reference, held_to))
+        recorder = Recorder(model, self.backend, self.workshop, partial(self._check_reference, held_to), self._see)
         self._works.append(_Work(model, held_to, recorder, calibration))
         return self._works[-1]
+
+    def _see(self) -> None:
+        self.seen()
 
     def _check_reference(self, reference: nn.Module, call: Call) -> None:
         """Check, of a call that the backend refuses, that it could have been judged at all."""
         only = self.compared()
-        if only is not None and call.method == "forward":
+        if call.method == "generate":
+            run_eager(reference, "generate", repeatable(call.inputs))
+        elif only is not None:
             check_agreement(reference, call.inputs, only)
-
-
-def _scored(model: Any, score_item: ScoreItem, items: list[Any]) -> tuple[float, ...]:
-    with torch.no_grad():
-        return tuple(float(score_item(model, item)) for item in items)

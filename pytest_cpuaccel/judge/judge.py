@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from pytest_cpuaccel.build.process_state import process_kept
 from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
 from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.core.finding import Finding
@@ -27,12 +28,15 @@ from pytest_cpuaccel.measure.accuracy import judge_accuracy
 def judge_test(trials: Sequence[Trial], court: Court) -> Iterator[Finding]:
     """Yield what was found about the trials of one test, one workload after the other, as it is found.
 
+    However much it runs, it leaves the process as it was.
+
     Raises:
         EagerError: a reference is unfit.
         BuildError: a build for timing failed.
     """
-    for trial in trials:
-        yield from _judge(trial, sharing(court, trials))
+    with process_kept(court.workshop.threads):
+        for trial in trials:
+            yield from _judge(trial, sharing(court, trials))
 
 
 def judge(trial: Trial, court: Court) -> Iterator[Finding]:

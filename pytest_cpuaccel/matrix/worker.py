@@ -42,6 +42,7 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
     book = ReferenceBook()
     cells.send(READY)
     store = ArtifactStore(folder / "builds", _CACHE_BYTES)
+    torch.set_num_threads(THREADS)
     workshop = Workshop(store, THREADS, say=_ignore, busy=lambda _: contextlib.nullcontext())
     court = Court(workshop, book, contextlib.nullcontext, RaceConfig(threads=THREADS))
     for backend in backends:

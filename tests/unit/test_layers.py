@@ -50,7 +50,7 @@ ALLOWED = {
     "matrix": ("core", "build", "measure", "fresh.death", "judge", "report", "matrix"),
 }
 """Layer -> the parts of the package that it may import. The rest, the edge, may import everything."""
-AT_START = ("plugin", "hookspecs", "marks", "settings", "state", "journal", "core.errors", "")
+AT_START = ("plugin", "hookspecs", "marks", "settings", "state", "journal", "tracebacks", "core.errors", "")
 ON_FIRST_USE_OF_BACKENDS = (
     "choice",
     "narrowing",

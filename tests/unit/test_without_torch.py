@@ -34,7 +34,7 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 """
 STATES = {
-    "absent": (ABSENT, 'eager: torch is not installed; pip install "torch>=2.4"'),
+    "absent": (ABSENT, 'eager: torch is not installed; pip install "torch>=2.8"'),
     "import error": (
         BROKEN.replace("ERROR", "ImportError('undefined symbol: iJIT')"),
         "eager: torch is installed but does not import: ImportError: undefined symbol: iJIT",
@@ -126,7 +126,7 @@ def test_each_test_that_needs_torch_says_so_in_one_line(project: pytest.Pytester
     ("names", "line"),
     [
         ("ort", 'ort: torch is not installed; pip install "torch>=2.8" * (--cpu-missing=skip runs the others)'),
-        ("eager", 'eager: torch is not installed; pip install "torch>=2.4" (--cpu-missing=skip runs the others)'),
+        ("eager", 'eager: torch is not installed; pip install "torch>=2.8" (--cpu-missing=skip runs the others)'),
         ("all", "'all' matches no installed backend: eager: torch is not installed; *"),
     ],
 )
@@ -164,7 +164,7 @@ def test_the_doctor_says_what_is_missing(project: pytest.Pytester, arguments: st
         f"import state, sys; from pytest_cpuaccel.cli import main; sys.exit(main([{arguments}]))",
     )
     assert result.ret == exit_code
-    result.stdout.fnmatch_lines(['eager *; missing: torch is not installed; pip install "torch>=2.4"'])
+    result.stdout.fnmatch_lines(['eager *; missing: torch is not installed; pip install "torch>=2.8"'])
     if exit_code:
         assert result.errlines == [
             f"cpuaccel doctor: --aa races PyTorch models; {STATES['absent'][1]}",

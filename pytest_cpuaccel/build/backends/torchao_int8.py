@@ -27,7 +27,7 @@ def load(config: str, subject: Subject, folder: Path | None) -> BuiltModel:  # n
     from pytest_cpuaccel.build.tools import upstream
     from pytest_cpuaccel.build.tools.rehearsal import rehearse
 
-    module = quantised(config, subject)
+    module, _ = quantised(config, subject)
     with upstream.contained():
         rehearse(module, subject.inputs)
     return BuiltModel(
@@ -39,28 +39,38 @@ def load(config: str, subject: Subject, folder: Path | None) -> BuiltModel:  # n
 
 def export_compiled(config: str, subject: Subject, folder: Path) -> None:
     """Leave what Inductor compiles of the quantised model in ``folder``."""
-    inductor.export_module(quantised(config, subject), subject, folder)
+    module, settings = quantised(config, subject)
+    inductor.export_module(module, replace(subject, options={**subject.options, **settings}), folder)
 
 
 def load_compiled(config: str, subject: Subject, folder: Path | None) -> BuiltModel:
     """Return the quantised model compiled by Inductor, which fuses the conversions with what is around them."""
-    module = quantised(config, subject)
-    built = inductor.load_module(module, subject, folder)
+    module, settings = quantised(config, subject)
+    built = inductor.load_module(module, replace(subject, options={**subject.options, **settings}), folder)
     return replace(built, facts={**built.facts, "quantised_linears": quantised_linears(module)})
 
 
-def quantised(config: str, subject: Subject) -> Any:
-    """A private copy of the model, quantised by the config of that name."""
+def quantised(config: str, subject: Subject) -> tuple[Any, dict[str, Any]]:
+    """A private copy of the model, quantised by the config of that name, and Inductor's settings that torchao wants.
+
+    torchao sets them for the whole process.
+    """
+    from torch._inductor import config as process_wide
+
     from pytest_cpuaccel.build.tools import upstream
 
     module = subject.fresh_module()
     with upstream.contained():
         from torchao import quantization
 
+        before = process_wide.get_config_copy()
         quantization.quantize_(module, getattr(quantization, config)())
+        wanted = {name: value for name, value in process_wide.get_config_copy().items() if value != before[name]}
+        for name in wanted:
+            setattr(process_wide, name, before[name])
     if not quantised_linears(module):
         raise BuildError(f"{type(module).__name__} has no nn.Linear to quantise")
-    return module
+    return module, wanted
 
 
 def quantised_linears(module: Any) -> int:

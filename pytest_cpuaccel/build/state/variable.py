@@ -72,7 +72,16 @@ def held_in(name: str, value: Any) -> Variable:
 
 def environment() -> Variable:
     """Return the environment variables of this process."""
-    return Variable("os.environ", functools.partial(dict, os.environ), _write_environment)
+    return Variable("os.environ", functools.partial(dict, os.environ), write_environment)
+
+
+def write_environment(variables: Mapping[str, str]) -> None:
+    """Give this process these environment variables and no others."""
+    for name in [name for name in os.environ if name not in variables]:
+        del os.environ[name]
+    for name, value in variables.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def _of_class(kind: type, name: str) -> Any:
@@ -101,14 +110,6 @@ def _write_item(variables: MutableMapping[str, Any], name: str, value: Any) -> N
         variables[name] = value
     else:
         variables.pop(name, None)
-
-
-def _write_environment(variables: Mapping[str, str]) -> None:
-    for name in [name for name in os.environ if name not in variables]:
-        del os.environ[name]
-    for name, value in variables.items():
-        if os.environ.get(name) != value:
-            os.environ[name] = value
 
 
 def _same(value: Any) -> Any:

@@ -302,6 +302,18 @@ def test_int8_counts_its_linears_and_refuses_a_model_without(int8: Backend, tmp_
         build(int8, subject(torch.nn.Conv2d(1, 2, 3).eval(), input=torch.ones(1, 1, 4, 4)), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "torchao", [torchao_int8.TORCHAO_INT8, torchao_int8.TORCHAO_INT8_WEIGHTS], ids=lambda b: b.name
+)
+def test_torchao_leaves_other_models_settings_of_inductor_alone(torchao: Backend, tmp_path: Path) -> None:
+    skip_unless_installed(torchao)
+    from torch._inductor import config
+
+    before = config.get_config_copy()
+    build(torchao, subject(torch.nn.Linear(32, 32).eval(), input=torch.ones(2, 32)), tmp_path)
+    assert config.get_config_copy() == before
+
+
 @pytest.mark.usefixtures("graphs_only")
 def test_inductor_compiles_every_model_of_a_session(tmp_path: Path) -> None:
     beyond_dynamos_limit = range(10)
