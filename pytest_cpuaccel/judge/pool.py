@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity.check import Share
+from pytest_cpuaccel.measure.parity.top1 import Share
 from pytest_cpuaccel.measure.parity.comparison import Comparison
 
 Compare = Callable[[Call, Mapping[str, Share]], Comparison]
