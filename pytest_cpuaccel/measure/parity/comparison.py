@@ -35,9 +35,9 @@ class References:
     """What eager gives for the inputs of a call: bare outputs, or :class:`Answer` values.
 
     ``expected`` is eager in fp32; ``expected64`` eager in fp64, None where that can't run; ``rounding``
-    eager in the backend's own precision, cast to fp32: for fp32 the same as ``expected``, None where that
+    eager in the backend's own precision, whatever its type: for fp32 the same as ``expected``, None where that
     can't run. ``reordered`` is eager in fp32 with running sums, None where it has no long sum. ``selections`` are what
-    it chose indices from, ``repeated`` its second answer to the same inputs. ``state`` names what the call changes in
+    it chose indices from. ``state`` names what the call changes in
     the model; the answers then hold for a first call alone. ``touched`` also names what only a first call changes.
     """
 
@@ -46,7 +46,6 @@ class References:
     rounding: Any | None = None
     reordered: Reordered | None = None
     selections: tuple[Selection, ...] = ()
-    repeated: Any | None = None
     state: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
 
