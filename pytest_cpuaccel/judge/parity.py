@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -48,7 +49,8 @@ class Comparisons:
     _last: Call | None = None
 
     def __post_init__(self) -> None:
-        self._pool = Pool(self.trial.calls, self._compared)
+        own = weakref.proxy(self)  # a cycle would keep the calls, with all their outputs, until garbage is collected
+        self._pool = Pool(self.trial.calls, lambda call, pooled: own._compared(call, pooled))
 
     def of(self, calls: Sequence[Call]) -> list[Comparison]:
         """Return the comparisons of some of the calls.
