@@ -25,6 +25,9 @@ MOST_BYTES = 64 * 2**20
 _SAMPLE = 4096
 """Elements kept of each output, evenly spread."""
 
+_PIECE = 1 << 16
+"""Elements whose fp64 values stand in memory at a time."""
+
 _ALIKE = 1e-5
 """Difference, relative to an output's size, below which an answer is taken to be the same. IPEX, once imported, moves
 eager's own answers by up to 7e-6. What is edited by less shows in the parity verdict, which is repeated on a fresh
@@ -114,9 +117,18 @@ def _figures(name: str, leaf: Any) -> tuple[str, torch.Tensor]:
     flat = (torch.view_as_real(values.resolve_conj()) if values.is_complex() else values).reshape(-1)
     if not flat.numel():
         return key, torch.empty(0, dtype=torch.float64)
-    size = flat.abs().double() if flat.dtype is not torch.bool else flat.double()
     sample = flat[:: max(1, flat.numel() // _SAMPLE)].double()
-    return key, torch.cat([sample, size.square().mean().sqrt().reshape(1), size.max().reshape(1)])
+    return key, torch.cat([sample, *_size(flat)])
+
+
+def _size(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The root mean square and the maximum of a vector's absolute values, found piece by piece."""
+    squares, largest = torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    for part in flat.split(_PIECE):  # type: ignore[no-untyped-call]
+        size = part.double().abs()
+        squares += size.square().sum()
+        largest = torch.maximum(largest, size.max())
+    return (squares / flat.numel()).sqrt(), largest
 
 
 def _is_number(leaf: Any) -> bool:

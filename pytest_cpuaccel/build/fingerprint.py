@@ -22,6 +22,9 @@ from pytest_cpuaccel.core.inputs import Inputs
 _WORDS = 1 << 13
 """32-bit words in a row, when a tensor's bytes are summed up by rows and by columns."""
 
+_ROWS = 16
+"""Rows that are summed up at once: as many as a processor's cache holds in fp64."""
+
 _weights_known: ByIdentity[nn.Module, tuple[str, str]] = ByIdentity()
 
 
@@ -124,9 +127,21 @@ def _sums(tensor: torch.Tensor) -> bytes:
     rest = data[rows * _WORDS * 4 :].tobytes()
     if not rows:
         return rest
-    words = data[: rows * _WORDS * 4].view(np.int32).reshape(rows, _WORDS)
-    sums = [words.sum(axis, dtype=np.int64).tobytes() for axis in (1, 0)]
-    return b"".join((*sums, rest))
+    words = torch.from_numpy(data[: rows * _WORDS * 4].view(np.int32)).view(rows, _WORDS)
+    of_rows, of_columns = _both_sums(words)
+    return of_rows.numpy().tobytes() + of_columns.numpy().tobytes() + rest
+
+
+def _both_sums(words: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums of int32 (n, m) by rows and by columns, as products in fp64: exact below 2**53, and far faster."""
+    block = torch.empty(_ROWS, words.shape[1], dtype=torch.float64)
+    ones = torch.ones(words.shape[1], dtype=torch.float64)
+    of_rows, of_columns = [], torch.zeros_like(ones)
+    for part in words.split(_ROWS):  # type: ignore[no-untyped-call]
+        numbers = block[: len(part)].copy_(part)
+        of_rows.append(torch.mv(numbers, ones))
+        of_columns += torch.mv(numbers.t(), ones[: len(part)])
+    return torch.cat(of_rows).long(), of_columns.long()
 
 
 def _structure(model: nn.Module) -> Iterator[str]:

@@ -351,8 +351,11 @@ def begun_of(recorder: Recorder) -> int:
 
 
 def close(recorder: Recorder) -> None:
-    """Let the recorder refuse any further call."""
+    """Let the recorder refuse any further call, and forget those that it recorded."""
     recorder._is_over = True
+    recorder._latest = recorder._start = None
+    recorder._calls.clear()
+    recorder._builds.clear()
 
 
 def raised_of(recorder: Recorder) -> int:

@@ -13,7 +13,8 @@ from pytest_cpuaccel.build.availability import check_torch, unmet_requirement
 from pytest_cpuaccel.build.registry import BUILTIN
 from pytest_cpuaccel.build.tested import newer_than_tested
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
-from pytest_cpuaccel.core.units import format_duration, parse_duration_ns
+from pytest_cpuaccel.core.keeping import REFERENCES_BYTES
+from pytest_cpuaccel.core.units import format_bytes, format_duration, parse_duration_ns
 from pytest_cpuaccel.measure.fitness import traits
 from pytest_cpuaccel.measure.machine import this_machine
 
@@ -47,6 +48,8 @@ def doctor() -> Iterator[str]:
     width = max(len(backend.name) for backend in BUILTIN)
     for trait in traits():
         yield f"{trait.name:{width}} {trait.value}{f': {trait.harm}' if trait.harm else ''}"
+    kept = format_bytes(REFERENCES_BYTES)
+    yield f"{'references':{width}} up to {kept} of eager's answers are kept for the next backend"
     for backend in BUILTIN:
         reason = unmet_requirement(backend)
         versions = ", ".join(f"{name} {version}" for name, version in backend.versions.items())

@@ -122,9 +122,11 @@ class Bench:
         return sum(begun_of(work.recorder) for work in self._works)
 
     def close(self) -> None:
-        """Refuse any further call: nobody would judge it."""
+        """Refuse any further call: nobody would judge it. What was kept to judge the others by is freed."""
         for work in self._works:
             close(work.recorder)
+            for model in (work.model, work.reference):
+                forget_casts(model)
 
     def _work(self, source: object, reference: object, calibration: object) -> _Work:
         is_candidate = reference is not None and reference is not source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,11 +24,11 @@ from pytest_cpuaccel.judge.generation import compare_generated
 from pytest_cpuaccel.judge.pool import Pool
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.judge.workload import Workload
-from pytest_cpuaccel.measure.parity.check import Share
 from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
 from pytest_cpuaccel.measure.parity.defaults import COMPRESSED
 from pytest_cpuaccel.measure.parity.hints import HINT
 from pytest_cpuaccel.measure.parity.match import SEVERITY
+from pytest_cpuaccel.measure.parity.top1 import Share
 
 
 @dataclass
@@ -45,9 +46,11 @@ class Comparisons:
     is_stale: bool = False
     _sequence: dict[int, Comparison] = field(default_factory=dict)
     _ordered: bool | None = None
+    _last: Call | None = None
 
     def __post_init__(self) -> None:
-        self._pool = Pool(self.trial.calls, self._compared)
+        own = weakref.proxy(self)  # a cycle would keep the calls, with all their outputs, until garbage is collected
+        self._pool = Pool(self.trial.calls, lambda call, pooled: own._compared(call, pooled))
 
     def of(self, calls: Sequence[Call]) -> list[Comparison]:
         """Return the comparisons of some of the calls.
@@ -55,6 +58,7 @@ class Comparisons:
         Raises:
             EagerError: the reference raises or disagrees with itself.
         """
+        self._last = calls[-1]  # which a report shows where all pass
         return self._pool.comparisons(calls)
 
     def _compared(self, call: Call, pooled: Mapping[str, Share]) -> Comparison:
@@ -64,7 +68,7 @@ class Comparisons:
             return self._sequence[id(call)]
         references = _references(call, self.trial, self.budget, self.court)
         if not references.state and not (references.touched and self._hangs_on_order()):
-            return _compare(call, references, self.trial, self.budget, pooled)
+            return _compare(call, references, self.trial, self.budget, pooled, in_full=call is self._last)
         self.state = references.state or references.touched
         self._sequence = _compare_whole_sequence(self.trial, self.state, self.budget, self.court)
         return self._sequence[id(call)]
@@ -203,13 +207,20 @@ def _forward_calls(trial: Trial) -> list[Call]:
 
 
 def _compare(
-    call: Call, references: References, trial: Trial, budget: ParityBudget, pooled: Mapping[str, Share]
+    call: Call,
+    references: References,
+    trial: Trial,
+    budget: ParityBudget,
+    pooled: Mapping[str, Share],
+    *,
+    in_full: bool = True,
 ) -> Comparison:
     if trial.is_of_candidate and budget.tolerance == Tolerance():
         budget = replace(budget, tolerance=COMPRESSED)
     actual, expected = _with_what_was_written(call, references, trial.reference)
     precision = trial.backend.precision
-    return compare(actual, expected, inputs=call.inputs, precision=precision, budget=budget, pooled=pooled)
+    inputs = call.inputs
+    return compare(actual, expected, inputs=inputs, precision=precision, budget=budget, pooled=pooled, in_full=in_full)
 
 
 def _with_what_was_written(call: Call, references: References, model: nn.Module) -> tuple[Answer, References]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity.check import Share
 from pytest_cpuaccel.measure.parity.comparison import Comparison
+from pytest_cpuaccel.measure.parity.top1 import Share
 
 Compare = Callable[[Call, Mapping[str, Share]], Comparison]
 """Compares a call, given the top-1 answers of all calls by output; of this call alone where there are none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,31 +20,21 @@ from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.judge.pages import Page, Pages
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 from pytest_cpuaccel.measure.parity.comparison import References
 from pytest_cpuaccel.measure.parity.defaults import REDUCED
 from pytest_cpuaccel.measure.parity.reordered import reordered
-from pytest_cpuaccel.measure.parity.selection import of_outputs, selected
+from pytest_cpuaccel.measure.parity.selection import Selection, of_outputs, selected
 
 _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
-
-_KEPT = 256
-"""References kept of a model: the same calls come again under the next backend."""
-
-
-@dataclass(frozen=True)
-class _Page:
-    """``stamp`` is that of the model's weights when it gave these answers."""
-
-    stamp: str
-    references: References
 
 
 @dataclass
 class ReferenceBook:
     """Runs the eager model for each call, and in other precisions only where its answer is new."""
 
-    _pages: ByIdentity[nn.Module, OrderedDict[tuple[str, str], _Page]] = field(default_factory=ByIdentity)
+    pages: Pages = field(default_factory=Pages)
 
     def references(
         self,
@@ -64,19 +53,16 @@ class ReferenceBook:
             EagerError: eager raises, or disagrees with itself in the outputs of these names (none: in any).
         """
         with in_state(model, start):
-            pages = self._pages.setdefault(model, OrderedDict)
             key, stamp = (inputs_digest(call.inputs), precision.value), _stamp(model)
-            known = pages.get(key)
+            known = self.pages.get(model, key)
             if known is not None and known.stamp == stamp:
                 expected = answer_of(model, "forward", call.inputs)
                 if self_agreement(known.references.expected, expected, only) is None:
                     return known.references
-            pages[key] = _Page(stamp, _references(model, call.inputs, precision))
-            if len(pages) > _KEPT:
-                pages.popitem(last=False)
-            found = pages[key].references
-            if not found.state:
-                _check_agreement(found.expected, found.repeated, only)
+            known = None
+            self.pages.drop(model, key)
+            found = _references(model, call.inputs, precision, only)
+            self.pages.put(model, key, Page(stamp, found))
             return found
 
     def hangs_on_order(self, model: nn.Module, calls: Sequence[Call], start: Snapshot | None) -> bool:
@@ -153,7 +139,23 @@ def forget_casts(model: nn.Module) -> None:
     _casts.pop(model)
 
 
-def _references(model: nn.Module, inputs: Inputs, precision: Precision) -> References:
+def _references(model: nn.Module, inputs: Inputs, precision: Precision, only: tuple[str, ...]) -> References:
+    expected, found, state, touched = _twice(model, inputs, only)
+    if state:
+        return References(expected, state=state)
+    expected64, exact = selected(lambda: run_in(model, inputs, torch.float64), expected)
+    rounding = expected if precision is Precision.FP32 else _rounding(model, inputs, precision)
+    in_loops = None if precision in REDUCED else reordered(lambda: answer_of(model, "forward", inputs))
+    return References(expected, expected64, rounding, in_loops, of_outputs(expected, found, exact), (), touched)
+
+
+def _twice(
+    model: nn.Module, inputs: Inputs, only: tuple[str, ...]
+) -> tuple[Answer, tuple[Selection, ...], tuple[str, ...], tuple[str, ...]]:
+    """Eager's answer, what it selected indices from, the state that it keeps, and what a first call alone changes.
+
+    It is asked twice; the second answer is gone before anything else is run.
+    """
     with untouched(model):
         start = Snapshot.of(model)
         expected = tree.clone(call_eager(model, "forward", inputs))
@@ -163,17 +165,18 @@ def _references(model: nn.Module, inputs: Inputs, precision: Precision) -> Refer
         state = tuple(before.changes())
     if touched and not state and self_agreement(expected, repeated):
         state = touched
-    if state:
-        return References(expected, state=state)
-    expected64, exact = selected(lambda: run_in(model, inputs, torch.float64), expected)
-    rounding = expected if precision is Precision.FP32 else rounded(model, inputs, precision)
-    in_loops = None if precision in REDUCED else reordered(lambda: answer_of(model, "forward", inputs))
-    return References(
-        expected, expected64, rounding, in_loops, of_outputs(expected, found, exact), repeated, (), touched
-    )
+    if not state:
+        _check_agreement(expected, repeated, only)
+    return expected, found, state, touched
 
 
-def _check_agreement(one: Answer, other: Answer | None, only: tuple[str, ...]) -> None:
+def _rounding(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer | None:
+    """As :func:`rounded`, but in the type that it was found in, which takes half the memory."""
+    dtype = _DTYPES.get(precision)
+    return rounded(model, inputs, precision) if dtype is None else run_in(model, inputs, dtype)
+
+
+def _check_agreement(one: Answer, other: Answer, only: tuple[str, ...]) -> None:
     if disagreement := self_agreement(one, other, only):
         raise EagerError(disagreement)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
@@ -12,7 +12,6 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import Tolerance
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import (
     BARS,
     BY_LENGTH,
@@ -28,6 +27,13 @@ from pytest_cpuaccel.measure.parity.defaults import (
     widened,
 )
 from pytest_cpuaccel.measure.parity.elements import Elements
+from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.pieces import Pieces
+from pytest_cpuaccel.measure.parity.size import Size
+from pytest_cpuaccel.measure.parity.top1 import Share
+
+_CLOSE = 1e-3
+"""Share of a limit within which figures are found once more in fp64, whose sums fp32 gets to 1e-5."""
 
 
 @dataclass(frozen=True)
@@ -37,31 +43,22 @@ class Check:
     INCONCLUSIVE is the ``outcome`` where eager's own error is too large to judge by.
 
     ``use`` is the share of what is allowed that was used: above 1 where not passed. ``limit`` is the
-    difference, for each element or for all, above which one counts as off.
+    difference above which an element counts as off; where that hangs on the element, by ``tolerance``, which is rtol
+    and atol, it is that of the largest.
     """
 
     outcome: Outcome
     use: float
     statement: str
     figure: str
-    limit: torch.Tensor | float = 0.0
+    limit: float = 0.0
+    tolerance: tuple[float, float] | None = None
     facts: Mapping[str, Scalar] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class Share:
-    """In how many of how many positions the argmax over the last dimension agrees."""
-
-    hits: int
-    positions: int
-
-    def __add__(self, other: Share) -> Share:
-        return Share(self.hits + other.hits, self.positions + other.positions)
-
     @property
-    def value(self) -> float:
-        """Return the share, 0 to 1; 1 of no position."""
-        return self.hits / self.positions if self.positions else 1.0
+    def is_close(self) -> bool:
+        """Tell whether sums that are a little less exact could have come out on the other side of the limit."""
+        return self.tolerance is None and abs(self.use - 1) < _CLOSE
 
 
 def checks(elements: Elements, tolerance: Tolerance, precision: Precision) -> Iterator[Check]:
@@ -77,25 +74,33 @@ def checks(elements: Elements, tolerance: Tolerance, precision: Precision) -> It
         yield _cosine(elements, tolerance.cosine)
 
 
+def limit_hint(
+    pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision: Precision
+) -> tuple[float, float] | None:
+    """Return the rtol and about the atol that an output will be held to; None where to no such limit."""
+    if tolerance.rtol is not None or tolerance.atol is not None:
+        return tolerance.rtol or 0.0, tolerance.atol or 0.0
+    if tolerance != Tolerance() or precision in REDUCED or pair.expected64 is not None:
+        return None
+    sample = Pieces((pair.expected,), valid)[0].vectors[0]
+    scale = 0.0 if sample is None else float(sample.abs().double().square().mean().sqrt())
+    return BARS[precision].rtol, (scale if math.isfinite(scale) else 1.0) * BARS[precision].scaled_atol
+
+
 def _default_checks(elements: Elements, precision: Precision) -> Iterator[Check]:
     if precision is Precision.INT8:
         unfit = _unfit(elements, precision, BARS[Precision.FP32])
         yield from [unfit] if unfit else (_sqnr(elements, INT8_SQNR_DB), _cosine(elements, INT8_COSINE))
         return
     bar = BARS[precision]
-    exact, rounding = elements.expected64, elements.rounding
-    if precision is Precision.FP32:
-        rounding = elements.expected
-    elif exact is None and precision in REDUCED:
-        exact = elements.expected  # fp32 is exact enough to measure bf16 by
-    if exact is None or rounding is None:
-        scale = error.rms(elements.expected) or 1.0
-        by_loop = 0.0 if elements.running is None else error.relative_max(elements.running, elements.expected)
+    own = elements.off_by("expected" if precision is Precision.FP32 else "rounding")
+    if own is None or not (elements.has_exact or precision in REDUCED):  # fp32 is exact enough to measure bf16 by
+        scale = elements.expected.rms(elements.count) or 1.0
+        loop = elements.off_by("running")
+        by_loop = 0.0 if loop is None else loop.largest / (elements.reference.largest or 1.0)
         yield _closeness(elements, bar.rtol, scale * max(bar.scaled_atol, OTHER_ORDER * by_loop))
         return
-    yield _unfit(replace(elements, expected64=exact, rounding=rounding), precision, bar) or _rounding_check(
-        elements, exact, rounding, bar, precision
-    )
+    yield _unfit(elements, precision, bar) or _rounding_check(elements, bar, precision)
 
 
 @dataclass(frozen=True)
@@ -109,23 +114,26 @@ class _Measure:
 
     def allowed(self, bar: Bar, elements: Elements) -> float:
         """Return what an output of these elements may be off by."""
-        count = len(elements.actual)
+        count = elements.count
         few = min(widened(bar.k, count) * self.own, bar.few_elements)
         return min(max(bar.k * self.own, few, bar.floor, self._of_long_sums(count, elements)), bar.ceiling)
 
     def _of_long_sums(self, count: int, elements: Elements) -> float:
         """By what running sums are off, and by the length of those that were not computed."""
-        longest, longest_kept = elements.longest, elements.longest_kept
+        longest, longest_kept = elements.pair.longest, elements.pair.longest_kept
         few = FEW_SUMS * math.sqrt(longest) * UNIT_ROUNDOFF
         by_loop = max(OTHER_ORDER * self.loop, min(OTHER_ORDER * luck(count) * self.loop, few))
         return max(by_loop, BY_LENGTH * math.sqrt(longest_kept) * UNIT_ROUNDOFF)
 
 
-def _measures(elements: Elements, exact: torch.Tensor, rounding: torch.Tensor) -> tuple[_Measure, _Measure]:
-    sides = [elements.actual, rounding, exact if elements.running is None else elements.running]
+def _measures(elements: Elements, precision: Precision) -> tuple[_Measure, _Measure]:
+    """By both measures, what the answer, eager's rounding and its running sums are off the reference."""
+    own = "expected" if precision in (Precision.FP32, Precision.INT8) else "rounding"
+    sides = [elements.off[side] if elements.off_by(side) else Size() for side in ("actual", own, "running")]
+    scale, peak = elements.reference.rms(elements.count) or 1.0, elements.reference.largest or 1.0
     return (
-        _Measure("relative RMSE", *(error.relative_rmse(side, exact) for side in sides)),
-        _Measure("relative maximum error", *(error.relative_max(side, exact) for side in sides)),
+        _Measure("relative RMSE", *(side.rms(elements.count) / scale for side in sides)),
+        _Measure("relative maximum error", *(side.largest / peak for side in sides)),
     )
 
 
@@ -135,26 +143,25 @@ def _unfit(elements: Elements, precision: Precision, bar: Bar) -> Check | None:
     INCONCLUSIVE, but FAIL for one number throughout, which no rounding makes. What is off by more than ``k`` times as
     much as eager is wrong too. int8 is judged by eager's fp32, and so by what that itself is off.
     """
-    exact = elements.expected64
-    rounding = elements.expected if precision is Precision.INT8 else elements.rounding
-    if exact is None or rounding is None or elements.are_identical:
+    if (precision is Precision.INT8 and not elements.has_exact) or elements.are_identical:
         return None
-    measures = _measures(elements, exact, rounding)
+    measures = _measures(elements, precision)
     worst = max(measures, key=lambda measure: max(measure.own, measure.loop))
     own = max(worst.own, worst.loop)
     if own <= bar.unfit or any(measure.value > bar.k * max(measure.own, measure.loop) for measure in measures):
         return None
     if all(measure.own <= bar.unfit and measure.value <= bar.k * measure.own for measure in measures):
         return None
-    if _is_constant(elements.actual) and not _is_constant(elements.expected) and not _is_constant(rounding):
+    alone = _constant_alone(elements, precision)
+    if alone is not None:
         return Check(
             outcome=Outcome.FAIL,
             use=math.inf,
-            statement=f"is {float(elements.actual[0]):.9g} in all {len(rounding)} elements, where eager's differ",
+            statement=f"is {alone:.9g} in all {elements.count} elements, where eager's differ",
             figure="one number throughout",
         )
     name = "fp32" if precision is Precision.INT8 else precision.value
-    by = f"a sum over {elements.longest} elements in another order" if worst.loop > worst.own else "itself"
+    by = f"a sum over {elements.pair.longest} elements in another order" if worst.loop > worst.own else "itself"
     return Check(
         outcome=Outcome.INCONCLUSIVE,
         use=worst.value / own,
@@ -168,15 +175,18 @@ def _unfit(elements: Elements, precision: Precision, bar: Bar) -> Check | None:
     )
 
 
-def _is_constant(values: torch.Tensor) -> bool:
-    return len(values) >= TELLING_ELEMENTS and bool(values.max() == values.min())
+def _constant_alone(elements: Elements, precision: Precision) -> float | None:
+    """The number that the answer is throughout, where eager's, in both precisions, is not one number."""
+    if elements.count < TELLING_ELEMENTS:
+        return None
+    others = {"expected", "expected" if precision in (Precision.FP32, Precision.INT8) else "rounding"}
+    answer = elements.constant("actual")
+    return None if any(elements.constant(side) is not None for side in others) else answer
 
 
-def _rounding_check(
-    elements: Elements, exact: torch.Tensor, rounding: torch.Tensor, bar: Bar, precision: Precision
-) -> Check:
+def _rounding_check(elements: Elements, bar: Bar, precision: Precision) -> Check:
     """Hold both the root mean square and the maximum of the error to those of eager's own rounding."""
-    both = _measures(elements, exact, rounding)
+    both = _measures(elements, precision)
     limits = [measure.allowed(bar, elements) for measure in both]
     worst, allowed = max(zip(both, limits, strict=True), key=lambda found: found[0].value / found[1])
     (rmse, largest), own = (measure.value for measure in both), worst.own
@@ -194,11 +204,10 @@ def _rounding_check(
     elif rmse > 0:
         below = f" (floor {bar.floor:.0e})"
     summed = ""
-    if elements.longest:
-        facts["longest_sum"] = elements.longest
-        summed = f" by a sum over {elements.longest} elements"
-    scale = error.rms(exact) or 1.0
-    peak = float(exact.abs().max()) or 1.0
+    if elements.pair.longest:
+        facts["longest_sum"] = elements.pair.longest
+        summed = f" by a sum over {elements.pair.longest} elements"
+    scale, peak = elements.reference.rms(elements.count) or 1.0, elements.reference.largest or 1.0
     return Check(
         outcome=_passes_if(all(measure.value <= limit for measure, limit in zip(both, limits, strict=True))),
         use=worst.value / allowed,
@@ -211,37 +220,35 @@ def _rounding_check(
 
 def _closeness(elements: Elements, rtol: float, atol: float) -> Check:
     """``|actual - expected| <= atol + rtol * |expected|`` everywhere, as ``torch.testing.assert_close``."""
-    difference = (elements.actual - elements.expected).abs()
-    limit = atol + rtol * elements.expected.abs()
-    use = error.used(difference, limit)
-    worst = int(use.argmax())
+    worst = elements.worst(rtol, atol)
     return Check(
-        outcome=_passes_if(bool((difference <= limit).all())),
-        use=float(use[worst]),
+        outcome=_passes_if(not worst.exceeded),
+        use=worst.use,
         statement=(
-            f"differs by {difference[worst]:.1e} at {list(elements.place(worst))}, "
-            f"allowed {limit[worst]:.1e} (rtol={rtol:.2g}, atol={atol:.2g})"
+            f"differs by {worst.difference:.1e} at {list(elements.index(worst.place))}, "
+            f"allowed {worst.limit:.1e} (rtol={rtol:.2g}, atol={atol:.2g})"
         ),
-        figure=f"max abs {difference.max():.1e}",
-        limit=limit,
+        figure=f"max abs {elements.difference.largest:.1e}",
+        limit=atol + rtol * elements.expected.largest,
+        tolerance=(rtol, atol),
         facts={"rtol": rtol, "atol": atol},
     )
 
 
 def _sqnr(elements: Elements, least: float) -> Check:
-    measured = error.sqnr_db(elements.actual, elements.expected)
+    measured = elements.sqnr_db
     return Check(
         outcome=_passes_if(measured >= least),
         use=10 ** ((least - measured) / 20),
         statement=f"has an SQNR of {measured:.1f} dB, at least {least:g} dB wanted",
         figure=f"{measured:.0f} dB" if math.isfinite(measured) else "exact",
-        limit=10 ** (-least / 20) * (error.rms(elements.expected) or 1.0),
+        limit=10 ** (-least / 20) * (elements.expected.rms(elements.count) or 1.0),
         facts={"min_sqnr_db": least},
     )
 
 
 def _cosine(elements: Elements, least: float) -> Check:
-    measured = error.cosine(elements.actual, elements.expected)
+    measured = elements.cosine
     return Check(
         outcome=_passes_if(measured >= least),
         use=(1 - measured) / max(1 - least, 1e-12),

@@ -16,14 +16,15 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.pattern import closest
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity.check import Share
 from pytest_cpuaccel.measure.parity.defaults import REDUCED, TELLING_ELEMENTS
 from pytest_cpuaccel.measure.parity.hints import HINT, OTHER_WEIGHTS, hints
 from pytest_cpuaccel.measure.parity.leaves import Pair, Pairing, float_pairs, matches, pair_leaves, select
 from pytest_cpuaccel.measure.parity.mask import mask_for
 from pytest_cpuaccel.measure.parity.match import Match, match_output
+from pytest_cpuaccel.measure.parity.pieces import Pieces
 from pytest_cpuaccel.measure.parity.reordered import Reordered
 from pytest_cpuaccel.measure.parity.selection import Selection
+from pytest_cpuaccel.measure.parity.top1 import Share
 
 MOST_EXPLAINED = 5
 """Failing outputs shown in full; a wrong model returns dozens of wrong hidden states."""
@@ -34,9 +35,9 @@ class References:
     """What eager gives for the inputs of a call: bare outputs, or :class:`Answer` values.
 
     ``expected`` is eager in fp32; ``expected64`` eager in fp64, None where that can't run; ``rounding``
-    eager in the backend's own precision, cast to fp32: for fp32 the same as ``expected``, None where that
+    eager in the backend's own precision, whatever its type: for fp32 the same as ``expected``, None where that
     can't run. ``reordered`` is eager in fp32 with running sums, None where it has no long sum. ``selections`` are what
-    it chose indices from, ``repeated`` its second answer to the same inputs. ``state`` names what the call changes in
+    it chose indices from. ``state`` names what the call changes in
     the model; the answers then hold for a first call alone. ``touched`` also names what only a first call changes.
     """
 
@@ -45,7 +46,6 @@ class References:
     rounding: Any | None = None
     reordered: Reordered | None = None
     selections: tuple[Selection, ...] = ()
-    repeated: Any | None = None
     state: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
 
@@ -78,12 +78,13 @@ def compare(
     precision: Precision,
     budget: ParityBudget,
     pooled: Mapping[str, Share] | None = None,
+    in_full: bool = True,
 ) -> Comparison:
     """Compare what a backend returned for ``inputs`` with what eager returns.
 
     INCONCLUSIVE where eager's own rounding is too large to judge by, where tensors lie in objects of unknown types,
     and where there is nothing to compare; a wrong output makes it FAIL all the same. ``pooled`` are the top-1 answers
-    of all calls of a test by output.
+    of all calls of a test by output. ``in_full`` as in :func:`match_output`.
 
     Raises:
         UsageError: the budget names an output or a mask that the call does not have.
@@ -97,13 +98,12 @@ def compare(
     names = (*(pair.name for pair in pairing.pairs), *pairing.missing)
     masks = {pair.name: mask_for(pair.name, inputs, budget.mask, names) for pair in pairing.pairs}
     whole = pooled or {}
-    compared_outputs = [
-        *_strays(pairing),
-        *(
-            match_output(pair, masks[pair.name], _tolerance_for(pair.name, budget), precision, whole.get(pair.name))
-            for pair in pairing.pairs
-        ),
-    ]
+
+    def match(pair: Pair) -> Match:
+        tolerance = _tolerance_for(pair.name, budget)
+        return match_output(pair, masks[pair.name], tolerance, precision, whole.get(pair.name), in_full=in_full)
+
+    compared_outputs = [*_strays(pairing), *map(match, pairing.pairs)]
     if budget == ParityBudget(mask=budget.mask) and all(match.passed for match in compared_outputs):
         compared_outputs += _pretended(pairing, precision)
     return _conclude(compared_outputs, pairing, masks, precision)
@@ -114,13 +114,22 @@ def _pretended(pairing: Pairing, precision: Precision) -> Iterator[Match]:
     if precision not in REDUCED:
         return
     pairs = [pair for pair in float_pairs(pairing) if pair.expected.dtype is torch.float32]
-    telling = sum(int((pair.expected.bfloat16() != pair.expected).sum()) for pair in pairs)
-    if telling >= TELLING_ELEMENTS and all(torch.equal(pair.actual, pair.expected) for pair in pairs):
+    if not all(torch.equal(pair.actual, pair.expected) for pair in pairs):
+        return
+    telling = sum(map(_finer_than_bf16, pairs))
+    if telling >= TELLING_ELEMENTS:
         sentence = (
             f"every output is eager's fp32 answer bit for bit, 0 of {telling} elements rounded otherwise: "
             f"nothing ran in {precision.value}"
         )
         yield Match("", Outcome.FAIL, sentence, figure=f"fp32, not {precision.value}")
+
+
+def _finer_than_bf16(pair: Pair) -> int:
+    """How many of eager's elements bf16 can't hold."""
+    everything = torch.tensor(True).expand(pair.expected.shape)
+    vectors = (piece.vectors[0] for piece in Pieces((pair.expected,), everything))
+    return sum(int((vector.bfloat16() != vector).sum()) for vector in vectors if vector is not None)
 
 
 def _conclude(

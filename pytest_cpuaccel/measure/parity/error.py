@@ -9,6 +9,9 @@ import math
 
 import torch
 
+_CLOSE = 0.01
+"""Square of the relative difference up to which two vectors are close."""
+
 
 def rms(values: torch.Tensor) -> float:
     """Return the root mean square."""
@@ -31,6 +34,20 @@ def cosine(values: torch.Tensor, reference: torch.Tensor) -> float:
     if lengths == 0:
         return float(torch.equal(values, reference))
     return min(1.0, max(-1.0, float(values @ reference) / lengths))
+
+
+def cosine_of(values: float, reference: float, difference: float, product: float) -> float:
+    """Return the cosine between two vectors, by the sums of squares of both and of their difference, and their product.
+
+    Where they lie close, it is found from the difference, by the law of cosines: the product would lose its digits.
+    """
+    lengths = math.sqrt(values) * math.sqrt(reference)
+    if lengths == 0:
+        return float(difference == 0)
+    if difference < _CLOSE * reference:
+        apart = (values - reference) / (math.sqrt(values) + math.sqrt(reference))
+        return min(1.0, 1 - (difference - apart**2) / (2 * lengths))
+    return min(1.0, max(-1.0, product / lengths))
 
 
 def sqnr_db(values: torch.Tensor, reference: torch.Tensor) -> float:

@@ -4,37 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.elements import Elements
 from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.pieces import Piece, Pieces
 
 
-def differences(name: str, elements: Elements, limit: torch.Tensor | float) -> tuple[str, ...]:
-    """Return how many finite elements differ by more than ``limit``, the worst, and what would pass."""
-    return tuple(_differences(name, elements, limit))
+def differences(
+    name: str, elements: Elements, limit: float, tolerance: tuple[float, float] | None = None
+) -> tuple[str, ...]:
+    """Return how many finite elements differ by more than is allowed, the worst, and what would pass.
+
+    Allowed is ``limit``, or by element what ``tolerance``, rtol and atol, allows, ``limit`` at most.
+    """
+    return tuple(_differences(name, elements, limit, tolerance))
 
 
 def nonfinite(pair: Pair, valid: torch.Tensor) -> str:
     """Return the counts of NaN and Inf on both sides."""
-    actual, expected = pair.actual[valid], pair.expected[valid]
-    return (
-        f"{pair.name}: NaN {int(actual.isnan().sum())} actual, {int(expected.isnan().sum())} expected; "
-        f"Inf {int(actual.isinf().sum())} actual, {int(expected.isinf().sum())} expected"
-    )
+    nan, inf = np.zeros(2, int), np.zeros(2, int)
+    for piece in Pieces((pair.actual, pair.expected), valid):
+        sides = [side for side in piece.vectors if side is not None]
+        nan += [int(side.isnan().sum()) for side in sides]
+        inf += [int(side.isinf().sum()) for side in sides]
+    return f"{pair.name}: NaN {nan[0]} actual, {nan[1]} expected; Inf {inf[0]} actual, {inf[1]} expected"
 
 
-def smallest_tolerance(elements: Elements) -> tuple[float, float]:
-    """Return the smallest atol that would pass with rtol=0, and the smallest rtol with atol=0 (may be inf).
-
-    Both are rounded up to three digits, so that they pass as they are printed.
-    """
-    difference = (elements.actual - elements.expected).abs()
-    relative = error.used(difference, elements.expected.abs())
-    return _round_up(float(difference.max())), _round_up(float(relative.max()))
+def round_up(value: float) -> float:
+    """Return a tolerance rounded up to three digits, so that it passes as it is printed."""
+    if value == 0 or not math.isfinite(value):
+        return value
+    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
+    rounded = float(f"{math.ceil(value / unit) * unit:.3g}")
+    return rounded if rounded >= value else float(f"{rounded + unit:.3g}")
 
 
 def share(count: int, total: int) -> str:
@@ -56,22 +64,48 @@ def describe(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def _differences(name: str, elements: Elements, limit: torch.Tensor | float) -> Iterator[str]:
-    if not len(elements.expected):
+@dataclass
+class _Excess:
+    """How many elements are off by more than is allowed, and the one that is off worst."""
+
+    limit: float
+    tolerance: tuple[float, float] | None
+    count: int = 0
+    worst: float = -1.0
+    place: int = 0
+    actual: float = 0.0
+    expected: float = 0.0
+
+    def take(self, piece: Piece, actual: torch.Tensor, expected: torch.Tensor, places: torch.Tensor) -> None:
+        """Look at one piece; where all are allowed the same, the worst is the one with the largest difference."""
+        difference = (actual - expected).abs_()
+        if not len(difference):
+            return
+        rtol, atol = self.tolerance or (0.0, self.limit)
+        limit = expected.abs().mul_(rtol).add_(atol)
+        self.count += int((difference > limit).sum())
+        shares = error.used(difference, limit) if self.tolerance else difference
+        number = int(shares.argmax())
+        if float(shares[number]) > self.worst:
+            self.worst, self.place = float(shares[number]), piece.place(int(places.nonzero()[number]))
+            self.actual, self.expected = float(actual[number]), float(expected[number])
+
+
+def _differences(name: str, elements: Elements, limit: float, tolerance: tuple[float, float] | None) -> Iterator[str]:
+    if not elements.count:
         return
-    difference = (elements.actual - elements.expected).abs()
-    off = int((difference > limit).sum())
-    largest = float(limit.max()) if isinstance(limit, torch.Tensor) else limit
-    by = f" by more than {'up to ' if isinstance(limit, torch.Tensor) else ''}{largest:.1e}" if largest else ""
-    worst = int((error.used(difference, limit) if isinstance(limit, torch.Tensor) else difference).argmax())
-    atol, rtol = smallest_tolerance(elements)
-    yield f"{name}: {share(off, len(difference))} differ{by}"
+    excess = _Excess(limit, tolerance)
+    for kept in elements.kept():
+        excess.take(*kept)
+    by = f" by more than {'up to ' if tolerance else ''}{limit:.1e}" if limit else ""
+    largest, relative = elements.difference.largest, elements.largest_relative
+    yield f"{name}: {share(excess.count, elements.count)} differ{by}"
     yield (
-        f"  worst at {list(elements.place(worst))}: actual {number(float(elements.actual[worst]))}, "
-        f"expected {number(float(elements.expected[worst]))}"
+        f"  worst at {list(elements.index(excess.place))}: actual {number(excess.actual)}, "
+        f"expected {number(excess.expected)}"
     )
-    yield f"  max abs difference {float(difference.max()):.2e}, max relative {_relative(rtol)}"
-    yield f"  smallest tolerance that would pass: atol={atol:g} with rtol=0{_or_rtol(rtol)}"
+    yield f"  max abs difference {largest:.2e}, max relative {_relative(round_up(relative))}"
+    yield f"  smallest tolerance that would pass: atol={round_up(largest):g} with rtol=0{_or_rtol(round_up(relative))}"
 
 
 def _relative(rtol: float) -> str:
@@ -80,11 +114,3 @@ def _relative(rtol: float) -> str:
 
 def _or_rtol(rtol: float) -> str:
     return f", or rtol={rtol:g} with atol=0" if math.isfinite(rtol) else "; no rtol alone"
-
-
-def _round_up(value: float) -> float:
-    if value == 0 or not math.isfinite(value):
-        return value
-    unit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    rounded = float(f"{math.ceil(value / unit) * unit:.3g}")
-    return rounded if rounded >= value else float(f"{rounded + unit:.3g}")

@@ -55,16 +55,15 @@ def mask_for(name: str, inputs: Inputs, wanted: str | None, outputs: Iterable[st
 
 
 def valid_elements(name: str, shape: torch.Size, mask: torch.Tensor | None) -> torch.Tensor:
-    """Return which elements of an output of this shape are compared, as bools of that shape."""
-    everything = torch.ones(shape, dtype=torch.bool)
+    """Return which elements of an output of this shape are compared, as bools expanded to that shape."""
     if mask is None:
-        return everything
+        return torch.tensor(True).expand(shape)
     batch, length = mask.shape
     if _is_attention(name, shape, batch, length):
-        return everything & mask[:, None, :, None]
+        return mask[:, None, :, None].expand(shape)
     if tuple(shape[:2]) != (batch, length) or (len(shape) == 2 and not _is_per_token(name)):
-        return everything & _in_rows(mask, shape)
-    return everything & mask.reshape(batch, length, *[1] * (len(shape) - 2))
+        return _in_rows(mask, shape).expand(shape)
+    return mask.reshape(batch, length, *[1] * (len(shape) - 2)).expand(shape)
 
 
 def _in_rows(mask: torch.Tensor, shape: torch.Size) -> torch.Tensor:

@@ -13,13 +13,15 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import Tolerance
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity import error, explain
-from pytest_cpuaccel.measure.parity.check import Check, Share, checks, top1_check
+from pytest_cpuaccel.measure.parity import explain
+from pytest_cpuaccel.measure.parity.check import Check, checks, limit_hint, top1_check
 from pytest_cpuaccel.measure.parity.defaults import REDUCED, UNSTABLE
 from pytest_cpuaccel.measure.parity.elements import Elements
 from pytest_cpuaccel.measure.parity.leaves import Pair, holds_tensors
 from pytest_cpuaccel.measure.parity.mask import valid_elements
+from pytest_cpuaccel.measure.parity.pieces import Pieces, without_repeats
 from pytest_cpuaccel.measure.parity.selection import tie_of
+from pytest_cpuaccel.measure.parity.top1 import Share, top1_share
 
 SEVERITY = {Outcome.PASS: 0, Outcome.INCONCLUSIVE: 1, Outcome.FAIL: 2}
 """What beats what: one wrong output is wrong however little can be said of the others."""
@@ -53,11 +55,18 @@ class Match:
 
 
 def match_output(
-    pair: Pair, mask: torch.Tensor | None, tolerance: Tolerance, precision: Precision, pooled: Share | None = None
+    pair: Pair,
+    mask: torch.Tensor | None,
+    tolerance: Tolerance,
+    precision: Precision,
+    pooled: Share | None = None,
+    *,
+    in_full: bool = True,
 ) -> Match:
     """Compare one output, under the padding mask (batch, sequence) that goes with it.
 
-    ``pooled`` are the top-1 answers of all calls of a test; None where this call is judged by its own.
+    ``pooled`` are the top-1 answers of all calls of a test; None where this call is judged by its own. Without
+    ``in_full``, facts of a PASS that its tolerance does not ask for are left out where they cost another pass.
     """
     name, actual, expected = pair.name, pair.actual, pair.expected
     if not isinstance(actual, torch.Tensor) or not isinstance(expected, torch.Tensor):
@@ -70,12 +79,12 @@ def match_output(
     if not _same_kind(actual.dtype, expected.dtype):
         return _wrong(name, f"has dtype {actual.dtype}, eager's has {expected.dtype}", "wrong dtype")
     valid = valid_elements(name, expected.shape, mask)
-    if not bool(valid.any()):
+    if not bool(without_repeats(valid).any()):
         why = "all padding" if valid.numel() else f"shape {tuple(expected.shape)}"
         note = f"'{name}' was not compared: it has no element to compare ({why})"
         return Match(name, Outcome.PASS, note, masked=valid.numel(), use=0.0, notes=(note,))
     if expected.is_floating_point() or expected.is_complex():
-        return _of_floats(pair, valid, tolerance, precision, pooled)
+        return _of_floats(pair, valid, tolerance, precision, pooled, in_full)
     return _of_exact(pair, valid, tolerance, precision)
 
 
@@ -173,22 +182,26 @@ def _is_constant_alone(pair: Pair, valid: torch.Tensor) -> bool:
 
 
 def _of_floats(
-    pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision: Precision, pooled: Share | None
+    pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision: Precision, pooled: Share | None, in_full: bool
 ) -> Match:
-    name, elements = pair.name, Elements.of(pair, valid)
-    compared, masked = len(elements.expected), int((~valid).sum())
-    mismatched = elements.mismatched & ~elements.lost if tolerance == Tolerance() else elements.mismatched
-    if bool(mismatched.any()):
-        return _of_nonfinite(pair, valid, elements, mismatched)
-    if bool(elements.lost.any()) and not compared:
+    hint = limit_hint(pair, valid, tolerance, precision)
+    name, elements = pair.name, Elements.of(pair, valid, hint)
+    compared, masked = elements.count, valid.numel() - Pieces((), valid).count
+    wrong = elements.wrong if tolerance == Tolerance() else elements.mismatched
+    if wrong.first is not None:
+        return _of_nonfinite(pair, valid, elements, wrong.count, wrong.first)
+    if elements.lost.count and not compared:
         return Match(name, Outcome.INCONCLUSIVE, _lost(pair, elements), figure="eager overflows", masked=masked)
     if elements.unfit == elements.total:
-        word = "NaN" if bool(pair.expected[valid].isnan().all()) else "NaN or infinite"
+        word = "NaN" if _is_nan(pair.expected, valid) else "NaN or infinite"
         sentence = f"'{name}' leaves nothing to compare: eager itself is {word} in all {elements.total} elements"
         return Match(name, Outcome.INCONCLUSIVE, sentence, masked=masked, figure="eager is NaN")
     made = list(checks(elements, tolerance, precision))
-    hits = _top1_hits(pair, valid)
-    top1 = None if hits is None else Share(int(hits.sum()), hits.numel())
+    if any(check.is_close for check in made):
+        elements = Elements.of(pair, valid, in_fp64=True)
+        made = list(checks(elements, tolerance, precision))
+    is_full = in_full or any(check.outcome is not Outcome.PASS for check in made)
+    top1 = top1_share(pair.actual, pair.expected, valid) if is_full or tolerance.top1 is not None else None
     if tolerance.top1 is not None and top1 is not None:
         made.append(top1_check(top1, pooled or top1, tolerance.top1))
     if not made:
@@ -197,13 +210,13 @@ def _of_floats(
     if elements.are_identical:  # which arithmetic of finite precision may deny: 1 - cosine is 1e-16 here
         made = [_of_the_same(check) for check in made]
     worst = max(made, key=lambda check: (SEVERITY[check.outcome], check.use))
-    facts = _measures(elements)
+    facts = _measures(elements, in_full=is_full or worst.outcome is not Outcome.PASS)
     if top1 is not None:
         facts["top1"] = top1.value
     for check in made:
         facts |= check.facts
     outcome, sentence = worst.outcome, f"'{name}' {worst.statement}"
-    if outcome is Outcome.PASS and bool(elements.lost.any()):
+    if outcome is Outcome.PASS and elements.lost.count:
         outcome, sentence = Outcome.INCONCLUSIVE, _lost(pair, elements)
     notes = (f"'{name}': {elements.alike} elements are NaN or infinite in eager too",) if elements.alike else ()
     return Match(
@@ -215,10 +228,20 @@ def _of_floats(
         use=worst.use,
         figure=", ".join(check.figure for check in made if check.figure),
         facts=facts,
-        evidence=explain.differences(name, elements, worst.limit) if worst.outcome is Outcome.FAIL else (),
+        evidence=_evidence(name, elements, worst) if worst.outcome is Outcome.FAIL else (),
         notes=notes,
-        limit=float(torch.as_tensor(worst.limit).max()),
+        limit=worst.limit,
         top1=None if tolerance.top1 is None else top1,
+    )
+
+
+def _evidence(name: str, elements: Elements, check: Check) -> tuple[str, ...]:
+    return explain.differences(name, elements, check.limit, check.tolerance)
+
+
+def _is_nan(values: torch.Tensor, valid: torch.Tensor) -> bool:
+    return all(
+        bool(piece.vectors[0].isnan().all()) for piece in Pieces((values,), valid) if piece.vectors[0] is not None
     )
 
 
@@ -229,8 +252,8 @@ def _of_the_same(check: Check) -> Check:
     return replace(check, outcome=Outcome.PASS, use=1.0, statement=statement, figure=figure)
 
 
-def _of_nonfinite(pair: Pair, valid: torch.Tensor, elements: Elements, mismatched: torch.Tensor) -> Match:
-    place, count = tuple(mismatched.nonzero()[0].tolist()), int(mismatched.sum())
+def _of_nonfinite(pair: Pair, valid: torch.Tensor, elements: Elements, count: int, first: int) -> Match:
+    place = elements.index(first)
     sentence = (
         f"'{pair.name}' is {explain.number(_at(pair.actual, place))} at {list(place)}, where eager's is "
         f"{explain.number(_at(pair.expected, place))}; {explain.share(count, elements.total)} so"
@@ -239,8 +262,8 @@ def _of_nonfinite(pair: Pair, valid: torch.Tensor, elements: Elements, mismatche
         pair.name,
         Outcome.FAIL,
         sentence,
-        len(elements.expected),
-        int((~valid).sum()),
+        elements.count,
+        valid.numel() - Pieces((), valid).count,
         figure="NaN or Inf",
         facts={"mismatched_nonfinite": count},
         evidence=(explain.nonfinite(pair, valid), *explain.differences(pair.name, elements, 0.0)),
@@ -249,12 +272,12 @@ def _of_nonfinite(pair: Pair, valid: torch.Tensor, elements: Elements, mismatche
 
 def _lost(pair: Pair, elements: Elements) -> str:
     """That eager's fp32 overflows where more digits would not."""
-    place = tuple(elements.lost.nonzero()[0].tolist())
+    place = elements.index(elements.lost.first or 0)
     exact = explain.number(_at(pair.expected64, place)) if pair.expected64 is not None else "finite"
     return (
         f"'{pair.name}' can't be judged: eager's own fp32 is {explain.number(_at(pair.expected, place))} at "
         f"{list(place)}, where its fp64 is {exact} and the backend's answer {explain.number(_at(pair.actual, place))}; "
-        f"{explain.share(int(elements.lost.sum()), elements.total)} so"
+        f"{explain.share(elements.lost.count, elements.total)} so"
     )
 
 
@@ -272,19 +295,13 @@ def _at(tensor: torch.Tensor, place: tuple[int, ...]) -> float:
     return float(values[place])
 
 
-def _top1_hits(pair: Pair, valid: torch.Tensor) -> torch.Tensor | None:
-    if not pair.expected.is_floating_point() or pair.expected.dim() == 0 or pair.expected.shape[-1] < 2:
-        return None
-    return error.top1_hits(pair.actual.double().nan_to_num(), pair.expected.double().nan_to_num(), valid)
-
-
-def _measures(elements: Elements) -> dict[str, Scalar]:
-    difference = (elements.actual - elements.expected).abs()
+def _measures(elements: Elements, *, in_full: bool) -> dict[str, Scalar]:
     measures = {
-        "max_abs": float(difference.max()),
-        "cosine": error.cosine(elements.actual, elements.expected),
-        "sqnr_db": error.sqnr_db(elements.actual, elements.expected),
+        "max_abs": elements.difference.largest,
+        "cosine": elements.cosine,
+        "sqnr_db": elements.sqnr_db,
+        "smallest_atol": explain.round_up(elements.difference.largest),
     }
-    atol, rtol = explain.smallest_tolerance(elements)
-    measures |= {"smallest_atol": atol, "smallest_rtol": rtol}
+    if in_full:
+        measures["smallest_rtol"] = explain.round_up(elements.largest_relative)
     return {name: value for name, value in measures.items() if math.isfinite(value)}
