@@ -14,11 +14,14 @@ from torch import nn
 
 from pytest_cpuaccel.build.tools import decoding, optimum, upstream
 from pytest_cpuaccel.build.tools import export as torch_export
-from pytest_cpuaccel.build.tools.attention import with_attention
+from pytest_cpuaccel.build.tools import step as steps
+from pytest_cpuaccel.build.tools.attention import sdpa_of_finite_masks, with_attention
+from pytest_cpuaccel.build.tools.kv_cache import CacheLayout
 from pytest_cpuaccel.build.tools.prepared import PreparedCall
 from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.build.tools.route import Route
 from pytest_cpuaccel.build.tools.runtime import Runtime, Write
+from pytest_cpuaccel.build.tools.shapes import Shapes
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 
@@ -52,7 +55,7 @@ def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, f
         route = _export_by_torch(runtime, subject, module, folder)
     except BuildError as error:
         raise BuildError(f"{error} (and Optimum: {why})") from error
-    return replace(route, facts={"without_optimum": why})
+    return replace(route, facts={**route.facts, "without_optimum": why})
 
 
 def _export_by_optimum(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
@@ -93,7 +96,32 @@ def export_program(
 
 
 def _export_by_torch(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
-    return export_program(runtime.converter, runtime.write, subject, _with_plain_attention(module), folder)
+    why = ""
+    if subject.generates:
+        try:
+            return _export_step(runtime, subject, folder)
+        except CpuaccelError as error:
+            why = str(error)
+        shutil.rmtree(folder)
+        folder.mkdir()
+    route = export_program(runtime.converter, runtime.write, subject, _with_plain_attention(module), folder)
+    return replace(route, facts={"without_kv_cache": why}) if why else route
+
+
+def _export_step(runtime: Runtime, subject: Subject, folder: Path) -> Route:
+    """Export a decoder whose cache is kept from step to step."""
+    module = subject.fresh_module()
+    positions = decoding.positions_rule(module, subject.inputs)
+    call = PreparedCall.of(module, subject, positions)
+    with _said_of("torch.export", module):
+        module = _in_one_operator(module)
+        step = steps.Step.of(module, call, CacheLayout.of(module, call.prepare(subject.inputs)))
+        program = steps.export(module, step)
+    with _said_of(runtime.converter, module):
+        runtime.write_step(program, step.input_names, step.output_names, step.layout, folder)
+        opened = runtime.open_step(folder, step.input_names, step.output_names, step.layout, subject.threads)
+        steps.check(step, opened, subject.fresh_module())
+    return Route(Shapes.of_one_size(call.example), positions=positions, cache=step.layout)
 
 
 @contextmanager
@@ -104,6 +132,14 @@ def _said_of(tool: str, module: nn.Module) -> Iterator[None]:
             yield
     except BuildError as error:
         raise BuildError(f"{tool} can't take {type(module).__name__}: {error}") from error
+
+
+def _in_one_operator(module: nn.Module) -> nn.Module:
+    """The module with attention in one operator, which runtimes have kernels for, where its class has that."""
+    try:
+        return with_attention(module, sdpa_of_finite_masks())
+    except BuildError:
+        return _with_plain_attention(module)
 
 
 def _with_plain_attention(module: nn.Module) -> nn.Module:

@@ -48,6 +48,17 @@ class Shapes:
             )
         ).of_ranks(tensors)
 
+    @staticmethod
+    def of_one_size(tensors: Sequence[torch.Tensor]) -> Shapes:
+        """Return the shapes of these tensors, (batch, length), where all have one size, whichever but 0."""
+        first = [f"L['t0'].size()[{axis}] >= 1" for axis in (0, 1)]
+        others = [
+            f"L['t{place}'].size()[{axis}] == L['t0'].size()[{axis}]"
+            for place in range(1, len(tensors))
+            for axis in (0, 1)
+        ]
+        return Shapes(_all_of([*first, *others])).of_ranks(tensors)
+
     def of_ranks(self, tensors: Sequence[torch.Tensor]) -> Shapes:
         """Return these shapes, so far as they have as many dimensions as ``tensors``."""
         ranks = (f"L['t{place}'].dim() == {tensor.dim()}" for place, tensor in enumerate(tensors))
