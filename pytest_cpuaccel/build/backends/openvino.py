@@ -189,6 +189,7 @@ def _runtime(precision: str) -> Runtime:
         export_options=_export_options,
         load_options=partial(_load_options, precision),
         facts_of=partial(_optimum_facts, precision),
+        has_attention=True,
     )
 
 

@@ -145,6 +145,7 @@ _RUNTIME = Runtime(
     export_options=_export_options,
     load_options=_load_options,
     facts_of=_optimum_facts,
+    has_attention=False,
 )
 
 ORT = Backend(

@@ -110,7 +110,7 @@ def _narrowed(tensors: Tensors, pairs: Sequence[tuple[int, int]]) -> Tensors:
     return tuple(narrowed)
 
 
-def agree(module: FlatModule, program: ExportedProgram, tensors: Tensors) -> bool:
+def agree(module: torch.nn.Module, program: ExportedProgram, tensors: Tensors) -> bool:
     """Whether module and program return the same: to 1e-3, as what a wrong size does is far more."""
     expected = _outputs(module, tensors)
     actual = _outputs(_unguarded(program), tensors)

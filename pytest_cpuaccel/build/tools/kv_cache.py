@@ -33,10 +33,18 @@ class CacheLayout:
         """
         with torch.no_grad():
             answer = module(*inputs.args, **{**inputs.kwargs, "use_cache": True})
-        caches = {name: value for name, value in answer.items() if is_cache(value)} if _is_mapping(answer) else {}
+        caches = split_caches(answer)
         if len(caches) != 1:
             raise BuildError(f"{type(module).__name__} returns no key/value cache")
-        ((argument, cache),) = caches.items()
+        return CacheLayout.of_cache(*caches.popitem())
+
+    @staticmethod
+    def of_cache(argument: str, cache: Any) -> CacheLayout:
+        """Return the layout of a cache that was filled.
+
+        Raises:
+            BuildError: it is of another kind than keys and values that grow with the text.
+        """
         return CacheLayout(argument, tuple(_sizes(*layer) for layer in held(cache)))
 
     @staticmethod
@@ -106,18 +114,47 @@ def put(cache: Any, tensors: Sequence[torch.Tensor]) -> None:
 
 
 def split(arguments: Mapping[str, Any]) -> tuple[Any | None, dict[str, Any]]:
-    """Return the cache among the arguments of a step, if there is one, and the other arguments."""
+    """Return the cache among the arguments of a step, if there is one, and the other arguments.
+
+    Raises:
+        BuildError: it is of a fixed size.
+    """
     caches = [value for value in arguments.values() if is_cache(value)]
+    if any(getattr(cache, "is_compileable", False) for cache in caches):
+        raise BuildError(f"{type(caches[0]).__name__}: the exported graph has a place only for a cache that grows")
     return (caches[0] if caches else None), {n: value for n, value in arguments.items() if not is_cache(value)}
+
+
+def split_caches(answer: Any) -> dict[str, Any]:
+    """Return the caches among the outputs of a model, by name."""
+    return {name: value for name, value in answer.items() if is_cache(value)} if isinstance(answer, Mapping) else {}
+
+
+def first(layers: int) -> Any:
+    """Return a cache for a first step alone, which takes what it is given, without a tensor of no tokens before it."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    class First(DynamicLayer):  # type: ignore[misc]
+        def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+            self.keys, self.values, self.is_initialized = key_states, value_states, True
+            return key_states, value_states
+
+    cache = DynamicCache()
+    cache.layers = [First() for _ in range(layers)]
+    return cache
+
+
+def pair(own: Any, cross: Any) -> Any:
+    """Return the cache of an encoder-decoder: of the decoder's own and of the encoder's tokens."""
+    from transformers import EncoderDecoderCache
+
+    return EncoderDecoderCache(own, cross)
 
 
 def length_of(cache: Any | None) -> int:
     """Return how many tokens a cache holds."""
     return 0 if cache is None else int(cache.get_seq_length())
-
-
-def _is_mapping(answer: Any) -> bool:
-    return isinstance(answer, Mapping)
 
 
 def _sizes(keys: torch.Tensor, values: torch.Tensor) -> tuple[int, int, int]:

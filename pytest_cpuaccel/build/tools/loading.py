@@ -15,6 +15,7 @@ from pytest_cpuaccel.build.tools.prepared import PreparedCall
 from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.build.tools.route import Route
 from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
+from pytest_cpuaccel.build.tools.seq2seq import Opened, Seq2Seq
 from pytest_cpuaccel.build.tools.shapes import Shapes
 from pytest_cpuaccel.build.tools.step import Step
 from pytest_cpuaccel.core import tree
@@ -35,6 +36,8 @@ def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
     route = Route.read(folder)
     if route.optimum:
         return _load_by_optimum(runtime, subject, route, folder)
+    if route.cache and route.cross:
+        return _load_seq2seq(runtime, subject, route, route.cache, route.cross, folder)
     if route.cache:
         return _load_step(runtime, subject, route, route.cache, folder)
     return load_program(partial(runtime.open, folder), subject, folder)
@@ -85,6 +88,23 @@ def _load_step(runtime: Runtime, subject: Subject, route: Route, layout: CacheLa
         accepts=call.accepted_by(route.shapes),
         lacks=call.lacks,
         facts={"route": "torch.export", **_caching(subject, True), **route.facts, **steps.facts},
+    )
+
+
+def _load_seq2seq(
+    runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, cross: CacheLayout, folder: Path
+) -> BuiltModel:
+    module = subject.fresh_module()
+    call = PreparedCall.of(module, subject, None)
+    plan = Seq2Seq.of(module, call, layout, cross)
+    with silenced():
+        opened = Opened.of(runtime, plan, folder, subject.threads)
+    return BuiltModel(
+        forward=serving.seq2seq_forward_of(call, opened),
+        generate=serving.seq2seq_generate_of(call, opened, module),
+        accepts=call.accepted_by(route.shapes),
+        lacks=call.lacks,
+        facts={"route": "torch.export", **_caching(subject, True), **route.facts, **opened.steps.facts},
     )
 
 

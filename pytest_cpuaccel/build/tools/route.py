@@ -20,7 +20,7 @@ class Route:
 
     ``positions`` is the rule by which a decoder's missing ``position_ids`` are made (see ``core.decoding``);
     ``None`` when the call goes in as it is. ``facts`` are what the export proved. ``cache`` is that of a decoder's
-    graph with a key/value cache.
+    graph with a key/value cache, ``cross`` that of cross-attention where an encoder-decoder has one.
     """
 
     shapes: Shapes
@@ -28,6 +28,7 @@ class Route:
     positions: str | None = None
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     cache: CacheLayout | None = None
+    cross: CacheLayout | None = None
 
     def write(self, folder: Path) -> None:
         """Keep the route in an artifact's folder."""
@@ -38,5 +39,5 @@ class Route:
         """Return the route of the artifact in ``folder``."""
         kept = json.loads((folder / FILE).read_text())
         singles = tuple(tuple(map(tuple, group)) for group in kept["shapes"]["singles"])
-        cache = CacheLayout.read(kept["cache"]) if kept.get("cache") else None
-        return Route(**(kept | {"shapes": Shapes(kept["shapes"]["condition"], singles), "cache": cache}))
+        caches = {name: CacheLayout.read(kept[name]) for name in ("cache", "cross") if kept.get(name)}
+        return Route(**(kept | {"shapes": Shapes(kept["shapes"]["condition"], singles)} | caches))

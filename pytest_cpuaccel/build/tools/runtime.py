@@ -53,7 +53,8 @@ class Runtime:
     ``open(folder, inputs, threads)`` runs what ``write`` wrote. ``write_step`` and ``open_step`` do the same for a
     decoder's step, whose inputs and outputs are named without the cache's.
     ``export_options(module)`` and ``load_options(threads)`` are for Optimum's ``from_pretrained``;
-    ``facts_of(model)`` are read back from what it returned.
+    ``facts_of(model)`` are read back from what it returned. ``has_attention`` says that it has an operator for the
+    whole of attention.
     """
 
     library: str
@@ -66,3 +67,4 @@ class Runtime:
     load_options: Callable[[int], dict[str, Any]]
     facts_of: Callable[[Any], Facts]
     export_options: Callable[[nn.Module], dict[str, Any]]
+    has_attention: bool

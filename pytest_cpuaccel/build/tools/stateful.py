@@ -98,14 +98,12 @@ class StateLayer(DynamicLayer):  # type: ignore[misc]
         self.length, self.rows = 0, None
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Refuse: a step can't be taken back.
-
-        Raises:
-            BuildError: always.
-        """
-        raise BuildError(
-            f"a cache that OpenVINO keeps can't be cut by {abs(tokens_to_remove)} tokens, as a search does"
-        )
+        """Take the last tokens back: so many where the number is below 0, else all beyond that length."""
+        length = self.length + tokens_to_remove if tokens_to_remove < 0 else min(self.length, tokens_to_remove)
+        if tokens_to_remove and length < self.length:
+            for variable in self.request.query_state():
+                variable.state = openvino.Tensor(variable.state.data[:, :, :length].copy())
+            self.length = length
 
     def __deepcopy__(self, memo: object) -> StateLayer:
         """Return the layer itself: nobody can copy an inference request."""

@@ -15,6 +15,7 @@ from pytest_cpuaccel.build.tools.graph import FlatModule, Graph
 from pytest_cpuaccel.build.tools.kv_cache import CacheLayout
 from pytest_cpuaccel.build.tools.prepared import PreparedCall
 from pytest_cpuaccel.build.tools.runtime import Steps
+from pytest_cpuaccel.build.tools.shapes import Shape
 from pytest_cpuaccel.core.errors import BuildError
 
 if TYPE_CHECKING:
@@ -78,17 +79,11 @@ class Step:
             given.append(torch.arange(max(0, length - 2), length))
         return (*given, *self.layout.of_length(batch, past))
 
-    def shapes(self, batch: int, length: int, past: int) -> list[tuple[int, ...]]:
+    def shapes(self, batch: int, length: int, past: int) -> list[Shape]:
         """Return the shapes of :meth:`example`, whose cache would be large."""
-        cache = [(batch, heads, past, width) for heads, width in self.layout.sizes]
-        count = len(self.input_names)
-        given = self.example(batch, length, 0)[:count]
-        places = (*self.call.graph.input_names, "")
-        grown = [
-            (batch, past + length) if name == "attention_mask" else tuple(tensor.shape)
-            for name, tensor in zip(places, given, strict=False)
-        ]
-        return [*grown, *cache]
+        texts = [(batch, past + length if name == "attention_mask" else length) for name in self.call.graph.input_names]
+        kept: list[Shape] = [(min(2, length),)] if self.keeps else []
+        return [*texts, *kept, *((batch, heads, past, width) for heads, width in self.layout.sizes)]
 
 
 class StepModule(FlatModule):
