@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 
 pytest.importorskip("transformers")
@@ -93,20 +91,10 @@ def test_keys_and_values_are_kept_from_step_to_step(_cpu_bench, decoder, prompt)
 """
 
 
-def has_optimum(backend: str) -> bool:
-    """Told without importing it: ONNX Runtime's optimiser puts a folder on sys.path, which pytester takes away."""
-    try:
-        return find_spec({"ort": "optimum.onnxruntime", "openvino": "optimum.intel"}[backend]) is not None
-    except ModuleNotFoundError:
-        return False
-
-
 @pytest.mark.parametrize("backend", ["ort", "openvino"])
 def test_every_way_to_generate_is_eagers_and_keeps_a_cache(project: pytest.Pytester, backend: str) -> None:
     pytest.importorskip({"ort": "onnxruntime", "openvino": "openvino"}[backend])
-    models = (
-        ["decoder", "encoder_decoder"] if has_optimum(backend) else ["decoder"]
-    )  # without Optimum there are no encoder-decoders
+    models = ["decoder", "encoder_decoder"]
     project.makeconftest(CONFTEST)
     ways = WAYS.replace("{models}", ", ".join(map(repr, models)))
     project.makepyfile(test_it=ways + TOKENS + CACHES)
