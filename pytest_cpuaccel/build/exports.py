@@ -33,6 +33,9 @@ _EXPORTERS = (
 )
 """Distributions whose version may change what an export writes, whatever the backend."""
 
+_FORMAT = 2
+"""Of what our own exports write; raised with every change by which an older one would be taken for today's."""
+
 _OURS = __name__.partition(".")[0]
 
 
@@ -86,6 +89,7 @@ class Exports:
         return ArtifactKey(
             f"{type(model).__name__}-{last.name}",
             {
+                "format": _FORMAT,
                 "model": model_key(model),
                 "inputs": inputs_signature(subject.inputs),
                 "generates": subject.generates,

@@ -14,7 +14,7 @@ from pytest_cpuaccel.build.registry import EAGER
 from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.backend import Backend, BuiltModel
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Scalar
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
@@ -67,11 +67,21 @@ def judge_latency(workload: Workload, trial: Trial, budget: LatencyBudget, court
             reach = replace(reach, reference_ns=against["latency"])
         rebuild = partial(fresh_sides, workload.sample, trial, court, opened)
         parts = [
-            Part(None, "", facts={"vs": budget.vs}),
+            Part(None, "", facts={"vs": budget.vs, **_caching(workload.sample, trial, court)}),
             *_of_ratio(sides, trial, budget, reach, rebuild),
             *_of_limits(read, limits, reach),
         ]
     return verdict("latency", f"{trial.backend.name}: {workload.label}", parts)
+
+
+def _caching(call: Call, trial: Trial, court: Court) -> dict[str, Scalar]:
+    """What a build's ``generate()`` lacks where it runs the whole text at every step, which eager's does not."""
+    if call.method != "generate":
+        return {}
+    facts = court.workshop.built(trial.model, trial.backend, call.method, call.inputs).facts
+    if facts.get("kv_cache", True):
+        return {}
+    return {"kv_cache": False, "without_kv_cache": facts.get("without_kv_cache", "")}
 
 
 def ratio_limit(budget: LatencyBudget) -> float | None:

@@ -95,4 +95,7 @@ def _ratio(row: Row) -> str:
         return ""
     interval = f" [{1 / high:.2f}, {1 / low:.2f}]" if low and high else ""
     versus = row.text("latency.vs")
-    return f"{1 / ratio:.2f}x{interval}" + ("" if versus == "eager" else f" vs {versus}")
+    against = "" if versus == "eager" else f" vs {versus}"
+    return f"{1 / ratio:.2f}x{interval}{against}" + (
+        " (no KV cache)" if row.facts.get("latency.kv_cache") is False else ""
+    )

@@ -63,3 +63,10 @@ def test_percentiles_other_than_the_median_are_shown_where_they_had_a_budget() -
     assert line[headings.index("p90")] == "2.50 ms"
     headings, _ = table([Row("t", "passed", {"latency.p50_ns": 1e6, "latency.p90_ns": 2e6})])
     assert headings == ["p50", "verdict"]
+
+
+def test_a_ratio_of_a_build_without_a_key_value_cache_says_so() -> None:
+    headings, lines = table(
+        [Row("t", "passed", {"latency.ratio": 2.0, "latency.vs": "eager", "latency.kv_cache": False})]
+    )
+    assert lines[0][headings.index("vs eager")] == "0.50x (no KV cache)"

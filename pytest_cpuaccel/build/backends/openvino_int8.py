@@ -20,7 +20,7 @@ def compress(subject: Subject, folder: Path) -> Facts:  # noqa: ARG001
     Raises:
         BuildError: no weight could be compressed.
     """
-    count = sum(_compress_file(file) for file in folder.glob("*.xml"))
+    count = sum(_compress_file(file) for file in folder.rglob("*.xml"))
     if not count:
         raise BuildError("nothing to compress: no layer with constant weights in the graph")
     return {"int8_weights": count}

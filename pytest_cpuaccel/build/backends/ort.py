@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_cpuaccel.build.backends import ort_int8, ort_int8_static, ort_levels
 from pytest_cpuaccel.build.backends.onnx_files import CPU
 from pytest_cpuaccel.build.tools.rewriting import rewrite
-from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
+from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError
 from pytest_cpuaccel.core.precision import Precision
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
     from torch.export import ExportedProgram
+
+    from pytest_cpuaccel.build.tools.kv_cache import CacheLayout
 
 FILE = "model.onnx"
 
@@ -73,6 +75,31 @@ def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:
     return Session(run, _session_facts([session]))
 
 
+def _write_step(
+    program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], layout: CacheLayout, folder: Path
+) -> None:
+    _write(program, [*inputs, *layout.inputs], [*outputs, *layout.outputs], folder)
+
+
+def _open_step(folder: Path, inputs: Sequence[str], outputs: Sequence[str], layout: CacheLayout, threads: int) -> Steps:
+    """A step whose cache goes in and comes out: as the tensors of transformers' own cache, which are not copied."""
+    from pytest_cpuaccel.build.tools import kv_cache
+
+    session, count = _open(folder, [*inputs, *layout.inputs], threads), len(outputs)
+
+    def run(tensors: tuple[torch.Tensor, ...], cache: Any | None) -> list[torch.Tensor]:
+        if kv_cache.length_of(cache):
+            past = [tensor.contiguous() for tensor in kv_cache.tensors_of(cache)]
+        else:
+            past = [*layout.of_length(len(tensors[0]), 0)]
+        answers = session.run((*tensors, *past))
+        if cache is not None:
+            kv_cache.put(cache, answers[count:])
+        return answers[:count]
+
+    return Steps(run, session.facts)
+
+
 def _options(threads: int) -> Any:
     import onnxruntime
 
@@ -113,9 +140,12 @@ _RUNTIME = Runtime(
     converter="torch.onnx",
     write=_write,
     open=_open,
+    write_step=_write_step,
+    open_step=_open_step,
     export_options=_export_options,
     load_options=_load_options,
     facts_of=_optimum_facts,
+    has_attention=False,
 )
 
 ORT = Backend(

@@ -18,7 +18,7 @@ def quantise(subject: Subject, folder: Path) -> Facts:  # noqa: ARG001
     Raises:
         BuildError: nothing in them can be quantised.
     """
-    count = sum(_quantise_file(file) for file in folder.glob("*.onnx"))
+    count = sum(_quantise_file(file) for file in folder.rglob("*.onnx"))
     if not count:
         raise BuildError("nothing to quantise: no matrix product with constant weights in the graph")
     return {"int8_operators": count}

@@ -37,7 +37,7 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     feeds: list[Feed] = []
     with _recorded(feeds):
         run_over_data(runtime, subject, folder)
-    reached = {file: _fed(file, feeds) for file in sorted(folder.glob("*.onnx"))}
+    reached = {file: _fed(file, feeds) for file in sorted(folder.rglob("*.onnx"))}
     missed = [file.name for file, own in reached.items() if not own]
     if missed and subject.generates:  # a forward call needs no graph for later steps
         raise BuildError(f"the calibration data do not reach {', '.join(missed)}")

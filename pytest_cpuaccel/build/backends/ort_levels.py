@@ -72,7 +72,7 @@ def _answer(runtime: Runtime, subject: Subject, folder: Path) -> Any:
 
 
 def _optimise(level: Level, subject: Subject, folder: Path) -> Facts:
-    files = sorted(folder.glob("*.onnx"))
+    files = sorted(folder.rglob("*.onnx"))
     nodes_before = len(_nodes(files))
     try:
         by = _optimise_by_optimum(level, folder, files) or _optimise_by_onnxruntime(level, subject, files)

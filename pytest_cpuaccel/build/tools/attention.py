@@ -12,6 +12,8 @@ from torch.overrides import TorchFunctionMode
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.core.errors import BuildError
 
+_FINITE = "cpuaccel_sdpa"
+
 
 def with_attention(module: nn.Module, implementation: str) -> nn.Module:
     """Return ``module`` with another attention implementation, in eval mode; the two share their tensors.
@@ -37,6 +39,25 @@ def with_attention(module: nn.Module, implementation: str) -> nn.Module:
     if hasattr(module, "generation_config"):
         rebuilt.generation_config = module.generation_config
     return rebuilt.eval()
+
+
+def sdpa_of_finite_masks() -> str:
+    """Return the name of scaled_dot_product_attention under masks of finite numbers, made known to transformers.
+
+    Graphs make NaN of a row that is masked throughout by booleans (left padding), where torch makes zeros.
+
+    Raises:
+        BuildError: this transformers has no registry of attention functions.
+    """
+    try:
+        from transformers import AttentionInterface, AttentionMaskInterface
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+        from transformers.masking_utils import eager_mask
+    except ImportError as error:
+        raise BuildError(f"this transformers has no registry of attention functions: {error}") from error
+    AttentionInterface.register(_FINITE, sdpa_attention_forward)
+    AttentionMaskInterface.register(_FINITE, eager_mask)
+    return _FINITE
 
 
 class SdpaCalls(TorchFunctionMode):

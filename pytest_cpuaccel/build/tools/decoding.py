@@ -24,12 +24,12 @@ _WITHOUT_EFFECT = {("use_cache", "True"), ("use_cache", "False"), ("return_dict"
 """Constants that leave every answer as it is."""
 
 
-def _by_index(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
-    return torch.arange(ids.shape[1]).expand(ids.shape)
+def _by_index(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return torch.arange(mask.shape[1])[-ids.shape[1] :].expand(ids.shape)
 
 
-def _by_mask(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
-    return (mask.long().cumsum(-1) - 1).masked_fill(mask == 0, 1)
+def _by_mask(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return (mask.long().cumsum(-1) - 1).masked_fill(mask == 0, 1)[:, -ids.shape[1] :]
 
 
 GIVEN = "given"
@@ -39,7 +39,10 @@ POSITIONS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "index": _by_index,
     "mask": _by_mask,
 }
-"""How models number positions when they are given none: they differ where the padding is on the left."""
+"""How models number positions when they are given none: they differ where the padding is on the left.
+
+The mask, (batch, past + length), also covers what a cache holds already of the ids, (batch, length).
+"""
 
 
 def positions_rule(module: nn.Module, inputs: Inputs) -> str:

@@ -39,8 +39,8 @@ def export(module: FlatModule, tensors: Tensors, *, image_sizes: bool = True) ->
     example = _without_singles(module, tensors)
     dynamic = tuple(_dimensions(tensor, image_sizes) for tensor in example)
     program = _program(module, example, (dynamic,))
-    places = _placeholders(program, len(example))
-    shapes = _guarded(places, example)
+    places = placeholders(program, len(example))
+    shapes = guarded(places, example)
     shapes = replace(shapes, singles=_proved_singles(module, program, places, example))
     if shapes.include(tensor.shape for tensor in tensors):
         return Exported(program, shapes)
@@ -71,12 +71,12 @@ def _without_singles(module: FlatModule, tensors: Tensors) -> Tensors:
     return tensors
 
 
-def _placeholders(program: ExportedProgram, count: int) -> list[torch.Tensor]:
+def placeholders(program: ExportedProgram, count: int) -> list[torch.Tensor]:
     """The fake tensors that stand for the user's inputs; parameters come before them."""
     return [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"][-count:]
 
 
-def _guarded(places: Sequence[torch.Tensor], example: Tensors) -> Shapes:
+def guarded(places: Sequence[torch.Tensor], example: Tensors) -> Shapes:
     """The shapes that the program's guards allow, those included that torch would check at run time."""
     from torch._guards import ShapeGuard, SLoc
 
@@ -98,7 +98,7 @@ def _proved_singles(
             if tensor.dim() > axis and not isinstance(tensor.shape[axis], int)
         )
         combined = [pair for earlier in proved for pair in earlier] + list(group)
-        if group and all(_agree(module, program, _narrowed(example, pairs)) for pairs in (group, combined)):
+        if group and all(agree(module, program, _narrowed(example, pairs)) for pairs in (group, combined)):
             proved.append(group)
     return tuple(proved)
 
@@ -110,7 +110,7 @@ def _narrowed(tensors: Tensors, pairs: Sequence[tuple[int, int]]) -> Tensors:
     return tuple(narrowed)
 
 
-def _agree(module: FlatModule, program: ExportedProgram, tensors: Tensors) -> bool:
+def agree(module: torch.nn.Module, program: ExportedProgram, tensors: Tensors) -> bool:
     """Whether module and program return the same: to 1e-3, as what a wrong size does is far more."""
     expected = _outputs(module, tensors)
     actual = _outputs(_unguarded(program), tensors)

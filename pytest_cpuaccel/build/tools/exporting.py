@@ -12,13 +12,16 @@ from pathlib import Path
 
 from torch import nn
 
-from pytest_cpuaccel.build.tools import decoding, optimum, upstream
+from pytest_cpuaccel.build.tools import decoding, optimum, seq2seq, upstream
 from pytest_cpuaccel.build.tools import export as torch_export
-from pytest_cpuaccel.build.tools.attention import with_attention
+from pytest_cpuaccel.build.tools import step as steps
+from pytest_cpuaccel.build.tools.attention import sdpa_of_finite_masks, with_attention
+from pytest_cpuaccel.build.tools.kv_cache import CacheLayout
 from pytest_cpuaccel.build.tools.prepared import PreparedCall
 from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.build.tools.route import Route
 from pytest_cpuaccel.build.tools.runtime import Runtime, Write
+from pytest_cpuaccel.build.tools.shapes import Shapes
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 
@@ -46,13 +49,14 @@ def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, f
         gc.collect()  # frees what the failed export held of its temporary folders, which warn when they go
     shutil.rmtree(folder)
     folder.mkdir()
-    if subject.generates and module.config.is_encoder_decoder:  # type: ignore[union-attr]
-        raise BuildError(f"{type(module).__name__}: generate() of an encoder-decoder needs Optimum: {why}")
     try:
-        route = _export_by_torch(runtime, subject, module, folder)
+        if subject.generates and module.config.is_encoder_decoder:  # type: ignore[union-attr]
+            route = _export_seq2seq(runtime, subject, folder)
+        else:
+            route = _export_by_torch(runtime, subject, module, folder)
     except BuildError as error:
         raise BuildError(f"{error} (and Optimum: {why})") from error
-    return replace(route, facts={"without_optimum": why})
+    return replace(route, facts={**route.facts, "without_optimum": why})
 
 
 def _export_by_optimum(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
@@ -93,7 +97,50 @@ def export_program(
 
 
 def _export_by_torch(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
-    return export_program(runtime.converter, runtime.write, subject, _with_plain_attention(module), folder)
+    why = ""
+    if subject.generates:
+        try:
+            return _export_step(runtime, subject, folder)
+        except CpuaccelError as error:
+            why = str(error)
+        shutil.rmtree(folder)
+        folder.mkdir()
+    route = export_program(runtime.converter, runtime.write, subject, _with_plain_attention(module), folder)
+    return replace(route, facts={"without_kv_cache": why}) if why else route
+
+
+def _export_step(runtime: Runtime, subject: Subject, folder: Path) -> Route:
+    """Export a decoder whose cache is kept from step to step."""
+    module = subject.fresh_module()
+    positions = decoding.positions_rule(module, subject.inputs)
+    call = PreparedCall.of(module, subject, positions)
+    with _said_of("torch.export", module):
+        module = _with_attention_for(runtime, module)
+        step = steps.Step.of(module, call, CacheLayout.of(module, call.prepare(subject.inputs)))
+        program = steps.export(module, step)
+    with _said_of(runtime.converter, module):
+        runtime.write_step(program, step.input_names, step.output_names, step.layout, folder)
+        opened = runtime.open_step(folder, step.input_names, step.output_names, step.layout, subject.threads)
+        steps.check(step, opened, subject.fresh_module())
+    shapes = Shapes.of_texts(call.example, [range(len(call.example))])
+    return Route(shapes, positions=positions, cache=step.layout)
+
+
+def _export_seq2seq(runtime: Runtime, subject: Subject, folder: Path) -> Route:
+    """Export an encoder-decoder, which encodes once and keeps its caches from step to step."""
+    module = subject.fresh_module()
+    call = PreparedCall.of(module, subject, None)
+    with _said_of(f"torch.export for {runtime.converter}", module):
+        module = _with_attention_for(runtime, module)
+        layout, cross, width = seq2seq.layouts_of(module, subject.inputs)
+        plan = seq2seq.Seq2Seq.of(module, call, layout, cross)
+        seq2seq.export(runtime, module, plan, width, folder)
+        seq2seq.check(seq2seq.Opened.of(runtime, plan, folder, subject.threads), subject.fresh_module())
+    groups = [
+        [call.graph.input_names.index(name) for name in group if name in call.graph.input_names]
+        for group in plan.lengths
+    ]
+    return Route(Shapes.of_texts(call.example, groups), cache=layout, cross=cross)
 
 
 @contextmanager
@@ -104,6 +151,16 @@ def _said_of(tool: str, module: nn.Module) -> Iterator[None]:
             yield
     except BuildError as error:
         raise BuildError(f"{tool} can't take {type(module).__name__}: {error}") from error
+
+
+def _with_attention_for(runtime: Runtime, module: nn.Module) -> nn.Module:
+    """The module with attention in one operator where the runtime and the module's class have that."""
+    try:
+        return (
+            with_attention(module, sdpa_of_finite_masks()) if runtime.has_attention else _with_plain_attention(module)
+        )
+    except BuildError:
+        return _with_plain_attention(module)
 
 
 def _with_plain_attention(module: nn.Module) -> nn.Module:

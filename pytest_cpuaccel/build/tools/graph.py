@@ -106,6 +106,10 @@ class FlatModule(nn.Module):
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run the module on the graph's constants and these tensors."""
+        return self.run(tensors)
+
+    def run(self, tensors: tuple[torch.Tensor, ...], **further: Any) -> tuple[torch.Tensor, ...]:
+        """Run the module on the graph's constants, these tensors and further arguments by name."""
         remaining = iter(tensors)
         arguments = tree.map_leaves(
             lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else leaf, self._graph.example
@@ -114,7 +118,7 @@ class FlatModule(nn.Module):
         positional = [arguments.pop(name) for name in list(itertools.islice(first, self._graph.positional))]
         positional += arguments.pop("*", ())
         outputs: list[torch.Tensor] = []
-        for output in tree.tensors(without_state(self.module(*positional, **arguments))):
+        for output in tree.tensors(without_state(self.module(*positional, **arguments, **further))):
             # What came in or out before is copied: one value can't bear two names. OpenVINO takes a clone for the
             # value itself, but not a view of one.
             known = any(output is other for other in (*tensors, *outputs))

@@ -9,12 +9,15 @@ from typing import Any
 
 import torch
 
-from pytest_cpuaccel.build.tools import decoding, optimum, upstream
+from pytest_cpuaccel.build.tools import decoding, optimum, serving, upstream
+from pytest_cpuaccel.build.tools.kv_cache import CacheLayout
 from pytest_cpuaccel.build.tools.prepared import PreparedCall
 from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.build.tools.route import Route
 from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
+from pytest_cpuaccel.build.tools.seq2seq import Opened, Seq2Seq
 from pytest_cpuaccel.build.tools.shapes import Shapes
+from pytest_cpuaccel.build.tools.step import Step
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BuildError
@@ -33,6 +36,10 @@ def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
     route = Route.read(folder)
     if route.optimum:
         return _load_by_optimum(runtime, subject, route, folder)
+    if route.cache and route.cross:
+        return _load_seq2seq(runtime, subject, route, route.cache, route.cross, folder)
+    if route.cache:
+        return _load_step(runtime, subject, route, route.cache, folder)
     return load_program(partial(runtime.open, folder), subject, folder)
 
 
@@ -66,6 +73,38 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
         accepts=call.accepted_by(route.shapes),
         lacks=call.lacks,
         facts={"route": "torch.export", **_caching(subject, False), **route.facts, **session.facts},
+    )
+
+
+def _load_step(runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, folder: Path) -> BuiltModel:
+    module = subject.fresh_module()
+    call = PreparedCall.of(module, subject, route.positions)
+    step = Step.of(module, call, layout)
+    with silenced():
+        steps = runtime.open_step(folder, step.input_names, step.output_names, layout, subject.threads)
+    return BuiltModel(
+        forward=serving.forward_of(step, steps),
+        generate=serving.generate_of(step, steps, route.shapes, module),
+        accepts=call.accepted_by(route.shapes),
+        lacks=call.lacks,
+        facts={"route": "torch.export", **_caching(subject, True), **route.facts, **steps.facts},
+    )
+
+
+def _load_seq2seq(
+    runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, cross: CacheLayout, folder: Path
+) -> BuiltModel:
+    module = subject.fresh_module()
+    call = PreparedCall.of(module, subject, None)
+    plan = Seq2Seq.of(module, call, layout, cross)
+    with silenced():
+        opened = Opened.of(runtime, plan, folder, subject.threads)
+    return BuiltModel(
+        forward=serving.seq2seq_forward_of(call, opened),
+        generate=serving.seq2seq_generate_of(call, opened, module),
+        accepts=call.accepted_by(route.shapes),
+        lacks=call.lacks,
+        facts={"route": "torch.export", **_caching(subject, True), **route.facts, **opened.steps.facts},
     )
 
 

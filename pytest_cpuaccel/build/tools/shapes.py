@@ -48,6 +48,24 @@ class Shapes:
             )
         ).of_ranks(tensors)
 
+    @staticmethod
+    def of_texts(tensors: Sequence[torch.Tensor], alike: Sequence[Sequence[int]]) -> Shapes:
+        """Return the shapes of these tensors, (batch, length), of any sizes but 0.
+
+        All have one batch, and those at the places of a group in ``alike`` one length.
+        """
+        size = "L['t{}'].size()[{}]"
+        lengths = [(place, group[0]) for group in alike for place in group]
+        return Shapes(
+            _all_of(
+                [
+                    *(f"{size.format(place, axis)} >= 1" for place in range(len(tensors)) for axis in (0, 1)),
+                    *(f"{size.format(place, 0)} == {size.format(0, 0)}" for place in range(1, len(tensors))),
+                    *(f"{size.format(one, 1)} == {size.format(other, 1)}" for one, other in lengths if one != other),
+                ]
+            )
+        ).of_ranks(tensors)
+
     def of_ranks(self, tensors: Sequence[torch.Tensor]) -> Shapes:
         """Return these shapes, so far as they have as many dimensions as ``tensors``."""
         ranks = (f"L['t{place}'].dim() == {tensor.dim()}" for place, tensor in enumerate(tensors))

@@ -77,7 +77,9 @@ def verdicts(model: nn.Module, backend: Backend, court: Court, order: Sequence[C
     ids=["ort, generate first", "ort, forward first", "openvino, generate first"],
 )
 def test_an_encoder_decoder(backend: Backend, order: tuple[str, ...], court: Court) -> None:
-    pytest.importorskip({"ort": "optimum.onnxruntime", "openvino": "optimum.intel"}[backend.name])
+    pytest.importorskip("transformers")
+    if reason := unmet_requirement(backend):
+        pytest.skip(reason)
     model, given = exports.tiny_t5(), models.tokens(2, 8, 3)
     found = verdicts(model, backend, court, [lambda it, way=way: WAYS[way](it, given) for way in order])
     assert [verdict.outcome for verdict in found] == [Outcome.PASS] * 2

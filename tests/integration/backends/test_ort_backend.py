@@ -28,8 +28,6 @@ from tests.exports import (
     X,
     assert_encoder_decoder_generates,
     built_or_skipped,
-    t5_inputs,
-    tiny_t5,
 )
 from tests.promises import assert_alike, assert_parity, build
 from tests.subjects import subject
@@ -194,16 +192,9 @@ def test_goes_through_optimum_where_it_has_a_class(tmp_path: Path) -> None:
     assert built.facts["route"] == "optimum ORTModelForSequenceClassification"
 
 
-@needs_optimum
-def test_an_encoder_decoder_generates_through_optimum(tmp_path: Path) -> None:
-    assert_encoder_decoder_generates(ORT, tmp_path)
-
-
-@pytest.mark.skipif(OPTIMUM, reason="Optimum is installed")
-def test_an_encoder_decoder_does_not_generate_without_optimum(tmp_path: Path) -> None:
+def test_an_encoder_decoder_generates_with_and_without_optimum(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
-    with pytest.raises(BuildError, match=r"T5ForConditionalGeneration: generate\(\) .* needs Optimum"):
-        build(ORT, subject(tiny_t5(), generates=True, **t5_inputs()), tmp_path)
+    assert_encoder_decoder_generates(ORT, tmp_path)
 
 
 @needs_onnxscript
