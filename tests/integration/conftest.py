@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -87,7 +88,9 @@ def _run_keeping_libraries(libraries: dict[str, Any], inline_run: Any, *args: An
             libraries.update(_imported_from_outside(config.rootpath))
 
     try:
-        return inline_run(*args, **kwargs | {"plugins": [*kwargs.get("plugins", ()), Imports()]})
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")  # as in a process of its own: what is an error here is none to a user
+            return inline_run(*args, **kwargs | {"plugins": [*kwargs.get("plugins", ()), Imports()]})
     finally:
         sys.modules.update(libraries)
 
