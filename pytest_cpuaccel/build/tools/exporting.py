@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torch import nn
 
-from pytest_cpuaccel.build.tools import decoding, optimum, seq2seq, upstream
+from pytest_cpuaccel.build.tools import decoding, optimum, seq2seq, seq2seq_export, upstream
 from pytest_cpuaccel.build.tools import export as torch_export
 from pytest_cpuaccel.build.tools import step as steps
 from pytest_cpuaccel.build.tools.attention import sdpa_of_finite_masks, with_attention
@@ -134,7 +134,7 @@ def _export_seq2seq(runtime: Runtime, subject: Subject, folder: Path) -> Route:
         module = _with_attention_for(runtime, module)
         layout, cross, width = seq2seq.layouts_of(module, subject.inputs)
         plan = seq2seq.Seq2Seq.of(module, call, layout, cross)
-        seq2seq.export(runtime, module, plan, width, folder)
+        seq2seq_export.export(runtime, module, plan, width, folder)
         seq2seq.check(seq2seq.Opened.of(runtime, plan, folder, subject.threads), subject.fresh_module())
     groups = [
         [call.graph.input_names.index(name) for name in group if name in call.graph.input_names]

@@ -147,7 +147,7 @@ def check(step: Step, steps: Steps, module: nn.Module) -> None:
 
 
 def _close(actual: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Told from one another to 2 % of their size: bfloat16 is not here, and a wrong graph is off by far more."""
+    """Whether they differ by less than 2 % of their size: rounding is far below that, a wrong graph far above."""
     return actual.shape == expected.shape and bool((actual - expected).norm() <= 0.02 * expected.norm())
 
 
