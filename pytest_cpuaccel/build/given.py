@@ -25,12 +25,17 @@ def check_devices(inputs: Inputs, of: str = "") -> None:
             )
 
 
-def check_plain_tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Refuse tensors that stand for others, or for several of different sizes.
+def check_plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Refuse tensors that stand for others, or for several of different sizes; and calls under autocast.
 
     Raises:
         UsageError: names the first one and what it is.
     """
+    if torch.is_autocast_enabled("cpu"):
+        raise UsageError(
+            "cpu_model: called under torch.autocast, which no build was made for; call it outside, and choose that by "
+            "backend: --cpu-backends=autocast-bf16"
+        )
     for name, leaf in tree.named_leaves([args, kwargs]):
         if isinstance(leaf, torch.Tensor) and (what := _other_than_plain(leaf)):
             raise UsageError(f"cpu_model: input {name.partition('.')[2]!r} is {what}")

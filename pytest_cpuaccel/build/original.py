@@ -5,8 +5,9 @@ However often it is run here, it is left as it was: its state, and what its code
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 import torch
@@ -18,9 +19,36 @@ from pytest_cpuaccel.build.state.snapshot import untouched
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Method
-from pytest_cpuaccel.core.errors import EagerRaisesError
+from pytest_cpuaccel.core.errors import EagerRaisesError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.state import is_cache
+
+_asked = 0
+"""How often eager mode is being asked now, in any thread."""
+
+
+@contextlib.contextmanager
+def eager_asked() -> Iterator[None]:
+    """While eager mode is asked, no stand-in may answer: a backend would be held to itself."""
+    global _asked
+    _asked += 1
+    try:
+        yield
+    finally:
+        _asked -= 1
+
+
+def check_not_asked() -> None:
+    """Check that a stand-in isn't called by what is to answer in eager mode.
+
+    Raises:
+        UsageError: it is.
+    """
+    if _asked:
+        raise UsageError(
+            "cpu_model: is called by what is to answer in eager mode, a model given to cpu_accelerate or a function "
+            "given to score_items; let that call the model itself, or the one that it is given"
+        )
 
 
 def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:
@@ -52,7 +80,7 @@ def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
     run = getattr(model, method) if method == "generate" else model
     with compiled_code_refused(model):
         try:
-            with torch.no_grad():
+            with torch.no_grad(), eager_asked():
                 output = run(*given.args, **given.kwargs)
         except Exception as error:
             text = f"the eager model itself raises on this call: {reason(error)}"

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from torch import nn
 
+from pytest_cpuaccel.build.assignment import CHANGING
 from pytest_cpuaccel.build.bypass import BypassGuard
 from pytest_cpuaccel.core.errors import UsageError
 
@@ -26,7 +27,7 @@ class Parts:
         """Return a value with a :class:`Part` for every module of the model in it, within containers too."""
         if isinstance(value, nn.Module) and not isinstance(value, Part):
             return self._part(value)
-        if isinstance(value, types.GeneratorType):
+        if isinstance(value, Iterator) and type(value).__module__ == "builtins":
             return (self.shown(item) for item in value)
         if isinstance(value, (ValuesView, ItemsView)):
             return [self.shown(item) for item in value]
@@ -50,7 +51,8 @@ class Parts:
     def _part(self, module: nn.Module) -> Any:
         if module is self.model:
             return self.stand_in
-        path = next((path for path, item in self.guard.modules() if item is module), None)
+        own = {id(item): path for path, item in self.guard.modules()}
+        path = next((own[id(item)] for item in module.modules() if id(item) in own), None)
         return module if path is None else Part(module, path, self)
 
 
@@ -90,6 +92,8 @@ class Part:
 
     def __getattr__(self, name: str) -> Any:
         __tracebackhide__ = True
+        if name in CHANGING:
+            self._refuse_change(name)
         value = getattr(self._module, name)
         if not isinstance(value, types.MethodType) or value.__self__ is not self._module:
             return self._parts.shown(value)
@@ -98,6 +102,18 @@ class Part:
         return self._parts.showing(value)
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
+        self._refuse_change(name)
+
+    def __delattr__(self, name: str) -> NoReturn:
+        self._refuse_change(name)
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        self._refuse_change(str(key))
+
+    def __reduce_ex__(self, _: Any) -> NoReturn:
+        raise UsageError(f"cpu_model.{self._path}: can't be copied or pickled; copy eager_model's instead")
+
+    def _refuse_change(self, name: str) -> NoReturn:
         raise UsageError(f"cpu_model.{self._path}.{name}: a built model can't be changed; change eager_model instead")
 
     def __getitem__(self, key: Any) -> Any:

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.assignment import check_assignment
+from pytest_cpuaccel.build.assignment import CHANGING, check_assignment, check_config
 from pytest_cpuaccel.build.bypass import BypassGuard
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, parameters_stamp
 from pytest_cpuaccel.build.frozen_numbers import check_numbers
-from pytest_cpuaccel.build.given import check_devices, check_plain_tensors
-from pytest_cpuaccel.build.original import run_eager, written_inputs
+from pytest_cpuaccel.build.given import check_devices, check_plain
+from pytest_cpuaccel.build.original import check_not_asked, run_eager, written_inputs
 from pytest_cpuaccel.build.parts import Parts
 from pytest_cpuaccel.build.randomness import generators_kept
 from pytest_cpuaccel.build.source_code import is_project_code
@@ -35,18 +35,11 @@ from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, E
 from pytest_cpuaccel.core.inputs import Inputs
 
 _STAYS_AS_IT_IS = frozenset({"eval", "cpu", "float", "requires_grad_"})
-_WOULD_CHANGE_IT = frozenset(
-    {
-        *("train", "cuda", "half", "bfloat16", "double", "load_state_dict", "apply", "share_memory", "to_empty"),
-        *("type", "xpu", "ipu", "mtia", "_apply", "compile", "zero_grad", "add_module", "set_submodule"),
-        *("set_extra_state", "resize_token_embeddings", "set_input_embeddings", "set_output_embeddings"),
-        *("tie_weights", "init_weights", "load_adapter", "add_adapter", "set_attn_implementation"),
-        *(name for name in vars(nn.Module) if name.startswith("register_")),
-    }
-)
 _FORWARD = frozenset({"_call_impl", "_wrapped_call_impl", "_slow_forward"})
 _OF_THE_ORIGINAL = frozenset({"save_pretrained", "push_to_hub"})
 """Methods that read the weights and answer nothing."""
+_OPERATORS = ("__len__", "__iter__", "__getitem__", "__contains__", "__reversed__", "__enter__", "__exit__")
+"""What Python looks up in a class alone."""
 _COPIED = frozenset({"config", "generation_config"})
 _VERSION = attrgetter("_version")
 
@@ -71,6 +64,12 @@ class Recorder:
     a private copy, so that code which edits it (``pipeline`` does) leaves the original alone. Methods of the model's
     class see the stand-in as ``self``, so that what they call of it runs under the backend.
     """
+
+    def __new__(cls, model: nn.Module, *_: Any) -> Recorder:
+        """Return one that has the operators of a container or a context where the model's class has them."""
+        operators = {name: _operator(name) for name in _OPERATORS if hasattr(type(model), name)}
+        kind: type[Recorder] = type(cls.__name__, (cls,), operators) if operators else cls
+        return object.__new__(kind)
 
     def __init__(
         self,
@@ -99,6 +98,7 @@ class Recorder:
         self._one_call = threading.RLock()
         self._watch(*model.parameters(), *model.buffers())
         self._changed = False
+        self._changes: list[str] = []
         self._is_over = False
         workshop.begin(model)
 
@@ -140,7 +140,9 @@ class Recorder:
             return self.forward
         if name in _STAYS_AS_IT_IS:
             return lambda *_: self
-        if name in _WOULD_CHANGE_IT:
+        if name == "train":
+            return self._in_mode
+        if name in CHANGING:
             raise UsageError(f"cpu_model.{name}: a built model can't be changed; change eager_model instead")
         computed = inspect.getattr_static(type(self._model), name, None)
         if isinstance(computed, property) and computed.fget is not None and is_project_code(computed.fget):
@@ -161,12 +163,27 @@ class Recorder:
         return self._parts.showing(value) if is_method else self._parts.shown(value)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in self.__dict__ and "_is_over" in self.__dict__ and name not in _COPIED | {"__class__"}:
+        if "_is_over" in self.__dict__ and name != "__class__" and (name not in self.__dict__ or name == "config"):
             check_assignment(self._model, name, by_method=self._guard.is_up)
         object.__setattr__(self, name, value)
 
     def __reduce_ex__(self, _: Any) -> Any:
         raise UsageError("cpu_model: can't be copied or pickled; call it as it is, or copy eager_model")
+
+    def __delattr__(self, name: str) -> None:
+        if name not in self.__dict__:
+            check_assignment(self._model, name, by_method=False)
+        object.__delattr__(self, name)
+
+    def _in_mode(self, mode: bool = True) -> Recorder:
+        """Stay in eval mode.
+
+        Raises:
+            UsageError: asked for training.
+        """
+        if mode:
+            raise UsageError("cpu_model.train: a built model can't be changed; change eager_model instead")
+        return self
 
     def _run_by_class(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
         """A method of the model's class that sees the stand-in as ``self``; what it returns to a test is shown."""
@@ -183,12 +200,19 @@ class Recorder:
         raise AttributeError(f"{type(self._model).__name__!r} object has no attribute {name!r}")
 
     def _generate(self, *args: Any, **kwargs: Any) -> Any:
+        own: Any = self.__dict__.get("generation_config")
+        original: Any = vars(self._model).get("generation_config")
+        if hasattr(own, "to_dict") and hasattr(original, "to_dict") and own.to_dict() != original.to_dict():
+            kwargs.setdefault("generation_config", own)
         return self._run("generate", args, kwargs)
 
     def _run(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._is_over:
             raise UsageError("cpu_model: the test that it was given to is over; take it anew in each test")
-        check_plain_tensors(args, kwargs)
+        check_plain(args, kwargs)
+        check_not_asked()
+        if "config" in self.__dict__:
+            check_config(self._model, self.config)
         self._seen()
         try:
             with self._one_call, self._guard.lowered():
@@ -203,6 +227,8 @@ class Recorder:
             self._begin()
         else:
             self._notice_changes()
+            if self._calls and not self._start.state.looks_the_same():
+                self._changes += _changed(self)
         latest = self._latest
         if latest is None or not latest.takes(method, args, kwargs):
             inputs = Inputs(tree.clone(args), tree.clone(kwargs))
@@ -283,6 +309,14 @@ class Recorder:
         return build
 
 
+def _operator(name: str) -> Callable[..., Any]:
+    def operate(self: Recorder, *args: Any) -> Any:
+        __tracebackhide__ = True
+        return self._run_by_class(partial(getattr(type(self._model), name), self), name)(*args)
+
+    return operate
+
+
 @dataclass(frozen=True)
 class _Latest:
     """The latest call and the build that ran it. Another like it shares its copies: fresh memory costs page faults."""
@@ -331,7 +365,7 @@ def calls_of(recorder: Recorder) -> tuple[Call, ...]:
     """
     if recorder._start is not None:
         recorder._notice_changes()
-    changed = _changed(recorder)
+    changed = [*recorder._changes, *_changed(recorder)]
     if recorder._changed or changed:
         raise EagerError(
             "eager_model was changed after the test had called cpu_model, so those calls can't be judged; "

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from pytest_cpuaccel.build.calibration import calibration_of
-from pytest_cpuaccel.build.original import run_eager
+from pytest_cpuaccel.build.original import eager_asked, run_eager
 from pytest_cpuaccel.build.process_state import process_kept
 from pytest_cpuaccel.build.randomness import Generators
 from pytest_cpuaccel.build.recorder import Recorder, begun_of, calls_of, close, raised_of, start_of
@@ -91,7 +91,7 @@ class Bench:
                 f"score_items: {name_of(score_item)} never called the model that it was given as its first argument, "
                 "so that nothing was scored under the backend"
             )
-        with process_kept(), untouched(work.reference):
+        with process_kept(), untouched(work.reference), eager_asked():
             generators.restore()  # so that a function which draws at random asks both the same
             expected = scored(work.reference, score_item, given, "under eager")
         work.scores = Scores(work.scores.actual + actual, work.scores.expected + expected)
@@ -129,6 +129,8 @@ class Bench:
                 forget_casts(model)
 
     def _work(self, source: object, reference: object, calibration: object) -> _Work:
+        if any(issubclass(type(given), Recorder) for given in (source, reference)):
+            raise UsageError("cpu_accelerate: that is a model under a backend already; give it the model itself")
         is_candidate = reference is not None and reference is not source
         model = self.resolve(source, "candidate_model" if is_candidate else "eager_model")
         held_to = self.resolve(reference, "eager_model") if is_candidate else model

@@ -141,10 +141,18 @@ def _is_right_anew(call: Call, trial: Trial, budget: ParityBudget, court: Court,
             for item in _calls_before(call, trial):  # what a build makes of a call may hang on those before
                 _called(built, item, trial)
             again = _called(built, call, trial)
+            others = [
+                _called(built, item, trial)
+                for item in _others_like(call, trial)
+                if call.method == "forward" and built.accepts(item.inputs)
+            ]
         if call.method == "generate":
             return compare_generated(again, trial, court.workshop).outcome is not Outcome.FAIL
         compared_again = _compare(again, _references(call, trial, budget, court), trial, budget, {})
-        is_right = compared_again.outcome is not Outcome.FAIL
+        is_right = compared_again.outcome is not Outcome.FAIL and all(
+            _compare(item, _references(item, trial, budget, court), trial, budget, {}).outcome is not Outcome.FAIL
+            for item in others
+        )
         return is_right and self_disagreement(call, trial.model, trial.backend, court) is None
     except CpuaccelError:
         return False
@@ -154,6 +162,12 @@ def _calls_before(call: Call, trial: Trial) -> list[Call]:
     """The latest calls of the same method before a call, each once."""
     calls = list({id(item): item for item in trial.calls if item.method == call.method}.values())
     return calls[: [id(item) for item in calls].index(id(call))][-_REPLAYED:]
+
+
+def _others_like(call: Call, trial: Trial) -> list[Call]:
+    """Other calls of the test, each once: a fresh export may be right for the one that it was made for alone."""
+    calls = {id(item): item for item in trial.calls if item.method == call.method and item is not call}
+    return list(calls.values())[-_REPLAYED:]
 
 
 def _called(built: BuiltModel, call: Call, trial: Trial) -> Call:

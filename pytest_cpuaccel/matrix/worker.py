@@ -25,6 +25,7 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
     """
     os.setsid()
     _print_to(log_of(architecture_name, folder))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))  # made whenever Dynamo is imported
     os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here is on the hub; asking for it costs seconds
 
     import torch

@@ -334,3 +334,84 @@ def test_a_parity_failure_is_repeated_on_a_fresh_export(project: pytest.Pytester
     result.assert_outcomes(**{outcome: 1})
     says_so: Any = result.stdout.fnmatch_lines if outcome == "passed" else result.stdout.no_fnmatch_line
     says_so(["*but a fresh export answers right*"] if outcome == "passed" else "*but a fresh export answers right*")
+
+
+UNDONE = {
+    "attribute": "mock.patch.object(model, 'scale', 2.0)",
+    "global": "mock.patch.object(sys.modules[__name__], 'SCALE', 2.0)",
+    "environment": "mock.patch.dict(os.environ, SCALE='2.0')",
+    "parameters": "swapped(model)",
+}
+
+
+@pytest.mark.parametrize("change", UNDONE)
+def test_a_change_that_is_undone_before_the_verdict_is_noticed(mlp_project: pytest.Pytester, change: str) -> None:
+    mlp_project.makepyfile(
+        f"""
+        import contextlib, os, sys
+        from unittest import mock
+        import pytest, torch
+        from torch import nn
+
+        SCALE = 1.0
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.scale = 1.0
+                self.lin = nn.Linear(3, 3)
+
+            def forward(self, x):
+                return self.lin(x) * self.scale * SCALE * float(os.environ.get("SCALE", "1"))
+
+        @contextlib.contextmanager
+        def swapped(model):
+            kept = model.lin.weight
+            model.lin.weight = nn.Parameter(torch.zeros(3, 3))
+            yield
+            model.lin.weight = kept
+
+        @pytest.mark.parity
+        def test_it(cpu_accelerate):
+            model = Net().eval()
+            cpu_model = cpu_accelerate(model)
+            cpu_model(torch.ones(3))
+            with {UNDONE[change]}:
+                cpu_model(torch.ones(3))
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=torchscript")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*eager_model was changed after the test had called cpu_model, so those *"])
+
+
+def test_a_fresh_export_is_asked_about_every_call(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        import pytest, torch
+        from torch import nn
+
+        class Branch(nn.Module):
+            def forward(self, x):
+                return x * 2 if x.sum() > 100 else x
+
+        X = torch.ones(3)
+
+        @pytest.fixture
+        def model():
+            return Branch().eval()
+
+        def test_loud(cpu_accelerate, model):
+            cpu_accelerate(model)(X * 100)
+
+        @pytest.mark.parity
+        def test_quiet(cpu_accelerate, model):
+            cpu_model = cpu_accelerate(model)
+            cpu_model(X)
+            cpu_model(X * 100)
+        """
+    )
+    for _ in range(2):
+        result = project.runpytest_inprocess("--cpu-backends=torchscript", "-W", "ignore")
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.no_fnmatch_line("*fresh export answers right*")

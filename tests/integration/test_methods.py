@@ -366,6 +366,19 @@ IMPORTS = "import asyncio, concurrent.futures, copy, pickle, threading\n"
             "cpu_model.register_forward_hook(print)",
             "cpu_model.register_forward_hook: a built model can't be changed; *",
         ),
+        ("cpu_model.text.register_forward_hook(print)", "cpu_model.text.register_forward_hook: a built model can't *"),
+        ("cpu_model.blocks[0] = nn.ReLU()", "cpu_model.blocks.0: a built model can't be changed; change eager_model *"),
+        ("del cpu_model.text.bias", "cpu_model.text.bias: a built model can't be changed; change eager_model *"),
+        ("del cpu_model.scale", "cpu_model.scale: setting it would change nothing in a model that is built; *"),
+        ("copy.copy(cpu_model.text)", "cpu_model.text: can't be copied or pickled; copy eager_model's instead"),
+        ("cpu_model.train()", "cpu_model.train: a built model can't be changed; change eager_model instead"),
+        ("nn.Sequential(cpu_model).load_state_dict({})", "cpu_model._load_from_state_dict: a built model can't be *"),
+        ("cpu_accelerate(nn.Sequential(cpu_model).eval())(X)", "cpu_model: is called by what is to answer in eager *"),
+        ("cpu_accelerate(cpu_model)", "cpu_accelerate: that is a model under a backend already; give it the model *"),
+        (
+            "torch.autocast('cpu')(lambda x: cpu_model(x))(X)",
+            "cpu_model: called under torch.autocast, which no *",
+        ),
         ("cpu_model.add_module('more', nn.ReLU())", "cpu_model.add_module: a built model can't be changed; *"),
         ("copy.copy(cpu_model)", "cpu_model: can't be copied or pickled; call it as it is, or copy eager_model"),
         ("copy.deepcopy(cpu_model)", "cpu_model: can't be copied or pickled; call it as it is, or copy eager_model"),
@@ -410,6 +423,37 @@ def test_it(cpu_accelerate):
 """
     )
     mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
+
+
+def test_a_root_with_the_operators_of_a_container_keeps_them(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        MODEL
+        + """
+class Root(nn.Sequential):
+    def encode(self, rows):
+        return [self(row[None])[0] for row in rows], [type(item).__name__ for item in self], len(self)
+
+def make():
+    torch.manual_seed(0)
+    return Root(nn.Linear(4, 4), nn.ReLU()).eval()
+
+@pytest.mark.parity(rtol=0, atol=0)
+def test_it(cpu_accelerate):
+    cpu_model = cpu_accelerate(make())
+    assert len(cpu_model) == 2 and [item.__class__ for item in cpu_model] == [nn.Linear, nn.ReLU]
+    assert cpu_model[0].out_features == 4 and cpu_model[1].__class__ is nn.ReLU
+    assert cpu_model.train(False) is cpu_model
+    assert nn.Sequential(cpu_model, nn.ReLU()).eval()(X).shape == (3, 4)
+    assert cpu_model.encode(X)[1:] == (["Linear", "ReLU"], 2)
+
+@pytest.mark.parametrize("use", ["[0]", "[:1]", "[-1:][0]"])
+def test_part(cpu_accelerate, use):
+    eval("cpu_model" + use, {"cpu_model": cpu_accelerate(make())})(X)
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(passed=1, failed=3)
+    result.stdout.fnmatch_lines(["*cpu_model.0: would run a part of the model in eager mode; *"])
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,7 @@ def test_an_interrupted_session_leaves_the_process_as_it_was(watched: pytest.Pyt
 
 
 def test_a_timed_and_judged_generate_draws_for_nobody_else(watched: pytest.Pytester) -> None:
+    pytest.importorskip("transformers")
     watched.makepyfile(
         test_it="""
         import pytest, torch

@@ -15,7 +15,7 @@ from torch import nn
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.code import functions_of
 from pytest_cpuaccel.build.state.difference import Difference
-from pytest_cpuaccel.build.state.note import Note, equal
+from pytest_cpuaccel.build.state.note import Note, are_same, attributes, equal
 from pytest_cpuaccel.build.state.search import TABLE, Search
 from pytest_cpuaccel.build.state.traversal import Traversal
 from pytest_cpuaccel.build.state.variable import Variable
@@ -58,6 +58,19 @@ class Snapshot:
             kept = replaced.get(id(value), value)
             if variable.read() is not kept:
                 variable.write(kept)
+
+    def looks_the_same(self) -> bool:
+        """Tell at a glance whether variables and attributes hold the objects that they held; not what those hold."""
+        if not all(variable.holds(value) for variable, value in self.outside):
+            return False
+        for child in self.model.modules():
+            note = self.notes.get(id(child))
+            if note is None or not are_same(attributes(child), note.saved):
+                return False
+            own = (self.notes.get(id(item)) for item in note.saved.values() if isinstance(item, dict))
+            if not all(are_same(item.value, item.saved) for item in own if item is not None):
+                return False
+        return True
 
     def changes(self) -> list[str]:
         """Return the names of what holds other values now, such as ``'wav' of Net``."""

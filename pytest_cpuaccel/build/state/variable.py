@@ -14,11 +14,20 @@ from pytest_cpuaccel.build.state.note import UNSET
 
 @dataclass(frozen=True)
 class Variable:
-    """``name`` is what a user knows it by; ``read`` returns ``UNSET`` where there is none, ``write`` takes that too."""
+    """``name`` is what a user knows it by; ``read`` returns ``UNSET`` where there is none, ``write`` takes that too.
+
+    ``is_read_anew`` tells that each reading makes an object of its own.
+    """
 
     name: str
     read: Callable[[], Any]
     write: Callable[[Any], None]
+    is_read_anew: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether it holds an object, or one equal to it where each reading makes its own."""
+        now = self.read()
+        return bool(now == value) if self.is_read_anew else now is value
 
 
 def global_variable(variables: MutableMapping[str, Any], module: str, name: str) -> Variable:
@@ -54,6 +63,7 @@ def new_attributes(kind: type) -> Variable:
         f"new attributes of class {kind.__name__}",
         functools.partial(_names_of, kind),
         functools.partial(_keep_names, kind),
+        is_read_anew=True,
     )
 
 
@@ -72,7 +82,7 @@ def held_in(name: str, value: Any) -> Variable:
 
 def environment() -> Variable:
     """Return the environment variables of this process."""
-    return Variable("os.environ", functools.partial(dict, os.environ), write_environment)
+    return Variable("os.environ", functools.partial(dict, os.environ), write_environment, is_read_anew=True)
 
 
 def write_environment(variables: Mapping[str, str]) -> None:
