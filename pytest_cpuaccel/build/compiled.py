@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -16,12 +16,20 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.core.errors import EagerError
+from pytest_cpuaccel.core.identity import ByIdentity
+
+if TYPE_CHECKING:
+    ScriptFunction = torch.jit.ScriptFunction[Any, Any]
 
 _INSTEAD = "choose that by backend: --cpu-backends=inductor,torchscript"
 _SCRIPTED_FROM = "_torchdynamo_inline"
 """Where functions under torch.jit keep the one that they were made of."""
+_SCRIPTERS = ("jit/_script.py", "jit/_trace.py")
 _COMPILED = "_torchdynamo_orig_callable"
 """What torch.compile sets on the functions that it returns."""
+
+_scripted: ByIdentity[nn.Module, dict[str, ScriptFunction]] = ByIdentity()
+"""The functions under torch.jit that a model's project code refers to, by name."""
 
 
 def without_compiler(model: nn.Module) -> nn.Module:
@@ -45,56 +53,52 @@ def check_plain(model: nn.Module, of: str) -> None:
             )
 
 
+def note_scripted_functions(model: nn.Module, functions: Iterable[ScriptFunction]) -> None:
+    """Let calls of a model be watched for functions under ``torch.jit.script`` that its code refers to.
+
+    Those of installed packages are their own idea of eager.
+    """
+    of_project = {str(item.name): item for item in functions if is_project_code(getattr(item, _SCRIPTED_FROM, None))}
+    if of_project:
+        _scripted.setdefault(model, dict).update(of_project)
+
+
 @contextmanager
 def compiled_code_refused(model: nn.Module) -> Iterator[None]:
     """Watch a call of a model for what runs compiled or scripted, wherever it is kept.
 
     Raises:
-        EagerError: a function under ``torch.compile`` ran, or a ScriptModule.
+        EagerError: a function under ``torch.compile`` or ``torch.jit`` ran, or a ScriptModule.
     """
     found: list[str] = []
-    hook = register_module_forward_pre_hook(partial(_note_scripted, found))
+    hook = register_module_forward_pre_hook(partial(_note_scripted_module, found))
     try:
-        with _compiled_functions(found):
+        with _compilers_watched(found), _scripted_functions_watched(found, _scripted.get(model) or {}):
             yield
     finally:
         hook.remove()
     if found:
-        raise EagerError(_refusal(model, found[0]))
-
-
-def check_scripted_functions(
-    model: nn.Module, functions: Iterable[torch.jit.ScriptFunction[Any, Any]], call: Callable[[], object]
-) -> None:
-    """Check that a call of a model runs none of the functions under ``torch.jit.script`` that its project defines.
-
-    Those of installed packages are their own idea of eager.
-
-    Raises:
-        EagerError: it ran one.
-    """
-    of_project = {item.name: item for item in functions if is_project_code(getattr(item, _SCRIPTED_FROM, None))}
-    if not of_project:
-        return
-    with torch.autograd.profiler.profile(use_kineto=False) as profile:
-        call()
-    for event in profile.function_events or ():
-        if event.name in of_project:
-            original = getattr(of_project[event.name], _SCRIPTED_FROM)
-            raise EagerError(_refusal(model, f"{_name(original)} under torch.jit"))
+        raise EagerError(
+            f"eager_model: {type(model).__name__} runs {found[0]}, so that it isn't eager PyTorch; take that off, and "
+            f"{_INSTEAD}"
+        )
 
 
 @contextmanager
-def _compiled_functions(found: list[str]) -> Iterator[None]:
-    """Note the functions under ``torch.compile`` that run in this thread and in those that it starts."""
-    if "torch._dynamo" not in sys.modules or sys.getprofile() is not None:
+def _compilers_watched(found: list[str]) -> Iterator[None]:
+    """Note what runs under ``torch.compile``, or is scripted, in this thread and in those that it starts."""
+    if sys.getprofile() is not None:
         yield
         return
 
     def watch(frame: types.FrameType, event: str, _: object) -> None:
         code = frame.f_code
-        if event == "call" and code.co_name == "compile_wrapper" and code.co_filename.endswith("eval_frame.py"):
+        if event != "call":
+            return
+        if code.co_name == "compile_wrapper" and code.co_filename.endswith("eval_frame.py"):
             found.append(f"{_name(frame.f_locals.get('fn'))} under torch.compile")
+        elif code.co_name in ("script", "trace") and code.co_filename.endswith(_SCRIPTERS):
+            found.append(f"torch.jit.{code.co_name}")
 
     of_threads = threading.getprofile()
     threading.setprofile(watch)
@@ -106,7 +110,19 @@ def _compiled_functions(found: list[str]) -> Iterator[None]:
         threading.setprofile(of_threads)
 
 
-def _note_scripted(found: list[str], module: nn.Module, _: object) -> None:
+@contextmanager
+def _scripted_functions_watched(found: list[str], known: Mapping[str, ScriptFunction]) -> Iterator[None]:
+    """Note which of the functions under ``torch.jit`` run, which Python's own profiler does not see."""
+    if not known:
+        yield
+        return
+    with torch.autograd.profiler.profile(use_kineto=False) as profile:
+        yield
+    ran = [known[event.name] for event in profile.function_events or () if event.name in known]
+    found += [f"{_name(getattr(function, _SCRIPTED_FROM))} under torch.jit" for function in ran]
+
+
+def _note_scripted_module(found: list[str], module: nn.Module, _: object) -> None:
     if isinstance(module, torch.jit.ScriptModule):
         found.append(f"a ScriptModule of {module.original_name}")
 
@@ -114,13 +130,6 @@ def _note_scripted(found: list[str], module: nn.Module, _: object) -> None:
 def _name(function: object) -> str:
     module = getattr(function, "__module__", "")
     return f"{getattr(function, '__qualname__', 'a function')}{f' of {module}' if module else ''}"
-
-
-def _refusal(model: nn.Module, what: str) -> str:
-    return (
-        f"eager_model: {type(model).__name__} runs {what}, so that it isn't eager PyTorch; take that off, and "
-        f"{_INSTEAD}"
-    )
 
 
 def _compiled_by(module: nn.Module) -> str:

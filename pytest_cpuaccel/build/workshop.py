@@ -18,7 +18,7 @@ from torch import nn
 
 from pytest_cpuaccel.build.artifacts import ArtifactStore
 from pytest_cpuaccel.build.calibration import NONE, Calibration
-from pytest_cpuaccel.build.compiled import check_scripted_functions
+from pytest_cpuaccel.build.compiled import note_scripted_functions
 from pytest_cpuaccel.build.example import Figures, alike, figures, seeded_figures
 from pytest_cpuaccel.build.exports import Exports
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_signature, parameters_stamp
@@ -310,12 +310,13 @@ def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
 
     with untouched(model) as start:
         imported = set(sys.modules)
+        note_scripted_functions(model, start.scripted)
         answer = tree.clone(call())
         touched, outside = start.changed_attributes(), start.changed_outside()
         between = Snapshot.of(model)
+        note_scripted_functions(model, between.scripted)
         again = call()
         _check_imports(model, between.changed_outside(), set(sys.modules) - imported)
-        check_scripted_functions(model, between.scripted, call)
         owners = dict(model.named_modules())
         attributes = dict.fromkeys(between.changed_attributes())
         is_other = not alike(figures(answer.output), figures(again.output))

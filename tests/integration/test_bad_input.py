@@ -172,6 +172,16 @@ def test_nan_that_eager_has_too_is_no_difference(mlp_project: pytest.Pytester) -
             "def score(model, item): model(item)\n    score_items(score, [X])",
             "HERE: score_items: score returned None for item 0, under twin; return one number, higher is better",
         ),
+        (
+            "cpu_model = request.getfixturevalue('cpu_model')\n"
+            "    score_items(lambda model, item: float(model(X).sum() + cpu_model(X).sum()), [1])",
+            "*cpu_model: is called by what is to answer in eager mode, a model given to cpu_accelerate or a function *",
+        ),
+        (
+            "cpu_model = request.getfixturevalue('cpu_model')\n"
+            "    score_items(lambda model, item: float(cpu_model(X).sum()), [1])",
+            "*cpu_model: is called by what is to answer in eager mode, a model given to cpu_accelerate or a function *",
+        ),
         ("score_items(lambda model, item: 1.0, [1])", "HERE: score_items: <lambda> never called the model *"),
         (
             "score_items(lambda model, item: float('nan') * model(X).sum(), [1])",
@@ -182,7 +192,7 @@ def test_nan_that_eager_has_too_is_no_difference(mlp_project: pytest.Pytester) -
 def test_scores_that_cannot_be_judged(mlp_project: pytest.Pytester, body: str, words: str) -> None:
     line = line_of_failure(
         mlp_project,
-        f"\n@pytest.mark.accuracy_budget(max_drop='1%')\ndef test_it(score_items):\n    {body}\n",
+        f"\n@pytest.mark.accuracy_budget(max_drop='1%')\ndef test_it(score_items, request):\n    {body}\n",
     )
     pytest.LineMatcher([line]).fnmatch_lines([words])
 

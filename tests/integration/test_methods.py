@@ -537,6 +537,7 @@ def test_view(cpu_accelerate):
         ("{'one': torch.jit.trace(nn.Linear(3, 3), torch.ones(3))}", "self.kept['one'](x)", "a ScriptModule of Linear"),
         ("None", "scripted(x)", "scripted of test_* under torch.jit"),
         ("None", "LATER[0](x)", "double of test_* under torch.jit"),
+        ("None", "torch.jit.script(double)(x)", "torch.jit.script"),
         ("torch.jit.trace(double, torch.ones(3))", "self.kept(x)", "double of test_* under torch.jit"),
         ("torch.compile(double, backend='eager')", "self.in_thread(x)", "double of test_* under torch.compile"),
     ],
@@ -615,6 +616,31 @@ def test_it(cpu_accelerate):
     result = mlp_project.runpytest_inprocess("--cpu-backends=eager")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*eager_model: Net runs double of test_* under torch.compile, so that it isn't *"])
+
+
+def test_a_scripted_function_that_only_a_later_call_runs_is_refused(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pytest, torch
+        from torch import nn
+
+        @torch.jit.script
+        def fused(x): return 2 * x
+
+        class Net(nn.Module):
+            def forward(self, x):
+                return fused(x) if len(x) > 2 else 2 * x
+
+        @pytest.mark.parity
+        def test_it(cpu_accelerate):
+            cpu_model = cpu_accelerate(Net().eval())
+            cpu_model(torch.ones(2))
+            cpu_model(torch.ones(3))
+"""
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=eager", "-W", "ignore")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*eager_model: Net runs fused of test_* under torch.jit, so that it isn't eager *"])
 
 
 def test_scripted_code_that_no_call_runs_is_no_matter(mlp_project: pytest.Pytester) -> None:

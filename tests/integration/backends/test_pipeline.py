@@ -213,3 +213,31 @@ def runner(project: pytest.Pytester, backend: str) -> Callable[..., pytest.RunRe
     """Run in another process what changes its own: IPEX torch's results, Optimum and ONNX Runtime ``sys.path``."""
     in_process = backend in ("eager", "sdpa", "bf16", "torchscript", "inductor", "torch-int8", "torchao-int8")
     return project.runpytest_inprocess if in_process else project.runpytest_subprocess
+
+
+CONFIGURED = """
+import pytest, torch
+from tests import models
+
+IDS = torch.tensor([[5, 6, 7]])
+
+@pytest.mark.parity
+def test_generation_config(cpu_accelerate):
+    cpu_model = cpu_accelerate(models.gpt2())
+    cpu_model.generation_config.max_new_tokens = 2
+    assert cpu_model.generate(IDS, do_sample=False).shape == (1, 5)
+
+def test_config(cpu_accelerate):
+    cpu_model = cpu_accelerate(models.gpt2())
+    cpu_model.config.output_hidden_states = True
+    cpu_model(input_ids=IDS)
+"""
+
+
+def test_what_a_test_configures_is_heard_or_refused(project: pytest.Pytester) -> None:
+    project.makepyfile(CONFIGURED)
+    result = project.runpytest_inprocess("--cpu-backends=eager,bf16", "-W", "ignore")
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(
+        ["*cpu_model.config.output_hidden_states: setting it would change nothing in a model *"]
+    )
