@@ -238,6 +238,4 @@ def test_what_a_test_configures_is_heard_or_refused(project: pytest.Pytester) ->
     project.makepyfile(CONFIGURED)
     result = project.runpytest_inprocess("--cpu-backends=eager,bf16", "-W", "ignore")
     result.assert_outcomes(passed=2, failed=2)
-    result.stdout.fnmatch_lines(
-        ["*cpu_model.config.output_hidden_states: setting it would change nothing in a *"]
-    )
+    result.stdout.fnmatch_lines(["*cpu_model.config.output_hidden_states: setting it would change nothing in a *"])
