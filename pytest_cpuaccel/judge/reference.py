@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_digest, parameters_stamp
 from pytest_cpuaccel.build.original import answer_of, call_eager
 from pytest_cpuaccel.build.private_copy import private_copy
+from pytest_cpuaccel.build.randomness import Generators, generators_kept
 from pytest_cpuaccel.build.state.snapshot import Snapshot, in_state, untouched
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Call
@@ -90,7 +91,7 @@ class ReferenceBook:
         with in_state(model, start):
             expected, again = _answers(model, inputs), _answers(model, inputs)
             for one, other in zip(expected, again, strict=True):
-                _check_agreement(one, other, only)
+                _check_agreement(model, inputs[0], one, other, only)
             exact = _answers_in(torch.float64, model, inputs)
             dtype = _DTYPES.get(precision)
             rounding: Sequence[Any] = expected if precision is Precision.FP32 else [None] * len(inputs)
@@ -131,7 +132,7 @@ def check_agreement(model: nn.Module, inputs: Inputs, only: tuple[str, ...]) -> 
         EagerError: it disagrees with itself in the outputs of these names (none: in any).
     """
     first, second = (answer_of(model, "forward", inputs) for _ in range(2))
-    _check_agreement(first, second, only)
+    _check_agreement(model, inputs, first, second, only)
 
 
 def forget_casts(model: nn.Module) -> None:
@@ -166,7 +167,7 @@ def _twice(
     if touched and not state and self_agreement(expected, repeated):
         state = touched
     if not state:
-        _check_agreement(expected, repeated, only)
+        _check_agreement(model, inputs, expected, repeated, only)
     return expected, found, state, touched
 
 
@@ -176,9 +177,28 @@ def _rounding(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer 
     return rounded(model, inputs, precision) if dtype is None else run_in(model, inputs, dtype)
 
 
-def _check_agreement(one: Answer, other: Answer, only: tuple[str, ...]) -> None:
+def _check_agreement(model: nn.Module, inputs: Inputs, one: Answer, other: Answer, only: tuple[str, ...]) -> None:
+    """Check that two answers to a call agree.
+
+    Raises:
+        EagerError: they don't; the text tells a model that draws random numbers from one that keeps state unseen.
+    """
     if disagreement := self_agreement(one, other, only):
+        what, _, advice = disagreement.partition(": is dropout on")
+        if advice and not _draws(model, inputs):
+            disagreement = (
+                f"{what}, though no random numbers were drawn: {type(model).__name__} keeps state where it can't be "
+                "followed; keep it in a buffer or an attribute"
+            )
         raise EagerError(disagreement)
+
+
+def _draws(model: nn.Module, inputs: Inputs) -> bool:
+    """Whether a call takes numbers from one of the process's generators."""
+    with generators_kept():
+        before = Generators.now()
+        answer_of(model, "forward", inputs)
+        return Generators.now() != before
 
 
 def _stamp(model: nn.Module) -> str:

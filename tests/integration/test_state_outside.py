@@ -459,6 +459,28 @@ def test_a_hook_of_every_module_is_put_back(mlp_project: pytest.Pytester) -> Non
     mlp_project.runpytest_subprocess("--cpu-backends=eager").assert_outcomes(passed=1)
 
 
+def test_state_that_cannot_be_followed_is_not_called_dropout(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        test_it="""
+        import gc, pytest, torch
+        from torch import nn
+
+        class Net(nn.Module):
+            def forward(self, x):
+                first, *rest = gc.get_threshold()
+                gc.set_threshold(first + 1, *rest)
+                return x + first
+
+        @pytest.mark.parity
+        def test_it(cpu_accelerate):
+            cpu_accelerate(Net().eval())(torch.zeros(2))
+        """
+    )
+    result = mlp_project.runpytest_subprocess("--cpu-backends=eager")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no random numbers were drawn: Net keeps state where it can't be followed; *"])
+
+
 def test_what_is_written_but_moves_no_answer_is_no_state(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(
         """
