@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import nn
 
@@ -23,7 +23,16 @@ CHANGING = frozenset(
 """Methods of modules that write to them."""
 
 
-def check_assignment(model: nn.Module, name: str, *, by_method: bool, item: str = "") -> None:
+def refuse_change(path: str) -> NoReturn:
+    """Refuse what would write to a built model, named by where it stands in it.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(f"cpu_model.{path}: a built model can't be changed; change eager_model instead")
+
+
+def check_assignment(model: nn.Module, name: str, *, by_method: bool) -> None:
     """Check that an attribute of the stand-in may be set, though its build keeps the one that it was made with.
 
     A method of the model's class may note something on ``self``, as long as ``forward`` doesn't read it.
@@ -32,10 +41,7 @@ def check_assignment(model: nn.Module, name: str, *, by_method: bool, item: str 
         UsageError: the model has it, and its answers may hang on it.
     """
     if hasattr(model, name) and name != "generation_config" and (not by_method or name in _names_read(type(model))):
-        raise UsageError(
-            f"cpu_model.{name}{item}: setting it would change nothing in a model that is built; set it on eager_model, "
-            "before the first call"
-        )
+        raise _without_effect(name)
 
 
 def check_config(model: nn.Module, own: Any) -> None:
@@ -50,7 +56,14 @@ def check_config(model: nn.Module, own: Any) -> None:
     of_tasks = {name for task in (before.get("task_specific_params") or {}).values() for name in task}
     for name in sorted((before.keys() | now.keys()) - of_tasks):
         if before.get(name) != now.get(name):
-            check_assignment(model, "config", by_method=False, item=f".{name}")
+            raise _without_effect(f"config.{name}")
+
+
+def _without_effect(path: str) -> UsageError:
+    return UsageError(
+        f"cpu_model.{path}: setting it would change nothing in a model that is built; set it on eager_model, "
+        "before the first call"
+    )
 
 
 def _names_read(kind: type) -> set[str]:

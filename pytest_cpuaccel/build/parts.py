@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from torch import nn
 
-from pytest_cpuaccel.build.assignment import CHANGING
+from pytest_cpuaccel.build.assignment import CHANGING, refuse_change
 from pytest_cpuaccel.build.bypass import BypassGuard
 from pytest_cpuaccel.core.errors import UsageError
 
@@ -114,7 +114,7 @@ class Part:
         raise UsageError(f"cpu_model.{self._path}: can't be copied or pickled; copy eager_model's instead")
 
     def _refuse_change(self, name: str) -> NoReturn:
-        raise UsageError(f"cpu_model.{self._path}.{name}: a built model can't be changed; change eager_model instead")
+        refuse_change(f"{self._path}.{name}")
 
     def __getitem__(self, key: Any) -> Any:
         return self._parts.shown(self._module[key])

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.assignment import CHANGING, check_assignment, check_config
+from pytest_cpuaccel.build.assignment import CHANGING, check_assignment, check_config, refuse_change
 from pytest_cpuaccel.build.bypass import BypassGuard
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, parameters_stamp
 from pytest_cpuaccel.build.frozen_numbers import check_numbers
@@ -143,7 +143,7 @@ class Recorder:
         if name == "train":
             return self._in_mode
         if name in CHANGING:
-            raise UsageError(f"cpu_model.{name}: a built model can't be changed; change eager_model instead")
+            refuse_change(name)
         computed = inspect.getattr_static(type(self._model), name, None)
         if isinstance(computed, property) and computed.fget is not None and is_project_code(computed.fget):
             return self._run_by_class(partial(computed.fget, self), name)()
@@ -182,7 +182,7 @@ class Recorder:
             UsageError: asked for training.
         """
         if mode:
-            raise UsageError("cpu_model.train: a built model can't be changed; change eager_model instead")
+            refuse_change("train")
         return self
 
     def _run_by_class(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -160,14 +160,18 @@ def _is_right_anew(call: Call, trial: Trial, budget: ParityBudget, court: Court,
 
 def _calls_before(call: Call, trial: Trial) -> list[Call]:
     """The latest calls of the same method before a call, each once."""
-    calls = list({id(item): item for item in trial.calls if item.method == call.method}.values())
+    calls = _calls_like(call, trial)
     return calls[: [id(item) for item in calls].index(id(call))][-_REPLAYED:]
 
 
 def _others_like(call: Call, trial: Trial) -> list[Call]:
     """Other calls of the test, each once: a fresh export may be right for the one that it was made for alone."""
-    calls = {id(item): item for item in trial.calls if item.method == call.method and item is not call}
-    return list(calls.values())[-_REPLAYED:]
+    return [item for item in _calls_like(call, trial) if item is not call][-_REPLAYED:]
+
+
+def _calls_like(call: Call, trial: Trial) -> list[Call]:
+    """The test's calls of the same method, each once."""
+    return list({id(item): item for item in trial.calls if item.method == call.method}.values())
 
 
 def _called(built: BuiltModel, call: Call, trial: Trial) -> Call:

@@ -22,7 +22,7 @@ from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.judge.pages import Page, Pages
-from pytest_cpuaccel.measure.parity.agreement import self_agreement
+from pytest_cpuaccel.measure.parity.agreement import IS_IT_RANDOM, self_agreement
 from pytest_cpuaccel.measure.parity.comparison import References
 from pytest_cpuaccel.measure.parity.defaults import REDUCED
 from pytest_cpuaccel.measure.parity.reordered import reordered
@@ -90,8 +90,8 @@ class ReferenceBook:
         inputs = [call.inputs for call in calls]
         with in_state(model, start):
             expected, again = _answers(model, inputs), _answers(model, inputs)
-            for one, other in zip(expected, again, strict=True):
-                _check_agreement(model, inputs[0], one, other, only)
+            for given, one, other in zip(inputs, expected, again, strict=True):
+                _check_agreement(model, given, one, other, only)
             exact = _answers_in(torch.float64, model, inputs)
             dtype = _DTYPES.get(precision)
             rounding: Sequence[Any] = expected if precision is Precision.FP32 else [None] * len(inputs)
@@ -184,11 +184,10 @@ def _check_agreement(model: nn.Module, inputs: Inputs, one: Answer, other: Answe
         EagerError: they don't; the text tells a model that draws random numbers from one that keeps state unseen.
     """
     if disagreement := self_agreement(one, other, only):
-        what, _, advice = disagreement.partition(": is dropout on")
-        if advice and not _draws(model, inputs):
+        if disagreement.endswith(IS_IT_RANDOM) and not _draws(model, inputs):
             disagreement = (
-                f"{what}, though no random numbers were drawn: {type(model).__name__} keeps state where it can't be "
-                "followed; keep it in a buffer or an attribute"
+                f"{disagreement.removesuffix(f': {IS_IT_RANDOM}')}, though no random numbers were drawn: "
+                f"{type(model).__name__} keeps state where it can't be followed; keep it in a buffer or an attribute"
             )
         raise EagerError(disagreement)
 
