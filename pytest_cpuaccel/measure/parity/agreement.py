@@ -27,7 +27,8 @@ def self_agreement(first: Any, second: Any, only: tuple[str, ...] = ()) -> str |
         return f"eager disagrees with itself: '{differing[0]}' came out of one of two runs on the same inputs"
     for pair in pairing.pairs:
         if isinstance(pair.expected, torch.Tensor) and (by := _disagreement(pair)):
-            return f"eager disagrees with itself {by} in '{pair.name}', between two runs on the same inputs: {IS_IT_RANDOM}"
+            where = f"{by} in '{pair.name}', between two runs on the same inputs"
+            return f"eager disagrees with itself {where}: {IS_IT_RANDOM}"
     return None
 
 
