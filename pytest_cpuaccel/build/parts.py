@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections.abc import Callable, ItemsView, Iterator, ValuesView
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import nn
 
 from pytest_cpuaccel.build.assignment import CHANGING, refuse_change
 from pytest_cpuaccel.build.bypass import BypassGuard
+from pytest_cpuaccel.build.unbound import unbound_method
 from pytest_cpuaccel.core.errors import UsageError
 
 
@@ -94,6 +96,8 @@ class Part:
         __tracebackhide__ = True
         if name in CHANGING:
             self._refuse_change(name)
+        if unbound_method(type(self._module), self, sys._getframe(1)):
+            self()
         value = getattr(self._module, name)
         if not isinstance(value, types.MethodType) or value.__self__ is not self._module:
             return self._parts.shown(value)

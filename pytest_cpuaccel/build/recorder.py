@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 import threading
 import types
 from collections.abc import Callable, MutableMapping
@@ -27,6 +28,7 @@ from pytest_cpuaccel.build.randomness import generators_kept
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.snapshot import Snapshot, attribute_of, keeps_state_in_parameters
 from pytest_cpuaccel.build.tools.upstream import reason
+from pytest_cpuaccel.build.unbound import unbound_method
 from pytest_cpuaccel.build.workshop import Build, Workshop
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend
@@ -134,6 +136,7 @@ class Recorder:
 
     def __getattr__(self, name: str) -> Any:
         __tracebackhide__ = True
+        self._check_bound(sys._getframe(1))
         if name == "generate" and hasattr(self._model, "generate"):
             return self._generate
         if name in _FORWARD:
@@ -161,6 +164,16 @@ class Recorder:
         if self._guard.is_up:
             return self if value is self._model else value
         return self._parts.showing(value) if is_method else self._parts.shown(value)
+
+    def _check_bound(self, frame: types.FrameType) -> None:
+        """Check that a method of the model's class which asks for an attribute was called as the stand-in's own."""
+        model = self._model
+        if not self._guard.is_up and (method := unbound_method(type(model), self, frame)):
+            call = "cpu_model" if method == "forward" else f"cpu_model.{method}"
+            raise UsageError(
+                f"cpu_model: {type(model).__name__}.{method} was called with it as an argument, which may run past the "
+                f"backend; call {call}(...)"
+            )
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_is_over" in self.__dict__ and name != "__class__" and (name not in self.__dict__ or name == "config"):

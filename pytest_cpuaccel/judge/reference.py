@@ -186,8 +186,9 @@ def _check_agreement(model: nn.Module, inputs: Inputs, one: Answer, other: Answe
     if disagreement := self_agreement(one, other, only):
         if disagreement.endswith(IS_IT_RANDOM) and not _draws(model, inputs):
             disagreement = (
-                f"{disagreement.removesuffix(f': {IS_IT_RANDOM}')}, though no random numbers were drawn: "
-                f"{type(model).__name__} keeps state where it can't be followed; keep it in a buffer or an attribute"
+                f"{disagreement.removesuffix(f': {IS_IT_RANDOM}')}, though the random generators of torch, "
+                f"numpy and Python drew nothing: {type(model).__name__} keeps state where it can't be followed (keep "
+                "it in a buffer or an attribute), or draws from another source"
             )
         raise EagerError(disagreement)
 

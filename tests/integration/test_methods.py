@@ -333,6 +333,10 @@ class Parts(Encoder):
     def scaled(self, x):
         return self(x)
 
+    @torch.no_grad()
+    def by_hand(self, x):
+        return nn.functional.linear(x, self.head.weight)
+
     def forward(self, x):
         return super().forward(x) * self.scale
 """
@@ -359,6 +363,11 @@ IMPORTS = "import asyncio, concurrent.futures, copy, pickle, threading\n"
         ("nn.Sequential(*cpu_model.children())(X)", "cpu_model.text: would run a part of the model in eager mode; *"),
         ("cpu_model.in_threads(X)", "cpu_model.in_threads: runs 'text' in eager mode, past the backend; *"),
         ("cpu_model.in_a_thread_of_its_own(X)", "cpu_model.text: would run a part of the model in eager mode; *"),
+        ("nn.Linear.forward(cpu_model.text, X)", "cpu_model.text: would run a part of the model in eager mode; *"),
+        ("nn.Sequential.forward(cpu_model.blocks, X)", "cpu_model.blocks.0: would run a part of the model in eager *"),
+        ("Parts.by_hand(cpu_model, X)", "*Parts.by_hand was called with it *; call cpu_model.by_hand(...)"),
+        ("Parts.forward(cpu_model, X)", "*Parts.forward was called with it as an argument, *; call cpu_model(...)"),
+        ("Encoder.forward(self=cpu_model, x=X)", "*Parts.forward was called with it *; call cpu_model(...)"),
         ("cpu_model.rescaled(X)", "cpu_model.scale: setting it would change nothing in a model that is built; *"),
         ("cpu_model.scale = 3", "cpu_model.scale: setting it would change nothing in a model that is built; *"),
         ("cpu_model.text.bias = None", "cpu_model.text.bias: a built model can't be changed; change eager_model *"),
@@ -385,6 +394,12 @@ IMPORTS = "import asyncio, concurrent.futures, copy, pickle, threading\n"
         ("pickle.dumps(cpu_model)", "cpu_model: can't be copied or pickled; call it as it is, or copy eager_model"),
         ("torch.func.vmap(cpu_model)(X)", "cpu_model: input '0' is a tensor of torch.func (vmap, jacrev, grad), *"),
         ("torch.func.jacrev(cpu_model)(X[0])", "cpu_model: input '0' is a tensor of torch.func (vmap, jacrev, *"),
+        ("torch.export.export(cpu_model, (X,))", "cpu_model: input '0' is of torch.export or torch.compile, which *"),
+        (
+            "with torch.device('meta'): cpu_model(X)",
+            "cpu_model: called while 'meta' is torch's default device; *",
+        ),
+        ("torch.autograd.functional.jacobian(cpu_model, X)", "cpu_model: input '0' is to get a gradient, which no *"),
         ("cpu_model(torch.nested.nested_tensor([X, X[:2]]))", "cpu_model: input '0' is a nested tensor, whose rows *"),
     ],
 )

@@ -157,16 +157,26 @@ class Search:
         """Those of these names in a module, and in the modules that stand there by one of them."""
         if not self._is_new((id(variables), names)):
             return
+        yield from self._of_library_classes(variables, names)
         for name in names.used:
             value = variables.get(name, UNSET)
             if value is os and "environ" in names.used:
                 yield from self._of_environment()
             elif isinstance(value, types.ModuleType):
                 yield from self._written(vars(value), value.__name__, names.attributes_written)
+                yield from self._of_library_classes(vars(value), names)
                 if is_project_code(value):
                     yield from self._of_namespace(vars(value), value.__name__, names)
             elif value is not UNSET and self._is_new((id(variables), name)):
                 yield from self._of_value(global_variable(variables, module, name))
+
+    def _of_library_classes(self, variables: Mapping[str, Any], names: Names) -> Iterator[Variable]:
+        """Attributes that code writes to classes that aren't its project's, such as ``nn.Linear.calls += 1``."""
+        for kind in (variables.get(name) for name in names.used):
+            if isinstance(kind, type) and not _defines_project_code(kind):
+                for name in names.attributes_written:
+                    if self._is_new((kind, name)):
+                        yield class_attribute(kind, name)
 
     def _of_value(self, variable: Variable) -> Iterator[Variable]:
         """A variable, if it holds data, and those of the code behind what it holds."""
