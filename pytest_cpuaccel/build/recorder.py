@@ -22,6 +22,7 @@ from pytest_cpuaccel.build.bypass import BypassGuard
 from pytest_cpuaccel.build.fingerprint import buffers_stamp, parameters_stamp
 from pytest_cpuaccel.build.frozen_numbers import check_numbers
 from pytest_cpuaccel.build.given import check_devices, check_plain
+from pytest_cpuaccel.build.glance import Glance
 from pytest_cpuaccel.build.original import check_not_asked, run_eager, written_inputs
 from pytest_cpuaccel.build.parts import Parts
 from pytest_cpuaccel.build.randomness import generators_kept
@@ -53,6 +54,12 @@ class Start:
     state: Snapshot
     parameters: str
     buffers: str
+    glance: Glance
+
+    @staticmethod
+    def of(model: nn.Module) -> Start:
+        """Note what a model is now."""
+        return Start(Snapshot.of(model), parameters_stamp(model), buffers_stamp(model), Glance.at(model.parameters()))
 
     def has_weights_of(self, model: nn.Module) -> bool:
         """Tell whether a model's weights are now what they were then."""
@@ -240,8 +247,7 @@ class Recorder:
             self._begin()
         else:
             self._notice_changes()
-            if self._calls and not self._start.state.looks_the_same():
-                self._changes += _changed(self)
+            self._look(self._start)
         latest = self._latest
         if latest is None or not latest.takes(method, args, kwargs):
             inputs = Inputs(tree.clone(args), tree.clone(kwargs))
@@ -255,6 +261,15 @@ class Recorder:
                 check_numbers(self._latest.call, self._model, self._latest.build, self._backend)
         self._calls.append(self._latest.call)
         return output
+
+    def _look(self, start: Start) -> None:
+        """Note a change that somebody may undo before the test ends."""
+        if not self._calls:
+            return
+        if not keeps_state_in_parameters(self._model) and not start.glance.is_what_it_was():
+            self._changes.append("its parameters")
+        elif not start.state.looks_the_same():
+            self._changes += _changed(self)
 
     def _answer(self, latest: _Latest, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         built, call = latest.build.model, latest.call
@@ -275,7 +290,7 @@ class Recorder:
     def _begin(self) -> None:
         """Note what the original is now: the calls from here on are judged by that."""
         model = self._model
-        self._start = Start(Snapshot.of(model), parameters_stamp(model), buffers_stamp(model))
+        self._start = Start.of(model)
         self._watch(*model.parameters(), *model.buffers())
 
     def _watch(self, *tensors: torch.Tensor) -> None:

@@ -341,6 +341,8 @@ UNDONE = {
     "global": "mock.patch.object(sys.modules[__name__], 'SCALE', 2.0)",
     "environment": "mock.patch.dict(os.environ, SCALE='2.0')",
     "parameters": "swapped(model)",
+    "averaged weights": "averaged(model)",
+    "storage": "elsewhere(model)",
 }
 
 
@@ -371,6 +373,22 @@ def test_a_change_that_is_undone_before_the_verdict_is_noticed(mlp_project: pyte
             yield
             model.lin.weight = kept
 
+        @contextlib.contextmanager
+        def averaged(model):
+            kept = [item.clone() for item in model.parameters()]
+            for item in model.parameters():
+                item.data.mul_(0.5)
+            yield
+            for item, was in zip(model.parameters(), kept):
+                item.data.copy_(was)
+
+        @contextlib.contextmanager
+        def elsewhere(model):
+            kept = model.lin.weight.data
+            model.lin.weight.data = kept * 2
+            yield
+            model.lin.weight.data = kept
+
         @pytest.mark.parity
         def test_it(cpu_accelerate):
             model = Net().eval()
@@ -383,6 +401,24 @@ def test_a_change_that_is_undone_before_the_verdict_is_noticed(mlp_project: pyte
     result = mlp_project.runpytest_inprocess("--cpu-backends=torchscript")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*eager_model was changed after the test had called cpu_model, so those *"])
+
+
+def test_weights_that_are_no_numbers_are_no_change(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pytest, torch
+        from torch import nn
+
+        @pytest.mark.parity
+        def test_it(cpu_accelerate):
+            model = nn.Linear(3, 3).eval()
+            model.weight.data[0] = float("nan")
+            cpu_model = cpu_accelerate(model)
+            for _ in range(2):
+                cpu_model(torch.ones(3))
+        """
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=1)
 
 
 def test_a_fresh_export_is_asked_about_every_call(project: pytest.Pytester) -> None:

@@ -498,9 +498,7 @@ def test_state_that_cannot_be_followed_is_not_called_dropout(mlp_project: pytest
     )
     result = mlp_project.runpytest_subprocess("--cpu-backends=eager")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        ["*drew nothing: Net keeps state where it can't be followed (keep it in a buffer *"]
-    )
+    result.stdout.fnmatch_lines(["*drew nothing: Net keeps state where it can't be followed (keep it in a buffer *"])
 
 
 def test_what_is_written_but_moves_no_answer_is_no_state(mlp_project: pytest.Pytester) -> None:
