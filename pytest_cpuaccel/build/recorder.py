@@ -7,8 +7,7 @@ import inspect
 import sys
 import threading
 import types
-from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from functools import cached_property, partial, partialmethod
 from operator import attrgetter
 from typing import Any
@@ -19,18 +18,18 @@ from torch import nn
 
 from pytest_cpuaccel.build.assignment import CHANGING, check_assignment, check_config, refuse_change
 from pytest_cpuaccel.build.bypass import BypassGuard
-from pytest_cpuaccel.build.fingerprint import buffers_stamp, parameters_stamp
 from pytest_cpuaccel.build.frozen_numbers import check_numbers
 from pytest_cpuaccel.build.given import check_devices, check_plain
-from pytest_cpuaccel.build.glance import Glance
-from pytest_cpuaccel.build.original import check_not_asked, run_eager, written_inputs
+from pytest_cpuaccel.build.latest import Latest, as_returned
+from pytest_cpuaccel.build.original import check_not_asked, run_eager
 from pytest_cpuaccel.build.parts import Parts
 from pytest_cpuaccel.build.randomness import generators_kept
 from pytest_cpuaccel.build.source_code import is_project_code
-from pytest_cpuaccel.build.state.snapshot import Snapshot, attribute_of, keeps_state_in_parameters
+from pytest_cpuaccel.build.start import Start
+from pytest_cpuaccel.build.state.snapshot import Snapshot
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.build.unbound import unbound_method
-from pytest_cpuaccel.build.workshop import Build, Workshop
+from pytest_cpuaccel.build.workshop import Build, State, Workshop
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Call, Method
@@ -45,25 +44,6 @@ _OPERATORS = ("__len__", "__iter__", "__getitem__", "__contains__", "__reversed_
 """What Python looks up in a class alone."""
 _COPIED = frozenset({"config", "generation_config"})
 _VERSION = attrgetter("_version")
-
-
-@dataclass(frozen=True)
-class Start:
-    """What the original was when a test called the model first."""
-
-    state: Snapshot
-    parameters: str
-    buffers: str
-    glance: Glance
-
-    @staticmethod
-    def of(model: nn.Module) -> Start:
-        """Note what a model is now."""
-        return Start(Snapshot.of(model), parameters_stamp(model), buffers_stamp(model), Glance.at(model.parameters()))
-
-    def has_weights_of(self, model: nn.Module) -> bool:
-        """Tell whether a model's weights are now what they were then."""
-        return (self.parameters, self.buffers) == (parameters_stamp(model), buffers_stamp(model))
 
 
 class Recorder:
@@ -100,7 +80,7 @@ class Recorder:
         self._calls: list[Call] = []
         self._begun = 0
         self._builds: dict[tuple[Any, ...], Build] = {}
-        self._latest: _Latest | None = None
+        self._latest: Latest | None = None
         self._start: Start | None = None
         self._guard = BypassGuard(model)
         self._parts = Parts(model, self, self._guard)
@@ -251,7 +231,7 @@ class Recorder:
         latest = self._latest
         if latest is None or not latest.takes(method, args, kwargs):
             inputs = Inputs(tree.clone(args), tree.clone(kwargs))
-            latest = _Latest(self._built(method, inputs), Call(method, inputs, None))
+            latest = Latest(self._built(method, inputs), Call(method, inputs, None))
         rng_state = torch.get_rng_state() if method == "generate" else None
         output = self._answer(latest, args, kwargs)
         written = latest.written(self._model, args, kwargs)
@@ -264,14 +244,10 @@ class Recorder:
 
     def _look(self, start: Start) -> None:
         """Note a change that somebody may undo before the test ends."""
-        if not self._calls:
-            return
-        if not keeps_state_in_parameters(self._model) and not start.glance.is_what_it_was():
-            self._changes.append("its parameters")
-        elif not start.state.looks_the_same():
-            self._changes += _changed(self)
+        if self._calls:
+            self._changes += start.glimpsed(self._states)
 
-    def _answer(self, latest: _Latest, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _answer(self, latest: Latest, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         built, call = latest.build.model, latest.call
         run = built.forward if call.method == "forward" else built.generate
         try:
@@ -282,7 +258,7 @@ class Recorder:
         except Exception as error:
             raised = error
         else:
-            return _as_returned(output, latest.build.returned, args, kwargs) if call.method == "forward" else output
+            return as_returned(output, latest.build.returned, args, kwargs) if call.method == "forward" else output
         with generators_kept():
             run_eager(self._model, call.method, call.inputs)
         raise BuildError(f"{self._backend.name}: raises where eager does not: {reason(raised)}") from raised
@@ -304,10 +280,10 @@ class Recorder:
     def _notice_changes(self) -> None:
         if self._writes() == self._written:
             return
-        if self._start is not None and self._start.has_weights_of(self._model):  # written to and put back
+        if self._start is not None and self._start.has_weights_of_now():  # written to and put back
             self._watch(*self._model.parameters(), *self._model.buffers())
             return
-        if self._keeps_state:  # whose buffers change by calls of the original too, which are none of ours
+        if any(state.names for state in self._states):  # whose buffers calls of the original change too, none of ours
             self._watch(*self._model.parameters())
             return
         self._workshop.begin(self._model)
@@ -317,8 +293,9 @@ class Recorder:
         self._begin()
 
     @property
-    def _keeps_state(self) -> bool:
-        return any(build.state.names for build in self._builds.values())
+    def _states(self) -> list[State]:
+        """What calls of the model change, as it was found for each build."""
+        return [build.state for build in self._builds.values()]
 
     def _built(self, method: Method, inputs: Inputs) -> Build:
         key = (method, *_shape_key(inputs))
@@ -345,46 +322,6 @@ def _operator(name: str) -> Callable[..., Any]:
     return operate
 
 
-@dataclass(frozen=True)
-class _Latest:
-    """The latest call and the build that ran it. Another like it shares its copies: fresh memory costs page faults."""
-
-    build: Build
-    call: Call
-
-    def takes(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Tell whether this is a call with the same inputs."""
-        inputs = self.call.inputs
-        return method == self.call.method and tree.same(args, inputs.args) and tree.same(kwargs, inputs.kwargs)
-
-    def written(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Return copies of what the call left in its inputs where it changed them, by the input's name."""
-        inputs = self.call.inputs
-        if tree.same(args, inputs.args) and tree.same(kwargs, inputs.kwargs):
-            return {}
-        return {name: tree.clone(leaf) for name, leaf in written_inputs(model, inputs, Inputs(args, kwargs)).items()}
-
-    def followed_by(self, output: Any, rng_state: Any, written: dict[str, Any]) -> _Latest:
-        """Return what is the latest when a call with the same inputs returned this."""
-        is_same = rng_state is None and tree.same(output, self.call.output)
-        if is_same and not written and not self.call.written:
-            return self
-        call = replace(self.call, output=tree.clone(output), rng_state=rng_state, written=written)
-        return _Latest(self.build, call)
-
-
-def _as_returned(output: Any, returned: int | str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The output; in the input that eager fills and returns, where it is such a model."""
-    if returned is None:
-        return output
-    filled = args[returned] if isinstance(returned, int) else kwargs[returned]
-    if filled is not output and isinstance(filled, MutableMapping):
-        filled.clear()
-        filled.update(output)
-        return filled
-    return output
-
-
 def calls_of(recorder: Recorder) -> tuple[Call, ...]:
     """Return what was recorded, in order.
 
@@ -393,7 +330,9 @@ def calls_of(recorder: Recorder) -> tuple[Call, ...]:
     """
     if recorder._start is not None:
         recorder._notice_changes()
-    changed = [*recorder._changes, *_changed(recorder)]
+    changed = recorder._changes
+    if recorder._calls and recorder._start is not None:
+        changed = [*changed, *recorder._start.changes(recorder._states)]
     if recorder._changed or changed:
         raise EagerError(
             "eager_model was changed after the test had called cpu_model, so those calls can't be judged; "
@@ -423,41 +362,6 @@ def close(recorder: Recorder) -> None:
 def raised_of(recorder: Recorder) -> int:
     """Return how many calls raised and so left nothing to judge."""
     return recorder._begun - len(recorder._calls)
-
-
-def _changed(recorder: Recorder) -> list[str]:
-    """What somebody changed since the first call, by a road that leaves no trace in the versions of weights."""
-    model, start = recorder._model, recorder._start
-    if start is None or not recorder._calls:
-        return []
-    found = []
-    if not keeps_state_in_parameters(model) and parameters_stamp(model) != start.parameters:
-        found.append("its parameters")
-    if not recorder._keeps_state and buffers_stamp(model) != start.buffers:
-        found.append("its buffers")
-    states = [build.state for build in recorder._builds.values()]
-    own = {attribute for state in states for attribute in (*state.touched, *state.attributes)}
-    owners = dict(model.named_modules())
-    for owner, path in start.state.changed_paths():
-        if (owner, attribute_of(path)) not in own and _counts(type(owners[owner]), path):
-            found.append(f"'{attribute_of(path)}' of {type(owners[owner]).__name__}")
-    outside = {name for state in states for name in (*state.outside, *state.names)}
-    return [*found, *(name for name in start.state.changed_outside() if name not in outside)]
-
-
-_MEANT_BY_PEOPLE = frozenset(
-    {"config", "generation_config", "forward", "_forward_hooks", "_forward_pre_hooks", "_modules"}
-)
-"""Attributes of a library's module that somebody sets on purpose; others are the library's own notes."""
-
-
-def _counts(owner: type, path: tuple[str, ...]) -> bool:
-    """Whether a change of a module's attribute is one that its calls may hang on."""
-    if path[0] in ("_buffers", "_parameters"):  # told by their stamps
-        return False
-    if is_project_code(owner):
-        return True
-    return path[0] in _MEANT_BY_PEOPLE and not any(name.startswith("_") for name in path[1:])
 
 
 def _shape_key(inputs: Inputs) -> tuple[Any, ...]:
