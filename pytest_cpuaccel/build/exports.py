@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -48,21 +48,22 @@ class Exports:
     refusals: ByIdentity[nn.Module, dict[str, str]] = field(default_factory=ByIdentity)
 
     def artifact(
-        self, model: nn.Module, exporters: Sequence[Backend], subject: Subject, calibration: Calibration
+        self, model: nn.Module, weights: str, exporters: Sequence[Backend], subject: Subject, calibration: Calibration
     ) -> contextlib.AbstractContextManager[Path | None]:
         """Return a context with the folder that the last exporter wrote; None without any exporter.
 
+        ``weights`` is the stamp of the model's weights, as they are now.
         It starts from a copy of what those before it left, which is kept too. An artifact of an earlier session is
         taken only where eager still answers as it did when that was exported.
         """
         if not exporters:
             return contextlib.nullcontext()
         *before, last = exporters
-        key = self._key(model, exporters, subject, calibration)
+        key = _key(model_key(model, weights), model, exporters, subject, calibration)
 
         def export(folder: Path) -> None:
             if before:  # a base is locked while its variant is, never the other way round: nobody waits in a circle
-                with self.artifact(model, before, subject, calibration) as base:
+                with self.artifact(model, weights, before, subject, calibration) as base:
                     assert base is not None
                     copy_files(base, folder)
             last.run_export(subject, folder)
@@ -82,27 +83,32 @@ class Exports:
             refused[key.folder_name] = str(error)
             raise
 
-    def _key(
-        self, model: nn.Module, exporters: Sequence[Backend], subject: Subject, calibration: Calibration
-    ) -> ArtifactKey:
-        *before, last = exporters
-        return ArtifactKey(
-            f"{type(model).__name__}-{last.name}",
-            {
-                "format": _FORMAT,
-                "model": model_key(model),
-                "inputs": inputs_signature(subject.inputs),
-                "generates": subject.generates,
-                "backend": last.name,
-                "backend_code": code_of(last),
-                "options": dict(last.options),
-                "threads": subject.threads,
-                "versions": last.versions | {name: Requirement(name).installed for name in _EXPORTERS},
-                "isa": this_machine().isa,
-            }
-            | ({"calibration": calibration.digest} if last.calibrates else {})
-            | ({"base": self._key(model, before, subject, calibration).folder_name} if before else {}),
-        )
+
+def _key(
+    identity: Mapping[str, str],
+    model: nn.Module,
+    exporters: Sequence[Backend],
+    subject: Subject,
+    calibration: Calibration,
+) -> ArtifactKey:
+    *before, last = exporters
+    return ArtifactKey(
+        f"{type(model).__name__}-{last.name}",
+        {
+            "format": _FORMAT,
+            "model": identity,
+            "inputs": inputs_signature(subject.inputs),
+            "generates": subject.generates,
+            "backend": last.name,
+            "backend_code": code_of(last),
+            "options": dict(last.options),
+            "threads": subject.threads,
+            "versions": last.versions | {name: Requirement(name).installed for name in _EXPORTERS},
+            "isa": this_machine().isa,
+        }
+        | ({"calibration": calibration.digest} if last.calibrates else {})
+        | ({"base": _key(identity, model, before, subject, calibration).folder_name} if before else {}),
+    )
 
 
 def code_of(backend: Backend) -> str:

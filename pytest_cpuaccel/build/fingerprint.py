@@ -5,6 +5,7 @@ They tell apart, they don't prove equal: whether a model still computes what it 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,35 +17,42 @@ from torch import nn
 from pytest_cpuaccel.build.source_code import code_digest
 from pytest_cpuaccel.build.state.search import TABLE, variables_outside
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
 
 _WORDS = 1 << 13
 """32-bit words in a row, when a tensor's bytes are summed up by rows and by columns."""
 
+_MOST_FACTOR = 1 << 9
+"""Factors of words are below it: a row's sum, of at most ``_WORDS * 2**31 * _MOST_FACTOR``, is exact in fp64."""
+
 _ROWS = 16
 """Rows that are summed up at once: as many as a processor's cache holds in fp64."""
 
-_weights_known: ByIdentity[nn.Module, tuple[str, str]] = ByIdentity()
 
-
-def model_key(model: nn.Module) -> dict[str, str]:
+def model_key(model: nn.Module, weights: str = "") -> dict[str, str]:
     """Return what tells a model apart from others, in every process alike.
 
-    ``weights`` is a digest of parameters and buffers, ``structure`` of the modules' types and plain settings, ``code``
-    of the project's code behind them. Models that differ in nothing of this may still compute different things.
+    ``weights`` is the stamp of parameters and buffers, taken here unless it is given, ``structure`` a digest of the
+    modules' types and plain settings, ``code`` of the project's code behind them. Models that differ in nothing of this
+    may still compute different things.
     """
     return {
-        "weights": _weights_digest(model),
+        "weights": weights or weights_stamp(model),
         "structure": hashlib.sha256("\n".join(_structure(model)).encode()).hexdigest(),
         "code": code_digest(_code_of(model)),
     }
 
 
+def weights_stamp(model: nn.Module) -> str:
+    """Return a digest of parameters and buffers as they are now, as :func:`parameters_stamp`."""
+    return f"{parameters_stamp(model)} {buffers_stamp(model)}"
+
+
 def parameters_stamp(model: nn.Module) -> str:
     """Return a digest of the parameters as they are now; read anew, for writes may leave no trace in their versions.
 
-    Several times as fast as a cryptographic one: sums of signed 32-bit words by rows and by columns.
+    Several times as fast as a cryptographic one: sums of signed 32-bit words by rows and by columns, each times a
+    factor that hangs on its place.
     """
     return _stamp(model.named_parameters(remove_duplicate=False))
 
@@ -90,25 +98,6 @@ def _leaf_signature(leaf: Any) -> str:
     return f"{type(leaf).__qualname__}:{leaf if hasattr(leaf, 'to_dict') else ''}"
 
 
-def _named_tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    yield from model.named_parameters(remove_duplicate=False)
-    yield from model.named_buffers(remove_duplicate=False)
-
-
-def _weights_digest(model: nn.Module) -> str:
-    """Remembered for a model as long as its tensors hold the same."""
-    stamp = f"{parameters_stamp(model)} {buffers_stamp(model)}"
-    known = _weights_known.get(model)
-    if known is not None and known[0] == stamp:
-        return known[1]
-    digest = hashlib.sha256()
-    for name, tensor in _named_tensors(model):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor_bytes(tensor))
-    _weights_known[model] = (stamp, digest.hexdigest())
-    return digest.hexdigest()
-
-
 def _stamp(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
     digest = hashlib.sha256()
     for name, tensor in tensors:
@@ -120,7 +109,8 @@ def _stamp(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
 def _sums(tensor: torch.Tensor) -> bytes:
     """What changes with any byte: sums of words by rows and by columns, and the bytes that fill no row.
 
-    The sums are exact in 64 bits, so that no two changes of a sign cancel unless they are of opposite ones.
+    A change of several words is missed only where it is orthogonal to the factors of every row and of every column,
+    which plain sums would let an exchange of rows among those of a permutation matrix be.
     """
     data = np.frombuffer(tensor_bytes(tensor), np.uint8)
     rows = data.size // (4 * _WORDS)
@@ -133,15 +123,21 @@ def _sums(tensor: torch.Tensor) -> bytes:
 
 
 def _both_sums(words: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sums of int32 (n, m) by rows and by columns, as products in fp64: exact below 2**53, and far faster."""
+    """Sums of int32 (n, m) by rows and by columns, as products in fp64, which are exact here and far faster."""
     block = torch.empty(_ROWS, words.shape[1], dtype=torch.float64)
-    ones = torch.ones(words.shape[1], dtype=torch.float64)
-    of_rows, of_columns = [], torch.zeros_like(ones)
-    for part in words.split(_ROWS):  # type: ignore[no-untyped-call]
+    by_column, by_row = _factors(words.shape[1]), _factors(len(words))
+    of_rows, of_columns = [], torch.zeros(words.shape[1], dtype=torch.int64)
+    for part, factors in zip(words.split(_ROWS), by_row.split(_ROWS), strict=True):  # type: ignore[no-untyped-call]
         numbers = block[: len(part)].copy_(part)
-        of_rows.append(torch.mv(numbers, ones))
-        of_columns += torch.mv(numbers.t(), ones[: len(part)])
-    return torch.cat(of_rows).long(), of_columns.long()
+        of_rows.append(torch.mv(numbers, by_column))
+        of_columns += torch.mv(numbers.t(), factors).long()
+    return torch.cat(of_rows).long(), of_columns
+
+
+@functools.lru_cache(maxsize=64)
+def _factors(count: int) -> torch.Tensor:
+    """The same random integers from 1 on in every process: ``RandomState`` is frozen."""
+    return torch.from_numpy(np.random.RandomState(count).randint(1, _MOST_FACTOR, count)).double()
 
 
 def _structure(model: nn.Module) -> Iterator[str]:

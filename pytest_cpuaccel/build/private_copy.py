@@ -45,7 +45,25 @@ def private_copy(model: nn.Module) -> nn.Module:
     Raises:
         BuildError: the model holds something that can't be copied.
     """
-    copies: dict[int, Any] = {id(item): item.detach().clone() for item in _computed_tensors(model)}
+    return _copied(model, {})
+
+
+def private_outline(model: nn.Module) -> nn.Module:
+    """Return a copy as :func:`private_copy` does, but for parameters: of each element they hold a zero, in no memory.
+
+    Raises:
+        BuildError: the model holds something that can't be copied.
+    """
+    return _copied(model, {id(item): _outline(item) for item in model.parameters()})
+
+
+def _outline(parameter: nn.Parameter) -> nn.Parameter:
+    zeros = parameter.detach().new_zeros(()).expand(parameter.shape)
+    return nn.Parameter(zeros, requires_grad=parameter.requires_grad)
+
+
+def _copied(model: nn.Module, copies: dict[int, Any]) -> nn.Module:
+    copies |= {id(item): item.detach().clone() for item in _computed_tensors(model)}
     try:
         copied: nn.Module = deep_copy(model, copies).eval()
     except Exception as error:

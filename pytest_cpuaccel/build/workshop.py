@@ -21,9 +21,9 @@ from pytest_cpuaccel.build.calibration import NONE, Calibration
 from pytest_cpuaccel.build.compiled import note_scripted_functions
 from pytest_cpuaccel.build.example import Figures, alike, figures, seeded_figures
 from pytest_cpuaccel.build.exports import Exports
-from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_signature, parameters_stamp
+from pytest_cpuaccel.build.fingerprint import inputs_signature, weights_stamp
 from pytest_cpuaccel.build.original import call_eager, forward_inputs
-from pytest_cpuaccel.build.private_copy import deep_copy, private_copy
+from pytest_cpuaccel.build.private_copy import deep_copy, private_copy, private_outline
 from pytest_cpuaccel.build.process_state import process_kept
 from pytest_cpuaccel.build.randomness import seeded
 from pytest_cpuaccel.build.source_code import is_project_code
@@ -225,7 +225,7 @@ class Workshop:
         """Whether the model still has the weights that a build was made of, and answers as it did then."""
         if id(build) in known.trusted:
             return True
-        known.stamp = known.stamp or _stamp(model)
+        known.stamp = known.stamp or weights_stamp(model)
         try:
             same = build.stamp == known.stamp and alike(seeded_figures(model, build.subject.inputs), build.answers)
         except CpuaccelError:
@@ -251,7 +251,8 @@ class Workshop:
         needed = _needed(model, method, inputs) if example is None else example
         known = self._models.setdefault(model, _Known)
         calibration = _fitting(self._calibration_for(known, backend, needed), needed)
-        answer, state = _observed(model, needed)
+        answer, state, start = _observed(model, needed)
+        stamp = weights_stamp(model)
         if not state.is_whole and not known.is_warned_of:
             known.is_warned_of = True
             self.say(
@@ -260,6 +261,7 @@ class Workshop:
             )
         subject = Subject(
             fresh_module=partial(_copy_of, weakref.ref(model)),
+            fresh_outline=partial(_outline_of, weakref.ref(model)),
             inputs=_clone(needed),
             expected=answer.output,
             threads=self.threads,
@@ -270,8 +272,8 @@ class Workshop:
         artifact = artifact or self._exports.artifact
         busy = self.busy(f"building {type(model).__name__} for {backend.name}")
         # Optimum's export alone collects five times.
-        with busy, _named_errors(backend, state), older_objects_uncollected(), untouched(model):
-            with artifact(model, backend.exporters, subject, calibration) as folder:
+        with busy, _named_errors(backend, state), older_objects_uncollected(), start.kept():
+            with artifact(model, stamp, backend.exporters, subject, calibration) as folder:
                 built = _loaded(backend, subject, folder, state)
             check_built(built, self.threads, method)
         if not calibration.given:
@@ -284,7 +286,7 @@ class Workshop:
             signature=inputs_signature(needed),
             subject=subject,
             artifact=partial(_artifact_of, weakref.ref(model), artifact, backend.exporters, subject, calibration),
-            stamp=_stamp(model),
+            stamp=stamp,
             answers=figures(answer.output),
             state=state,
             returned=answer.returned,
@@ -298,8 +300,8 @@ class Workshop:
         return known.calibration
 
 
-def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
-    """What eager answers, with seeded random numbers, and what state a call changes.
+def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State, Snapshot]:
+    """What eager answers, with seeded random numbers, what state a call changes, and the state that it is left in.
 
     What a library's class sets in a first call alone, such as hooks or a table, is state only where the answer changes.
     """
@@ -312,13 +314,17 @@ def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
         imported = set(sys.modules)
         note_scripted_functions(model, start.scripted)
         answer = tree.clone(call())
-        touched, outside = start.changed_attributes(), start.changed_outside()
-        between = Snapshot.of(model)
+        touched, written = start.changed_attributes(), start.changed_parameters()
+        outside = start.changed_outside()
+        between = Snapshot.of(model, None if written else start.parameters)
         note_scripted_functions(model, between.scripted)
         again = call()
         _check_imports(model, between.changed_outside(), set(sys.modules) - imported)
         owners = dict(model.named_modules())
-        attributes = dict.fromkeys(between.changed_attributes())
+        rewritten = between.changed_parameters()
+        start.settle(bool(written or rewritten))
+        attributes = dict.fromkeys((*between.changed_attributes(), *rewritten))
+        touched += written
         is_other = not alike(figures(answer.output), figures(again.output))
         attributes |= dict.fromkeys(item for item in touched if is_other or is_project_code(type(owners[item[0]])))
         names = [f"'{name}' of {type(owners[owner]).__name__}" for owner, name in attributes]
@@ -326,7 +332,8 @@ def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State]:
         if is_other:
             start.restore()
             _check_restored(model, call, figures(answer.output))
-    return answer, State(tuple(names), tuple(attributes), frozenset(touched), frozenset(outside), start.is_whole)
+    state = State(tuple(names), tuple(attributes), frozenset(touched), frozenset(outside), start.is_whole)
+    return answer, state, start.settled()
 
 
 def _check_imports(model: nn.Module, changed: Iterable[str], imported: Collection[str]) -> None:
@@ -401,6 +408,10 @@ def _copy_of(model: weakref.ref[nn.Module]) -> nn.Module:
     return private_copy(_alive(model))
 
 
+def _outline_of(model: weakref.ref[nn.Module]) -> nn.Module:
+    return private_outline(_alive(model))
+
+
 def _artifact_of(
     model: weakref.ref[nn.Module],
     artifact: Callable[..., contextlib.AbstractContextManager[Path | None]],
@@ -408,7 +419,8 @@ def _artifact_of(
     subject: Subject,
     calibration: Calibration,
 ) -> contextlib.AbstractContextManager[Path | None]:
-    return artifact(_alive(model), exporters, subject, calibration)
+    found = _alive(model)
+    return artifact(found, weights_stamp(found), exporters, subject, calibration)
 
 
 def _alive(model: weakref.ref[nn.Module]) -> nn.Module:
@@ -416,10 +428,6 @@ def _alive(model: weakref.ref[nn.Module]) -> nn.Module:
     if found is None:
         raise BuildError("the model that this was built from is gone")
     return found
-
-
-def _stamp(model: nn.Module) -> str:
-    return f"{parameters_stamp(model)} {buffers_stamp(model)}"
 
 
 def _fitting(calibration: Calibration, inputs: Inputs) -> Calibration:

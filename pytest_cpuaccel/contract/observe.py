@@ -16,7 +16,7 @@ from torch import nn
 
 from pytest_cpuaccel.build.availability import unmet_requirement
 from pytest_cpuaccel.build.original import run_eager
-from pytest_cpuaccel.build.private_copy import private_copy
+from pytest_cpuaccel.build.private_copy import private_copy, private_outline
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.contract import ambience, likeness, possessions
 from pytest_cpuaccel.contract.build import build
@@ -179,6 +179,7 @@ def _subject(model: nn.Module, backend: Backend, kwargs: Mapping[str, torch.Tens
     inputs = Inputs(kwargs=tree.clone(dict(kwargs)))
     return Subject(
         fresh_module=lambda: private_copy(model),
+        fresh_outline=lambda: private_outline(model),
         inputs=inputs,
         expected=tree.clone(run_eager(model, "forward", inputs)),
         threads=threads,

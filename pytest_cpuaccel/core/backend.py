@@ -51,9 +51,10 @@ class Subject:
     """What a backend is asked to build: a model, and the inputs of the forward call it is built for.
 
     ``fresh_module()`` returns a private deep copy of the eager model, in eval mode, which the backend may
-    alter. ``expected`` is what eager returned for ``inputs``; it gives the structure and names that the
-    built model must reproduce. ``generates`` is true when the test called ``generate()``: the built model
-    must then have ``generate`` set, or raise :class:`BuildError` saying why it can't.
+    alter; ``fresh_outline()``, where there is one, a copy whose parameters have lost their values and take no memory.
+    ``expected`` is what eager returned for ``inputs``; it gives the structure and names that the built model must
+    reproduce. ``generates`` is true when the test called ``generate()``: the built model must then have ``generate``
+    set, or raise :class:`BuildError` saying why it can't.
 
     ``calibration`` are inputs of forward calls that stand for the model's data, for a backend that quantises
     activations (``Backend.calibrates``); the first call's own inputs when the user gave none, and empty for
@@ -67,6 +68,15 @@ class Subject:
     generates: bool = False
     options: Mapping[str, Scalar] = field(default_factory=dict)
     calibration: tuple[Inputs, ...] = ()
+    fresh_outline: Callable[[], nn.Module] | None = None
+
+    def outline(self) -> nn.Module:
+        """Return a private copy of the eager model for what hangs on its class and configuration alone.
+
+        Nobody may run it, for it is without weights where ``fresh_outline`` makes it. A ``load`` that runs an artifact
+        needs no more.
+        """
+        return (self.fresh_outline or self.fresh_module)()
 
 
 def accept_all(inputs: Inputs) -> bool:  # noqa: ARG001

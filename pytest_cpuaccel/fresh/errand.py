@@ -35,7 +35,7 @@ def pack(errand: Errand, model: nn.Module, folder: Path) -> None:
     Raises:
         BuildError: the model or the backend can't be sent to another process.
     """
-    subject = replace(errand.subject, fresh_module=partial(_module_in, folder / _MODEL))
+    subject = replace(errand.subject, fresh_module=partial(_module_in, folder / _MODEL), fresh_outline=None)
     _save(model, folder / _MODEL, type(model).__name__)
     _save(replace(errand, subject=subject), folder / _ERRAND, f"backend {errand.backend.name!r}")
 

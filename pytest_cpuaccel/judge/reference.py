@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from pytest_cpuaccel.build.fingerprint import buffers_stamp, inputs_digest, parameters_stamp
+from pytest_cpuaccel.build.fingerprint import inputs_digest, weights_stamp
 from pytest_cpuaccel.build.original import answer_of, call_eager
 from pytest_cpuaccel.build.private_copy import private_copy
 from pytest_cpuaccel.build.randomness import Generators, generators_kept
@@ -54,7 +54,7 @@ class ReferenceBook:
             EagerError: eager raises, or disagrees with itself in the outputs of these names (none: in any).
         """
         with in_state(model, start):
-            key, stamp = (inputs_digest(call.inputs), precision.value), _stamp(model)
+            key, stamp = (inputs_digest(call.inputs), precision.value), weights_stamp(model)
             known = self.pages.get(model, key)
             if known is not None and known.stamp == stamp:
                 expected = answer_of(model, "forward", call.inputs)
@@ -102,7 +102,7 @@ class ReferenceBook:
 
 def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Answer | None:
     """Return what eager gives with weights and float inputs in ``dtype``; None where the model can't run so."""
-    casts, stamp = _casts.setdefault(model, dict), _stamp(model)
+    casts, stamp = _casts.setdefault(model, dict), weights_stamp(model)
     try:
         if dtype not in casts or casts[dtype][0] != stamp:
             casts[dtype] = (stamp, _copy_in(model, dtype))
@@ -157,8 +157,7 @@ def _twice(
 
     It is asked twice; the second answer is gone before anything else is run.
     """
-    with untouched(model):
-        start = Snapshot.of(model)
+    with untouched(model) as start:
         expected = tree.clone(call_eager(model, "forward", inputs))
         touched = tuple(start.changes())
         before = Snapshot.of(model)
@@ -199,10 +198,6 @@ def _draws(model: nn.Module, inputs: Inputs) -> bool:
         before = Generators.now()
         answer_of(model, "forward", inputs)
         return Generators.now() != before
-
-
-def _stamp(model: nn.Module) -> str:
-    return f"{parameters_stamp(model)} {buffers_stamp(model)}"
 
 
 def _answers(model: nn.Module, inputs: Sequence[Inputs]) -> list[Answer]:

@@ -95,6 +95,14 @@ def test_weights_have_another_stamp_whatever_road_a_change_took(write: Callable[
     assert model_key(net)["weights"] != before[1]["weights"]
 
 
+def test_a_permutation_matrix_is_told_from_another() -> None:
+    net = nn.Linear(1024, 1024, bias=False)
+    net.weight.data = torch.eye(1024)
+    before = parameters_stamp(net)
+    net.weight.data = torch.eye(1024).roll(8, 0)  # a row of 8192 words has as many ones as before, and so has a column
+    assert parameters_stamp(net) != before
+
+
 def test_buffers_are_among_the_weights_of_a_key() -> None:
     net = Net()
     before = model_key(net)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from pytest_cpuaccel.build.private_copy import private_copy
+from pytest_cpuaccel.build.private_copy import private_copy, private_outline
 
 X = torch.ones(2, 4)
 
@@ -146,3 +146,18 @@ def test_pruned_models_can_be_copied() -> None:
     net = Net().eval()
     prune.l1_unstructured(net.lin, "weight", 0.5)
     assert torch.equal(private_copy(net)(X), net(X))
+
+
+def test_an_outline_has_the_models_shape_and_none_of_its_weights() -> None:
+    net = Net()
+    net.tied, net.big = net.lin, nn.Linear(1024, 1024)
+    net.register_buffer("table", torch.arange(3))
+    outline: Any = private_outline(net)
+    assert [(name, item.shape, item.dtype) for name, item in outline.named_parameters()] == [
+        (name, item.shape, item.dtype) for name, item in net.named_parameters()
+    ]
+    assert outline.tied is outline.lin
+    assert max(item.untyped_storage().nbytes() for item in outline.parameters()) <= 8
+    assert torch.equal(outline.table, net.table)
+    assert outline.table is not net.table
+    assert net.big.weight.abs().sum() > 0

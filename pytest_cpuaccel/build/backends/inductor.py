@@ -142,7 +142,7 @@ def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _name(subject: Subject) -> str:
     """The user's class: what is compiled may be a GraphModule that was made of it."""
-    return type(subject.fresh_module()).__name__
+    return type(subject.outline()).__name__
 
 
 def freezing(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -32,7 +32,7 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     with _recorded(feeds):
         run_over_data(runtime, subject, folder)
     files = sorted(folder.rglob("*.xml"))
-    is_transformer = hasattr(subject.fresh_module(), "config")
+    is_transformer = hasattr(subject.outline(), "config")
     inserted = sum(_quantise_file(file, feeds, is_transformer) for file in files)
     running = sum(_int8_operators(file, runtime.load_options(subject.threads)["ov_config"]) for file in files)
     if not running:

@@ -121,7 +121,7 @@ def _optimise_by_optimum(level: Level, folder: Path, files: list[Path]) -> str:
 
 
 def _optimise_by_onnxruntime(level: Level, subject: Subject, files: list[Path]) -> str:
-    config = getattr(subject.fresh_module(), "config", None)
+    config = getattr(subject.outline(), "config", None)
     for file in files:
         optimised = _optimised(level, file, config)
         taken(file)

@@ -74,7 +74,7 @@ def _run(subject: Subject, script: torch.jit.ScriptModule) -> BuiltModel:
     from pytest_cpuaccel.build.tools.graph import Graph
     from pytest_cpuaccel.build.tools.trace import Trace
 
-    graph = Graph.of(subject.fresh_module(), subject.inputs, subject.expected)
+    graph = Graph.of(subject.outline(), subject.inputs, subject.expected)
     with upstream.contained():
         trace = Trace.of(script, graph, subject)
     return BuiltModel(

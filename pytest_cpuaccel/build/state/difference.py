@@ -34,11 +34,13 @@ Path = tuple[str, ...]
 class Difference:
     """Follows values that were noted, and what stands in their place now, to where they differ.
 
-    ``modules`` are looked at by themselves: of one that is met on the way, it counts whether it is still the same.
+    ``modules`` and the model's parameters are looked at by themselves: of one that is met on the way, it counts whether
+    it is still the same, or one in the place of a noted parameter that holds what that did.
     """
 
     notes: Mapping[int, Note]
     modules: Collection[int]
+    parameters: Mapping[int, Note]
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
     def between(self, before: Any, now: Any, path: Path = ()) -> Iterator[Path]:
@@ -47,7 +49,7 @@ class Difference:
             if not equal(before, now):
                 yield path
         elif before is UNSET or now is UNSET or self._is_another_matter(before, path):
-            if now is not before:
+            if now is not before and not self._holds_the_same(before, now):
                 yield path
         elif (id(before), id(now)) not in self._seen:
             self._seen.add((id(before), id(now)))
@@ -59,6 +61,10 @@ class Difference:
         if isinstance(value, nn.Module):
             return bool(path) and id(value) in self.modules
         return isinstance(value, nn.Parameter) and id(value) not in self.notes
+
+    def _holds_the_same(self, before: Any, now: Any) -> bool:
+        note = self.parameters.get(id(before))
+        return note is not None and equal(note.saved, now)
 
     def _since_noted(self, before: Any, now: Any, path: Path) -> Iterator[Path]:
         note = self.notes.get(id(before))

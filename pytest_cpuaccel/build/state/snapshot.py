@@ -6,7 +6,7 @@ import functools
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.state.code import functions_of
 from pytest_cpuaccel.build.state.difference import Difference
 from pytest_cpuaccel.build.state.note import Note, are_same, attributes, equal
-from pytest_cpuaccel.build.state.search import TABLE, Search
+from pytest_cpuaccel.build.state.search import Search
 from pytest_cpuaccel.build.state.traversal import Traversal
 from pytest_cpuaccel.build.state.variable import Variable
 from pytest_cpuaccel.core.identity import ByIdentity
@@ -29,7 +29,7 @@ _writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
 class Snapshot:
     """What ``model`` holds beside its weights, by the identity of the objects that hold it.
 
-    ``outside`` are variables of its code outside the model, each with the value that it had. Parameters are there
+    ``outside`` are variables of its code outside the model, each with the value that it had. ``parameters`` are there
     where calls of the model write to them, and until that is known. ``is_whole`` is False where there was more to note
     than is noted. ``scripted`` are the TorchScript functions that its code refers to.
     """
@@ -37,22 +37,25 @@ class Snapshot:
     model: nn.Module
     notes: Mapping[int, Note]
     outside: tuple[tuple[Variable, Any], ...]
+    parameters: Mapping[int, Note] = field(default_factory=dict)
     is_whole: bool = True
     scripted: tuple[torch.jit.ScriptFunction[Any, Any], ...] = ()
 
     @staticmethod
-    def of(model: nn.Module) -> Snapshot:
-        """Note the state that a model has now."""
+    def of(model: nn.Module, parameters: Mapping[int, Note] | None = None) -> Snapshot:
+        """Note the state that a model has now; ``parameters`` are their notes where those are at hand."""
         found = Traversal(Search())
         found.follow(model)
-        if _writes_parameters.get(model) is not False:
-            found.notes.update({id(item): Note(item, item.detach().clone()) for item in model.parameters()})
-        return Snapshot(model, found.notes, tuple(found.outside), found.is_whole, tuple(found.search.scripted))
+        if parameters is None:
+            noted = [] if _writes_parameters.get(model) is False else model.parameters()
+            parameters = {id(item): Note(item, item.detach().clone()) for item in noted}
+        outside, scripted = tuple(found.outside), tuple(found.search.scripted)
+        return Snapshot(model, found.notes, outside, parameters, found.is_whole, scripted)
 
     def restore(self) -> None:
         """Give the model, and what lies outside it, the state that was noted."""
         replaced = {place: note.replacement for place, note in self.notes.items() if note.replacement is not note.value}
-        for note in self.notes.values():
+        for note in (*self.notes.values(), *self.parameters.values()):
             note.restore(replaced)
         for variable, value in self.outside:
             kept = replaced.get(id(value), value)
@@ -74,18 +77,23 @@ class Snapshot:
 
     def changes(self) -> list[str]:
         """Return the names of what holds other values now, such as ``'wav' of Net``."""
-        children = dict(self.model.named_modules())
-        found = [f"'{name}' of {type(children[owner]).__name__}" for owner, name in self.changed_attributes()]
+        children, changed = dict(self.model.named_modules()), (*self.changed_attributes(), *self.changed_parameters())
+        found = [f"'{name}' of {type(children[owner]).__name__}" for owner, name in changed]
         return [*dict.fromkeys(found), *self.changed_outside()]
 
     def changed_attributes(self) -> list[tuple[str, str]]:
-        """Return module paths with the names of attributes and buffers, of all that hold other values now."""
-        found = ((owner, attribute_of(path)) for owner, path in self.changed_paths())
-        return list(dict.fromkeys((*found, *self._changed_parameters(unseen=True))))
+        """Return module paths with the names of attributes, of all but parameters that hold other values now."""
+        return list(dict.fromkeys((owner, attribute_of(path)) for owner, path in self.changed_paths()))
+
+    def changed_parameters(self) -> list[tuple[str, str]]:
+        """Return module paths with the names of the noted parameters that hold other values now."""
+        named = ((path.rpartition("."), item) for path, item in self.model.named_parameters())
+        noted = ((owner, name, item) for (owner, _, name), item in named if id(item) in self.parameters)
+        return [(owner, name) for owner, name, item in noted if not equal(self.parameters[id(item)].saved, item)]
 
     def changed_paths(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield module paths with the names that lead from the module to what holds another value now."""
-        difference = Difference(self.notes, self._modules)
+        """Yield module paths with the names that lead to what holds another value now, a parameter's values apart."""
+        difference = self._difference()
         for owner, child in self.model.named_modules():
             for path in difference.between(child, child):
                 yield owner, path or ("__class__",)
@@ -95,26 +103,33 @@ class Snapshot:
         return [
             variable.name
             for variable, value in self.outside
-            if any(True for _ in Difference(self.notes, self._modules).between(value, variable.read()))
+            if any(True for _ in self._difference().between(value, variable.read()))
         ]
+
+    def settle(self, written: bool) -> None:
+        """Say whether calls since then wrote to parameters; what was found of the model's first calls stays."""
+        _writes_parameters.setdefault(self.model, lambda: written or may_write_parameters(self.model))
+
+    def settled(self) -> Snapshot:
+        """Return this state as calls may change it: with parameters only if they write to those."""
+        if _writes_parameters.get(self.model) is None:
+            self.settle(bool(self.changed_parameters()))
+        return self if keeps_state_in_parameters(self.model) else replace(self, parameters={})
+
+    @contextmanager
+    def kept(self) -> Iterator[Snapshot]:
+        """Give the model this state at the end."""
+        try:
+            yield self
+        finally:
+            self.settled().restore()
+
+    def _difference(self) -> Difference:
+        return Difference(self.notes, self._modules, self.parameters)
 
     @functools.cached_property
     def _modules(self) -> frozenset[int]:
         return frozenset(map(id, self.model.modules()))
-
-    def _changed_parameters(self, unseen: bool = False) -> Iterator[tuple[str, str]]:
-        """Yield module paths with the names of changed parameters; of those only that ``changed_paths`` doesn't see."""
-        for path, item in self.model.named_parameters():
-            owner, _, name = path.rpartition(".")
-            note = self.notes.get(id(item))
-            if note is None or (unseen and self.is_whole and len(self.model.get_submodule(owner)._parameters) <= TABLE):
-                continue
-            if not equal(note.saved, item):
-                yield owner, name
-
-    def _without_parameters(self) -> Snapshot:
-        weights = {id(item) for item in self.model.parameters()}
-        return replace(self, notes={place: note for place, note in self.notes.items() if place not in weights})
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
@@ -124,18 +139,9 @@ class Snapshot:
             yield
 
 
-@contextmanager
-def untouched(model: nn.Module) -> Iterator[Snapshot]:
+def untouched(model: nn.Module) -> AbstractContextManager[Snapshot]:
     """Leave a model, however it is called meanwhile, in the state that it has now, which is noted in what it yields."""
-    before = kept = Snapshot.of(model)
-    try:
-        yield before
-    finally:
-        if _writes_parameters.get(model) is None:
-            are_other = any(True for _ in before._changed_parameters())
-            kept = before if are_other else before._without_parameters()
-            _writes_parameters[model] = are_other or may_write_parameters(model)
-        kept.restore()
+    return Snapshot.of(model).kept()
 
 
 def in_state(model: nn.Module, start: Snapshot | None) -> AbstractContextManager[object]:
@@ -154,8 +160,9 @@ def may_write_parameters(model: nn.Module) -> bool:
     """
     if any(getattr(child, "max_norm", None) is not None for child in model.modules()):
         return True
-    kinds = {kind for child in model.modules() for kind in type(child).__mro__ if is_project_code(kind)}
-    functions = [function for kind in kinds for value in vars(kind).values() for function in functions_of(value)]
+    kinds = {kind for child in model.modules() for kind in type(child).__mro__}
+    values = [value for kind in kinds if is_project_code(kind) for value in vars(kind).values()]
+    functions = [function for value in values for function in functions_of(value)]
     return any(_writes_in_place(function) for function in functions if is_project_code(function))
 
 
@@ -167,7 +174,7 @@ def _writes_in_place(function: types.FunctionType) -> bool:
 
 
 def keeps_state_in_parameters(model: nn.Module) -> bool:
-    """Tell whether calls of a model were seen to write to its parameters."""
+    """Tell whether calls of a model were seen to write to its parameters, or its code may."""
     return bool(_writes_parameters.get(model))
 
 

@@ -32,6 +32,7 @@ class Traversal:
     outside: list[tuple[Variable, Any]] = field(default_factory=list)
     is_whole: bool = True
     _seen: dict[int, Any] = field(default_factory=dict)
+    _with_parameters_seen: set[int] = field(default_factory=set)
     _waiting: collections.deque[Any] = field(default_factory=collections.deque)
 
     def follow(self, model: nn.Module) -> None:
@@ -52,7 +53,8 @@ class Traversal:
 
     def _visit(self, value: Any) -> None:
         self._seen[id(value)] = value
-        if isinstance(value, nn.Module):
+        if isinstance(value, nn.Module) and id(value) not in self._with_parameters_seen:
+            self._with_parameters_seen.update(map(id, value.modules()))
             self._seen |= {id(item): item for item in value.parameters()}
         behind = self.search.behind(value)
         self._waiting.extend(links_of(value))

@@ -52,7 +52,7 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
         BuildError: it can't be opened.
     """
     route = Route.read(folder)
-    module = subject.fresh_module()
+    module = subject.outline()
     call = PreparedCall.of(module, subject, route.positions)
     try:
         with silenced():
@@ -77,7 +77,7 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
 
 
 def _load_step(runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, folder: Path) -> BuiltModel:
-    module = subject.fresh_module()
+    module = subject.outline()
     call = PreparedCall.of(module, subject, route.positions)
     step = Step.of(module, call, layout)
     with silenced():
@@ -94,7 +94,7 @@ def _load_step(runtime: Runtime, subject: Subject, route: Route, layout: CacheLa
 def _load_seq2seq(
     runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, cross: CacheLayout, folder: Path
 ) -> BuiltModel:
-    module = subject.fresh_module()
+    module = subject.outline()
     call = PreparedCall.of(module, subject, None)
     plan = Seq2Seq.of(module, call, layout, cross)
     with silenced():
@@ -109,7 +109,7 @@ def _load_seq2seq(
 
 
 def _load_by_optimum(runtime: Runtime, subject: Subject, route: Route, folder: Path) -> BuiltModel:
-    call = PreparedCall.of(subject.fresh_module(), subject, route.positions)
+    call = PreparedCall.of(subject.outline(), subject, route.positions)
     model = optimum.load(runtime, route.optimum, folder, subject.threads)
     graph = call.graph
 

@@ -35,6 +35,7 @@ pytest.importorskip("transformers")
 
 REFUSE_NOTHING = ("eager", "torchscript", "ort", "openvino", "bf16", "torch-int8")
 NOT_FOR_BERT = ("fastpath", "channels-last", "ipex-llm")
+MISCOMPILED = ("torchao-int8-inductor", 1, 1)  # torch 2.13, torchao 0.18: one token alone, with a batch axis before it
 TOO_LOSSY = "openvino-int8-ptq"  # of weights as wide as these models' its activations keep a cosine of 0.77
 
 
@@ -93,7 +94,11 @@ def left_padded(batch: int, length: int, padding: int) -> dict[str, torch.Tensor
 
 @pytest.mark.parametrize("batch", [1, 3, 8])
 @pytest.mark.parametrize("length", [1, 17, 128])
-def test_any_batch_and_length(bert: nn.Module, backend: Backend, court: Court, batch: int, length: int) -> None:
+def test_any_batch_and_length(
+    bert: nn.Module, backend: Backend, court: Court, batch: int, length: int, request: pytest.FixtureRequest
+) -> None:
+    if (backend.name, batch, length) == MISCOMPILED and request.config.getoption(compiling.OPTION):
+        request.applymarker(pytest.mark.xfail(reason="torch.compile of torchao's own module errs so too", strict=True))
     assert_as_eager(bert, backend, court, **models.tokens(batch, length, padding=length // 4))
 
 
