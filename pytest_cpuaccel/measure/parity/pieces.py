@@ -60,6 +60,15 @@ class Pieces:
         )
         return Piece(start, vectors) if self._all_valid else self._valid_part(start, stop, vectors)
 
+    def block(self, number: int) -> tuple[slice, ...]:
+        """Return which indices of each dimension a piece has the elements of, if all are valid; (1,) for a scalar."""
+        axis, step = self._cut
+        lead, turn = divmod(number, self._turns)
+        outer = place_in(self._shape[:axis], lead) if axis else ()
+        last = min((turn + 1) * step, self._shape[axis])
+        inner = (slice(0, size) for size in self._shape[axis + 1 :])
+        return (*(slice(place, place + 1) for place in outer), slice(turn * step, last), *inner)
+
     @cached_property
     def count(self) -> int:
         """Return how many elements are valid."""
@@ -120,10 +129,7 @@ class Pieces:
         tensor = self.tensors[place]
         if tensor is None:
             return None
-        axis, step = self._cut
-        lead, turn = divmod(number, self._turns)
-        outer = place_in(self._shape[:axis], lead) if axis else ()
-        return tensor.reshape(self._shape)[outer][turn * step : (turn + 1) * step].reshape(-1)
+        return tensor.reshape(self._shape)[self.block(number)].reshape(-1)
 
     def _valid_part(self, start: int, stop: int, vectors: Sequence[torch.Tensor | None]) -> Piece:
         """Vectors without what is not valid: a part of them where that is one stretch, else a copy."""
@@ -137,6 +143,11 @@ class Pieces:
             return Piece(start + first * length, narrowed)
         chosen = torch.from_numpy(runs)
         return Piece(start, tuple(_selected(item, chosen, length) for item in vectors), chosen, length)
+
+
+def everything(tensor: torch.Tensor) -> torch.Tensor:
+    """Return that all elements of a tensor are valid."""
+    return torch.tensor(True).expand(tensor.shape)
 
 
 def without_repeats(tensor: torch.Tensor) -> torch.Tensor:
