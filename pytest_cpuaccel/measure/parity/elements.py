@@ -1,71 +1,36 @@
 """The elements of one output that are compared, unmasked and finite on both sides, and how far apart they are.
 
 One pass over the tensors, piece by piece, finds all that is needed of them, so that nothing of an output's size stands
-in memory. A piece is calculated with in fp32, its sums by dot products, and once more in fp64 where that may not be
-exact enough: where a number is NaN, infinite or tiny, or beyond ``INFINITE``. Maxima are exact, sums to 1e-5.
+in memory. A piece is calculated with in fp32, and once more in fp64 where that is not exact enough: where a number is
+NaN, infinite or tiny, or beyond ``INFINITE``. Maxima are exact, sums to 1e-5.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
 
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import INFINITE
+from pytest_cpuaccel.measure.parity.figures import NEAR, SIDES, Figures, largest_quotient
 from pytest_cpuaccel.measure.parity.leaves import Pair
-from pytest_cpuaccel.measure.parity.pieces import PIECE, Piece, Pieces, place_in
-from pytest_cpuaccel.measure.parity.size import SMALL, Size, largest
-
-SIDES = ("actual", "expected", "rounding", "running")
-"""The answers whose distance from the reference is measured."""
+from pytest_cpuaccel.measure.parity.pieces import Piece, Pieces, place_in
+from pytest_cpuaccel.measure.parity.size import Size, largest
+from pytest_cpuaccel.measure.parity.strays import Strays
+from pytest_cpuaccel.measure.parity.worst import Worst
 
 FEW = 4096
 """Elements up to which all is calculated in fp64, which is as quick then."""
 
-_NEAR = 1e-6
-"""Relative difference of fp32 figures below which fp64 tells which is the larger."""
-
-_LOST = 1e-3
-"""Share of what eager is off below which what an answer is off can't be found in fp32 by way of eager."""
-
-_ALIKE = 1e-5
-"""Relative difference up to which eager's fp64 has the size of its fp32."""
-
 _FP32 = frozenset({torch.float32, torch.bfloat16, torch.float16})
 """Types that fp32 holds exactly."""
 
-
-@dataclass(frozen=True)
-class Worst:
-    """The element that uses most of what ``rtol`` and ``atol`` allow: its difference, its limit, and its place.
-
-    ``use`` is one over the other, ``exceeded`` tells whether any element is off by more than its limit.
-    """
-
-    use: float = -1.0
-    difference: float = 0.0
-    limit: float = 0.0
-    place: int = 0
-    exceeded: bool = False
-
-
-@dataclass
-class Strays:
-    """Unmasked elements that are NaN or infinite on one side and not the same on the other: how many, and the first."""
-
-    count: int = 0
-    first: int | None = None
-
-    def take(self, flags: torch.Tensor, piece: Piece) -> None:
-        """Count the True places of one piece."""
-        found = int(flags.sum())
-        if found and self.first is None:
-            self.first = piece.place(int(flags.nonzero()[0]))
-        self.count += found
+Kept = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+"""The compared elements of a piece of both sides, in fp64, and their places in its vectors, None for all."""
 
 
 @dataclass
@@ -83,7 +48,6 @@ class Elements:
     valid: torch.Tensor
     has_exact: bool = False
     total: int = 0
-    count: int = 0
     alike: int = 0
     unfit: int = 0
     mismatched: Strays = field(default_factory=Strays)
@@ -96,11 +60,8 @@ class Elements:
     product: float = 0.0
     off: dict[str, Size] = field(default_factory=dict)
     _hint: tuple[float, float] | None = None
-    _peaks: list[float] = field(default_factory=list)
-    _shares: list[float] = field(default_factory=list)
-    _most_used: float = 0.0
-    _was_fp32: list[bool] = field(default_factory=list)
-    _scratch: dict[tuple[str, torch.dtype], torch.Tensor] = field(default_factory=dict)
+    _broken: set[str] = field(default_factory=set)
+    _in_fp64: frozenset[int] = frozenset()
 
     @staticmethod
     def of(
@@ -122,13 +83,18 @@ class Elements:
         return found
 
     @property
+    def count(self) -> int:
+        """How many elements are compared."""
+        return self.total - self.alike - self.mismatched.count
+
+    @property
     def are_identical(self) -> bool:
         """Whether both sides are equal to the last bit."""
         return not self.mismatched.count and self.difference.largest == 0
 
     def off_by(self, side: str) -> Size | None:
         """Return what a side is off by; None where that is absent, or not finite where eager is."""
-        return None if self._is_broken(side) else self.off.get(side)
+        return self.off.get(side)
 
     @property
     def reference(self) -> Size:
@@ -150,48 +116,50 @@ class Elements:
     def largest_relative(self) -> float:
         """Return the greatest difference over eager's value there; infinite where that is zero."""
         found = 0.0
-        for number, piece in enumerate(self._pieces):
-            if self._peaks[number] > 0:
-                found = self._larger_relative(piece, found, in_fp64=not self._was_fp32[number])
+        for number in np.flatnonzero(self._figures.peaks).tolist():
+            found = self._larger_relative(number, found)
         return found
 
     def index(self, place: int) -> tuple[int, ...]:
         """Return the index in the output of the element with this number among all of it."""
         return place_in(tuple(self.valid.shape), place)
 
+    def at(self, side: str, place: int) -> float:
+        """Return that element of one of ``SIDES``."""
+        tensor = self._pieces.tensors[SIDES.index(side)]
+        assert tensor is not None
+        return float(tensor[self.index(place)])
+
     def worst(self, rtol: float, atol: float) -> Worst:
         """Return the element that uses most of ``atol + rtol * |expected|``.
 
         Pieces are looked at in the order of the most that they may use, until none can use more.
         """
-        most = [self._most(number, rtol, atol) for number in range(len(self._pieces))]
+        most = self._figures.most_used(rtol, atol)
         worst = Worst()
-        for number in sorted(range(len(most)), key=lambda number: -most[number]):
+        for number in np.argsort(-most, kind="stable").tolist():
             if worst.use >= 0 and (most[number] == 0 or most[number] < worst.use):
                 break
-            worst = self._worse(self._pieces[number], rtol, atol, worst)
+            piece = self._pieces[number]
+            worst = worst.or_of(piece, self._kept(number, piece), rtol, atol)
         return worst
 
-    def _most(self, number: int, rtol: float, atol: float) -> float:
-        """What an element of a piece uses at most."""
-        peak = self._peaks[number]
-        if peak == 0:
-            return 0.0
-        if self._hint is None or self._hint[0] != rtol:
-            return peak / atol if atol > 0 else math.inf
-        like = 1.0 if self._hint[1] == atol else max(1.0, self._hint[1] / atol) if atol > 0 else math.inf
-        return self._shares[number] * like * (1 + _NEAR)
-
-    def kept(self) -> Iterator[tuple[Piece, torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Yield each piece with the compared elements of both sides, in fp64, and their places in its vectors."""
-        for piece in self._pieces:
-            yield piece, *_kept(piece)
+    def beyond(self, rtol: float, atol: float) -> int:
+        """Return how many elements are off by more than ``atol + rtol * |expected|``."""
+        count = 0
+        for number in np.flatnonzero(self._figures.peaks * (1 + NEAR) > atol).tolist():
+            actual, expected, _ = self._kept(number, self._pieces[number])
+            limit = expected.abs().mul_(rtol).add_(atol) if rtol else atol
+            count += np.count_nonzero((torch.sub(actual, expected, out=actual).abs_() > limit).numpy())
+        return count
 
     def constant(self, side: str) -> float | None:
         """Return the number that a side is throughout; None where it is not one."""
         low, high = math.inf, -math.inf
-        for piece in self._pieces:
-            values = _real(piece.vectors[SIDES.index(side)])[_kept(piece)[2]]
+        for number, piece in enumerate(self._pieces):
+            vector, places = piece.vectors[SIDES.index(side)], self._kept(number, piece)[2]
+            assert vector is not None
+            values = _real(vector if places is None else vector[places])
             if len(values):
                 low, high = min(low, float(values.min())), max(high, float(values.max()))
         return low if low == high else None
@@ -202,220 +170,104 @@ class Elements:
         return Pieces(tuple(None if item is None else _of_reals(item) for item in sides), self.valid)
 
     @cached_property
-    def _is_of_fp32(self) -> bool:
-        return all(item is None or item.dtype in _FP32 for item in self._pieces.tensors[: len(SIDES)])
-
-    @property
-    def _is_worth_fp32(self) -> bool:
-        return self.valid.numel() > FEW
+    def _figures(self) -> Figures:
+        return Figures(len(self._pieces), self._hint)
 
     def _pass(self, in_fp64: bool) -> None:
-        self.total = self._pieces.count
-        for piece in self._pieces:
-            is_fp32 = self._is_of_fp32 and self._is_worth_fp32 and not in_fp64 and self._take_fp32(piece)
-            self._was_fp32.append(is_fp32)
-            if not is_fp32:
-                self._take_fp64(piece)
-        self._scratch.clear()
+        self.total, figures = self._pieces.count, self._figures
+        is_of_fp32 = all(item is None or item.dtype in _FP32 for item in self._pieces.tensors[: len(SIDES)])
+        if is_of_fp32 and self.valid.numel() > FEW and not in_fp64:
+            for number, piece in enumerate(self._pieces):
+                exact = piece.vectors[-1] if self.has_exact else None
+                figures.take(number, *_both(piece), piece.vectors[2 : len(SIDES)], exact)
+            doubtful = figures.doubtful()
+        else:
+            doubtful = list(range(len(self._pieces)))
+        self._in_fp64 = frozenset(doubtful)
+        for number in doubtful:
+            self._take_fp64(number, self._pieces[number])
+        self._conclude()
 
-    def _take_fp32(self, piece: Piece) -> bool:
-        """Add a piece, calculated in fp32; False where that is not exact enough, and nothing was added."""
-        actual, expected, *others = (None if item is None else item.float() for item in piece.vectors[: len(SIDES)])
-        assert actual is not None
-        assert expected is not None
-        exact = piece.vectors[-1] if self.has_exact else None
-        known = {side: item for side, item in zip(SIDES[2:], others, strict=True) if not self._is_broken(side)}
-        found = self._part(actual, expected, exact, known)
-        if not found.is_trustworthy:
-            return False
-        self._add(found, actual, expected)
-        return True
-
-    def _take_fp64(self, piece: Piece) -> None:
-        actual, expected = _real(piece.vectors[0]), _real(piece.vectors[1])
+    def _take_fp64(self, number: int, piece: Piece) -> None:
+        actual, expected = (_real(item) for item in _both(piece))
         finite = actual.isfinite() & expected.isfinite()
+        if not bool(finite.all()):
+            self._take_nonfinite(piece, actual, expected, finite)
+            actual, expected = actual[finite], expected[finite]
+        others = [self._if_finite(side, piece, finite) for side in SIDES[2:]]
+        exact = self._if_finite("expected64", piece, finite) if self.has_exact else None
+        self._figures.take(number, actual, expected, others, exact)
+
+    def _take_nonfinite(self, piece: Piece, actual: torch.Tensor, expected: torch.Tensor, finite: torch.Tensor) -> None:
         same = (actual == expected) | (actual.isnan() & expected.isnan())
-        mismatched = ~finite & ~same
+        mismatched, unfit = ~finite & ~same, ~expected.isfinite()
         self.alike += int((~finite & same).sum())
-        self.unfit += int((~expected.isfinite()).sum())
+        self.unfit += int(unfit.sum())
         self.mismatched.take(mismatched, piece)
         exact = piece.vectors[-1]
-        lost = mismatched & ~expected.isfinite() & (exact is not None and _real(exact).isfinite())
+        lost = mismatched & unfit & (exact is not None and _real(exact).isfinite())
         self.lost.take(lost, piece)
         self.wrong.take(mismatched & ~lost, piece)
-        actual, expected = actual[finite], expected[finite]
-        kept = {side: self._if_finite(side, piece, finite) for side in (*SIDES[2:], "expected64")}
-        exact = kept.pop("expected64") if self.has_exact else None
-        self._add(self._part(actual, expected, exact, kept), actual, expected)
 
     def _if_finite(self, side: str, piece: Piece, finite: torch.Tensor) -> torch.Tensor | None:
         """The elements of one of eager's variants; one that is not finite where eager is can be no measure."""
         vector = piece.vectors[SIDES.index(side) if side in SIDES else -1]
-        if vector is None or self._is_broken(side):
+        if vector is None or side in self._broken:
             return None
         values = _real(vector)[finite]
         if bool(values.isfinite().all()):
             return values
-        if side == "expected64":
-            self.has_exact = False
-        else:
-            self.off[side] = Size(math.nan, math.nan)
+        self._broken.add(side)
+        self.has_exact = self.has_exact and side != "expected64"
         return None
 
-    def _is_broken(self, side: str) -> bool:
-        return side in self.off and math.isnan(self.off[side].squares)
+    def _conclude(self) -> None:
+        """Take the figures of all pieces together."""
+        figures = self._figures
+        figures.refine(lambda number: self._kept(number, self._pieces[number])[:2])
+        self.difference, self.actual, self.expected, self.exact, *off = figures.sizes()
+        self.product = float(figures.products.sum())
+        absent = self._broken | {side for side in SIDES if getattr(self.pair, side) is None}
+        self.off = {side: size for side, size in zip(SIDES, off, strict=True) if side not in absent}
 
-    def _room(self, name: str, like: torch.Tensor) -> torch.Tensor:
-        """Memory for a vector of a piece, the same for every piece."""
-        size, known = like.numel(), self._scratch.get((name, like.dtype))
-        if known is None:
-            known = self._scratch[name, like.dtype] = torch.empty(PIECE, dtype=like.dtype)
-        return known if size == PIECE else known[:size]
-
-    def _part(
-        self,
-        actual: torch.Tensor,
-        expected: torch.Tensor,
-        exact: torch.Tensor | None,
-        others: Mapping[str, torch.Tensor | None],
-    ) -> _Part:
-        """The figures of one piece, of one type but for ``exact``, eager's fp64; None where that is not known."""
-        difference = torch.sub(actual, expected, out=self._room("difference", expected))
-        size = exact_size = Size.of(expected)
-        off: dict[str, Size] = {}
-        apart = None
-        if exact is not None:
-            apart = self._apart(expected, exact)
-            off["expected"] = Size.of(apart)
-            off["actual"] = self._off(actual, expected, exact, apart)
-            if off["expected"].largest > _ALIKE * size.largest:
-                exact_size = Size.of(exact)
-        for side, values in others.items():
-            if values is not None:
-                off[side] = self._off(values, expected, exact, apart)
-        squares = torch.dot(actual, actual).item()
-        return _Part(
-            difference=Size.of(difference),
-            actual=Size(squares, 0.0 if squares > SMALL**2 else largest(actual)),
-            expected=size,
-            exact=exact_size,
-            product=torch.dot(actual, expected).item(),
-            off=off,
-        )
-
-    def _apart(self, expected: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
-        """What eager is off its fp64, in eager's own type; calculated in fp64, or nothing would be left of it."""
-        apart = self._room("apart", expected)
-        if exact.dtype is expected.dtype:
-            return torch.sub(expected, exact, out=apart)
-        return apart.copy_(self._room("exact", exact).copy_(expected).sub_(exact))
-
-    def _off(
-        self, values: torch.Tensor, expected: torch.Tensor, exact: torch.Tensor | None, apart: torch.Tensor | None
-    ) -> Size:
-        """The size of what an answer is off the reference."""
-        room = self._room("room", expected)
-        if exact is None or apart is None:
-            return Size.of(torch.sub(values, expected, out=room))
-        if exact.dtype is values.dtype:
-            return Size.of(torch.sub(values, exact, out=room))
-        return Size.of(torch.sub(values, expected, out=room).add_(apart))
-
-    def _add(self, part: _Part, actual: torch.Tensor, expected: torch.Tensor) -> None:
-        peak = part.difference.largest
-        if peak > self.difference.largest:
-            peak = largest(actual.double() - expected.double())
-        self.count += expected.numel()
-        self._peaks.append(peak)
-        self._shares.append(self._share(expected, peak) if self._hint and peak > 0 else 0.0)
-        self.difference.add(Size(part.difference.squares, peak))
-        self.actual.add(part.actual)
-        self.expected.add(part.expected)
-        self.exact.add(part.exact)
-        self.product += part.product
-        off = part.off if self.has_exact else {"actual": Size(part.difference.squares, peak), "expected": Size()}
-        for side, size in {**part.off, **off}.items():
-            self.off.setdefault(side, Size()).add(size)
-
-    def _share(self, expected: torch.Tensor, peak: float) -> float:
-        """The most of the hint's limit that a piece uses, whose differences were just calculated; or a bound to it."""
-        rtol, atol = self._hint or (0.0, 0.0)
-        if atol > 0 and peak / atol <= self._most_used:
-            return peak / atol
-        limit = torch.abs(expected, out=self._room("room", expected)).mul_(rtol).add_(atol)
-        share = torch.div(self._room("difference", expected), limit, out=limit)
-        found = _largest_quotient(share)
-        self._most_used = max(self._most_used, found)
-        return found
-
-    def _larger_relative(self, piece: Piece, known: float, *, in_fp64: bool) -> float:
+    def _larger_relative(self, number: int, known: float) -> float:
         """What is known, or the greatest of a piece if that is larger: in fp64 where fp32 can't tell."""
-        actual, expected = piece.vectors[:2]
-        assert actual is not None
-        assert expected is not None
-        if not in_fp64:
+        piece = self._pieces[number]
+        actual, expected = _both(piece)
+        if number not in self._in_fp64:
             expected = expected.float()
-            share = torch.sub(actual.float(), expected, out=self._room("room", expected)).div_(expected)
-            if _largest_quotient(share) < known * (1 - _NEAR):
+            share = torch.sub(actual.float(), expected).div_(expected)
+            if largest_quotient(share) < known * (1 - NEAR):
                 return known
-        actual, expected, _ = _kept(piece)
-        return max(known, largest(error.used(actual.sub_(expected).abs_(), expected.abs())))
+        actual, expected, _ = self._kept(number, piece)
+        return max(known, largest(error.used(actual.sub_(expected).abs_(), expected.abs_())))
 
-    def _worse(self, piece: Piece, rtol: float, atol: float, known: Worst) -> Worst:
-        actual, expected, places = _kept(piece)
-        if not expected.numel():
-            return known
-        difference = actual.sub_(expected).abs_()
-        limit = expected.abs_().mul_(rtol).add_(atol)
-        use = error.used(difference, limit)
-        number = int(use.argmax())
-        place, share = piece.place(int(places.nonzero()[number])), float(use[number])
-        exceeded = known.exceeded or bool((difference > limit).any())
-        if share > known.use or (share == known.use and place < known.place):
-            return Worst(share, float(difference[number]), float(limit[number]), place, exceeded)
-        return Worst(known.use, known.difference, known.limit, known.place, exceeded)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The figures of one piece, as in :class:`Elements`."""
-
-    difference: Size
-    actual: Size
-    expected: Size
-    exact: Size
-    product: float
-    off: dict[str, Size]
-
-    @property
-    def is_trustworthy(self) -> bool:
-        """Whether fp32 was enough: nothing is infinite, nothing so small that its squares or its digits are lost."""
-        sizes = (self.difference, self.actual, self.expected, self.exact, *self.off.values())
-        apart = self.off["expected"].largest if "expected" in self.off else 0.0
-        return (
-            all(size.is_finite and (size.largest == 0 or size.largest > SMALL) for size in sizes)
-            and self.exact.largest <= INFINITE
-            and all(size.largest == 0 or size.largest > _LOST * apart for size in self.off.values())
-        )
-
-
-def _kept(piece: Piece) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    actual, expected = _real(piece.vectors[0]), _real(piece.vectors[1])
-    finite = actual.isfinite() & expected.isfinite()
-    return actual[finite], expected[finite], finite
-
-
-def _largest_quotient(quotients: torch.Tensor) -> float:
-    """The largest absolute value of quotients of finite numbers, of which 0 by 0 counts as 0."""
-    found = largest(quotients)
-    return largest(quotients.nan_to_num_(nan=0.0, posinf=math.inf, neginf=-math.inf)) if math.isnan(found) else found
+    def _kept(self, number: int, piece: Piece) -> Kept:
+        if number not in self._in_fp64:  # all are finite
+            actual, expected = _both(piece)
+            return _copy(actual), _copy(expected), None
+        actual, expected = (_real(item) for item in _both(piece))
+        finite = actual.isfinite() & expected.isfinite()
+        return actual[finite], expected[finite], finite.nonzero()[:, 0]
 
 
 def _of_reals(tensor: torch.Tensor) -> torch.Tensor:
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
-def _real(values: torch.Tensor | None) -> torch.Tensor:
-    assert values is not None
-    values = values.to(torch.float64, copy=True)
+def _both(piece: Piece) -> tuple[torch.Tensor, torch.Tensor]:
+    actual, expected = piece.vectors[:2]
+    assert actual is not None
+    assert expected is not None
+    return actual, expected
+
+
+def _copy(values: torch.Tensor) -> torch.Tensor:
+    return values.to(torch.float64, copy=True)
+
+
+def _real(values: torch.Tensor) -> torch.Tensor:
+    values = _copy(values)
+    if largest(values) <= INFINITE:
+        return values
     return values.masked_fill_(values > INFINITE, torch.inf).masked_fill_(values < -INFINITE, -torch.inf)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.elements import Elements
 from pytest_cpuaccel.measure.parity.leaves import Pair
-from pytest_cpuaccel.measure.parity.pieces import Piece, Pieces
+from pytest_cpuaccel.measure.parity.pieces import Pieces
 
 
 def differences(
@@ -64,45 +62,17 @@ def describe(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-@dataclass
-class _Excess:
-    """How many elements are off by more than is allowed, and the one that is off worst."""
-
-    limit: float
-    tolerance: tuple[float, float] | None
-    count: int = 0
-    worst: float = -1.0
-    place: int = 0
-    actual: float = 0.0
-    expected: float = 0.0
-
-    def take(self, piece: Piece, actual: torch.Tensor, expected: torch.Tensor, places: torch.Tensor) -> None:
-        """Look at one piece; where all are allowed the same, the worst is the one with the largest difference."""
-        difference = (actual - expected).abs_()
-        if not len(difference):
-            return
-        rtol, atol = self.tolerance or (0.0, self.limit)
-        limit = expected.abs().mul_(rtol).add_(atol)
-        self.count += int((difference > limit).sum())
-        shares = error.used(difference, limit) if self.tolerance else difference
-        number = int(shares.argmax())
-        if float(shares[number]) > self.worst:
-            self.worst, self.place = float(shares[number]), piece.place(int(places.nonzero()[number]))
-            self.actual, self.expected = float(actual[number]), float(expected[number])
-
-
 def _differences(name: str, elements: Elements, limit: float, tolerance: tuple[float, float] | None) -> Iterator[str]:
     if not elements.count:
         return
-    excess = _Excess(limit, tolerance)
-    for kept in elements.kept():
-        excess.take(*kept)
+    rtol, atol = tolerance or (0.0, limit)
+    place = elements.worst(*(tolerance or (0.0, 1.0))).place
     by = f" by more than {'up to ' if tolerance else ''}{limit:.1e}" if limit else ""
     largest, relative = elements.difference.largest, elements.largest_relative
-    yield f"{name}: {share(excess.count, elements.count)} differ{by}"
+    yield f"{name}: {share(elements.beyond(rtol, atol), elements.count)} differ{by}"
     yield (
-        f"  worst at {list(elements.index(excess.place))}: actual {number(excess.actual)}, "
-        f"expected {number(excess.expected)}"
+        f"  worst at {list(elements.index(place))}: actual {number(elements.at('actual', place))}, "
+        f"expected {number(elements.at('expected', place))}"
     )
     yield f"  max abs difference {largest:.2e}, max relative {_relative(round_up(relative))}"
     yield f"  smallest tolerance that would pass: atol={round_up(largest):g} with rtol=0{_or_rtol(round_up(relative))}"

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
 
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import INT8_SQNR_DB
 from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.likeness import Likeness, alike, in_fp64, peak
 from pytest_cpuaccel.measure.parity.mask import valid_elements
+from pytest_cpuaccel.measure.parity.order import row_order
+from pytest_cpuaccel.measure.parity.places import COLUMNS, POSITIONS, ROWS, places_off
 
 HINT = "hint: "
 """What the lines begin with."""
 
 OTHER_WEIGHTS = "other weights"
 """What a small error everywhere looks like."""
-
-_ALIKE = 1e-2
-"""Relative RMSE below which two tensors are taken to be the same thing."""
 
 _SCALED = 0.05
 """Least relative size of a wrong scale: what training changes is smaller."""
@@ -32,9 +32,6 @@ _TINY = 1e-4
 
 _NEARLY = 0.97
 """Cosine similarity above which an answer is eager's but for some disturbance; unrelated ones lie near 0."""
-
-_MOST_ROWS = 256
-"""Rows compared each with each to find a permutation."""
 
 _FEW = 0.5
 """Share of the positions in which an error says more by where it is than by how large it is."""
@@ -51,96 +48,109 @@ def hints(
     """Yield what a failing output looks like; ``pairs`` are all those of floating-point tensors.
 
     ``limit`` is the difference above which an element is off, ``mask`` (batch, sequence) is true where no padding is.
+    Each holds for the whole output.
     """
-    name, actual, expected = failing.name, failing.actual.double(), failing.expected.double()
-    if not expected.numel() or not bool(actual.isfinite().all() and expected.isfinite().all()):
+    name, actual, expected = failing.name, failing.actual, failing.expected
+    largest = peak(actual)
+    if not expected.numel() or not math.isfinite(largest) or not math.isfinite(peak(expected)):
         return
-    if not bool(actual.any()):
+    if largest == 0:
         yield f"{HINT}'{name}' is zero throughout"
         return
     known = [*_exchanges(failing, pairs)]
     if actual.shape == expected.shape:
-        valid = valid_elements(name, expected.shape, mask)
-        known += [*_rearrangements(name, actual, expected)]
-        known += [*_coarseness(name, actual, expected, precision)]
-        places = [*_places(name, (actual - expected).abs().gt(limit) & valid, mask)]
-        is_tiny = error.relative_rmse(actual.flatten(), expected.flatten()) < _TINY
-        known = known or [*places, *(_disturbances(name, actual, expected, precision) if is_tiny or not places else ())]
+        likeness = Likeness.of(actual, expected)
+        known += [*_rearrangements(failing, likeness), *_coarseness(failing, precision)]
+        known = known or [*_disturbances(failing, likeness, precision, limit, mask)]
     yield from known
 
 
 def _exchanges(failing: Pair, pairs: Sequence[Pair]) -> Iterator[str]:
     for other in pairs:
-        swapped = _alike(failing.actual, other.expected) and not _alike(failing.expected, other.expected)
-        if swapped and other.name != failing.name:
+        if other.name == failing.name:
+            continue
+        if alike(failing.actual, other.expected) and not alike(failing.expected, other.expected):
             yield f"{HINT}'{failing.name}' is what eager returns as '{other.name}': were outputs swapped?"
 
 
-def _rearrangements(name: str, actual: torch.Tensor, expected: torch.Tensor) -> Iterator[str]:
-    order = _row_order(actual, expected)
+def _rearrangements(failing: Pair, likeness: Likeness) -> Iterator[str]:
+    order = row_order(failing.actual, failing.expected, likeness.reference)
     if order:
-        yield f"{HINT}the rows of '{name}' are eager's rows {order}: was the batch reordered?"
-    if _is_shifted(actual, expected):
-        yield f"{HINT}'{name}' equals eager's shifted by one position along dimension 1"
+        yield f"{HINT}the rows of '{failing.name}' are eager's rows {order}: was the batch reordered?"
+    if _is_shifted(failing.actual, failing.expected):
+        yield f"{HINT}'{failing.name}' equals eager's shifted by one position along dimension 1"
 
 
-def _coarseness(name: str, actual: torch.Tensor, expected: torch.Tensor, precision: Precision) -> Iterator[str]:
+def _is_shifted(actual: torch.Tensor, expected: torch.Tensor) -> bool:
+    if expected.dim() < 2 or expected.shape[1] < 3:
+        return False
+    first, last = expected[:, :-1], expected[:, 1:]
+    return (alike(actual[:, 1:], first) or alike(actual[:, :-1], last)) and not alike(last, first)
+
+
+def _coarseness(failing: Pair, precision: Precision) -> Iterator[str]:
     if precision is not Precision.FP32:
         return
     for dtype, word in _COARSER.items():
-        if _holds_only(actual, dtype) and not _holds_only(expected, dtype):
-            yield f"{HINT}every element of '{name}' is a {word} number, eager's are not: did the model run in {word}?"
+        if _holds_only(failing.actual, dtype) and not _holds_only(failing.expected, dtype):
+            yield (
+                f"{HINT}every element of '{failing.name}' is a {word} number, eager's are not: "
+                f"did the model run in {word}?"
+            )
 
 
-def _places(name: str, off: torch.Tensor, mask: torch.Tensor | None) -> Iterator[str]:
+def _holds_only(values: torch.Tensor, dtype: torch.dtype) -> bool:
+    return all(torch.equal(vector.to(dtype).double(), vector) for (vector,) in in_fp64(values))
+
+
+def _disturbances(
+    failing: Pair, likeness: Likeness, precision: Precision, limit: float, mask: torch.Tensor | None
+) -> Iterator[str]:
+    """Where an output is off, and in what way, unless where says all."""
+    places = [*_places(failing, limit, mask)]
+    yield from places
+    if not places or likeness.relative_rmse < _TINY:
+        yield from _changes(failing.name, likeness, precision)
+
+
+def _places(failing: Pair, limit: float, mask: torch.Tensor | None) -> Iterator[str]:
     """Where an output is off that is right elsewhere."""
-    if off.dim() < 2:
+    name, shape = failing.name, failing.expected.shape
+    if len(shape) < 2:
         return
-    rows = _true_places(off.flatten(1).any(1))
-    columns = _true_places(off.flatten(0, -2).any(0))
-    if mask is not None and len(mask) == len(off):
-        padded = _true_places(~mask.all(1))
-        if padded == rows != list(range(len(off))):
+    off = places_off(failing.actual, failing.expected, valid_elements(name, shape, mask), limit)
+    rows, columns, positions = off[ROWS], off[COLUMNS], off[POSITIONS]
+    if mask is not None and len(mask) == shape[0]:
+        padded = (~mask.all(1)).nonzero()[:, 0].tolist()
+        if padded == rows != list(range(shape[0])):
             yield f"{HINT}only rows with padding are off in '{name}', {_listed(rows)}: is attention_mask ignored?"
             return
-    if len(rows) < len(off):
-        yield f"{HINT}only {_share(rows, len(off), 'row')} of '{name}' are off"
-    if len(columns) <= max(1, _SINGLE * off.shape[-1]) and off.shape[-1] > 1:
+    if len(rows) < shape[0]:
+        yield f"{HINT}only {_share(rows, shape[0], 'row')} of '{name}' are off"
+    if len(columns) <= max(1, _SINGLE * shape[-1]) and shape[-1] > 1:
         yield (
-            f"{HINT}only {_share(columns, off.shape[-1], 'column')} of '{name}' are off: "
+            f"{HINT}only {_share(columns, shape[-1], 'column')} of '{name}' are off: "
             "does the last layer have other weights there?"
         )
-    if off.dim() > 2:
-        positions = _true_places(off.transpose(0, 1).flatten(1).any(1))
-        if len(positions) <= _FEW * off.shape[1]:
-            yield f"{HINT}'{name}' is off only at {_share(positions, off.shape[1], 'position')} of dimension 1"
+    if len(shape) > 2 and len(positions) <= _FEW * shape[1]:
+        yield f"{HINT}'{name}' is off only at {_share(positions, shape[1], 'position')} of dimension 1"
 
 
-def _disturbances(name: str, actual: torch.Tensor, expected: torch.Tensor, precision: Precision) -> Iterator[str]:
-    flat, wanted = actual.flatten(), expected.flatten()
-    factor = float(flat @ wanted) / (float(wanted @ wanted) or 1.0)
-    unexplained = error.relative_rmse(flat / (factor or 1.0), wanted)
-    if abs(factor - 1) > _SCALED and unexplained < _UNEXPLAINED * abs(factor - 1):
-        yield f"{HINT}'{name}' is eager's times {factor:.3g}: is a scale missing or applied twice?"
-    elif precision is Precision.INT8 and error.sqnr_db(flat, wanted) < INT8_SQNR_DB:
+def _changes(name: str, likeness: Likeness, precision: Precision) -> Iterator[str]:
+    """What may have been done to an output as a whole."""
+    wrong = abs(likeness.factor - 1)
+    if wrong > _SCALED and likeness.beyond_factor < _UNEXPLAINED * wrong:
+        yield f"{HINT}'{name}' is eager's times {likeness.factor:.3g}: is a scale missing or applied twice?"
+    elif precision is Precision.INT8 and likeness.sqnr_db < INT8_SQNR_DB:
         yield (
             f"{HINT}sound int8 models have {INT8_SQNR_DB:g} dB and more: is a scale wrong, or was it calibrated on "
             "other data?"
         )
-    elif error.cosine(flat, wanted) > _NEARLY:
+    elif likeness.cosine > _NEARLY:
         yield (
-            f"{HINT}'{name}' is nearly eager's (cosine {error.cosine(flat, wanted):.6f}): "
+            f"{HINT}'{name}' is nearly eager's (cosine {likeness.cosine:.6f}): "
             f"{OTHER_WEIGHTS} look like this (a stale export, a weight lost or altered), and so does coarser arithmetic"
         )
-
-
-def _holds_only(values: torch.Tensor, dtype: torch.dtype) -> bool:
-    return torch.equal(values.to(dtype).double(), values)
-
-
-def _true_places(flags: torch.Tensor) -> list[int]:
-    places: list[int] = flags.nonzero()[:, 0].tolist()
-    return places
 
 
 def _share(places: list[int], total: int, word: str) -> str:
@@ -150,25 +160,3 @@ def _share(places: list[int], total: int, word: str) -> str:
 def _listed(places: list[int]) -> str:
     shown = ", ".join(map(str, places[:5]))
     return f"{shown}, ..." if len(places) > 5 else shown
-
-
-def _alike(values: torch.Tensor, reference: torch.Tensor) -> bool:
-    if values.shape != reference.shape or not reference.numel():
-        return False
-    return error.relative_rmse(values.double().flatten(), reference.double().flatten()) < _ALIKE
-
-
-def _row_order(actual: torch.Tensor, expected: torch.Tensor) -> list[int]:
-    """The expected row that each actual row is, if the batch is a permutation of itself; else empty."""
-    if expected.dim() < 2 or not 2 <= len(expected) <= _MOST_ROWS:
-        return []
-    rows, wanted = actual.flatten(1), expected.flatten(1)
-    order: list[int] = torch.cdist(rows, wanted).argmin(1).tolist()
-    moved = sorted(order) == list(range(len(order))) and order != list(range(len(order)))
-    return order if moved and _alike(rows, wanted[order]) else []
-
-
-def _is_shifted(actual: torch.Tensor, expected: torch.Tensor) -> bool:
-    if expected.dim() < 2 or expected.shape[1] < 3 or _alike(expected[:, 1:], expected[:, :-1]):
-        return False
-    return _alike(actual[:, 1:], expected[:, :-1]) or _alike(actual[:, :-1], expected[:, 1:])

@@ -13,8 +13,6 @@ import torch
 PIECE = 1 << 16
 """Elements of a piece: enough that calling an operator costs little beside its work, few enough for a cache."""
 
-Index = tuple[int | slice, ...]
-
 
 @dataclass(frozen=True)
 class Piece:
@@ -39,8 +37,8 @@ class Piece:
 class Pieces:
     """Pieces of tensors that have the shape of ``valid``, which may be expanded; None stays None.
 
-    A piece is copied only where a tensor is not contiguous, or where some of its elements are not valid. ``in_rows``
-    keeps the last dimension whole, however long it is.
+    A piece is copied only where a tensor is not contiguous, or where its valid elements are several stretches.
+    ``in_rows`` keeps the last dimension whole, however long it is.
     """
 
     tensors: tuple[torch.Tensor | None, ...]
@@ -48,22 +46,28 @@ class Pieces:
     in_rows: bool = False
 
     def __len__(self) -> int:
-        axis, step = self._cut
-        return math.prod(self._shape[:axis]) * math.ceil(self._shape[axis] / step)
+        axis, _ = self._cut
+        return math.prod(self._shape[:axis]) * self._turns
 
     def __iter__(self) -> Iterator[Piece]:
         return (self[number] for number in range(len(self)))
 
     def __getitem__(self, number: int) -> Piece:
-        index, start, stop = self._stretch(number)
-        if self._all_valid:
-            return Piece(start, tuple(self._vector(place, index, start, stop) for place in range(len(self.tensors))))
-        valid = self.valid.reshape(self._shape)[index]
-        runs, length = _runs(valid)
-        if runs is not None and not len(runs):
-            return Piece(start, tuple(None if item is None else item.new_empty(0) for item in self.tensors))
-        vectors = (self._vector(place, index, start, stop) for place in range(len(self.tensors)))
-        return Piece(start, tuple(_selected(vector, runs, length) for vector in vectors), runs, length)
+        start, stop = self._stretch(number)
+        vectors = tuple(
+            flat[start:stop] if flat is not None else self._vector(place, number)
+            for place, flat in enumerate(self._flat)
+        )
+        return Piece(start, vectors) if self._all_valid else self._valid_part(start, stop, vectors)
+
+    def block(self, number: int) -> tuple[slice, ...]:
+        """Return which indices of each dimension a piece has the elements of, if all are valid; (1,) for a scalar."""
+        axis, step = self._cut
+        lead, turn = divmod(number, self._turns)
+        outer = place_in(self._shape[:axis], lead) if axis else ()
+        last = min((turn + 1) * step, self._shape[axis])
+        inner = (slice(0, size) for size in self._shape[axis + 1 :])
+        return (*(slice(place, place + 1) for place in outer), slice(turn * step, last), *inner)
 
     @cached_property
     def count(self) -> int:
@@ -90,23 +94,60 @@ class Pieces:
         return axis, max(1, math.ceil(shape[axis] / max(1, math.ceil(shape[axis] / most))))
 
     @cached_property
+    def _turns(self) -> int:
+        axis, step = self._cut
+        return math.ceil(self._shape[axis] / step)
+
+    @cached_property
+    def _inner(self) -> int:
+        return math.prod(self._shape[self._cut[0] + 1 :])
+
+    @cached_property
     def _flat(self) -> tuple[torch.Tensor | None, ...]:
         return tuple(None if item is None or not item.is_contiguous() else item.view(-1) for item in self.tensors)
 
-    def _stretch(self, number: int) -> tuple[Index, int, int]:
-        axis, step = self._cut
-        lead, turn = divmod(number, math.ceil(self._shape[axis] / step))
-        first, last = turn * step, min((turn + 1) * step, self._shape[axis])
-        inner = math.prod(self._shape[axis + 1 :])
-        outer = tuple(int(item) for item in np.unravel_index(lead, self._shape[:axis])) if axis else ()
-        begin = lead * self._shape[axis]
-        return (*outer, slice(first, last)), (begin + first) * inner, (begin + last) * inner
+    @cached_property
+    def _flags(self) -> tuple[np.ndarray, int]:
+        """Which runs of elements that are valid alike are valid, and how long a run is; no piece begins within one.
 
-    def _vector(self, place: int, index: Index, start: int, stop: int) -> torch.Tensor | None:
-        flat, tensor = self._flat[place], self.tensors[place]
-        if flat is not None:
-            return flat[start:stop]
-        return None if tensor is None else tensor.reshape(self._shape)[index].reshape(-1)
+        Or the piece lies within one.
+        """
+        base, outer = without_repeats(self.valid), self.valid.dim()
+        while outer and base.shape[outer - 1] == 1:
+            outer -= 1
+        flags = base.reshape(base.shape[:outer]).expand(self.valid.shape[:outer])
+        return flags.reshape(-1).numpy(), math.prod(self.valid.shape[outer:])
+
+    def _stretch(self, number: int) -> tuple[int, int]:
+        axis, step = self._cut
+        lead, turn = divmod(number, self._turns)
+        begin, first = lead * self._shape[axis], turn * step
+        return (begin + first) * self._inner, (begin + min(first + step, self._shape[axis])) * self._inner
+
+    def _vector(self, place: int, number: int) -> torch.Tensor | None:
+        """The elements of a piece of a tensor that is not contiguous."""
+        tensor = self.tensors[place]
+        if tensor is None:
+            return None
+        return tensor.reshape(self._shape)[self.block(number)].reshape(-1)
+
+    def _valid_part(self, start: int, stop: int, vectors: Sequence[torch.Tensor | None]) -> Piece:
+        """Vectors without what is not valid: a part of them where that is one stretch, else a copy."""
+        flags, length = self._flags
+        runs = np.flatnonzero(flags[start // length : math.ceil(stop / length)])
+        if stop - start <= length:  # within one run
+            return Piece(start, tuple(vectors) if len(runs) else tuple(_narrowed(item, 0, 0) for item in vectors))
+        first, last = (int(runs[0]), int(runs[-1]) + 1) if len(runs) else (0, 0)
+        if len(runs) == last - first:
+            narrowed = tuple(_narrowed(item, first * length, last * length) for item in vectors)
+            return Piece(start + first * length, narrowed)
+        chosen = torch.from_numpy(runs)
+        return Piece(start, tuple(_selected(item, chosen, length) for item in vectors), chosen, length)
+
+
+def everything(tensor: torch.Tensor) -> torch.Tensor:
+    """Return that all elements of a tensor are valid."""
+    return torch.tensor(True).expand(tensor.shape)
 
 
 def without_repeats(tensor: torch.Tensor) -> torch.Tensor:
@@ -119,20 +160,9 @@ def place_in(shape: Sequence[int], number: int) -> tuple[int, ...]:
     return tuple(int(index) for index in np.unravel_index(number, tuple(shape)))
 
 
-def _runs(valid: torch.Tensor) -> tuple[torch.Tensor | None, int]:
-    """The runs of elements that are valid alike: the numbers of the valid ones, None for all; and their length."""
-    base = without_repeats(valid)
-    if bool(base.all()):
-        return None, 1
-    outer = valid.dim()
-    while outer and base.shape[outer - 1] == 1:
-        outer -= 1
-    length = math.prod(valid.shape[outer:])
-    flags = base.reshape(base.shape[:outer]).expand(valid.shape[:outer])
-    return flags.reshape(-1).nonzero()[:, 0], length
+def _narrowed(vector: torch.Tensor | None, start: int, stop: int) -> torch.Tensor | None:
+    return None if vector is None else vector[start:stop]
 
 
-def _selected(vector: torch.Tensor | None, runs: torch.Tensor | None, length: int) -> torch.Tensor | None:
-    if vector is None or runs is None:
-        return vector
-    return vector.view(-1, length).index_select(0, runs).view(-1)
+def _selected(vector: torch.Tensor | None, runs: torch.Tensor, length: int) -> torch.Tensor | None:
+    return None if vector is None else vector.view(-1, length).index_select(0, runs).view(-1)

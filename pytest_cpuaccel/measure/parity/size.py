@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
 
 SMALL = 1e-14
 """Largest value below which the squares of a vector's elements may vanish in fp32."""
 
 
-@dataclass
-class Size:
+class Size(NamedTuple):
     """The sum of its squares, and its largest absolute value; both NaN where something in it is NaN."""
 
     squares: float = 0.0
@@ -22,16 +22,6 @@ class Size:
     def of(values: torch.Tensor) -> Size:
         """Return the size of a vector, (n,), in its own precision."""
         return Size(torch.dot(values, values).item(), largest(values))
-
-    @property
-    def is_finite(self) -> bool:
-        """Tell whether both are numbers."""
-        return math.isfinite(self.squares) and math.isfinite(self.largest)
-
-    def add(self, other: Size) -> None:
-        """Take the elements of another vector in."""
-        self.squares += other.squares
-        self.largest = max(self.largest, other.largest)
 
     def rms(self, count: int) -> float:
         """Return the root mean square of ``count`` elements."""
@@ -46,4 +36,4 @@ def largest(values: torch.Tensor) -> float:
     array = values.numpy()
     if not array.size:
         return 0.0
-    return max(float(array.max()), -float(array.min()))
+    return max(float(np.maximum.reduce(array)), -float(np.minimum.reduce(array)))

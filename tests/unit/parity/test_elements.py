@@ -23,7 +23,6 @@ SHAPES = [(), (1,), (7,), (200,), (3, 50), (2, 3, 40), (2, 5, 7, 11), (1, 2, 129
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "PIECE", SMALL_PIECE)
-    monkeypatch.setattr(one_pass, "PIECE", SMALL_PIECE)
     monkeypatch.setattr(one_pass, "FEW", 0)
 
 

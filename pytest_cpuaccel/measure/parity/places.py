@@ -1,0 +1,42 @@
+"""Places: the rows, columns and positions of an output in which elements are off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from pytest_cpuaccel.measure.parity.pieces import Pieces, everything
+
+ROWS, POSITIONS, COLUMNS = 0, 1, -1
+"""The dimensions that are told apart: a batch, a sequence in it, and what the last layer has its outputs for."""
+
+
+def places_off(
+    actual: torch.Tensor, expected: torch.Tensor, valid: torch.Tensor, limit: float
+) -> Mapping[int, list[int]]:
+    """Return the indices along each of those dimensions at which a valid element is off by more than ``limit``.
+
+    The tensors have one shape, of two dimensions or more, and finite elements.
+    """
+    off = {dimension: np.zeros(expected.shape[dimension], bool) for dimension in (ROWS, POSITIONS, COLUMNS)}
+    pieces = Pieces((actual, expected, valid), everything(expected))
+    for number in range(len(pieces)):
+        block = pieces.block(number)
+        unknown = [dimension for dimension, flags in off.items() if not flags[block[dimension]].all()]
+        if unknown:
+            flags = _flags(pieces[number].vectors, limit).reshape([part.stop - part.start for part in block])
+            for dimension in unknown:
+                others = tuple(axis for axis in range(flags.ndim) if axis != dimension % flags.ndim)
+                off[dimension][block[dimension]] |= flags.any(axis=others)
+    return {dimension: np.flatnonzero(flags).tolist() for dimension, flags in off.items()}
+
+
+def _flags(vectors: tuple[torch.Tensor | None, ...], limit: float) -> np.ndarray:
+    actual, expected, valid = vectors
+    assert actual is not None
+    assert expected is not None
+    assert valid is not None
+    found: np.ndarray = (actual.double().sub(expected.double()).abs_().gt(limit) & valid).numpy()
+    return found
