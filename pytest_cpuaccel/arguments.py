@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from pytest_cpuaccel import marks
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.pattern import closest
 from pytest_cpuaccel.core.suggestion import suggestion
@@ -79,10 +80,10 @@ def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
 
 def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
     """The closest mark, as everywhere in pytest. Of two on one test, class or module pytest would drop one unsaid."""
-    found = list(item.iter_markers_with_node(name))
-    if len(found) > 1 and found[0][0] is found[1][0]:
+    found = marks.closest(item, name)
+    if len(found) > 1:
         raise UsageError(f"{item.nodeid}: two @{name} in one place, of which only one would count; write them as one")
-    return found[0][1] if found else None
+    return found[0] if found else None
 
 
 def _for_backend(value: Any, backend: str) -> Any:

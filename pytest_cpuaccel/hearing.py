@@ -252,6 +252,9 @@ def _findings(item: pytest.Item, bench: Bench) -> Iterator[Finding]:
     versus = choice.named(versus_name(item, bench.backend.name, choice))
     trials = bench.trials(allowed, versus)
     held = [replace(trial, test=item.nodeid, budgets=_holding(item, trial)) for trial in trials]
+    if not held and allowed != Budgets():
+        used = "score_items" if _scores(item) else "cpu_accelerate"
+        raise UsageError(f"{item.nodeid}: @{marks.judged(item)[0]}: the test never called {used}; nothing was judged")
     yield from judge_test(held, session_of(item.config).court)
 
 

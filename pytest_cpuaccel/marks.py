@@ -20,6 +20,22 @@ PARAMETER = "_cpu_backend"
 JUDGED = ("parity", "latency_budget", "memory_budget", "accuracy_budget")
 
 
+def closest(node: pytest.Item | pytest.Collector, name: str) -> list[pytest.Mark]:
+    """Return the marks of a name in the closest place that has any; what a class sets itself is closer than its bases'.
+
+    pytest puts those of bases first.
+    """
+    found = list(node.iter_markers_with_node(name))
+    nearest = [mark for owner, mark in found if owner is found[0][0]]
+    kind = getattr(found[0][0], "obj", None) if len(nearest) > 1 else None
+    for base in kind.__mro__ if isinstance(kind, type) else ():
+        given = vars(base).get("pytestmark", [])
+        own = [getattr(item, "mark", item) for item in (given if isinstance(given, list) else [given])]
+        if closer := [mark for mark in nearest if mark in own]:
+            return closer
+    return nearest
+
+
 def judged(item: pytest.Item) -> list[str]:
     """Return the names of the marks that a verdict answers, on a test or on its class, module or package."""
     return [name for name in JUDGED if item.get_closest_marker(name)]

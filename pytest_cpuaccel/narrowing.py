@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from pytest_cpuaccel import marks
 from pytest_cpuaccel.arguments import refuse_unknown
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
@@ -25,7 +26,7 @@ class Narrowing:
     @staticmethod
     def of(test: pytest.Item) -> Narrowing:
         """Return what the mark on a test says; without one, everything is allowed."""
-        mark = test.get_closest_marker("cpu_backends")
+        mark = _closest(test)
         if mark is None:
             return Narrowing()
         exclude = mark.kwargs.get("exclude", ())
@@ -42,7 +43,7 @@ def check_narrowing(test: pytest.Item, known: Iterable[str]) -> None:
     Raises:
         UsageError: it names no known backend, or has another argument.
     """
-    mark = test.get_closest_marker("cpu_backends")
+    mark = _closest(test)
     if mark is None:
         return
     where = f"{test.nodeid}: @cpu_backends"
@@ -51,6 +52,10 @@ def check_narrowing(test: pytest.Item, known: Iterable[str]) -> None:
     for pattern in (*narrowing.allowed, *narrowing.excluded):
         if not any(_any_matches(name, [pattern]) for name in names):
             raise UsageError(f"{where}: no backend named {pattern!r}; {suggestion(pattern, names)}")
+
+
+def _closest(test: pytest.Item) -> pytest.Mark | None:
+    return next(iter(marks.closest(test, "cpu_backends")), None)
 
 
 def _any_matches(name: str, patterns: Iterable[object]) -> bool:

@@ -221,6 +221,50 @@ def test_nan_that_eager_has_not_fails(mlp_project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["nan: forward 2x16: 'output' is nan at [[]0, 0[]], where eager's is *"])
 
 
+@pytest.mark.parametrize(
+    ("mark", "fixture"),
+    [
+        ("accuracy_budget(max_drop='1%')", "score_items"),
+        ("accuracy_budget(min_score=0.9)", "score_items"),
+        ("parity", "cpu_accelerate"),
+        ("latency_budget(p50='10 s')", "cpu_accelerate"),
+    ],
+)
+def test_a_test_that_never_calls_what_it_takes_fails(mlp_project: pytest.Pytester, mark: str, fixture: str) -> None:
+    mlp_project.makepyfile(f"import pytest\n\n@pytest.mark.{mark}\ndef test_it({fixture}): pass\n")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*: the test never called {fixture}; nothing was judged"])
+
+
+def test_what_a_class_sets_is_closer_than_what_its_bases_set(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pytest, torch
+
+        class Base:
+            pytestmark = [pytest.mark.parity(rtol=0, atol=1e-30), pytest.mark.cpu_backends("twin")]
+
+            def test_it(self, cpu_model):
+                cpu_model(torch.ones(2, 16))
+
+        class TestWide(Base):
+            pytestmark = [pytest.mark.parity(atol=9.0), pytest.mark.cpu_backends("off")]
+
+        @pytest.mark.parity(atol=9.0)
+        class TestDecorated(Base):
+            pass
+
+        class TestSame(Base):
+            pytestmark = [pytest.mark.cpu_backends("off")]
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin,off", "-v")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*TestWide::test_it[[]off[]] PASSED*", "*TestDecorated::test_it[[]twin[]] PASSED*"])
+    result.stdout.fnmatch_lines(["*TestSame::test_it[[]off[]] FAILED*"])
+
+
 @pytest.mark.parametrize("mark", ["parity", "latency_budget(p50='10 s')"])
 def test_a_test_that_calls_nothing_fails(mlp_project: pytest.Pytester, mark: str) -> None:
     marked(mlp_project, mark, body="pass")
