@@ -13,6 +13,7 @@ from pytest_cpuaccel.build.workshop import Build
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.private_inputs import shared_memory
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,17 @@ class Latest:
     def takes(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Tell whether this is a call with the same inputs."""
         inputs = self.call.inputs
-        return method == self.call.method and tree.same(args, inputs.args) and tree.same(kwargs, inputs.kwargs)
+        return (
+            method == self.call.method
+            and tree.same(args, inputs.args)
+            and tree.same(kwargs, inputs.kwargs)
+            and not shared_memory((args, kwargs))
+            and not shared_memory((inputs.args, inputs.kwargs))
+        )
 
     def written(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return copies of what the call left in its inputs where it changed them, by the input's name."""
         inputs = self.call.inputs
-        if tree.same(args, inputs.args) and tree.same(kwargs, inputs.kwargs):
-            return {}
         return {name: tree.clone(leaf) for name, leaf in written_inputs(model, inputs, Inputs(args, kwargs)).items()}
 
     def followed_by(self, output: Any, rng_state: Any, written: dict[str, Any]) -> Latest:

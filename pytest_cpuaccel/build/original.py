@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import EagerRaisesError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.private_inputs import attributes_of, is_object, private_inputs
 from pytest_cpuaccel.core.state import is_cache
 
 _asked = 0
@@ -76,7 +77,7 @@ def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
     Raises:
         EagerRaisesError: it raises; the text names the exception.
     """
-    given = Inputs(tree.clone(inputs.args), tree.clone(dict(inputs.kwargs)))
+    given = private_inputs(inputs)
     run = getattr(model, method) if method == "generate" else model
     with compiled_code_refused(model):
         try:
@@ -85,9 +86,7 @@ def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
         except Exception as error:
             text = f"the eager model itself raises on this call: {reason(error)}"
             raise EagerRaisesError(text, error) from error
-    untouched_inputs = tree.same(inputs.args, given.args) and tree.same(dict(inputs.kwargs), dict(given.kwargs))
-    written = {} if untouched_inputs else written_inputs(model, inputs, given)
-    return Answer(output, written, _returned(given, output))
+    return Answer(output, written_inputs(model, inputs, given), _returned(given, output))
 
 
 def _returned(given: Inputs, output: Any) -> int | str | None:
@@ -101,24 +100,46 @@ def _returned(given: Inputs, output: Any) -> int | str | None:
 def written_inputs(model: nn.Module, before: Inputs, after: Inputs) -> Mapping[str, Any]:
     """Return what a call left in its inputs where it changed them, by the input's name.
 
-    A key/value cache is state for a next step and counts as none.
+    What it took out has ``(removed)`` after its name. A key/value cache is state for a next step and counts as none,
+    and so does an object itself: its attributes are looked at.
     """
-    old = named_inputs(model, before)
-    return {
+    if _are_untouched(before, after):
+        return {}
+    old, new = named_inputs(model, before), named_inputs(model, after)
+    written: dict[str, Any] = {
         name: value
-        for name, value in named_inputs(model, after).items()
-        if not is_cache(value) and not (name in old and tree.same_values(old[name], value))
+        for name, value in new.items()
+        if not is_cache(value) and not (name in old and (is_object(value) or tree.same_values(old[name], value)))
     }
+    return written | {f"{name} (removed)": True for name in old if name not in new and not _is_now_within(name, new)}
+
+
+def _are_untouched(before: Inputs, after: Inputs) -> bool:
+    """A quick look: whether all is the same, and nothing has attributes of its own."""
+    given = after.args, dict(after.kwargs)
+    return tree.same((before.args, dict(before.kwargs)), given) and not any(map(attributes_of, tree.tensors(given)))
 
 
 def named_inputs(model: nn.Module, inputs: Inputs) -> dict[str, Any]:
     """Return every leaf of a call's inputs by its name: ``x``, or ``batch.ids`` for one in a dict named ``batch``."""
-    named = {
-        name: leaf
-        for place, value in enumerate(inputs.args)
-        for name, leaf in tree.named_leaves(value, _positional_name(model, place))
-    }
-    return named | dict(tree.named_leaves(dict(inputs.kwargs)))
+    named: dict[str, Any] = {}
+    for place, value in enumerate(inputs.args):
+        named |= _with_attributes(tree.named_leaves(value, _positional_name(model, place)))
+    return named | _with_attributes(tree.named_leaves(dict(inputs.kwargs)))
+
+
+def _with_attributes(leaves: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Leaves by name, and those among the attributes of tensors and objects, such as ``state.h``."""
+    named: dict[str, Any] = {}
+    for name, leaf in leaves:
+        named[name] = leaf
+        named |= dict(tree.named_leaves(dict(attributes_of(leaf)), name))
+    return named
+
+
+def _is_now_within(name: str, named: Iterable[str]) -> bool:
+    """Whether a container stands now where a leaf stood."""
+    return any(other.startswith(f"{name}.") for other in named)
 
 
 def _positional_name(model: nn.Module, place: int) -> str:

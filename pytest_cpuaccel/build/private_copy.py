@@ -64,8 +64,13 @@ def _outline(parameter: nn.Parameter) -> nn.Parameter:
 
 def _copied(model: nn.Module, copies: dict[int, Any]) -> nn.Module:
     copies |= {id(item): item.detach().clone() for item in _computed_tensors(model)}
+    with_attributes = [item for item in model.parameters() if vars(item)]
+    for item in with_attributes:
+        copies.setdefault(id(item), copy.deepcopy(item))
     try:
         copied: nn.Module = deep_copy(model, copies).eval()
+        for item in with_attributes:  # which torch leaves behind
+            vars(copies[id(item)]).update(deep_copy(dict(vars(item)), copies))
     except Exception as error:
         raise BuildError(f"{type(model).__name__} can't be copied: {reason(error)}") from error
     for child in copied.modules():

@@ -35,6 +35,7 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, EagerRaisesError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.private_inputs import private_inputs
 
 _STAYS_AS_IT_IS = frozenset({"eval", "cpu", "float", "requires_grad_"})
 _FORWARD = frozenset({"_call_impl", "_wrapped_call_impl", "_slow_forward"})
@@ -230,7 +231,7 @@ class Recorder:
             self._look(self._start)
         latest = self._latest
         if latest is None or not latest.takes(method, args, kwargs):
-            inputs = Inputs(tree.clone(args), tree.clone(kwargs))
+            inputs = private_inputs(Inputs(args, kwargs))
             latest = Latest(self._built(method, inputs), Call(method, inputs, None))
         rng_state = torch.get_rng_state() if method == "generate" else None
         output = self._answer(latest, args, kwargs)

@@ -39,6 +39,7 @@ from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError
 from pytest_cpuaccel.core.heap import older_objects_uncollected
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.private_inputs import private_inputs
 
 _NO_LIMIT = 1 << 62
 
@@ -446,7 +447,7 @@ def _needed(model: nn.Module, method: Method, inputs: Inputs) -> Inputs:
 
 
 def _clone(inputs: Inputs) -> Inputs:
-    return Inputs(tree.clone(inputs.args), tree.clone(dict(inputs.kwargs)))
+    return private_inputs(inputs)
 
 
 @contextlib.contextmanager

@@ -11,12 +11,11 @@ from torch import nn
 
 from pytest_cpuaccel.build.original import named_inputs, written_inputs
 from pytest_cpuaccel.build.state.snapshot import in_state, untouched
-from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import BuiltModel
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
-from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.accusation import accusation, self_disagreement
 from pytest_cpuaccel.judge.court import Court
@@ -176,7 +175,7 @@ def _calls_like(call: Call, trial: Trial) -> list[Call]:
 
 def _called(built: BuiltModel, call: Call, trial: Trial) -> Call:
     """The call as a build answers it."""
-    given = Inputs(tree.clone(call.inputs.args), tree.clone(dict(call.inputs.kwargs)))
+    given = private_inputs(call.inputs)
     run = built.forward if call.method == "forward" else built.generate
     assert run is not None
     with torch.no_grad(), torch.random.fork_rng(devices=[]):

@@ -21,6 +21,7 @@ from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.judge.pages import Page, Pages
 from pytest_cpuaccel.measure.parity.agreement import IS_IT_RANDOM, self_agreement
 from pytest_cpuaccel.measure.parity.comparison import References
@@ -227,7 +228,7 @@ def _cast_weight(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _cast(inputs: Inputs, dtype: torch.dtype) -> Inputs:
-    return Inputs(tree.cast_floats(inputs.args, dtype), tree.cast_floats(dict(inputs.kwargs), dtype))
+    return private_inputs(inputs, dtype)
 
 
 class _FastGelu(TorchFunctionMode):

@@ -39,17 +39,43 @@ class Returns(Net):
     def forward(self, batch):
         batch["y"] = self.lin(batch["x"])
         return batch
+
+class Pops(Net):
+    def forward(self, x, batch):
+        return self.lin(x) + batch.pop("k")
+
+class Empties(Net):
+    def forward(self, x, found):
+        total = sum(found)
+        found.clear()
+        return self.lin(x) + total
+
+class Note:
+    pass
+
+class Notes(Net):
+    def forward(self, x, note):
+        note.hidden = self.lin(x)
+        return x.sum(1)
+
+class Tags(Net):
+    def forward(self, x):
+        x.hidden = self.lin(x)
+        return x.sum(1)
+
 """
 
 COPYING = """
 import pytest, torch
 from pytest_cpuaccel import Backend, BuiltModel
-from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.private_inputs import private_inputs
 
 def load(subject, folder):
     module = subject.fresh_module()
     def forward(*args, **kwargs):
-        return module(*tree.clone(args), **tree.clone(kwargs))
+        given = private_inputs(Inputs(args, kwargs))
+        return module(*given.args, **given.kwargs)
     return BuiltModel(forward, {"threads": torch.get_num_threads()})
 
 @pytest.hookimpl(optionalhook=True)
@@ -62,6 +88,10 @@ CALLS = {
     "Rectifies": ("X.clone()", "'x after the call' is off by *"),
     "Fills": ("{'x': X}", "output 'batch.y after the call' is missing*"),
     "Appends": ("X, []", "output 'found.0 after the call' is missing*"),
+    "Pops": ("X, {'k': X}", "output 'batch.k (removed) after the call' is missing*"),
+    "Empties": ("X, [X]", "output 'found.0 (removed) after the call' is missing*"),
+    "Notes": ("X, Note()", "output 'note.hidden after the call' is missing*"),
+    "Tags": ("X.clone()", "output 'x.hidden after the call' is missing*"),
 }
 
 
@@ -82,6 +112,69 @@ def test_it(cpu_accelerate):
     result = project.runpytest_inprocess("--cpu-backends=eager,copying")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines([f"copying: forward *: {words}"])
+
+
+SHARED = {"the same": "x, x", "a view": "x[:2], x[1:]", "a transpose": "x[:, :2].t(), x[:2]", "apart": "x, x.clone()"}
+
+
+@pytest.mark.parametrize("arguments", SHARED)
+def test_inputs_that_share_memory_share_it_in_every_run(project: pytest.Pytester, arguments: str) -> None:
+    project.makepyfile(
+        MODELS
+        + f"""
+class Lone(nn.Module):
+    def forward(self, x, y):
+        x += 1
+        return torch.sin(y) * 2
+
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    x = X.clone()
+    cpu_model = cpu_accelerate(Lone().eval())
+    for _ in range(2):
+        cpu_model({SHARED[arguments]})
+    cpu_model(x.clone(), x.clone())
+"""
+    )
+    project.runpytest_inprocess("--cpu-backends=eager,torchscript").assert_outcomes(passed=2)
+
+
+def test_an_object_among_the_inputs_is_left_as_the_call_leaves_it(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        MODELS
+        + """
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    note = Note()
+    note.seen = 1
+    cpu_accelerate(Notes().eval())(X, note)
+    assert note.hidden.shape == (3, 4) and note.seen == 1
+"""
+    )
+    project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=1)
+
+
+def test_attributes_of_parameters_and_inputs_are_there_in_every_run(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        MODELS
+        + """
+class Scaled(Net):
+    def __init__(self):
+        super().__init__()
+        self.lin.weight.scale = 2.0
+
+    def forward(self, x):
+        return self.lin(x) * self.lin.weight.scale * x.factor
+
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    x = X.clone()
+    x.factor = 3.0
+    model = Scaled().eval()
+    assert torch.equal(cpu_accelerate(model)(x), model(x))
+"""
+    )
+    project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=1)
 
 
 def test_a_call_that_writes_to_its_inputs_is_judged_and_timed_by_those_it_was_given(project: pytest.Pytester) -> None:

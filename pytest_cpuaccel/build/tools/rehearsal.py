@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 
-from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.private_inputs import private_inputs
 
 
 def rehearse(function: Callable[..., Any], inputs: Inputs) -> Any:
     """Return ``function``'s output for a private copy of ``inputs``, computed without gradients."""
     with torch.no_grad():
-        return function(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))
+        given = private_inputs(inputs)
+        return function(*given.args, **given.kwargs)
