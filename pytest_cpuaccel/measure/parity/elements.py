@@ -2,7 +2,7 @@
 
 One pass over the tensors, piece by piece, finds all that is needed of them, so that nothing of an output's size stands
 in memory. A piece is calculated with in fp32, and once more in fp64 where that is not exact enough: where a number is
-NaN, infinite or tiny, or beyond ``INFINITE``. Maxima are exact, sums to 1e-5.
+NaN, infinite or tiny, or beyond ``INFINITE``. Maxima are exact to 1e-7, sums to 1e-5.
 """
 
 from __future__ import annotations

@@ -21,9 +21,16 @@ NEAR = 1e-6
 
 _DIFFERENCE, _ACTUAL, _EXPECTED, _EXACT, _OFF = range(5)
 _VECTORS = _OFF + len(SIDES)
+_NOTHING = Size()
 
 _LOST = 1e-3
 """Share of what eager is off below which what an answer is off can't be found in fp32 by way of eager."""
+
+_MUCH = 0.9
+"""Share of the most that any element has used of a limit, up to which it doesn't count how much others use."""
+
+_FEW = 0.1
+"""Share of a piece up to which it is quicker to pick its elements out than to calculate with all."""
 
 _ALIKE = 1e-5
 """Relative difference up to which eager's fp64 has the size of its fp32."""
@@ -56,7 +63,7 @@ class Figures:
         exact: torch.Tensor | None,
     ) -> None:
         """Find those of a piece, vectors (n,) of one type but for ``exact``; ``others`` are the rest of ``SIDES``."""
-        found = [Size()] * _VECTORS
+        found = [_NOTHING] * _VECTORS
         self.products[number] = self.shares[number] = 0.0
         if expected.numel():
             actual, expected = self._widened(0, actual), self._widened(1, expected)
@@ -151,24 +158,27 @@ class Figures:
             return torch.sub(expected, exact, out=apart)
         return apart.copy_(self._room("exact", exact).copy_(expected).sub_(exact))
 
-    def _off(
-        self, difference: torch.Tensor, apart: torch.Tensor, values: torch.Tensor, exact: torch.Tensor
-    ) -> torch.Tensor:
-        """What an answer is off the reference, from what it is off eager's and what that is."""
-        room = self._room("off", difference)
-        if exact.dtype is values.dtype:
-            return torch.sub(values, exact, out=room)
-        return torch.add(difference, apart, out=room)
+    @staticmethod
+    def _off(difference: torch.Tensor, apart: torch.Tensor, values: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
+        """What an answer is off the reference, written over what it is off eager's."""
+        return torch.sub(values, exact, out=difference) if exact.dtype is values.dtype else difference.add_(apart)
 
     def _share(self, difference: torch.Tensor, expected: torch.Tensor, peak: float) -> float:
         """The most of the limit that a piece uses; or a bound to it, where another piece uses more."""
         rtol, atol = self._limit or (0.0, 0.0)
         if peak == 0 or (atol > 0 and peak / atol <= self._most_used):
             return peak and peak / atol
-        limit = torch.abs(expected, out=self._room("limit", expected)).mul_(rtol).add_(atol)
-        found = largest_quotient(torch.div(difference, limit, out=limit))
+        low = _MUCH * self._most_used
+        room = torch.abs(difference, out=self._room("share", difference))
+        telling = np.flatnonzero(room.numpy() > low * atol) if low * atol > 0 else None
+        if telling is not None and len(telling) < _FEW * room.numel():
+            limit = np.abs(expected.numpy()[telling]) * rtol + atol
+            found = float((room.numpy()[telling] / limit).max(initial=0.0))
+        else:
+            torch.div(difference, torch.abs(expected, out=room).mul_(rtol).add_(atol), out=room)
+            found = largest_quotient(room)
         self._most_used = max(self._most_used, found if math.isfinite(found) else 0.0)
-        return found
+        return max(found, low)
 
 
 def largest_quotient(quotients: torch.Tensor) -> float:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,8 +16,7 @@ PIECE = 1 << 16
 """Elements of a piece: enough that calling an operator costs little beside its work, few enough for a cache."""
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """``vectors`` hold the valid elements of each tensor in one stretch of its elements, which begins at ``start``.
 
     Where not all are valid, ``runs`` are the numbers of those runs of ``length`` elements that are.
@@ -38,19 +39,28 @@ class Pieces:
     """Pieces of tensors that have the shape of ``valid``, which may be expanded; None stays None.
 
     A piece is copied only where a tensor is not contiguous, or where its valid elements are several stretches.
-    ``in_rows`` keeps the last dimension whole, however long it is.
+    Cuts are made along dimensions, but for contiguous tensors all of which is valid, unless ``in_blocks``; ``in_rows``
+    also keeps the last dimension whole, however long it is.
     """
 
     tensors: tuple[torch.Tensor | None, ...]
     valid: torch.Tensor
     in_rows: bool = False
+    in_blocks: bool = False
 
     def __len__(self) -> int:
         axis, _ = self._cut
         return math.prod(self._shape[:axis]) * self._turns
 
     def __iter__(self) -> Iterator[Piece]:
-        return (self[number] for number in range(len(self)))
+        if not self._is_flat:
+            return (self[number] for number in range(len(self)))
+        _, step = self._cut
+        parts = (repeat(None) if flat is None else torch.split(flat, step) for flat in self._flat)
+        return (
+            Piece(start, tuple(vectors))
+            for start, *vectors in zip(range(0, self.valid.numel(), step), *parts, strict=False)
+        )
 
     def __getitem__(self, number: int) -> Piece:
         start, stop = self._stretch(number)
@@ -61,7 +71,7 @@ class Pieces:
         return Piece(start, vectors) if self._all_valid else self._valid_part(start, stop, vectors)
 
     def block(self, number: int) -> tuple[slice, ...]:
-        """Return which indices of each dimension a piece has the elements of, if all are valid; (1,) for a scalar."""
+        """Return which indices of each dimension a piece ``in_blocks`` has the elements of, if all are valid."""
         axis, step = self._cut
         lead, turn = divmod(number, self._turns)
         outer = place_in(self._shape[:axis], lead) if axis else ()
@@ -77,7 +87,12 @@ class Pieces:
 
     @cached_property
     def _shape(self) -> tuple[int, ...]:
-        return tuple(self.valid.shape) or (1,)
+        return (self.valid.numel(),) if self._is_flat else tuple(self.valid.shape) or (1,)
+
+    @cached_property
+    def _is_flat(self) -> bool:
+        is_free = not self.in_rows and not self.in_blocks and self._all_valid
+        return is_free and all(item is None or item.is_contiguous() for item in self.tensors)
 
     @cached_property
     def _all_valid(self) -> bool:

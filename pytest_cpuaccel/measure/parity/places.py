@@ -21,7 +21,7 @@ def places_off(
     The tensors have one shape, of two dimensions or more, and finite elements.
     """
     off = {dimension: np.zeros(expected.shape[dimension], bool) for dimension in (ROWS, POSITIONS, COLUMNS)}
-    pieces = Pieces((actual, expected, valid), everything(expected))
+    pieces = Pieces((actual, expected, valid), everything(expected), in_blocks=True)
     for number in range(len(pieces)):
         block = pieces.block(number)
         unknown = [dimension for dimension, flags in off.items() if not flags[block[dimension]].all()]

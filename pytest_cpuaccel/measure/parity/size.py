@@ -36,4 +36,4 @@ def largest(values: torch.Tensor) -> float:
     array = values.numpy()
     if not array.size:
         return 0.0
-    return max(float(np.maximum.reduce(array)), -float(np.minimum.reduce(array)))
+    return float(max(np.maximum.reduce(array), -np.minimum.reduce(array)))
