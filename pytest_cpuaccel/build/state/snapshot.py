@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import types
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,6 +24,12 @@ from pytest_cpuaccel.core.identity import ByIdentity
 
 _writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
 """Whether a model's own calls write to its parameters, as found in its first one; then they are state too."""
+
+_undecided: ByIdentity[nn.Module, list[dict[int, Note]]] = ByIdentity()
+"""The notes of snapshots that were taken before that was known."""
+
+_copies: ByIdentity[torch.Tensor, weakref.ref[torch.Tensor]] = ByIdentity()
+"""The latest copy of a parameter, as long as a note holds it."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,11 @@ class Snapshot:
         """Note the state that a model has now."""
         found = Traversal(Search())
         found.follow(model)
-        if _writes_parameters.get(model) is not False:
-            found.notes.update({id(item): Note(item, item.detach().clone()) for item in model.parameters()})
+        writes = _writes_parameters.get(model)
+        if writes is not False:
+            found.notes.update({id(item): Note(item, _copy_of(item)) for item in model.parameters()})
+        if writes is None:
+            _undecided.setdefault(model, list).append(found.notes)
         return Snapshot(model, found.notes, tuple(found.outside), found.is_whole, tuple(found.search.scripted))
 
     def restore(self) -> None:
@@ -112,10 +122,6 @@ class Snapshot:
             if not equal(note.saved, item):
                 yield owner, name
 
-    def _without_parameters(self) -> Snapshot:
-        weights = {id(item) for item in self.model.parameters()}
-        return replace(self, notes={place: note for place, note in self.notes.items() if place not in weights})
-
     @contextmanager
     def in_force(self) -> Iterator[None]:
         """Give the model this state meanwhile, and then the one that it has now."""
@@ -127,15 +133,29 @@ class Snapshot:
 @contextmanager
 def untouched(model: nn.Module) -> Iterator[Snapshot]:
     """Leave a model, however it is called meanwhile, in the state that it has now, which is noted in what it yields."""
-    before = kept = Snapshot.of(model)
+    before = Snapshot.of(model)
     try:
         yield before
     finally:
         if _writes_parameters.get(model) is None:
             are_other = any(True for _ in before._changed_parameters())
-            kept = before if are_other else before._without_parameters()
-            _writes_parameters[model] = are_other or may_write_parameters(model)
-        kept.restore()
+            _decide(model, are_other or may_write_parameters(model))
+        before.restore()
+
+
+def take_after(copied: nn.Module, model: nn.Module) -> None:
+    """Know of a model's copy at once whether its calls write to parameters: as the model's own do."""
+    writes = _writes_parameters.get(model)
+    if writes is not None:
+        _decide(copied, writes)
+
+
+def _decide(model: nn.Module, writes: bool) -> None:
+    """Know from now on whether a model's calls write to parameters; where not, the copies made meanwhile go."""
+    _writes_parameters[model] = writes
+    for notes in _undecided.pop(model) or ():
+        for item in () if writes else model.parameters():
+            notes.pop(id(item), None)
 
 
 def in_state(model: nn.Module, start: Snapshot | None) -> AbstractContextManager[object]:
@@ -164,6 +184,16 @@ def _writes_in_place(function: types.FunctionType) -> bool:
     return function.__name__ != "__init__" and any(
         name in ("data", "set_", "requires_grad") or (name.endswith("_") and not name.startswith("_")) for name in names
     )
+
+
+def _copy_of(parameter: torch.Tensor) -> torch.Tensor:
+    """A copy of a parameter as it is now: an earlier one that equals it, where a note holds such a one."""
+    latest = _copies.get(parameter)
+    copied = None if latest is None else latest()
+    if copied is None or not equal(copied, parameter):
+        copied = parameter.detach().clone()
+        _copies[parameter] = weakref.ref(copied)
+    return copied
 
 
 def keeps_state_in_parameters(model: nn.Module) -> bool:
