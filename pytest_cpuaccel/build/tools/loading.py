@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from pytest_cpuaccel.build.tools import decoding, optimum, serving, upstream
 from pytest_cpuaccel.build.tools.kv_cache import CacheLayout
@@ -18,6 +19,7 @@ from pytest_cpuaccel.build.tools.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.build.tools.seq2seq import Opened, Seq2Seq
 from pytest_cpuaccel.build.tools.shapes import Shapes
 from pytest_cpuaccel.build.tools.step import Step
+from pytest_cpuaccel.build.tools.weights import drop_weights
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BuildError
@@ -52,7 +54,7 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
         BuildError: it can't be opened.
     """
     route = Route.read(folder)
-    module = subject.fresh_module()
+    module = _without_weights(subject)
     call = PreparedCall.of(module, subject, route.positions)
     try:
         with silenced():
@@ -77,7 +79,7 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
 
 
 def _load_step(runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, folder: Path) -> BuiltModel:
-    module = subject.fresh_module()
+    module = _without_weights(subject)
     call = PreparedCall.of(module, subject, route.positions)
     step = Step.of(module, call, layout)
     with silenced():
@@ -94,7 +96,7 @@ def _load_step(runtime: Runtime, subject: Subject, route: Route, layout: CacheLa
 def _load_seq2seq(
     runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, cross: CacheLayout, folder: Path
 ) -> BuiltModel:
-    module = subject.fresh_module()
+    module = _without_weights(subject)
     call = PreparedCall.of(module, subject, None)
     plan = Seq2Seq.of(module, call, layout, cross)
     with silenced():
@@ -109,7 +111,7 @@ def _load_seq2seq(
 
 
 def _load_by_optimum(runtime: Runtime, subject: Subject, route: Route, folder: Path) -> BuiltModel:
-    call = PreparedCall.of(subject.fresh_module(), subject, route.positions)
+    call = PreparedCall.of(_without_weights(subject), subject, route.positions)
     model = optimum.load(runtime, route.optimum, folder, subject.threads)
     graph = call.graph
 
@@ -129,6 +131,13 @@ def _load_by_optimum(runtime: Runtime, subject: Subject, route: Route, folder: P
             **runtime.facts_of(model),
         },
     )
+
+
+def _without_weights(subject: Subject) -> nn.Module:
+    """A private copy of the model, for its signature and its loop."""
+    module = subject.fresh_module()
+    drop_weights(module)
+    return module
 
 
 def _caching(subject: Subject, caches: bool) -> Facts:
