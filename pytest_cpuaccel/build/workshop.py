@@ -36,7 +36,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError
-from pytest_cpuaccel.core.heap import older_objects_uncollected
+from pytest_cpuaccel.core.heap import give_back, older_objects_uncollected
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
@@ -276,6 +276,7 @@ class Workshop:
         with busy, _named_errors(backend, state), older_objects_uncollected(), start.kept():
             with artifact(model, stamp, backend.exporters, subject, calibration) as folder:
                 built = _loaded(backend, subject, folder, state)
+            give_back()
             check_built(built, self.threads, method)
         if not calibration.given:
             self.say(

@@ -1,10 +1,11 @@
-"""The heap of Python's objects: which of them the garbage collector looks at."""
+"""The heap: which of Python's objects the garbage collector looks at, and what is given back of what was freed."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -22,3 +23,13 @@ def older_objects_uncollected() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+def give_back() -> None:
+    """Collect garbage, and let the system have what was freed, as far as the C library does that on demand.
+
+    glibc keeps blocks of up to 32 MiB for later, which is most of a model's weights (``mallopt(3)``, M_MMAP_THRESHOLD).
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

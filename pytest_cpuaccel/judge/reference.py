@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -14,12 +14,14 @@ from pytest_cpuaccel.build.fingerprint import inputs_digest, weights_stamp
 from pytest_cpuaccel.build.original import answer_of, call_eager
 from pytest_cpuaccel.build.private_copy import private_copy
 from pytest_cpuaccel.build.randomness import Generators, generators_kept
-from pytest_cpuaccel.build.state.snapshot import Snapshot, in_state, untouched
+from pytest_cpuaccel.build.state.snapshot import Snapshot, in_state, take_after, untouched
+from pytest_cpuaccel.build.tools.weights import drop_weights
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.keeping import CASTS_BYTES
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.judge.pages import Page, Pages
@@ -107,9 +109,13 @@ def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Answer | Non
     try:
         if dtype not in casts or casts[dtype][0] != stamp:
             casts[dtype] = (stamp, _copy_in(model, dtype))
-        return answer_of(casts[dtype][1], "forward", _cast(inputs, dtype))
+        answer = answer_of(casts[dtype][1], "forward", _cast(inputs, dtype))
+        return replace(answer, output=tree.map_leaves(_detached, answer.output))
     except CpuaccelError:
         return None
+    finally:
+        if _size(model) * dtype.itemsize > CASTS_BYTES:
+            forget_casts(model)
 
 
 def rounded(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer | None:
@@ -138,7 +144,18 @@ def check_agreement(model: nn.Module, inputs: Inputs, only: tuple[str, ...]) -> 
 
 def forget_casts(model: nn.Module) -> None:
     """Let copies of a model in other precisions be made anew: something else than its weights may have changed."""
-    _casts.pop(model)
+    for _, cast in (_casts.pop(model) or {}).values():
+        drop_weights(cast)
+
+
+def _detached(leaf: Any) -> Any:
+    """The leaf, which may be one of the model's own parameters, apart from the model."""
+    return leaf.detach() if isinstance(leaf, torch.Tensor) else leaf
+
+
+def _size(model: nn.Module) -> int:
+    """Elements of a model's parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _references(model: nn.Module, inputs: Inputs, precision: Precision, only: tuple[str, ...]) -> References:
@@ -216,6 +233,7 @@ def _answers_in(dtype: torch.dtype, model: nn.Module, inputs: Sequence[Inputs]) 
 
 def _copy_in(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     copied = private_copy(model)
+    take_after(copied, model)
     copied._apply(lambda tensor: _cast_weight(tensor, dtype))  # type: ignore[no-untyped-call]
     return copied
 

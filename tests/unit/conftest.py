@@ -14,6 +14,7 @@ NEED_TORCH = [
     "test_memory.py",
     "test_pool.py",
     "test_private_copy.py",
+    "test_reference.py",
     "test_snapshot.py",
     "test_tree.py",
 ]

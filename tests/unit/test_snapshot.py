@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.state.snapshot import Snapshot, untouched
+from pytest_cpuaccel.build.state.snapshot import Snapshot, take_after, untouched
+from tests.memory import tensors_of_shape
 
 
 class Slotted:
@@ -131,3 +132,59 @@ def test_a_large_table_does_not_hide_a_models_state(is_its_own: bool) -> None:
         table.clear()
     assert model.count == 0
     assert Snapshot.of(model).is_whole
+
+
+class _AddsToItsWeight(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.weight.data.add_(1)
+        return x + self.weight
+
+
+def _copies_of(weight: nn.Parameter) -> list[torch.Tensor]:
+    """Tensors somewhere in this process that hold what a weight of odd shape holds."""
+    return [item for item in tensors_of_shape(weight.shape) if item.data_ptr() != weight.data_ptr()]
+
+
+def test_parameters_are_copied_once_however_often_a_state_is_noted() -> None:
+    model = nn.Linear(13, 977)
+    kept = [Snapshot.of(model) for _ in range(3)]
+    assert len(_copies_of(model.weight)) == 1
+    assert kept
+
+
+def test_copies_of_parameters_go_once_calls_are_known_to_leave_them_alone() -> None:
+    model = nn.Linear(13, 983)
+    start = Snapshot.of(model)
+    with untouched(model):
+        model(torch.zeros(1, 13))
+    assert _copies_of(model.weight) == []
+    start.restore()
+    assert start.changes() == []
+
+
+def test_each_state_has_the_parameters_of_its_own_moment() -> None:
+    model = _AddsToItsWeight()
+    states = []
+    for _ in range(3):
+        states.append(Snapshot.of(model))
+        model(torch.zeros(3))
+    with untouched(model):
+        model(torch.zeros(3))
+    assert model.weight.tolist() == [3, 3, 3]
+    for number, state in reversed(list(enumerate(states))):
+        state.restore()
+        assert model.weight.tolist() == [number] * 3
+
+
+def test_a_copy_of_a_model_is_known_to_leave_its_parameters_alone_when_the_model_is() -> None:
+    model, copied = nn.Linear(13, 991), nn.Linear(13, 991)
+    with untouched(model):
+        model(torch.zeros(1, 13))
+    take_after(copied, model)
+    kept = Snapshot.of(copied)
+    assert len(_copies_of(copied.weight)) == 1  # the model's own
+    assert kept

@@ -57,7 +57,11 @@ def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[st
     if importlib.util.find_spec("onnxscript") is None:
         raise BackendUnavailableError("an export of our own needs onnxscript; pip install onnxscript")
     outputs = [f"{name}_output" if name in inputs else name for name in outputs]  # ONNX has one name space for both
-    torch.onnx.export(program, (), folder / FILE, dynamo=True, verbose=False, input_names=inputs, output_names=outputs)
+    written: Any = torch.onnx.export(
+        program, (), folder / FILE, dynamo=True, verbose=False, input_names=inputs, output_names=outputs
+    )
+    for value in written.model.graph.initializers.values():
+        value.const_value = None  # onnxscript's rules hold on to the last graph that they saw, with all its weights
 
 
 def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:

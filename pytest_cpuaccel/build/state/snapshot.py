@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,12 @@ from pytest_cpuaccel.core.identity import ByIdentity
 
 _writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
 """Whether a model's own calls write to its parameters, as found in its first one; then they are state too."""
+
+_undecided: ByIdentity[nn.Module, list[dict[int, Note]]] = ByIdentity()
+"""The notes of snapshots that were taken before that was known."""
+
+_copies: ByIdentity[torch.Tensor, weakref.ref[torch.Tensor]] = ByIdentity()
+"""The latest copy of a parameter, as long as a note holds it."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,11 @@ class Snapshot:
         found = Traversal(Search())
         found.follow(model)
         if parameters is None:
-            noted = [] if _writes_parameters.get(model) is False else model.parameters()
-            parameters = {id(item): Note(item, item.detach().clone()) for item in noted}
+            writes = _writes_parameters.get(model)
+            noted = [] if writes is False else model.parameters()
+            parameters = {id(item): Note(item, _copy_of(item)) for item in noted}
+            if writes is None:
+                _undecided.setdefault(model, list).append(parameters)
         outside, scripted = tuple(found.outside), tuple(found.search.scripted)
         return Snapshot(model, found.notes, outside, parameters, found.is_whole, scripted)
 
@@ -108,7 +118,8 @@ class Snapshot:
 
     def settle(self, written: bool) -> None:
         """Say whether calls since then wrote to parameters; what was found of the model's first calls stays."""
-        _writes_parameters.setdefault(self.model, lambda: written or may_write_parameters(self.model))
+        if _writes_parameters.get(self.model) is None:
+            _decide(self.model, written or may_write_parameters(self.model))
 
     def settled(self) -> Snapshot:
         """Return this state as calls may change it: with parameters only if they write to those."""
@@ -144,6 +155,21 @@ def untouched(model: nn.Module) -> AbstractContextManager[Snapshot]:
     return Snapshot.of(model).kept()
 
 
+def take_after(copied: nn.Module, model: nn.Module) -> None:
+    """Know of a model's copy at once whether its calls write to parameters: as the model's own do."""
+    writes = _writes_parameters.get(model)
+    if writes is not None:
+        _decide(copied, writes)
+
+
+def _decide(model: nn.Module, writes: bool) -> None:
+    """Know from now on whether a model's calls write to parameters; where not, the copies made meanwhile go."""
+    _writes_parameters[model] = writes
+    for parameters in _undecided.pop(model) or ():
+        if not writes:
+            parameters.clear()
+
+
 def in_state(model: nn.Module, start: Snapshot | None) -> AbstractContextManager[object]:
     """Return a context in which a model has a state that was noted of it, and then again that of now.
 
@@ -171,6 +197,16 @@ def _writes_in_place(function: types.FunctionType) -> bool:
     return function.__name__ != "__init__" and any(
         name in ("data", "set_", "requires_grad") or (name.endswith("_") and not name.startswith("_")) for name in names
     )
+
+
+def _copy_of(parameter: torch.Tensor) -> torch.Tensor:
+    """A copy of a parameter as it is now: an earlier one that equals it, where a note holds such a one."""
+    latest = _copies.get(parameter)
+    copied = None if latest is None else latest()
+    if copied is None or not equal(copied, parameter):
+        copied = parameter.detach().clone()
+        _copies[parameter] = weakref.ref(copied)
+    return copied
 
 
 def keeps_state_in_parameters(model: nn.Module) -> bool:

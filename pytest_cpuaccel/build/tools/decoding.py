@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.build.tools.weights import drop_weights
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.state import STATE_OUTPUTS, is_cache
@@ -175,8 +176,7 @@ def in_place_of(original: Callable[..., Any], forward: Callable[..., Any]) -> Ca
 def decoder(module: nn.Module, forward: Callable[..., Any]) -> nn.Module:
     """Return ``module``, a private copy, with ``forward`` in place of its own and without its weights."""
     module.forward = in_place_of(module.forward, forward)
-    for parameter in module.parameters():
-        parameter.data = parameter.data.new_empty(0)
+    drop_weights(module)
     return module
 
 

@@ -22,8 +22,10 @@ from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.build.tools.route import Route
 from pytest_cpuaccel.build.tools.runtime import Runtime, Write
 from pytest_cpuaccel.build.tools.shapes import Shapes
+from pytest_cpuaccel.build.tools.weights import drop_weights
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
+from pytest_cpuaccel.core.heap import give_back
 
 
 def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
@@ -36,7 +38,8 @@ def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
     if hasattr(module, "save_pretrained"):
         route = _export_transformer(runtime, subject, module, folder)
     else:
-        route = _export_by_torch(runtime, subject, module, folder)
+        drop_weights(module)
+        route = _export_by_torch(runtime, subject, folder)
     route.write(folder)
 
 
@@ -46,6 +49,7 @@ def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, f
             return _export_by_optimum(runtime, subject, module, folder)
         except Exception as error:
             why = str(error) if isinstance(error, CpuaccelError) else upstream.reason(error)
+        drop_weights(module)
         gc.collect()  # frees what the failed export held of its temporary folders, which warn when they go
     shutil.rmtree(folder)
     folder.mkdir()
@@ -53,7 +57,7 @@ def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, f
         if subject.generates and module.config.is_encoder_decoder:  # type: ignore[union-attr]
             route = _export_seq2seq(runtime, subject, folder)
         else:
-            route = _export_by_torch(runtime, subject, module, folder)
+            route = _export_by_torch(runtime, subject, folder)
     except BuildError as error:
         raise BuildError(f"{error} (and Optimum: {why})") from error
     return replace(route, facts={**route.facts, "without_optimum": why})
@@ -96,7 +100,7 @@ def export_program(
     return Route(exported.shapes, positions=positions)
 
 
-def _export_by_torch(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
+def _export_by_torch(runtime: Runtime, subject: Subject, folder: Path) -> Route:
     why = ""
     if subject.generates:
         try:
@@ -105,7 +109,8 @@ def _export_by_torch(runtime: Runtime, subject: Subject, module: nn.Module, fold
             why = str(error)
         shutil.rmtree(folder)
         folder.mkdir()
-    route = export_program(runtime.converter, runtime.write, subject, _with_plain_attention(module), folder)
+    module = _with_plain_attention(subject.fresh_module())
+    route = export_program(runtime.converter, runtime.write, subject, module, folder)
     return replace(route, facts={"without_kv_cache": why}) if why else route
 
 
@@ -115,13 +120,18 @@ def _export_step(runtime: Runtime, subject: Subject, folder: Path) -> Route:
     positions = decoding.positions_rule(module, subject.inputs)
     call = PreparedCall.of(module, subject, positions)
     with _said_of("torch.export", module):
-        module = _with_attention_for(runtime, module)
-        step = steps.Step.of(module, call, CacheLayout.of(module, call.prepare(subject.inputs)))
-        program = steps.export(module, step)
+        attentive = _with_attention_for(runtime, module)
+        step = steps.Step.of(attentive, call, CacheLayout.of(attentive, call.prepare(subject.inputs)))
+        expected = steps.answers(step, module)
+        program = steps.export(attentive, step)
     with _said_of(runtime.converter, module):
         runtime.write_step(program, step.input_names, step.output_names, step.layout, folder)
+        del program
+        for part in (module, attentive):
+            drop_weights(part)
+        give_back()
         opened = runtime.open_step(folder, step.input_names, step.output_names, step.layout, subject.threads)
-        steps.check(step, opened, subject.fresh_module())
+        steps.check(step, opened, expected)
     shapes = Shapes.of_texts(call.example, [range(len(call.example))])
     return Route(shapes, positions=positions, cache=step.layout)
 

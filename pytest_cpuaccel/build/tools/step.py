@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ _EXAMPLE = (3, 4, 5)
 _PROVED = ((3, 4, 5), (2, 7, 0), (2, 1, 6), (1, 1, 0), (1, 3, 0), (1, 1, 9), (4, 3, 1))
 """Sizes on which program and module are compared: those of 0 and 1 are among them, which torch.export takes no note of.
 """
+
+_ASKED = ((2, 5, 0), (2, 1, 5))
+"""Sizes of the two steps that a graph is asked once a runtime has opened it: a prompt, and the token after it."""
 
 _ALLOWED = ((2, 3, 5), (7, 2, 3), (2, 61, 2), (5, 3, 1021), (2, 1031, 517))
 """Sizes that the program's guards must allow, standing for all from 2 up."""
@@ -127,22 +131,26 @@ def export(module: nn.Module, step: Step) -> ExportedProgram:
     return program
 
 
-def check(step: Step, steps: Steps, module: nn.Module) -> None:
-    """Check of a graph that a runtime opened that it answers a prompt and the token after it as the module does.
+def answers(step: Step, module: nn.Module) -> list[Tensors]:
+    """Return what a module answers, without its cache, to a prompt and to the token after it."""
+    flat, past, found = StepModule(module, step.call.graph, step), step.layout.of_length(2, 0), []
+    for sizes in _ASKED:
+        with torch.no_grad():
+            answer = flat(*step.example(*sizes)[: len(step.input_names)], *past)
+        found.append(answer[: len(step.output_names)])
+        past = answer[len(step.output_names) :]
+    return found
+
+
+def check(step: Step, steps: Steps, expected: Sequence[Tensors]) -> None:
+    """Check of a graph that a runtime opened that it gives the expected :func:`answers`.
 
     Raises:
         BuildError: it does not.
     """
-    flat, count = StepModule(module, step.call.graph, step), len(step.input_names)
     cache = kv_cache.empty()
-    past: Tensors = step.layout.of_length(2, 0)
-    for sizes in ((2, 5, 0), (2, 1, 5)):
-        given = step.example(*sizes)[:count]
-        with torch.no_grad():
-            expected = flat(*given, *past)
-        actual, wanted = steps.run(given, cache), expected[: len(step.output_names)]
-        past = expected[len(step.output_names) :]
-        if not all(map(_close, actual, wanted)):
+    for sizes, wanted in zip(_ASKED, expected, strict=True):
+        if not all(map(_close, steps.run(step.example(*sizes)[: len(step.input_names)], cache), wanted)):
             raise BuildError(f"it answers a step of {sizes[1]} tokens after {sizes[2]} otherwise than eager")
 
 

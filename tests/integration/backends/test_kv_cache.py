@@ -23,6 +23,7 @@ from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from tests import exports, models
 from tests.exports import built_or_skipped, left_padded
+from tests.memory import tensors_of_shape
 from tests.subjects import subject
 
 caches = pytest.importorskip("transformers.cache_utils")
@@ -265,3 +266,16 @@ def test_an_artifact_from_before_caches_loads_as_what_it_is(tmp_path: Path) -> N
     kept = {"shapes": {"condition": "", "singles": []}, "optimum": "", "positions": "mask", "facts": {}}
     (tmp_path / FILE).write_text(json.dumps(kept))
     assert Route.read(tmp_path).cache is None
+
+
+@BOTH
+def test_an_artifact_holds_tied_weights_once_and_memory_none_of_them(backend: Backend, tmp_path: Path) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=40_009, tie_word_embeddings=True, **sizes)).eval()
+    built = built_or_skipped(backend, subject(model, generates=True, **left_padded()), tmp_path)
+    assert built.facts["kv_cache"]
+    assert {item.data_ptr() for item in tensors_of_shape((40_009, 32))} == {model.lm_head.weight.data_ptr()}
+    weights = sum(parameter.numel() * 4 for parameter in model.parameters())
+    assert weights < sum(file.stat().st_size for file in tmp_path.rglob("*")) < 1.5 * weights
