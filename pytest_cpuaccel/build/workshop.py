@@ -324,7 +324,7 @@ def _observed(model: nn.Module, inputs: Inputs) -> tuple[Answer, State, Snapshot
         _check_imports(model, between.changed_outside(), set(sys.modules) - imported)
         owners = dict(model.named_modules())
         rewritten = between.changed_parameters()
-        start.settle(bool(written or rewritten))
+        start.settle(bool(written or rewritten or start.changed_parameters_outside()))
         attributes = dict.fromkeys((*between.changed_attributes(), *rewritten))
         touched += written
         is_other = not alike(figures(answer.output), figures(again.output))

@@ -286,6 +286,14 @@ def _imported_class_of_a_library():
     Bilinear.counted = getattr(Bilinear, "counted", 0) + 1
     return Bilinear.counted
 
+ELSEWHERE = [nn.Linear(1, 1, bias=False).eval()]
+ELSEWHERE[0].weight.data.zero_()
+
+def _parameter_of_a_module_in_a_list():
+    with torch.no_grad():
+        ELSEWHERE[0].weight += 1
+    return float(ELSEWHERE[0].weight)
+
 class Kept(enum.Enum):
     ONE = 1
 
@@ -337,7 +345,7 @@ def only_the_calls_of_the_test_count(request):
 
 def test_only_the_calls_of_the_test_move_it_on(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(elsewhere=ELSEWHERE, test_it=STEPS)
-    mlp_project.runpytest_subprocess("--cpu-backends=eager").assert_outcomes(passed=46)
+    mlp_project.runpytest_subprocess("--cpu-backends=eager").assert_outcomes(passed=47)
 
 
 LOST = """

@@ -55,8 +55,8 @@ class Snapshot:
         found.follow(model)
         if parameters is None:
             writes = _writes_parameters.get(model)
-            noted = [] if writes is False else model.parameters()
-            parameters = {id(item): Note(item, _copy_of(item)) for item in noted}
+            noted = {} if writes is False else found.parameters
+            parameters = {place: Note(item, _copy_of(item)) for place, item in noted.items()}
             if writes is None:
                 _undecided.setdefault(model, list).append(parameters)
         outside, scripted = tuple(found.outside), tuple(found.search.scripted)
@@ -109,12 +109,22 @@ class Snapshot:
                 yield owner, path or ("__class__",)
 
     def changed_outside(self) -> list[str]:
-        """Return the names of variables outside the model that hold other values now."""
-        return [
+        """Return the names of variables outside the model, and of parameters there, that hold other values now."""
+        variables = [
             variable.name
             for variable, value in self.outside
             if any(True for _ in self._difference().between(value, variable.read()))
         ]
+        return [*variables, *self.changed_parameters_outside()]
+
+    def changed_parameters_outside(self) -> list[str]:
+        """Return the names of changed parameters of modules that the model refers to, but doesn't own."""
+        own = {id(item) for item in self.model.parameters()}
+        others = (note.value for note in self.notes.values() if isinstance(note.value, nn.Module))
+        named = ((other, name, item) for other in others for name, item in other._parameters.items())
+        noted = [item for item in named if id(item[2]) in self.parameters and id(item[2]) not in own]
+        changed = (item for item in noted if not equal(self.parameters[id(item[2])].saved, item[2]))
+        return [f"'{name}' of a {type(owner).__name__}" for owner, name, _ in changed]
 
     def settle(self, written: bool) -> None:
         """Say whether calls since then wrote to parameters; what was found of the model's first calls stays."""
@@ -124,7 +134,7 @@ class Snapshot:
     def settled(self) -> Snapshot:
         """Return this state as calls may change it: with parameters only if they write to those."""
         if _writes_parameters.get(self.model) is None:
-            self.settle(bool(self.changed_parameters()))
+            self.settle(bool(self.changed_parameters() or self.changed_parameters_outside()))
         return self if keeps_state_in_parameters(self.model) else replace(self, parameters={})
 
     @contextmanager

@@ -21,7 +21,9 @@ MOST_NOTES = 50_000
 
 @dataclass
 class Traversal:
-    """``notes`` are by the identity of objects; ``outside`` has variables with what they held.
+    """``notes`` and ``parameters`` are by the identity of objects, those of modules outside the model too.
+
+    ``outside`` has variables with what they held.
 
     ``is_whole`` is False where there was more to note than is noted. ``_seen`` has the objects too, so that nothing
     else gets their identity meanwhile.
@@ -32,6 +34,7 @@ class Traversal:
     outside: list[tuple[Variable, Any]] = field(default_factory=list)
     is_whole: bool = True
     _seen: dict[int, Any] = field(default_factory=dict)
+    parameters: dict[int, nn.Parameter] = field(default_factory=dict)
     _with_parameters_seen: set[int] = field(default_factory=set)
     _waiting: collections.deque[Any] = field(default_factory=collections.deque)
 
@@ -55,7 +58,8 @@ class Traversal:
         self._seen[id(value)] = value
         if isinstance(value, nn.Module) and id(value) not in self._with_parameters_seen:
             self._with_parameters_seen.update(map(id, value.modules()))
-            self._seen |= {id(item): item for item in value.parameters()}
+            self.parameters |= {id(item): item for item in value.parameters()}
+            self._seen |= self.parameters
         behind = self.search.behind(value)
         self._waiting.extend(links_of(value))
         if note := Note.of(value):
