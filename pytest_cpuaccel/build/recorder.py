@@ -26,10 +26,11 @@ from pytest_cpuaccel.build.parts import Parts
 from pytest_cpuaccel.build.randomness import generators_kept
 from pytest_cpuaccel.build.source_code import is_project_code
 from pytest_cpuaccel.build.start import Start
+from pytest_cpuaccel.build.state.kept import State
 from pytest_cpuaccel.build.state.snapshot import Snapshot
 from pytest_cpuaccel.build.tools.upstream import reason
 from pytest_cpuaccel.build.unbound import unbound_method
-from pytest_cpuaccel.build.workshop import Build, State, Workshop
+from pytest_cpuaccel.build.workshop import Build, Workshop
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Call, Method

@@ -27,6 +27,8 @@ from pytest_cpuaccel.build.private_copy import deep_copy, private_copy, private_
 from pytest_cpuaccel.build.process_state import process_kept
 from pytest_cpuaccel.build.randomness import seeded
 from pytest_cpuaccel.build.source_code import is_project_code
+from pytest_cpuaccel.build.state.digest import Digests, are_changed, digests_of
+from pytest_cpuaccel.build.state.kept import State
 from pytest_cpuaccel.build.state.lost import lost_state
 from pytest_cpuaccel.build.state.search import TABLE
 from pytest_cpuaccel.build.state.snapshot import Snapshot, untouched
@@ -54,27 +56,12 @@ _ABSENT = _Absent.ABSENT
 
 
 @dataclass(frozen=True)
-class State:
-    """What a model's calls change beside its weights: ``names`` for people, ``attributes`` by module path and name.
-
-    ``touched`` and ``outside`` also have what only the first call changes: attributes, and names of variables outside.
-    ``is_whole`` is False where the model refers to more objects than are looked at.
-    """
-
-    names: tuple[str, ...] = ()
-    attributes: tuple[tuple[str, str], ...] = ()
-    touched: frozenset[tuple[str, str]] = frozenset()
-    outside: frozenset[str] = frozenset()
-    is_whole: bool = True
-
-
-@dataclass(frozen=True)
 class Build:
     """A built model, and what it was made of.
 
     ``signature`` is that of the inputs it was made for, ``artifact()`` a context with its artifact's folder. ``stamp``
     and ``answers`` are those of the eager model at that time, ``state`` what its calls change, ``returned`` the input
-    that they return, as in :class:`~pytest_cpuaccel.core.call.Answer`.
+    that they return, as in :class:`~pytest_cpuaccel.core.call.Answer`. ``digests`` are those of its state.
     """
 
     model: BuiltModel
@@ -84,6 +71,7 @@ class Build:
     stamp: str
     answers: Figures
     state: State
+    digests: Digests
     returned: int | str | None = None
 
 
@@ -95,6 +83,7 @@ class _Known:
     calibration: Calibration | None = None
     trusted: set[int] = field(default_factory=set)
     stamp: str | None = None
+    digests: Digests | None = None
     is_warned_of: bool = False
 
     def close(self) -> None:
@@ -124,7 +113,7 @@ class Workshop:
         """
         known = self._models.setdefault(model, _Known)
         known.trusted.clear()
-        known.stamp = None
+        known.stamp = known.digests = None
         for key, builds in known.builds.items():
             known.builds[key] = [build for build in builds if not build.state.names]
             for build in builds:
@@ -228,7 +217,9 @@ class Workshop:
             return True
         known.stamp = known.stamp or weights_stamp(model)
         try:
-            same = build.stamp == known.stamp and alike(seeded_figures(model, build.subject.inputs), build.answers)
+            known.digests = known.digests or digests_of(Snapshot.of(model))
+            same = build.stamp == known.stamp and not are_changed(build.digests, known.digests, build.state)
+            same = same and alike(seeded_figures(model, build.subject.inputs), build.answers)
         except CpuaccelError:
             return False
         if same:
@@ -291,6 +282,7 @@ class Workshop:
             stamp=stamp,
             answers=figures(answer.output),
             state=state,
+            digests=digests_of(start),
             returned=answer.returned,
         )
 

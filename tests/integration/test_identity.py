@@ -403,6 +403,83 @@ def test_a_change_that_is_undone_before_the_verdict_is_noticed(mlp_project: pyte
     result.stdout.fnmatch_lines(["*eager_model was changed after the test had called cpu_model, so those *"])
 
 
+SETTINGS = {
+    "attribute": "model.limit = 0.5",
+    "in an object": "model.options.limit = 0.5",
+    "in a dict": "model.table['limit'] = 0.5",
+    "in an array": "model.array[0] = 0.5",
+    "global": "sys.modules[__name__].LIMIT = 0.5",
+    "environment": "os.environ['LIMIT'] = '0.5'",
+    "hook": "model.register_forward_hook(lambda _, __, y: y.clamp(max=0.5))",
+    "child": "model.last = nn.Hardtanh(-9.0, 0.5)",
+}
+
+
+@pytest.mark.parametrize("change", SETTINGS)
+def test_a_setting_that_only_some_calls_show_is_noticed_between_tests(
+    mlp_project: pytest.Pytester, change: str
+) -> None:
+    mlp_project.makepyfile(
+        f"""
+        import os, sys, types
+        import numpy as np
+        import pytest, torch
+        from torch import nn
+
+        LIMIT = 10.0
+        os.environ["LIMIT"] = "10"
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.lin, self.last = nn.Linear(3, 3, bias=False), nn.Hardtanh(-9.0, 10.0)
+                nn.init.eye_(self.lin.weight)
+                self.limit, self.options, self.table = 10.0, types.SimpleNamespace(limit=10.0), {{"limit": 10.0}}
+                self.array = np.array([10.0])
+
+            def forward(self, x):
+                limits = self.limit, self.options.limit, self.table["limit"], float(self.array[0]), LIMIT
+                return self.last(self.lin(x)).clamp(max=min(*limits, float(os.environ["LIMIT"])))
+
+        @pytest.fixture(scope="module")
+        def model():
+            return Net().eval()
+
+        def test_small(cpu_accelerate, model):
+            cpu_accelerate(model)(torch.ones(2, 3) / 4)
+
+        def test_large(cpu_accelerate, model):
+            {SETTINGS[change]}
+            assert torch.equal(cpu_accelerate(model)(torch.ones(2, 3)), torch.ones(2, 3) / 2)
+        """
+    )
+    mlp_project.runpytest_subprocess("--cpu-backends=eager").assert_outcomes(passed=2)
+
+
+def test_a_model_is_let_go_with_the_test_that_made_it(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import gc, weakref
+        import pytest, torch
+        from torch import nn
+
+        ALIVE = weakref.WeakSet()
+
+        @pytest.mark.parity
+        @pytest.mark.parametrize("number", range(4))
+        def test_it(cpu_accelerate, number):
+            model = nn.Linear(3, 3).eval()
+            cpu_accelerate(model)(torch.ones(3))
+            ALIVE.add(model)
+
+        def test_after():
+            gc.collect()
+            assert len(ALIVE) <= 1
+        """
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=5)
+
+
 def test_weights_that_are_no_numbers_are_no_change(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(
         """

@@ -11,6 +11,8 @@ from typing import Any
 
 from pytest_cpuaccel.build.state.note import UNSET
 
+_OF_PYTEST = "PYTEST_CURRENT_TEST"
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -81,8 +83,16 @@ def held_in(name: str, value: Any) -> Variable:
 
 
 def environment() -> Variable:
-    """Return the environment variables of this process."""
-    return Variable("os.environ", functools.partial(dict, os.environ), write_environment, is_read_anew=True)
+    """Return the environment variables of this process, but for the one in which pytest says what it does."""
+    return Variable("os.environ", _environment, _write_others, is_read_anew=True)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != _OF_PYTEST}
+
+
+def _write_others(variables: Mapping[str, str]) -> None:
+    write_environment({**variables, _OF_PYTEST: os.environ[_OF_PYTEST]} if _OF_PYTEST in os.environ else variables)
 
 
 def write_environment(variables: Mapping[str, str]) -> None:
