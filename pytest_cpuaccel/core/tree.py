@@ -32,8 +32,7 @@ def map_leaves(function: Callable[[Leaf], Leaf], value: Any) -> Any:
     if isinstance(value, list):
         return [map_leaves(function, item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {item.name: getattr(value, item.name) for item in dataclasses.fields(value) if item.init}
-        return dataclasses.replace(value, **{name: map_leaves(function, item) for name, item in fields.items()})
+        return _rebuild_dataclass(value, {name: map_leaves(function, item) for name, item in _children(value) or ()})
     return function(value)
 
 
@@ -106,7 +105,7 @@ def cast_floats(value: Any, dtype: torch.dtype) -> Any:
 def _clone_leaf(leaf: Leaf) -> Leaf:
     if isinstance(leaf, torch.Tensor):
         return (leaf.detach() if leaf.requires_grad else leaf).clone()
-    if isinstance(leaf, np.ndarray):
+    if isinstance(leaf, (np.ndarray, set, bytearray)):
         return leaf.copy()
     if is_cache(leaf):  # which forward() alters in place
         return copy.deepcopy(leaf)
@@ -131,3 +130,12 @@ def _rebuild_mapping(original: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
         return type(original)(items)  # type: ignore[call-arg]
     except TypeError:
         return items
+
+
+def _rebuild_dataclass(original: Any, items: Mapping[str, Any]) -> Any:
+    """A dataclass of the original's type; what ``__init__`` does not take is set afterwards."""
+    taken = {item.name for item in dataclasses.fields(original) if item.init}
+    rebuilt = dataclasses.replace(original, **{name: item for name, item in items.items() if name in taken})
+    for name in items.keys() - taken:
+        object.__setattr__(rebuilt, name, items[name])
+    return rebuilt
