@@ -32,18 +32,29 @@ def map_leaves(function: Callable[[Leaf], Leaf], value: Any) -> Any:
     if isinstance(value, list):
         return [map_leaves(function, item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _rebuild_dataclass(value, {name: map_leaves(function, item) for name, item in _children(value) or ()})
+        return _rebuild_dataclass(value, {name: map_leaves(function, item) for name, item in children(value) or ()})
     return function(value)
 
 
 def named_leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Leaf]]:
     """Yield every leaf with its dotted path: ``logits``, ``hidden_states.2``, ``0``; ``""`` for a bare leaf."""
-    children = _children(value)
-    if children is None:
+    members = children(value)
+    if members is None:
         yield prefix, value
         return
-    for name, child in children:
+    for name, child in members:
         yield from named_leaves(child, f"{prefix}.{name}" if prefix else str(name))
+
+
+def children(value: Any) -> list[tuple[Any, Any]] | None:
+    """Return a container's members by name or place; None for a leaf."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, (tuple, list)):
+        return list(enumerate(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)]
+    return None
 
 
 def tensors(value: Any) -> Iterator[torch.Tensor]:
@@ -72,8 +83,8 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict):
         return list(one) == list(other) and all(map(same, one.values(), other.values()))
-    children = _children(one)
-    return isinstance(one, _PLAIN) and bool(one == other) if children is None else same(children, _children(other))
+    members = children(one)
+    return isinstance(one, _PLAIN) and bool(one == other) if members is None else same(members, children(other))
 
 
 def same_values(one: Leaf, other: Leaf) -> bool:
@@ -110,16 +121,6 @@ def _clone_leaf(leaf: Leaf) -> Leaf:
     if is_cache(leaf):  # which forward() alters in place
         return copy.deepcopy(leaf)
     return leaf
-
-
-def _children(value: Any) -> list[tuple[Any, Any]] | None:
-    if isinstance(value, Mapping):
-        return list(value.items())
-    if isinstance(value, (tuple, list)):
-        return list(enumerate(value))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)]
-    return None
 
 
 def _rebuild_mapping(original: Mapping[Any, Any], items: dict[Any, Any]) -> Any:

@@ -92,7 +92,7 @@ def test_tensors_stand_where_eager_has_them_whatever_numbers_stand_before_them(
         + f"""
 @pytest.mark.parity
 def test_it(cpu_accelerate):
-    model = net(lambda y, x: {answer if "(" == answer[0] or answer[0] in "{BD" else f"({answer})"})
+    model = net(lambda y, x: ({answer}))
     cpu_model = cpu_accelerate(model)
     for x in (X, -X, X[:2]):
         with torch.no_grad():
@@ -100,3 +100,82 @@ def test_it(cpu_accelerate):
 """
     )
     project.runpytest_inprocess("--cpu-backends=torchscript", "-W", "ignore").assert_outcomes(passed=1)
+
+
+OF_VALUES = {
+    "int": "y, int(x.sum())",
+    "complex": "y, complex(float(x.sum()), 1)",
+    "text": 'y, f"{float(x.sum()):.1f}"',
+    "bytes": "y, str(float(x[0, 0])).encode()",
+    "numpy-scalar": "y, np.float32(x.sum())",
+    "array": "y, (x * 2).numpy()",
+    "slice": "y, slice(0, int(x.sum()))",
+    "range": "y, range(int(x.sum()))",
+    "fraction": "y, fractions.Fraction(int(x.sum()), 7)",
+    "decimal": "y, decimal.Decimal(int(x.sum()))",
+    "set": "y, {int(x.sum())}",
+    "frozenset": "y, frozenset([int(x.sum())])",
+    "enum": "y, Sign.PLUS if float(x.sum()) > 0 else Sign.MINUS",
+    "duration": "y, datetime.timedelta(seconds=float(x.sum()))",
+    "dtype": "y, torch.int8 if float(x.sum()) > 0 else torch.int16",
+    "device": "y, torch.device('cpu' if float(x.sum()) > 0 else 'meta')",
+    "size": "y, torch.Size([abs(int(x.sum())), int(x.sum() > 0)])",
+    "object": "y, Box(int(x.sum()))",
+    "object-with-tensor": "y, Box(x * 2)",
+    "none-or-tensor": "y, (None if x.sum() > 0 else x)",
+    "tensor-or-none": "y, (x if x.sum() > 0 else None)",
+    "key": '{"a": y, ("p" if x.sum() > 0 else "q"): x * 2}',
+    "number-or-tensor": "y, (1 if x.sum() > 0 else x)",
+    "more-tensors": "(y, x) if x.sum() > 0 else (y, x, x * 2)",
+}
+
+
+@pytest.mark.parametrize("answer", OF_VALUES.values(), ids=OF_VALUES)
+def test_what_a_trace_froze_of_the_inputs_values_is_refused_also_without_a_mark(
+    project: pytest.Pytester, answer: str
+) -> None:
+    project.makepyfile(
+        MODELS
+        + f"""
+def test_it(cpu_accelerate):
+    model = net(lambda y, x: ({answer}))
+    cpu_model = cpu_accelerate(model)
+    cpu_model(X)
+    print("second")
+    cpu_model(-X)
+"""
+    )
+    result = project.runpytest_inprocess("--cpu-backends=torchscript", "-W", "ignore")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["test_*: torchscript: * as in the call it was built for*eager*depend*on the inputs*"])
+    result.stdout.fnmatch_lines(["second"])
+
+
+OF_SHAPES = {
+    "text": 'y, f"rows={x.shape[0]}"',
+    "complex": "y, complex(x.shape[0], 1)",
+    "slice": "y, slice(0, x.shape[0])",
+    "range": "y, range(x.shape[0])",
+    "bytes": "y, str(x.shape[0]).encode()",
+    "size": "y, x.shape",
+    "none-or-tensor": "y, (None if x.shape[0] > 3 else x)",
+    "key": '{"a": y, ("p" if x.shape[0] > 3 else "q"): x * 2}',
+}
+
+
+@pytest.mark.parametrize("answer", OF_SHAPES.values(), ids=OF_SHAPES)
+def test_what_hangs_on_shapes_is_that_of_the_call(project: pytest.Pytester, answer: str) -> None:
+    pytest.importorskip("onnxscript")
+    project.makepyfile(
+        MODELS
+        + f"""
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    model = net(lambda y, x: ({answer}))
+    cpu_model = cpu_accelerate(model)
+    for rows in (3, 5):
+        with torch.no_grad():
+            assert_equal(cpu_model(torch.ones(rows, 4)), model(torch.ones(rows, 4)))
+"""
+    )
+    project.runpytest_inprocess("--cpu-backends=torchscript,ort", "-W", "ignore").assert_outcomes(passed=2)

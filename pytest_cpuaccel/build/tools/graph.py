@@ -15,7 +15,7 @@ from torch import nn
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.state import without_state
+from pytest_cpuaccel.core.state import is_cache, without_state
 from pytest_cpuaccel.measure.parity.leaves import holds_tensors
 
 _NUMBERS = (bool, int, float, complex, np.number)
@@ -68,7 +68,7 @@ class Graph:
     def has_values(self) -> bool:
         """Tell whether numbers, text or the like are among the outputs: a graph has them as its example had them."""
         leaves = (leaf for _, leaf in tree.named_leaves(self.template))
-        return any(leaf is not None and not isinstance(leaf, torch.Tensor) for leaf in leaves)
+        return any(not (leaf is None or isinstance(leaf, torch.Tensor) or is_cache(leaf)) for leaf in leaves)
 
     def fits(self, inputs: Inputs) -> bool:
         """Tell whether a call has the same tensor names and the same constants (shapes aside)."""
@@ -109,8 +109,8 @@ class Graph:
         if len(found) == len(self.output_names) and has_moved_up:
             return list(found.values())
         raise BuildError(
-            f"the call returns tensors as {_listed(found)}, in its example as {_listed(self.output_names)}: it hangs on "
-            "the inputs which outputs there are"
+            f"the call returns tensors as {_listed(found)}, in its example as {_listed(self.output_names)}: which "
+            "outputs there are must not depend on the inputs"
         )
 
     def rebuild(self, outputs: tuple[torch.Tensor, ...] | list[torch.Tensor]) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -53,15 +52,6 @@ def share(count: int, total: int) -> str:
 def number(value: float) -> str:
     """Return a value in enough digits to tell two fp32 numbers apart."""
     return f"{value:.9g}"
-
-
-def describe(value: Any) -> str:
-    """Return what an output is, in a few words."""
-    if value is None or isinstance(value, (str, bytes)):
-        return repr(value)
-    if isinstance(value, torch.Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    return f"a {type(value).__name__}"
 
 
 @dataclass
