@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -66,10 +66,9 @@ def _fault_of_form(example: Outputs, returned: Outputs, eager: Outputs) -> str:
     if forms != _forms(returned) or forms == forms_of_eager:
         return ""
     if forms.keys() != forms_of_eager.keys():
-        of_eager, of_example = ", ".join(eager.keys() - forms.keys()), ", ".join(forms.keys() - eager.keys())
         return (
-            f"returns {of_example or 'nothing'} as in the call it was built for, where eager returns "
-            f"{of_eager or 'nothing'}: which outputs there are must not depend on the inputs"
+            f"returns {_listed(forms)} as in the call it was built for; eager returns {_listed(forms_of_eager)}: which "
+            "outputs there are must not depend on the inputs"
         )
     name = next(name for name in forms if forms[name] is not forms_of_eager[name])
     return (
@@ -82,11 +81,17 @@ def _fault_of_value(suspects: Outputs, eager: Outputs) -> str:
     for name, value in suspects.items():
         if equal(eager.get(name), value) is False:
             kind = "number" if isinstance(value, (bool, int, float, complex)) else "value"
+            shown, of_eager = describe(value), describe(eager.get(name))
+            other = "has other values" if of_eager == shown else f"is {of_eager}"
             return (
-                f"output '{name}' is {describe(value)} as in the call it was built for; eager's is "
-                f"{describe(eager.get(name))}: a {kind} that depends on the inputs must be returned as a tensor"
+                f"output '{name}' is {shown} as in the call it was built for; eager's {other}: a {kind} that depends on "
+                "the inputs must be returned as a tensor"
             )
     return ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "nothing"
 
 
 def _forms(outputs: Outputs) -> dict[str, _Form]:

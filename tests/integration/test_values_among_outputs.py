@@ -179,3 +179,15 @@ def test_it(cpu_accelerate):
 """
     )
     project.runpytest_inprocess("--cpu-backends=torchscript,ort", "-W", "ignore").assert_outcomes(passed=2)
+
+
+def test_an_integer_that_no_tensor_holds_is_handed_out_and_compared(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        MODELS
+        + """
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    assert cpu_accelerate(net(lambda y, x: (y, 1 << 70)))(X)[1] == 1 << 70
+"""
+    )
+    project.runpytest_inprocess("--cpu-backends=eager,torchscript", "-W", "ignore").assert_outcomes(passed=2)
