@@ -84,8 +84,8 @@ def _fault_of_value(suspects: Outputs, eager: Outputs) -> str:
             shown, of_eager = describe(value), describe(eager.get(name))
             other = "has other values" if of_eager == shown else f"is {of_eager}"
             return (
-                f"output '{name}' is {shown} as in the call it was built for; eager's {other}: a {kind} that depends on "
-                "the inputs must be returned as a tensor"
+                f"output '{name}' is {shown} as in the call it was built for; eager's {other}: a {kind} that depends "
+                "on the inputs must be returned as a tensor"
             )
     return ""
 

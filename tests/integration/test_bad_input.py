@@ -91,11 +91,11 @@ def test_it(cpu_model):
         ("models.Mlp().eval().to('meta')", "eager_model: Mlp is on 'meta'; backends here run on the CPU: .to('cpu')"),
         (
             "EXPORTED",
-            "eager_model: it is a module of torch.export, which *; give the model that it was exported from, *",
+            "eager_model: it is a module of torch.export, *; give the model that it was exported from, *",
         ),
         (
             "Wrapped(EXPORTED).train(False)",
-            "eager_model: 'inner' of Wrapped is a module of torch.export, which can't *",
+            "eager_model: 'inner' of Wrapped is a module of torch.export, *",
         ),
         ("models.Mlp", "eager_model: type is not a model; return an nn.Module, a folder or a hub id"),
         ("None", "eager_model: NoneType is not a model; return an nn.Module, a folder or a hub id"),
