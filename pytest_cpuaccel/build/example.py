@@ -28,6 +28,9 @@ _SAMPLE = 4096
 _PIECE = 1 << 16
 """Elements whose fp64 values stand in memory at a time."""
 
+_BITS = 64
+"""Of an integer in a tensor, its sign included."""
+
 _ALIKE = 1e-5
 """Difference, relative to an output's size, below which an answer is taken to be the same. IPEX, once imported, moves
 eager's own answers by up to 7e-6. What is edited by less shows in the parity verdict, which is repeated on a fresh
@@ -135,8 +138,10 @@ def _is_number(leaf: Any) -> bool:
     if isinstance(leaf, torch.Tensor):
         return not leaf.is_nested
     if isinstance(leaf, np.ndarray):
-        return leaf.dtype.kind in "biuf"
-    return isinstance(leaf, (bool, int, float))
+        return leaf.dtype.kind in "biufc"
+    if isinstance(leaf, int):
+        return leaf.bit_length() < _BITS
+    return isinstance(leaf, (float, complex))
 
 
 def _tensors(model: nn.Module, inputs: Inputs) -> list[torch.Tensor]:

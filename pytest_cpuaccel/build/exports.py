@@ -33,7 +33,7 @@ _EXPORTERS = (
 )
 """Distributions whose version may change what an export writes, whatever the backend."""
 
-_FORMAT = 2
+_FORMAT = 3
 """Of what our own exports write; raised with every change by which an older one would be taken for today's."""
 
 _OURS = __name__.partition(".")[0]

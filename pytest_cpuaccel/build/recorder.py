@@ -18,7 +18,7 @@ from torch import nn
 
 from pytest_cpuaccel.build.assignment import CHANGING, check_assignment, check_config, refuse_change
 from pytest_cpuaccel.build.bypass import BypassGuard
-from pytest_cpuaccel.build.frozen_numbers import check_numbers
+from pytest_cpuaccel.build.frozen_values import check_values
 from pytest_cpuaccel.build.given import check_devices, check_plain
 from pytest_cpuaccel.build.latest import Latest, as_returned
 from pytest_cpuaccel.build.original import check_not_asked, run_eager
@@ -240,7 +240,7 @@ class Recorder:
         self._latest = latest.followed_by(output, rng_state, written)
         if self._latest is not latest:
             with generators_kept():
-                check_numbers(self._latest.call, self._model, self._latest.build, self._backend)
+                check_values(self._latest.call, self._model, self._latest.build, self._backend)
         self._calls.append(self._latest.call)
         return output
 

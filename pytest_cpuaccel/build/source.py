@@ -35,6 +35,7 @@ def eager_model_of(source: object, task: str | None = None, *, of: str = "eager_
 def _fit(model: nn.Module, of: str) -> nn.Module:
     name = type(model).__name__
     check_plain(model, of)
+    _check_eval_is_offered(model, of)
     if model.training:
         raise EagerError(
             f"{of}: {name} is in training mode, where dropout drops and BatchNorm uses the batch; call .eval() on it"
@@ -58,6 +59,18 @@ def _fit(model: nn.Module, of: str) -> nn.Module:
                 "dtype=torch.float32 and choose precisions by backend"
             )
     return model
+
+
+def _check_eval_is_offered(model: nn.Module, of: str) -> None:
+    """Check that no part is a module of torch.export, which says that it trains and refuses ``eval()``."""
+    for path, child in model.named_modules():
+        is_exported = any(kind.__module__.startswith("torch.export.") for kind in type(child).__mro__)
+        if child.training and is_exported and "eval" in vars(child):
+            part = f"'{path}' of {type(model).__name__}" if path else "it"
+            raise EagerError(
+                f"{of}: {part} is a module of torch.export, which can't be put into eval mode; give the model that it "
+                "was exported from, in eval mode"
+            )
 
 
 def _trained_by(module: nn.Module) -> str:

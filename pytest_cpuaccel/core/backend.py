@@ -98,6 +98,8 @@ class BuiltModel:
     precision and thread count it read back, how many graphs it compiled. ``facts["threads"]`` is compulsory.
     ``attributes`` is searched first for attributes that the test reads from ``cpu_model``.
     ``lacks`` names outputs of ``forward`` that a build for ``generate()`` leaves out: it then serves no ``forward``.
+    ``follows_example`` says that ``forward`` takes the path that the example's values chose, as a trace does: it can't
+    return other outputs where eager would.
     """
 
     forward: Callable[..., Any]
@@ -107,6 +109,7 @@ class BuiltModel:
     attributes: Any = None
     close: Callable[[], None] = close_nothing
     lacks: frozenset[str] = frozenset()
+    follows_example: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,19 +32,29 @@ def map_leaves(function: Callable[[Leaf], Leaf], value: Any) -> Any:
     if isinstance(value, list):
         return [map_leaves(function, item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {item.name: getattr(value, item.name) for item in dataclasses.fields(value) if item.init}
-        return dataclasses.replace(value, **{name: map_leaves(function, item) for name, item in fields.items()})
+        return _rebuild_dataclass(value, {name: map_leaves(function, item) for name, item in children(value) or ()})
     return function(value)
 
 
 def named_leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Leaf]]:
     """Yield every leaf with its dotted path: ``logits``, ``hidden_states.2``, ``0``; ``""`` for a bare leaf."""
-    children = _children(value)
-    if children is None:
+    members = children(value)
+    if members is None:
         yield prefix, value
         return
-    for name, child in children:
+    for name, child in members:
         yield from named_leaves(child, f"{prefix}.{name}" if prefix else str(name))
+
+
+def children(value: Any) -> list[tuple[Any, Any]] | None:
+    """Return a container's members by name or place; None for a leaf."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, (tuple, list)):
+        return list(enumerate(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)]
+    return None
 
 
 def tensors(value: Any) -> Iterator[torch.Tensor]:
@@ -73,8 +83,8 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict):
         return list(one) == list(other) and all(map(same, one.values(), other.values()))
-    children = _children(one)
-    return isinstance(one, _PLAIN) and bool(one == other) if children is None else same(children, _children(other))
+    members = children(one)
+    return isinstance(one, _PLAIN) and bool(one == other) if members is None else same(members, children(other))
 
 
 def same_values(one: Leaf, other: Leaf) -> bool:
@@ -106,21 +116,11 @@ def cast_floats(value: Any, dtype: torch.dtype) -> Any:
 def _clone_leaf(leaf: Leaf) -> Leaf:
     if isinstance(leaf, torch.Tensor):
         return (leaf.detach() if leaf.requires_grad else leaf).clone()
-    if isinstance(leaf, np.ndarray):
+    if isinstance(leaf, (np.ndarray, set, bytearray)):
         return leaf.copy()
     if is_cache(leaf):  # which forward() alters in place
         return copy.deepcopy(leaf)
     return leaf
-
-
-def _children(value: Any) -> list[tuple[Any, Any]] | None:
-    if isinstance(value, Mapping):
-        return list(value.items())
-    if isinstance(value, (tuple, list)):
-        return list(enumerate(value))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [(item.name, getattr(value, item.name)) for item in dataclasses.fields(value)]
-    return None
 
 
 def _rebuild_mapping(original: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
@@ -131,3 +131,12 @@ def _rebuild_mapping(original: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
         return type(original)(items)  # type: ignore[call-arg]
     except TypeError:
         return items
+
+
+def _rebuild_dataclass(original: Any, items: Mapping[str, Any]) -> Any:
+    """A dataclass of the original's type; what ``__init__`` does not take is set afterwards."""
+    taken = {item.name for item in dataclasses.fields(original) if item.init}
+    rebuilt = dataclasses.replace(original, **{name: item for name, item in items.items() if name in taken})
+    for name in items.keys() - taken:
+        object.__setattr__(rebuilt, name, items[name])
+    return rebuilt

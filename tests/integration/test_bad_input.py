@@ -28,6 +28,17 @@ class NanRows(models.Mlp):
     def forward(self, x):
         return super().forward(x).masked_fill(x[:, :1] > 0, float("nan"))
 
+EXPORTED = torch.export.export(models.mlp(), (X,)).module()
+
+class Wrapped(torch.nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def train(self, mode=True):
+        self.training = mode
+        return self
+
 class Uncopyable(models.Mlp):
     def __deepcopy__(self, memo):
         raise TypeError("holds a socket")
@@ -78,6 +89,14 @@ def test_it(cpu_model):
         ("models.Mlp().eval().bfloat16()", "eager_model: Mlp has weights in torch.bfloat16; the reference is fp32: *"),
         ("models.Mlp().eval().double()", "eager_model: Mlp has weights in torch.float64; the reference is fp32: *"),
         ("models.Mlp().eval().to('meta')", "eager_model: Mlp is on 'meta'; backends here run on the CPU: .to('cpu')"),
+        (
+            "EXPORTED",
+            "eager_model: it is a module of torch.export, *; give the model that it was exported from, *",
+        ),
+        (
+            "Wrapped(EXPORTED).train(False)",
+            "eager_model: 'inner' of Wrapped is a module of torch.export, *",
+        ),
         ("models.Mlp", "eager_model: type is not a model; return an nn.Module, a folder or a hub id"),
         ("None", "eager_model: NoneType is not a model; return an nn.Module, a folder or a hub id"),
         ("'./nowhere'", "eager_model: no folder './nowhere'; give a folder that save_pretrained wrote, or a hub id"),

@@ -61,20 +61,23 @@ def as_trace(subject: Subject, module: Any) -> BuiltModel:
 
     from pytest_cpuaccel.build.tools import upstream
     from pytest_cpuaccel.build.tools.graph import Graph
-    from pytest_cpuaccel.build.tools.trace import Trace, frozen_trace
+    from pytest_cpuaccel.build.tools.trace import Trace, frozen_trace, values_watched
 
     layers = extension_layers(module)
     graph = Graph.of(module, subject.inputs, subject.expected)
     with upstream.contained():
-        trace = Trace.of(frozen_trace(module, graph, subject.inputs), graph, subject)
+        with values_watched() as read:
+            script = frozen_trace(module, graph, subject.inputs)
+        trace = Trace.of(script, graph, subject)
     return BuiltModel(
         forward=trace.forward,
         accepts=trace.accepts,
         facts={
             "threads": torch.get_num_threads(),
-            "module": type(trace.script).__name__,
+            "module": type(script).__name__,
             "ipex_layers": layers,
         },
+        follows_example=bool(read),
     )
 
 

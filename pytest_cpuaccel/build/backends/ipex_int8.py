@@ -27,7 +27,7 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
     from pytest_cpuaccel.build.tools.calibrating import fitting_items
     from pytest_cpuaccel.build.tools.graph import Graph
     from pytest_cpuaccel.build.tools.quiet import silenced
-    from pytest_cpuaccel.build.tools.trace import Trace, frozen
+    from pytest_cpuaccel.build.tools.trace import Trace, frozen, values_watched
 
     if subject.generates:
         raise BuildError("a trace holds one forward call and has no generate(); use ipex or ipex-bf16")
@@ -42,7 +42,8 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
         )
         for item in fitting_items(subject, graph.fits):
             prepared(*graph.tensors(item))
-        script = frozen(quantization.convert(prepared), example)
+        with values_watched() as read:
+            script = frozen(quantization.convert(prepared), example)
         _check_survival(script, example)
         trace = Trace.of(script, graph, subject)
         quantised = int8_operators(torch.jit.last_executed_optimized_graph())  # type: ignore[attr-defined]
@@ -52,6 +53,7 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
         forward=trace.forward,
         accepts=trace.accepts,
         facts={"threads": torch.get_num_threads(), "module": type(script).__name__, "int8_operators": quantised},
+        follows_example=bool(read),
     )
 
 

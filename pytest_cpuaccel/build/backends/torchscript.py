@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 FILE = "model.pt"
 
+VALUES = "values.txt"
+"""What the model's Python code read of tensors; absent where that is nothing."""
+
 
 def export(subject: Subject, folder: Path) -> None:
     """Write the frozen trace of the subject's call to ``folder``.
@@ -25,19 +28,24 @@ def export(subject: Subject, folder: Path) -> None:
 
     from pytest_cpuaccel.build.tools import upstream
     from pytest_cpuaccel.build.tools.graph import Graph
-    from pytest_cpuaccel.build.tools.trace import frozen_trace
+    from pytest_cpuaccel.build.tools.trace import frozen_trace, values_watched
 
     if subject.generates:
         raise BuildError("a trace holds one forward call and has no generate(); use sdpa, bf16 or inductor")
     module = subject.fresh_module()
     graph = Graph.of(module, subject.inputs, subject.expected)
     with upstream.contained():
-        torch.jit.save(frozen_trace(module, graph, subject.inputs), folder / FILE)
+        with values_watched() as read:
+            script = frozen_trace(module, graph, subject.inputs)
+        torch.jit.save(script, folder / FILE)
+    if read:
+        (folder / VALUES).write_text("\n".join(read))
 
 
 def load(subject: Subject, folder: Path | None) -> BuiltModel:
     """Return the trace in ``folder``."""
-    return _run(subject, _script(folder))
+    assert folder is not None
+    return _run(subject, _script(folder), folder)
 
 
 def load_optimized(subject: Subject, folder: Path | None) -> BuiltModel:
@@ -49,25 +57,25 @@ def load_optimized(subject: Subject, folder: Path | None) -> BuiltModel:
 
     from pytest_cpuaccel.build.tools import upstream
 
+    assert folder is not None
     with upstream.contained():
         script = torch.jit.optimize_for_inference(_script(folder))
-    built = _run(subject, script)
+    built = _run(subject, script, folder)
     convolutions = sum(node.kind() == "prim::mkldnn_convolution" for node in script.graph.nodes())
     return replace(built, facts={**built.facts, "onednn_convolutions": convolutions})
 
 
-def _script(folder: Path | None) -> torch.jit.ScriptModule:
+def _script(folder: Path) -> torch.jit.ScriptModule:
     import torch
 
     from pytest_cpuaccel.build.tools import upstream
 
-    assert folder is not None
     with upstream.contained():
         script: torch.jit.ScriptModule = torch.jit.load(folder / FILE)  # type: ignore[no-untyped-call]
     return script
 
 
-def _run(subject: Subject, script: torch.jit.ScriptModule) -> BuiltModel:
+def _run(subject: Subject, script: torch.jit.ScriptModule, folder: Path) -> BuiltModel:
     import torch
 
     from pytest_cpuaccel.build.tools import upstream
@@ -81,6 +89,7 @@ def _run(subject: Subject, script: torch.jit.ScriptModule) -> BuiltModel:
         forward=trace.forward,
         accepts=trace.accepts,
         facts={"threads": torch.get_num_threads(), "module": type(script).__name__},
+        follows_example=(folder / VALUES).exists(),
     )
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.state import without_state
+from pytest_cpuaccel.core.state import is_cache, without_state
 from pytest_cpuaccel.measure.parity.leaves import holds_tensors
+
+_NUMBERS = (bool, int, float, complex, np.number)
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,10 @@ class Graph:
         return tuple(tree.tensors(_bind(self.parameters, inputs)))
 
     @property
-    def has_numbers(self) -> bool:
-        """Tell whether numbers are among the outputs: a graph has them as they were for its example."""
-        return any(isinstance(leaf, (bool, int, float)) for _, leaf in tree.named_leaves(self.template))
+    def has_values(self) -> bool:
+        """Tell whether numbers, text or the like are among the outputs: a graph has them as its example had them."""
+        leaves = (leaf for _, leaf in tree.named_leaves(self.template))
+        return any(not (leaf is None or isinstance(leaf, torch.Tensor) or is_cache(leaf)) for leaf in leaves)
 
     def fits(self, inputs: Inputs) -> bool:
         """Tell whether a call has the same tensor names and the same constants (shapes aside)."""
@@ -83,10 +87,38 @@ class Graph:
         parts = (("with", added), ("without", left_out))
         return " and ".join(f"{word} {', '.join(which)}" for word, which in parts if which) or "in another order"
 
+    def picked(self, output: Any) -> list[torch.Tensor]:
+        """Return the tensors of an output in the order of ``output_names``.
+
+        Where a tracer makes tensors of the numbers among them, such as sizes, those are left out.
+
+        Raises:
+            BuildError: there are others than eager's.
+        """
+        leaves = {name or "output": leaf for name, leaf in tree.named_leaves(output)}
+        wanted = {name or "output": leaf for name, leaf in tree.named_leaves(self.template)}
+        found = {
+            name: leaf
+            for name, leaf in leaves.items()
+            if isinstance(leaf, torch.Tensor) and (leaf.dim() or not isinstance(wanted.get(name), _NUMBERS))
+        }
+        if found.keys() == set(self.output_names):
+            return [found[name] for name in self.output_names]
+        # A cache that stood in eager's tuple is left out here, and what came after it has moved up.
+        has_moved_up = len(leaves) < len(wanted) and all(name.replace(".", "").isdigit() for name in found)
+        if len(found) == len(self.output_names) and has_moved_up:
+            return list(found.values())
+        raise BuildError(
+            f"the call returns tensors as {_listed(found)}, in its example as {_listed(self.output_names)}: which "
+            "outputs there are must not depend on the inputs"
+        )
+
     def rebuild(self, outputs: tuple[torch.Tensor, ...] | list[torch.Tensor]) -> Any:
         """Return flat outputs in the structure and type that eager returns."""
         remaining = iter(outputs)
-        return tree.map_leaves(lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else leaf, self.template)
+        return tree.map_leaves(
+            lambda leaf: next(remaining) if isinstance(leaf, torch.Tensor) else tree.clone(leaf), self.template
+        )
 
     def flatten(self, module: nn.Module) -> FlatModule:
         """Return ``module`` as one that takes and returns flat tensors; it must be a private copy."""
@@ -118,7 +150,7 @@ class FlatModule(nn.Module):
         positional = [arguments.pop(name) for name in list(itertools.islice(first, self._graph.positional))]
         positional += arguments.pop("*", ())
         outputs: list[torch.Tensor] = []
-        for output in tree.tensors(without_state(self.module(*positional, **arguments, **further))):
+        for output in self._graph.picked(without_state(self.module(*positional, **arguments, **further))):
             # What came in or out before is copied: one value can't bear two names. OpenVINO takes a clone for the
             # value itself, but not a view of one.
             known = any(output is other for other in (*tensors, *outputs))
@@ -146,3 +178,7 @@ def _bind(parameters: inspect.Signature, inputs: Inputs) -> dict[str, Any]:
 
 def _constants(bound: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((name, repr(leaf)) for name, leaf in tree.named_leaves(bound) if not isinstance(leaf, torch.Tensor))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "none"

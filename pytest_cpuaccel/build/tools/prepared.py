@@ -44,7 +44,7 @@ class PreparedCall:
 
     def accepted_by(self, shapes: Shapes) -> Callable[[Inputs], bool]:
         """Return whether inputs make the same graph, of tensors of the same kinds and of these shapes."""
-        if self.graph.has_numbers:  # which may be sizes
+        if self.graph.has_values:  # which may be sizes
             shapes = Shapes.exactly(self.example)
 
         def accepts(inputs: Inputs) -> bool:

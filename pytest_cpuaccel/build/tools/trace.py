@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torch.jit._trace import TracingCheckError
+from torch.jit._trace import TracerWarning, TracingCheckError
 
 from pytest_cpuaccel.build.tools.graph import Graph
 from pytest_cpuaccel.core import tree
@@ -62,6 +65,19 @@ class Trace:
         A trace follows the path that its example took, and gives no sign when others would take another.
         """
         return self.graph.fits(inputs) and layout(self.graph.tensors(inputs)) == self.layout
+
+
+@contextmanager
+def values_watched() -> Iterator[list[str]]:
+    """Yield a list that gets what torch's tracer says of values that Python code reads of tensors, and so may hang on.
+
+    What it reads of sizes alone is among that too.
+    """
+    read: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield read
+    read += [str(item.message) for item in caught if issubclass(item.category, TracerWarning)]
 
 
 def frozen_trace(module: nn.Module, graph: Graph, inputs: Inputs) -> torch.jit.ScriptModule:

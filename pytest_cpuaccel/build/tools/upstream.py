@@ -17,6 +17,10 @@ _BEFORE_PACKAGES = re.compile(r"[^\s'\"]*/(?:site|dist)-packages/")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ADVICE = re.compile(r"\s*This is step \d+/\d+ of exporting .*")
 """What torch.onnx adds to the text of an exception whose cause says what happened."""
+_SEE_TRACE = re.compile(r"\s*\(?(?:See|Refer to) the (?:full )?stack ?trace\b.*", re.IGNORECASE)
+"""Where a trace is pointed to that nobody is shown."""
+_WHERE = re.compile(r"Exception from \S+:\d+:")
+"""The lines that OpenVINO's text begins with: they name its source files."""
 
 
 @contextmanager
@@ -60,12 +64,22 @@ def silent(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def reason(error: BaseException) -> str:
-    """Return an exception as one line: its class, and its text as far as the first full statement."""
-    lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
-    text = lines[0] if lines else ""
-    if text.endswith(":") and len(lines) > 1:  # the heading of a report whose next line says what happened
-        text = f"{text} {lines[1]}"
+    """Return an exception as one line: its class, and its text as far as the first full statement.
+
+    Where it points to a trace instead, its cause follows.
+    """
+    text = _first_statement([line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()])
     if error.__cause__ is not None and _ADVICE.search(text):
         return reason(error.__cause__)
+    if pointer := _SEE_TRACE.search(text):
+        text = text[: pointer.start()]
+        text = f"{text} {reason(error.__cause__)}" if error.__cause__ is not None else text
     text = _BEFORE_PACKAGES.sub("", text)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _first_statement(lines: list[str]) -> str:
+    """The first line; below headings, which end in a colon, also the first that says what happened."""
+    last = next((place for place, line in enumerate(lines) if not line.endswith(":")), len(lines) - 1)
+    headed = lines[: last + 1]
+    return " ".join([line for line in headed if not _WHERE.fullmatch(line)] or headed)

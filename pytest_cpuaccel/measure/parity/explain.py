@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -51,15 +50,6 @@ def share(count: int, total: int) -> str:
 def number(value: float) -> str:
     """Return a value in enough digits to tell two fp32 numbers apart."""
     return f"{value:.9g}"
-
-
-def describe(value: Any) -> str:
-    """Return what an output is, in a few words."""
-    if value is None or isinstance(value, (str, bytes)):
-        return repr(value)
-    if isinstance(value, torch.Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    return f"a {type(value).__name__}"
 
 
 def _differences(name: str, elements: Elements, limit: float, tolerance: tuple[float, float] | None) -> Iterator[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from fnmatch import fnmatchcase
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,16 @@ import torch
 
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer
+from pytest_cpuaccel.core.equality import attributes
 from pytest_cpuaccel.core.state import STATE_OUTPUTS, is_cache
 from pytest_cpuaccel.measure.parity.reordered import Reordered
 from pytest_cpuaccel.measure.parity.selection import Selection
 
 BARE = "output"
 """Name of an output that is no member of anything."""
+
+_BITS = 64
+"""Of an integer in a tensor, its sign included."""
 
 _AFTER = " after the call"
 """What follows an input's name where the values that the call left in it are meant."""
@@ -112,19 +118,13 @@ def float_pairs(pairing: Pairing) -> Iterator[Pair]:
 
 def holds_tensors(value: Any, depth: int = 3) -> bool:
     """Tell whether an object has tensors among its attributes, or among those of its attributes."""
-    named = [getattr(value, name, None) for kind in type(value).__mro__ for name in _slots(kind)]
-    for _, leaf in tree.named_leaves([*getattr(value, "__dict__", {}).values(), *named]):
+    held = [*value] if isinstance(value, (set, frozenset)) else [*attributes(value).values()]
+    for _, leaf in tree.named_leaves(held):
         if isinstance(leaf, torch.Tensor):
             return True
-        is_object = hasattr(leaf, "__dict__") and not isinstance(leaf, type) and not callable(leaf)
-        if is_object and depth and holds_tensors(leaf, depth - 1):
+        if not callable(leaf) and depth and holds_tensors(leaf, depth - 1):
             return True
     return False
-
-
-def _slots(kind: type) -> tuple[str, ...]:
-    slots = getattr(kind, "__slots__", ())
-    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _is_of_floats(value: Any) -> bool:
@@ -158,9 +158,19 @@ def _as_tensor(leaf: Any) -> Any:
         return leaf if leaf.layout is torch.strided else leaf.to_dense()
     if isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype.kind in "biufc":
         return torch.from_numpy(np.array(leaf))
-    if isinstance(leaf, (bool, int, float)):
-        return torch.tensor(leaf, dtype=torch.float64 if isinstance(leaf, float) else None)
-    return leaf
+    return _number(leaf) if isinstance(leaf, (Number, Decimal)) else leaf
+
+
+def _number(leaf: Any) -> Any:
+    """A Python number as a tensor; itself where that can't hold it."""
+    if isinstance(leaf, (bool, int)):
+        return torch.tensor(leaf) if leaf.bit_length() < _BITS else leaf
+    if isinstance(leaf, complex):
+        return torch.tensor(leaf, dtype=torch.complex128)
+    try:
+        return torch.tensor(float(leaf), dtype=torch.float64)
+    except (OverflowError, TypeError, ValueError):
+        return leaf
 
 
 def _is_nameless(leaves: dict[str, Any]) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+import numpy as np
 import torch
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import Tolerance
+from pytest_cpuaccel.core.description import describe
+from pytest_cpuaccel.core.equality import equal, is_exact
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.parity import explain
@@ -25,6 +27,8 @@ from pytest_cpuaccel.measure.parity.top1 import Share, top1_share
 
 SEVERITY = {Outcome.PASS: 0, Outcome.INCONCLUSIVE: 1, Outcome.FAIL: 2}
 """What beats what: one wrong output is wrong however little can be said of the others."""
+
+_INSTEAD = "return them in a tuple, dict, dataclass or ModelOutput instead"
 
 
 @dataclass(frozen=True)
@@ -93,28 +97,30 @@ def _wrong(name: str, statement: str, figure: str) -> Match:
 
 
 def _of_objects(pair: Pair) -> Match:
-    """None and text must be equal; other objects are not looked into."""
-    if pair.actual is None and pair.expected is None:
-        return Match(pair.name, Outcome.PASS, f"'{pair.name}' is None", use=0.0)
-    if isinstance(pair.expected, (str, bytes)) and pair.actual == pair.expected:
-        return Match(pair.name, Outcome.PASS, f"'{pair.name}' is equal", compared=1, use=0.0, figure="equal")
-    if isinstance(pair.expected, (str, bytes)) or type(pair.actual) is not type(pair.expected):
-        shown = f"is {explain.describe(pair.actual)}, eager's is {explain.describe(pair.expected)}"
-        return _wrong(pair.name, shown, "wrong type")
-    return _of_strangers(pair.name, pair.expected)
-
-
-def _of_strangers(name: str, expected: Any) -> Match:
-    """An object whose members nobody named: with tensors in it, the answer is only half compared."""
+    """None, text and other exact values must be equal; an object with tensors in it is only half compared."""
+    name, actual, expected = pair.name, pair.actual, pair.expected
+    if actual is None and expected is None:
+        return Match(name, Outcome.PASS, f"'{name}' is None", use=0.0)
+    if type(actual) is not type(expected):
+        return _wrong(name, _both(pair), "wrong type")
     kind = type(expected).__name__
-    if not holds_tensors(expected):
+    if holds_tensors(expected):
+        sentence = f"'{name}' was not compared: a {kind} holds tensors, but its type is not looked into; {_INSTEAD}"
+        return Match(name, Outcome.INCONCLUSIVE, sentence, use=0.0, figure="not compared")
+    is_equal = equal(actual, expected)
+    if is_equal:
+        return Match(name, Outcome.PASS, f"'{name}' is equal", compared=1, use=0.0, figure="equal")
+    if is_equal is None:
         note = f"'{name}' was not compared: a {kind} is not looked into"
         return Match(name, Outcome.PASS, note, use=0.0, notes=(note,))
-    sentence = (
-        f"'{name}' was not compared: a {kind} holds tensors, but its type is not looked into; return them in a tuple, "
-        "dict, dataclass or ModelOutput instead"
-    )
-    return Match(name, Outcome.INCONCLUSIVE, sentence, use=0.0, figure="not compared")
+    if is_exact(expected) or isinstance(expected, np.ndarray):
+        return _wrong(name, _both(pair), "not equal")
+    sentence = f"'{name}' can't be judged: it is a {kind} with other values than eager's; {_INSTEAD}"
+    return Match(name, Outcome.INCONCLUSIVE, sentence, use=0.0, figure="not equal")
+
+
+def _both(pair: Pair) -> str:
+    return f"is {describe(pair.actual)}, eager's is {describe(pair.expected)}"
 
 
 def _of_exact(pair: Pair, valid: torch.Tensor, tolerance: Tolerance, precision: Precision) -> Match:
