@@ -39,6 +39,7 @@ class References:
     can't run. ``reordered`` is eager in fp32 with running sums, None where it has no long sum. ``selections`` are what
     it chose indices from. ``state`` names what the call changes in
     the model; the answers then hold for a first call alone. ``touched`` also names what only a first call changes.
+    ``unproven`` are random generators that it draws from, though none of its answers was seen to hang on that.
     """
 
     expected: Any
@@ -48,6 +49,7 @@ class References:
     selections: tuple[Selection, ...] = ()
     state: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
