@@ -28,6 +28,7 @@ from pytest_cpuaccel.measure.parity.comparison import References
 from pytest_cpuaccel.measure.parity.defaults import REDUCED
 from pytest_cpuaccel.measure.parity.reordered import reordered
 from pytest_cpuaccel.measure.parity.selection import Selection, of_outputs, selected
+from pytest_cpuaccel.measure.parity.ties import ties_of
 
 _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 
@@ -146,22 +147,27 @@ def _references(model: nn.Module, inputs: Inputs, precision: Precision, only: tu
     if seen.state:
         return References(expected, state=seen.state)
     unproven = _chance(model, [inputs], [expected], only).unproven() if seen.draws else ()
-    expected64, exact = selected(lambda: run_in(model, inputs, torch.float64), expected)
+    exact = selected(lambda: run_in(model, inputs, torch.float64), expected)
     rounding = expected if precision is Precision.FP32 else _rounding(model, inputs, precision)
     in_loops = None if precision in REDUCED else reordered(lambda: _answer(model, inputs))
-    chosen = of_outputs(expected, seen.selections, exact)
-    return References(expected, expected64, rounding, in_loops, chosen, (), seen.touched, unproven)
+    chosen = of_outputs(expected, seen.selections, exact.found)
+    ties = ties_of(lambda: _answer(model, inputs), expected) if seen.selects else None
+    return References(expected, exact.answer, rounding, in_loops, chosen, (), seen.touched, unproven, ties)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """``state`` names what calls change, ``touched`` what a first call does, ``draws`` tells of random numbers."""
+    """``state`` names what calls change, ``touched`` what a first call does.
+
+    ``draws`` tells whether random numbers are drawn, ``selects`` whether indices are chosen by scores.
+    """
 
     expected: Answer
     selections: tuple[Selection, ...]
     state: tuple[str, ...]
     touched: tuple[str, ...]
     draws: bool
+    selects: bool
 
 
 def _twice(model: nn.Module, inputs: Inputs, only: tuple[str, ...]) -> _Seen:
@@ -173,14 +179,21 @@ def _twice(model: nn.Module, inputs: Inputs, only: tuple[str, ...]) -> _Seen:
         touched = tuple(start.changes())
         before = Snapshot.of(model)
         with seeded() as generators:
-            repeated, found = selected(lambda: call_eager(model, "forward", inputs), expected)
-            draws = Generators.now() != generators
+            found = selected(lambda: _called_from(before, generators, inputs), expected)
+            repeated, draws = found.answer, Generators.now() != generators
         state = tuple(before.changes())
     if touched and not state and self_agreement(expected, repeated):
         state = touched
     if not state:
         _check_agreement(model, expected, repeated, only, draws=draws)
-    return _Seen(expected, found, state, touched, draws)
+    return _Seen(expected, found.found, state, touched, draws, found.selects)
+
+
+def _called_from(start: Snapshot, generators: Generators, inputs: Inputs) -> Answer:
+    """What eager gives from a state, into which it is brought first: a call before this one may have ended half-way."""
+    start.restore()
+    generators.restore()
+    return call_eager(start.model, "forward", inputs)
 
 
 def _rounding(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer | None:
