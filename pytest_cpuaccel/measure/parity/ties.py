@@ -17,13 +17,11 @@ from pytest_cpuaccel.measure.parity.defaults import SELF_AGREEMENT
 from pytest_cpuaccel.measure.parity.leaves import Pair, pair_leaves
 from pytest_cpuaccel.measure.parity.selection import OF_ONE, OF_SEVERAL, dimension_of
 
-aten = torch.ops.aten
-
 _ORDERS = 8
 """Orders of the scores that eager chooses from: of three equal ones, each has another in its place with 0.9998."""
 
-_FEW_ORDERS = 3
-"""Orders after which a choice that has changed no answer is taken to change none."""
+_FEW_ORDERS = 4
+"""Orders in which another choice is sought, and runs after which one that changed no answer is taken to change none."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def _by_row(mask: torch.Tensor) -> torch.Tensor:
 
 
 class _Choosing(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Chooses, while entered, as if scores stood in another order: the reverse first, then ones by ``number``."""
+    """Chooses, while entered, as if scores stood in another order, which ``number`` picks; order 0 is the reverse."""
 
     def __init__(self, number: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -85,22 +83,30 @@ class _Choosing(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         answer = func(*args, **given)
-        if func not in OF_ONE and func not in OF_SEVERAL:
+        is_of_one = func in OF_ONE
+        if not is_of_one and func not in OF_SEVERAL:
             return answer
-        scores, dim = args[0], dimension_of(func, args, given)
-        if not scores.dim() or given.get("stable"):  # which promises an order
+        if not args[0].dim() or given.get("stable"):  # which promises an order
             return answer
-        order = self._order(scores.numel() if dim is None else scores.shape[dim])
-        moved = scores.flatten()[order].reshape(scores.shape) if dim is None else scores.index_select(dim, order)
-        other = func(moved, *args[1:], **given)
-        indices, chosen = (answer, other) if func in OF_ONE else (answer[1], other[1])
-        chosen = order[chosen]
-        if torch.equal(indices, chosen):
-            return answer
-        self.tied[func.overloadpacket.__name__] = None
-        return chosen if func in OF_ONE else type(answer)((other[0], chosen))
+        for number in range(self._number, self._number + _FEW_ORDERS):
+            other = _choice(func, args, given, number)
+            if not torch.equal(other, answer if is_of_one else answer[1]):
+                self.tied[func.overloadpacket.__name__] = None
+                return other if is_of_one else type(answer)((answer[0], other))
+        return answer
 
-    def _order(self, count: int) -> torch.Tensor:
-        if not self._number:
-            return torch.arange(count - 1, -1, -1)
-        return torch.randperm(count, generator=torch.Generator().manual_seed(self._number))
+
+def _choice(func: Any, args: Any, given: Mapping[str, Any], number: int) -> torch.Tensor:
+    """The indices that an operator chooses where the scores stand in another order."""
+    scores, dim = args[0], dimension_of(func, args, given)
+    order = _order(scores.numel() if dim is None else scores.shape[dim], number)
+    moved = scores.flatten()[order].reshape(scores.shape) if dim is None else scores.index_select(dim, order)
+    found = func(moved, *args[1:], **given)
+    indices: torch.Tensor = order[found if func in OF_ONE else found[1]]
+    return indices
+
+
+def _order(count: int, number: int) -> torch.Tensor:
+    if not number:
+        return torch.arange(count - 1, -1, -1)
+    return torch.randperm(count, generator=torch.Generator().manual_seed(number))
