@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -42,6 +43,10 @@ _FEW = 0.5
 _SINGLE = 0.1
 """Share of the columns in which an error is taken to be that of single columns."""
 
+_FLUSHED = "is a denormal number in eager and 0 here: are denormal numbers flushed to zero?"
+
+_TURNED = "lies 2 pi from eager's: is it an angle, which jumps from pi to -pi?"
+
 _COARSER = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
@@ -55,6 +60,9 @@ def hints(
     name, actual, expected = failing.name, failing.actual.double(), failing.expected.double()
     if not expected.numel() or not bool(actual.isfinite().all() and expected.isfinite().all()):
         return
+    if actual.shape == expected.shape and (cause := _cause(failing, limit, mask)):
+        yield f"{HINT}every element of '{name}' that is off {cause}"
+        return
     if not bool(actual.any()):
         yield f"{HINT}'{name}' is zero throughout"
         return
@@ -67,6 +75,27 @@ def hints(
         is_tiny = error.relative_rmse(actual.flatten(), expected.flatten()) < _TINY
         known = known or [*places, *(_disturbances(name, actual, expected, precision) if is_tiny or not places else ())]
     yield from known
+
+
+def proved(evidence: Sequence[str]) -> Iterator[str]:
+    """Yield, without what they begin with, the hints at a cause that every element which is off shows."""
+    for line in evidence:
+        if line.startswith(HINT) and line.endswith((_FLUSHED, _TURNED)):
+            yield line.removeprefix(HINT)
+
+
+def _cause(failing: Pair, limit: float, mask: torch.Tensor | None) -> str | None:
+    """What is the same about all elements that are off."""
+    actual, expected = failing.actual.double(), failing.expected.double()
+    off = (actual - expected).abs().gt(limit) & valid_elements(failing.name, expected.shape, mask)
+    got, wanted = actual[off], expected[off]
+    if not len(got):
+        return None
+    if not bool(got.any()) and bool((wanted.abs() < torch.finfo(failing.expected.dtype).tiny).all()):
+        return _FLUSHED
+    if bool((((got - wanted).abs() - math.tau).abs() < _ALIKE).all()):
+        return _TURNED
+    return None
 
 
 def _exchanges(failing: Pair, pairs: Sequence[Pair]) -> Iterator[str]:
