@@ -174,13 +174,14 @@ def _twice(model: nn.Module, inputs: Inputs, only: tuple[str, ...]) -> _Seen:
     """What is seen when eager is asked twice; the second answer is gone before anything else is run."""
     with untouched(model):
         start = Snapshot.of(model)
-        with seeded():
+        with seeded() as generators:
             expected = tree.clone(call_eager(model, "forward", inputs))
+            draws = Generators.now() != generators
         touched = tuple(start.changes())
         before = Snapshot.of(model)
         with seeded() as generators:
             found = selected(lambda: _called_from(before, generators, inputs), expected)
-            repeated, draws = found.answer, Generators.now() != generators
+            repeated, draws = found.answer, draws or Generators.now() != generators
         state = tuple(before.changes())
     if touched and not state and self_agreement(expected, repeated):
         state = touched

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from pytest_cpuaccel.core.call import Call
@@ -123,6 +124,23 @@ def test_what_was_seen_of_some_outputs_is_not_taken_for_others() -> None:
 )
 def test_a_draw_of_which_it_is_not_shown_that_nothing_hangs_on_it_is_named(function, names) -> None:
     assert references(function).unproven == names
+
+
+class DrawsAtFirst(nn.Module):
+    noise: torch.Tensor | None = None
+
+    def forward(self, x):
+        if self.noise is None:
+            self.noise = torch.randn(100)
+        return x + self.noise
+
+
+def test_what_a_first_call_draws_and_later_ones_keep_is_chance_until_it_is_drawn() -> None:
+    model, call = DrawsAtFirst().eval(), Call("forward", Inputs((X,)), None)
+    with pytest.raises(EagerError, match="does a layer draw random numbers"):
+        ReferenceBook().references(model, call, Precision.FP32)
+    model(X)
+    assert ReferenceBook().references(model, call, Precision.FP32).unproven == ()
 
 
 def test_calls_in_a_row_are_seen_to_hang_on_a_draw() -> None:
