@@ -22,6 +22,7 @@ from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.suspects import Suspect, suspects
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
+from pytest_cpuaccel.measure.parity.hints import proved
 from pytest_cpuaccel.measure.parity.resemblance import resembles
 
 COARSER = (Precision.BF16, Precision.FP16)
@@ -52,6 +53,7 @@ def _accusations(call: Call, model: nn.Module, backend: Backend, budget: ParityB
         yield f"the default tolerance for {precision} takes this answer, {usual.figure}; the one given does not"
     if disagreement := self_disagreement(call, model, backend, court):
         yield disagreement
+    yield from proved(usual.evidence)
     for suspect in suspects(call.inputs, model, backend.precision):
         if _is_it(suspect, call.output, model, budget, court):
             yield suspect.sentence

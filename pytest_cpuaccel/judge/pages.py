@@ -13,8 +13,8 @@ from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.keeping import REFERENCES_BYTES
 from pytest_cpuaccel.measure.parity.comparison import References
 
-Key = tuple[str, str]
-"""The digest of a call's inputs, and a precision."""
+Key = tuple[str, str, tuple[str, ...]]
+"""The digest of a call's inputs, a precision, and the outputs in which eager was seen to agree with itself."""
 
 
 @dataclass

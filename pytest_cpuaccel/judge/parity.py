@@ -237,7 +237,19 @@ def _compare(
     actual, expected = _with_what_was_written(call, references, trial.reference)
     precision = trial.backend.precision
     inputs = call.inputs
-    return compare(actual, expected, inputs=inputs, precision=precision, budget=budget, pooled=pooled, in_full=in_full)
+    found = compare(actual, expected, inputs=inputs, precision=precision, budget=budget, pooled=pooled, in_full=in_full)
+    return _unless_by_chance(found, references, trial.reference)
+
+
+def _unless_by_chance(found: Comparison, references: References, model: nn.Module) -> Comparison:
+    """INCONCLUSIVE in the place of a FAIL that may be the doing of a random number."""
+    if found.outcome is not Outcome.FAIL or not references.unproven:
+        return found
+    sentence = (
+        f"{found.sentence}; but {type(model).__name__} draws random numbers ({' and '.join(references.unproven)}), and "
+        "though eager's answer was the same for all that were tried, this one may hang on a rare one"
+    )
+    return replace(found, outcome=Outcome.INCONCLUSIVE, sentence=sentence)
 
 
 def _with_what_was_written(call: Call, references: References, model: nn.Module) -> tuple[Answer, References]:

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from pytest_cpuaccel.build.fingerprint import inputs_digest, weights_stamp
 from pytest_cpuaccel.build.original import answer_of, call_eager
 from pytest_cpuaccel.build.private_copy import private_copy
-from pytest_cpuaccel.build.randomness import Generators, generators_kept
+from pytest_cpuaccel.build.randomness import Generators, seeded
 from pytest_cpuaccel.build.state.snapshot import Snapshot, in_state, take_after, untouched
 from pytest_cpuaccel.build.tools.weights import drop_weights
 from pytest_cpuaccel.core import tree
@@ -24,12 +24,14 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.keeping import CASTS_BYTES
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.private_inputs import private_inputs
+from pytest_cpuaccel.judge.chance import Chance
 from pytest_cpuaccel.judge.pages import Page, Pages
 from pytest_cpuaccel.measure.parity.agreement import IS_IT_RANDOM, self_agreement
 from pytest_cpuaccel.measure.parity.comparison import References
 from pytest_cpuaccel.measure.parity.defaults import REDUCED
 from pytest_cpuaccel.measure.parity.reordered import reordered
 from pytest_cpuaccel.measure.parity.selection import Selection, of_outputs, selected
+from pytest_cpuaccel.measure.parity.ties import ties_of
 
 _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 
@@ -51,16 +53,17 @@ class ReferenceBook:
         """Return what eager gives for a forward call: in fp32, in fp64, and in the backend's own precision.
 
         What is remembered of an earlier call is taken only if eager, run now, still gives the same. The model has
-        the state ``start`` before the call, by default that of now.
+        the state ``start`` before the call, by default that of now. Random numbers are the same in each run, and it is
+        seen to that no answer hangs on them.
 
         Raises:
             EagerError: eager raises, or disagrees with itself in the outputs of these names (none: in any).
         """
         with in_state(model, start):
-            key, stamp = (inputs_digest(call.inputs), precision.value), weights_stamp(model)
+            key, stamp = (inputs_digest(call.inputs), precision.value, only), weights_stamp(model)
             known = self.pages.get(model, key)
             if known is not None and known.stamp == stamp:
-                expected = answer_of(model, "forward", call.inputs)
+                expected = _answer(model, call.inputs)
                 if self_agreement(known.references.expected, expected, only) is None:
                     return known.references
             known = None
@@ -74,7 +77,7 @@ class ReferenceBook:
         inputs = [call.inputs for call in calls]
         with in_state(model, start):
             together = _answers(model, inputs)
-            alone = [answer_of(model, "forward", item) for item in inputs]
+            alone = [_answer(model, item) for item in inputs]
         return any(self_agreement(one, other) for one, other in zip(alone, together, strict=True))
 
     def sequence(
@@ -92,15 +95,14 @@ class ReferenceBook:
         """
         inputs = [call.inputs for call in calls]
         with in_state(model, start):
-            expected, again = _answers(model, inputs), _answers(model, inputs)
-            for given, one, other in zip(inputs, expected, again, strict=True):
-                _check_agreement(model, given, one, other, only)
+            expected, unproven = _agreed(model, inputs, only)
             exact = _answers_in(torch.float64, model, inputs)
             dtype = _DTYPES.get(precision)
             rounding: Sequence[Any] = expected if precision is Precision.FP32 else [None] * len(inputs)
             if dtype is not None:
                 rounding = [tree.cast_floats(answer, torch.float32) for answer in _answers_in(dtype, model, inputs)]
-        return [References(*answers) for answers in zip(expected, exact, rounding, strict=True)]
+        answers = zip(expected, exact, rounding, strict=True)
+        return [References(*items, unproven=unproven) for items in answers]
 
 
 def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Answer | None:
@@ -109,7 +111,7 @@ def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Answer | Non
     try:
         if dtype not in casts or casts[dtype][0] != stamp:
             casts[dtype] = (stamp, _copy_in(model, dtype))
-        answer = answer_of(casts[dtype][1], "forward", _cast(inputs, dtype))
+        answer = _answer(casts[dtype][1], _cast(inputs, dtype))
         return replace(answer, output=tree.map_leaves(_detached, answer.output))
     except CpuaccelError:
         return None
@@ -122,7 +124,7 @@ def rounded(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer | 
     """Return what eager gives, in fp32, when run in a precision; None where it can't run so, or none is meant."""
     if precision is Precision.FAST_GELU:
         with _FastGelu():
-            return answer_of(model, "forward", inputs)
+            return _answer(model, inputs)
     dtype = _DTYPES.get(precision)
     answer = None if dtype is None else run_in(model, inputs, dtype)
     return None if answer is None else tree.cast_floats(answer, torch.float32)
@@ -133,13 +135,12 @@ _casts: ByIdentity[nn.Module, dict[torch.dtype, tuple[str, nn.Module]]] = ByIden
 
 
 def check_agreement(model: nn.Module, inputs: Inputs, only: tuple[str, ...]) -> None:
-    """Check that eager answers a forward call twice alike, from one state.
+    """Check that eager answers a forward call twice alike, from one state, whatever random numbers it draws.
 
     Raises:
         EagerError: it disagrees with itself in the outputs of these names (none: in any).
     """
-    first, second = (answer_of(model, "forward", inputs) for _ in range(2))
-    _check_agreement(model, inputs, first, second, only)
+    _agreed(model, [inputs], only)
 
 
 def forget_casts(model: nn.Module) -> None:
@@ -159,33 +160,58 @@ def _size(model: nn.Module) -> int:
 
 
 def _references(model: nn.Module, inputs: Inputs, precision: Precision, only: tuple[str, ...]) -> References:
-    expected, found, state, touched = _twice(model, inputs, only)
-    if state:
-        return References(expected, state=state)
-    expected64, exact = selected(lambda: run_in(model, inputs, torch.float64), expected)
+    seen = _twice(model, inputs, only)
+    expected = seen.expected
+    if seen.state:
+        return References(expected, state=seen.state)
+    unproven = _chance(model, [inputs], [expected], only).unproven() if seen.draws else ()
+    exact = selected(lambda: run_in(model, inputs, torch.float64), expected)
     rounding = expected if precision is Precision.FP32 else _rounding(model, inputs, precision)
-    in_loops = None if precision in REDUCED else reordered(lambda: answer_of(model, "forward", inputs))
-    return References(expected, expected64, rounding, in_loops, of_outputs(expected, found, exact), (), touched)
+    in_loops = None if precision in REDUCED else reordered(lambda: _answer(model, inputs))
+    chosen = of_outputs(expected, seen.selections, exact.found)
+    ties = ties_of(lambda: _answer(model, inputs), expected) if seen.selects else None
+    return References(expected, exact.answer, rounding, in_loops, chosen, (), seen.touched, unproven, ties)
 
 
-def _twice(
-    model: nn.Module, inputs: Inputs, only: tuple[str, ...]
-) -> tuple[Answer, tuple[Selection, ...], tuple[str, ...], tuple[str, ...]]:
-    """Eager's answer, what it selected indices from, the state that it keeps, and what a first call alone changes.
+@dataclass(frozen=True)
+class _Seen:
+    """``state`` names what calls change, ``touched`` what a first call does.
 
-    It is asked twice; the second answer is gone before anything else is run.
+    ``draws`` tells whether random numbers are drawn, ``selects`` whether indices are chosen by scores.
     """
+
+    expected: Answer
+    selections: tuple[Selection, ...]
+    state: tuple[str, ...]
+    touched: tuple[str, ...]
+    draws: bool
+    selects: bool
+
+
+def _twice(model: nn.Module, inputs: Inputs, only: tuple[str, ...]) -> _Seen:
+    """What is seen when eager is asked twice; the second answer is gone before anything else is run."""
     with untouched(model) as start:
-        expected = tree.clone(call_eager(model, "forward", inputs))
+        with seeded() as generators:
+            expected = tree.clone(call_eager(model, "forward", inputs))
+            draws = Generators.now() != generators
         touched = tuple(start.changes())
         before = Snapshot.of(model)
-        repeated, found = selected(lambda: call_eager(model, "forward", inputs), expected)
+        with seeded() as generators:
+            found = selected(lambda: _called_from(before, generators, inputs), expected)
+            repeated, draws = found.answer, draws or Generators.now() != generators
         state = tuple(before.changes())
     if touched and not state and self_agreement(expected, repeated):
         state = touched
     if not state:
-        _check_agreement(model, inputs, expected, repeated, only)
-    return expected, found, state, touched
+        _check_agreement(model, expected, repeated, only, draws=draws)
+    return _Seen(expected, found.found, state, touched, draws, found.selects)
+
+
+def _called_from(start: Snapshot, generators: Generators, inputs: Inputs) -> Answer:
+    """What eager gives from a state, into which it is brought first: a call before this one may have ended half-way."""
+    start.restore()
+    generators.restore()
+    return call_eager(start.model, "forward", inputs)
 
 
 def _rounding(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer | None:
@@ -194,14 +220,29 @@ def _rounding(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer 
     return rounded(model, inputs, precision) if dtype is None else run_in(model, inputs, dtype)
 
 
-def _check_agreement(model: nn.Module, inputs: Inputs, one: Answer, other: Answer, only: tuple[str, ...]) -> None:
+def _agreed(model: nn.Module, inputs: Sequence[Inputs], only: tuple[str, ...]) -> tuple[list[Answer], tuple[str, ...]]:
+    """The answers to calls in a row, and the generators of :meth:`Chance.unproven`.
+
+    Raises:
+        EagerError: two runs disagree.
+    """
+    expected = _answers(model, inputs)
+    with seeded() as before:
+        again = _in_a_row(model, inputs)
+        draws = Generators.now() != before
+    for one, other in zip(expected, again, strict=True):
+        _check_agreement(model, one, other, only, draws=draws)
+    return expected, _chance(model, inputs, expected, only).unproven() if draws else ()
+
+
+def _check_agreement(model: nn.Module, one: Answer, other: Answer, only: tuple[str, ...], *, draws: bool) -> None:
     """Check that two answers to a call agree.
 
     Raises:
         EagerError: they don't; the text tells a model that draws random numbers from one that keeps state unseen.
     """
     if disagreement := self_agreement(one, other, only):
-        if disagreement.endswith(IS_IT_RANDOM) and not _draws(model, inputs):
+        if disagreement.endswith(IS_IT_RANDOM) and not draws:
             disagreement = (
                 f"{disagreement.removesuffix(f': {IS_IT_RANDOM}')}, though the random generators of torch, "
                 f"numpy and Python drew nothing: {type(model).__name__} keeps state where it can't be followed (keep "
@@ -210,15 +251,23 @@ def _check_agreement(model: nn.Module, inputs: Inputs, one: Answer, other: Answe
         raise EagerError(disagreement)
 
 
-def _draws(model: nn.Module, inputs: Inputs) -> bool:
-    """Whether a call takes numbers from one of the process's generators."""
-    with generators_kept():
-        before = Generators.now()
-        answer_of(model, "forward", inputs)
-        return Generators.now() != before
+def _chance(model: nn.Module, inputs: Sequence[Inputs], answers: Sequence[Answer], only: tuple[str, ...]) -> Chance:
+    return Chance(lambda: _in_a_row(model, inputs), answers, only)
+
+
+def _answer(model: nn.Module, inputs: Inputs) -> Answer:
+    """What eager gives, with the random numbers that every other run of it draws too."""
+    with seeded():
+        return answer_of(model, "forward", inputs)
 
 
 def _answers(model: nn.Module, inputs: Sequence[Inputs]) -> list[Answer]:
+    """What eager gives for calls in a row, with the random numbers that every other run of them draws too."""
+    with seeded():
+        return _in_a_row(model, inputs)
+
+
+def _in_a_row(model: nn.Module, inputs: Sequence[Inputs]) -> list[Answer]:
     with untouched(model):
         return [tree.clone(call_eager(model, "forward", item)) for item in inputs]
 

@@ -13,6 +13,9 @@ from pytest_cpuaccel.measure.parity.leaves import Pair, pair_leaves, select
 IS_IT_RANDOM = "is dropout on (model.eval() turns it off), or does a layer draw random numbers?"
 """What a sentence of outputs that differ ends with."""
 
+ON_THE_SAME = "between two runs on the same inputs"
+"""What it says of where they come from."""
+
 
 def self_agreement(first: Any, second: Any, only: tuple[str, ...] = ()) -> str | None:
     """Return None if two runs of eager on the same inputs agree, else the sentence that says how not.
@@ -27,7 +30,7 @@ def self_agreement(first: Any, second: Any, only: tuple[str, ...] = ()) -> str |
         return f"eager disagrees with itself: '{differing[0]}' came out of one of two runs on the same inputs"
     for pair in pairing.pairs:
         if isinstance(pair.expected, torch.Tensor) and (by := _disagreement(pair)):
-            where = f"{by} in '{pair.name}', between two runs on the same inputs"
+            where = f"{by} in '{pair.name}', {ON_THE_SAME}"
             return f"eager disagrees with itself {where}: {IS_IT_RANDOM}"
     return None
 

@@ -24,6 +24,7 @@ from pytest_cpuaccel.measure.parity.match import Match, match_output
 from pytest_cpuaccel.measure.parity.pieces import Pieces
 from pytest_cpuaccel.measure.parity.reordered import Reordered
 from pytest_cpuaccel.measure.parity.selection import Selection
+from pytest_cpuaccel.measure.parity.ties import Ties
 from pytest_cpuaccel.measure.parity.top1 import Share
 
 MOST_EXPLAINED = 5
@@ -39,6 +40,8 @@ class References:
     can't run. ``reordered`` is eager in fp32 with running sums, None where it has no long sum. ``selections`` are what
     it chose indices from. ``state`` names what the call changes in
     the model; the answers then hold for a first call alone. ``touched`` also names what only a first call changes.
+    ``unproven`` are random generators that it draws from, though none of its answers was seen to hang on that,
+    ``ties`` is where they hang on choices between equal scores.
     """
 
     expected: Any
@@ -48,6 +51,8 @@ class References:
     selections: tuple[Selection, ...] = ()
     state: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
+    ties: Ties | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def compare(
     """
     rounding = None if precision is Precision.FP32 else references.rounding  # fp32 eager is the rounded one
     pairing = pair_leaves(actual, references.expected, references.expected64, rounding, references.reordered)
-    pairing = replace(pairing, pairs=tuple(replace(pair, chosen=references.selections) for pair in pairing.pairs))
+    pairing = replace(pairing, pairs=tuple(_with_choices(pair, references) for pair in pairing.pairs))
     _check_names(pairing, budget)
     if budget.only:
         pairing = select(pairing, budget.only)
@@ -107,6 +112,11 @@ def compare(
     if budget == ParityBudget(mask=budget.mask) and all(match.passed for match in compared_outputs):
         compared_outputs += _pretended(pairing, precision)
     return _conclude(compared_outputs, pairing, masks, precision)
+
+
+def _with_choices(pair: Pair, references: References) -> Pair:
+    ties = references.ties or Ties({}, ())
+    return replace(pair, chosen=references.selections, tied=ties.hanging.get(pair.name), choosers=ties.operators)
 
 
 def _pretended(pairing: Pairing, precision: Precision) -> Iterator[Match]:

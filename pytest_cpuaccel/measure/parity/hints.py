@@ -13,6 +13,7 @@ from pytest_cpuaccel.measure.parity.leaves import Pair
 from pytest_cpuaccel.measure.parity.likeness import Likeness, alike, in_fp64, peak
 from pytest_cpuaccel.measure.parity.mask import valid_elements
 from pytest_cpuaccel.measure.parity.order import row_order
+from pytest_cpuaccel.measure.parity.pieces import PIECE
 from pytest_cpuaccel.measure.parity.places import COLUMNS, POSITIONS, ROWS, places_off
 
 HINT = "hint: "
@@ -39,6 +40,13 @@ _FEW = 0.5
 _SINGLE = 0.1
 """Share of the columns in which an error is taken to be that of single columns."""
 
+_FLUSHED = "is a denormal number in eager and 0 here: are denormal numbers flushed to zero?"
+
+_TURN = 1e-3
+"""How far from a whole turn a difference may lie."""
+
+_TURNED = "lies 2 pi from eager's: is it an angle, which jumps from pi to -pi?"
+
 _COARSER = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
@@ -54,6 +62,9 @@ def hints(
     largest = peak(actual)
     if not expected.numel() or not math.isfinite(largest) or not math.isfinite(peak(expected)):
         return
+    if actual.shape == expected.shape and (cause := _cause(failing, limit, mask)):
+        yield f"{HINT}every element of '{name}' that is off {cause}"
+        return
     if largest == 0:
         yield f"{HINT}'{name}' is zero throughout"
         return
@@ -63,6 +74,33 @@ def hints(
         known += [*_rearrangements(failing, likeness), *_coarseness(failing, precision)]
         known = known or [*_disturbances(failing, likeness, precision, limit, mask)]
     yield from known
+
+
+def proved(evidence: Sequence[str]) -> Iterator[str]:
+    """Yield, without what they begin with, the hints at a cause that every element which is off shows."""
+    for line in evidence:
+        if line.startswith(HINT) and line.endswith((_FLUSHED, _TURNED)):
+            yield line.removeprefix(HINT)
+
+
+def _cause(failing: Pair, limit: float, mask: torch.Tensor | None) -> str | None:
+    """What is the same about all elements that are off; looked at piece by piece, until one shows neither."""
+    tiny, found = torch.finfo(failing.expected.dtype).tiny, {_FLUSHED, _TURNED}
+    is_any_off = False
+    valid = valid_elements(failing.name, failing.expected.shape, mask)
+    sides = (failing.actual, failing.expected, valid.expand(failing.expected.shape))
+    for got, wanted, counts in zip(*(side.reshape(-1).split(PIECE) for side in sides), strict=True):
+        got, wanted = got.double(), wanted.double()
+        off = (got - wanted).abs().gt(limit) & counts
+        got, wanted = got[off], wanted[off]
+        is_any_off |= len(got) > 0
+        if bool(got.any()) or bool((wanted.abs() >= tiny).any()):
+            found.discard(_FLUSHED)
+        if bool((((got - wanted).abs() - math.tau).abs() >= _TURN).any()):
+            found.discard(_TURNED)
+        if not found:
+            return None
+    return min(found) if is_any_off else None
 
 
 def _exchanges(failing: Pair, pairs: Sequence[Pair]) -> Iterator[str]:

@@ -36,7 +36,8 @@ class Pair:
 
     ``expected64`` and ``rounding`` are eager's output in fp64 and in the backend's precision, where known, ``running``
     that with long sums as running sums, the longest of which has ``longest`` terms; the longest that was left in
-    eager's order has ``longest_kept``. ``chosen`` are the selections that indices among the outputs come from.
+    eager's order has ``longest_kept``. ``chosen`` are the selections that indices among the outputs come from,
+    ``tied`` the elements that hang on choices between equal scores, which ``choosers``, operators, made.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Pair:
     longest: int = 0
     longest_kept: int = 0
     chosen: tuple[Selection, ...] = ()
+    tied: torch.Tensor | None = None
+    choosers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

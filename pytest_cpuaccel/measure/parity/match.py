@@ -17,12 +17,12 @@ from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.parity import explain
 from pytest_cpuaccel.measure.parity.check import Check, checks, limit_hint, top1_check
-from pytest_cpuaccel.measure.parity.defaults import REDUCED, UNSTABLE
+from pytest_cpuaccel.measure.parity.defaults import REDUCED, TELLING_ELEMENTS, UNSTABLE
 from pytest_cpuaccel.measure.parity.elements import Elements
 from pytest_cpuaccel.measure.parity.leaves import Pair, holds_tensors
 from pytest_cpuaccel.measure.parity.mask import valid_elements
 from pytest_cpuaccel.measure.parity.pieces import Pieces, without_repeats
-from pytest_cpuaccel.measure.parity.selection import tie_of
+from pytest_cpuaccel.measure.parity.selection import is_selected, tie_of
 from pytest_cpuaccel.measure.parity.top1 import Share, top1_share
 
 SEVERITY = {Outcome.PASS: 0, Outcome.INCONCLUSIVE: 1, Outcome.FAIL: 2}
@@ -72,6 +72,48 @@ def match_output(
     ``pooled`` are the top-1 answers of all calls of a test; None where this call is judged by its own. Without
     ``in_full``, facts of a PASS that its tolerance does not ask for are left out where they cost another pass.
     """
+    found = _match(pair, mask, tolerance, precision, pooled, in_full=in_full)
+    if found.outcome is not Outcome.FAIL or pair.tied is None or not _may_be_another_choice(pair, pair.tied):
+        return found
+    settled = replace(pair, actual=torch.where(pair.tied, pair.expected.to(pair.actual.dtype), pair.actual))
+    elsewhere = _match(settled, mask, tolerance, precision, pooled, in_full=in_full)
+    return found if elsewhere.outcome is Outcome.FAIL else _of_another_choice(pair, pair.tied, found)
+
+
+def _may_be_another_choice(pair: Pair, tied: torch.Tensor) -> bool:
+    """Whether what differs where eager's hangs on a choice may come of another one: not indices, which are looked into.
+
+    Nor one number throughout, or NaN and infinities where eager has none.
+    """
+    actual, expected = pair.actual, pair.expected
+    if not isinstance(actual, torch.Tensor) or actual.shape != expected.shape or actual.is_nested:
+        return False
+    if is_selected(expected, pair.chosen):
+        return False
+    got, wanted = actual[tied], expected[tied]
+    is_constant = len(got) >= TELLING_ELEMENTS and bool((got == got[0]).all()) and not bool((wanted == wanted[0]).all())
+    return not is_constant and not bool((~got.isfinite() & wanted.isfinite()).any())
+
+
+def _of_another_choice(pair: Pair, tied: torch.Tensor, found: Match) -> Match:
+    count, where = explain.share(int(tied.sum()), tied.numel()), " and ".join(pair.choosers)
+    sentence = (
+        f"'{pair.name}' can't be judged: it differs only where eager chose between equal values, in {where}, and "
+        f"another choice is as right; {count} hang on that"
+    )
+    figure = "another choice of equals"
+    return replace(found, outcome=Outcome.INCONCLUSIVE, sentence=sentence, figure=figure, evidence=())
+
+
+def _match(
+    pair: Pair,
+    mask: torch.Tensor | None,
+    tolerance: Tolerance,
+    precision: Precision,
+    pooled: Share | None,
+    *,
+    in_full: bool,
+) -> Match:
     name, actual, expected = pair.name, pair.actual, pair.expected
     if not isinstance(actual, torch.Tensor) or not isinstance(expected, torch.Tensor):
         return _of_objects(pair)

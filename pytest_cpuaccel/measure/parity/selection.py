@@ -6,7 +6,7 @@ held to eager's own scores at both indices.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +19,20 @@ from pytest_cpuaccel.measure.parity.margin import margin_bound
 
 aten = torch.ops.aten
 
-_OF_ONE = frozenset({aten.argmax.default, aten.argmin.default})
-_OF_SEVERAL = {aten.max.dim: 1, aten.min.dim: 1, aten.topk.default: 2, aten.sort.default: 1, aten.sort.stable: 2}
+OF_ONE = frozenset({aten.argmax.default, aten.argmin.default})
+"""The operators that return indices alone."""
+
+OF_SEVERAL = {
+    aten.max.dim: 1,
+    aten.min.dim: 1,
+    aten.median.dim: 1,
+    aten.nanmedian.dim: 1,
+    aten.mode.default: 1,
+    aten.topk.default: 2,
+    aten.kthvalue.default: 2,
+    aten.sort.default: 1,
+    aten.sort.stable: 2,
+}
 """The operators that return values and indices, with the place of ``dim`` among their arguments."""
 
 
@@ -45,16 +57,23 @@ class Tie:
     bound: float
 
 
-def selected(run: Callable[[], Any], like: Any) -> tuple[Any, tuple[Selection, ...]]:
+@dataclass(frozen=True)
+class Selected:
+    """What a run returned, what it selected indices from, and whether it selected at all."""
+
+    answer: Any
+    found: tuple[Selection, ...] = ()
+    selects: bool = False
+
+
+def selected(run: Callable[[], Any], like: Any) -> Selected:
     """Return what ``run`` returns, and what it selected indices from, if ``like``, its output, holds integers."""
-    if not any(_is_index(leaf) for leaf in tree.tensors(like)):
-        return run(), ()
-    watch = _Watch()
+    watch = _Watch(any(_is_index(leaf) for leaf in tree.tensors(like)))
     try:
         with watch:
-            return run(), tuple(watch.found)
+            return Selected(run(), tuple(watch.found), watch.selects)
     except Exception:  # a model that no dispatch mode can follow
-        return run(), ()
+        return Selected(run())
 
 
 def of_outputs(output: Any, found: Sequence[Selection], exact: Sequence[Selection]) -> tuple[Selection, ...]:
@@ -63,6 +82,11 @@ def of_outputs(output: Any, found: Sequence[Selection], exact: Sequence[Selectio
     whole = [replace(item, exact=exact[place].scores) if paired else item for place, item in enumerate(found)]
     leaves = [leaf.detach() for leaf in tree.tensors(output) if _is_index(leaf)]
     return tuple(item for item in whole if any(_holds(item, leaf) for leaf in leaves))
+
+
+def is_selected(leaf: torch.Tensor, selections: Sequence[Selection]) -> bool:
+    """Tell whether an output is what was selected, rather than what was made of it."""
+    return any(_holds(item, leaf) for item in selections)
 
 
 def tie_of(
@@ -106,23 +130,29 @@ def _holds(selection: Selection, leaf: torch.Tensor) -> bool:
     return indices.numel() == leaf.numel() and torch.equal(indices.flatten(), leaf.flatten().long())
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes, while entered, what indices are chosen from."""
+def dimension_of(func: Any, args: Sequence[Any], given: Mapping[str, Any]) -> int | None:
+    """Return the dimension along which a call of one of these operators chooses; None for all of them."""
+    place = 1 if func in OF_ONE else OF_SEVERAL[func]
+    dim: int | None = args[place] if len(args) > place else given.get("dim", None if func in OF_ONE else -1)
+    return dim
 
-    def __init__(self) -> None:
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes, while entered, whether indices are chosen, and where ``in_full`` also from what."""
+
+    def __init__(self, in_full: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.found: list[Selection] = []
+        self.selects = False
+        self._in_full = in_full
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         answer = func(*args, **given)
-        if func in _OF_ONE:
-            dim = args[1] if len(args) > 1 else given.get("dim")
-            self._note(args[0], answer, dim)
-        elif func in _OF_SEVERAL:
-            place = _OF_SEVERAL[func]
-            dim = args[place] if len(args) > place else given.get("dim", -1)
-            self._note(args[0], answer[1], dim)
+        if func in OF_ONE or func in OF_SEVERAL:
+            self.selects = True
+            if self._in_full:
+                self._note(args[0], answer if func in OF_ONE else answer[1], dimension_of(func, args, given))
         return answer
 
     def _note(self, scores: torch.Tensor, indices: torch.Tensor, dim: int | None) -> None:

@@ -288,6 +288,17 @@ def test_torchscript_says_what_its_trace_leaves_out(model: torch.nn.Module, word
         build(torchscript.TORCHSCRIPT, subject(model.eval(), x=torch.zeros(3)), tmp_path)
 
 
+class _InItsDefault(torch.nn.Module):
+    def forward(self, x: torch.Tensor, seen: torch.Tensor = torch.zeros(3)) -> torch.Tensor:  # noqa: B008
+        seen.add_(x.mean(0))
+        return x + seen
+
+
+def test_state_that_eager_keeps_too_is_not_called_a_miscompiled_trace(tmp_path: Path) -> None:
+    x = torch.linspace(3, 4, 6).reshape(2, 3)
+    assert build(torchscript.TORCHSCRIPT, subject(_InItsDefault().eval(), x=x), tmp_path).forward is not None
+
+
 @pytest.mark.parametrize(
     "int8",
     [torch_int8.TORCH_INT8, torchao_int8.TORCHAO_INT8, torchao_int8.TORCHAO_INT8_WEIGHTS],

@@ -103,6 +103,33 @@ def test_no_rounding_is_so_coarse_that_zeros_pass():
     assert any("zero throughout" in line for line in result.evidence)
 
 
+DENORMAL = torch.linspace(1, 2, 24, dtype=torch.float64).reshape(4, 6) * 1e-40
+
+
+@pytest.mark.parametrize("lost", [slice(None), slice(0, 12)])
+def test_denormal_numbers_that_became_zero_are_called_so(lost):
+    flushed = DENORMAL.float()
+    flushed.flatten()[lost] = 0
+    result = judge(flushed, DENORMAL.float(), DENORMAL)
+    assert result.outcome is Outcome.FAIL
+    assert result.evidence[-1].endswith("denormal number in eager and 0 here: are denormal numbers flushed to zero?")
+    for other in (DENORMAL.float() * 2, flushed + DENORMAL.float() / 2):
+        assert not any("denormal" in line for line in judge(other, DENORMAL.float(), DENORMAL).evidence)
+    assert not any("denormal" in line for line in judge(torch.zeros(4, 6, 32), EAGER, EXACT).evidence)
+
+
+def test_an_angle_that_jumps_is_called_one():
+    exact = torch.linspace(-3, 3, 24, dtype=torch.float64).reshape(4, 6)
+    exact[0, 0], exact[2, 5] = -math.pi, math.pi
+    turned = exact.float()
+    turned[0, 0], turned[2, 5] = math.pi, -math.pi
+    result = judge(turned, exact.float(), exact)
+    assert result.outcome is Outcome.FAIL
+    assert result.evidence[-1].endswith("lies 2 pi from eager's: is it an angle, which jumps from pi to -pi?")
+    turned[1, 1] += 1
+    assert not any("2 pi" in line for line in judge(turned, exact.float(), exact).evidence)
+
+
 def test_without_fp64_the_default_tolerance_is_relative_to_the_outputs_scale():
     assert judge(noisy(1e-5)).outcome is Outcome.PASS
     assert judge(noisy(1e-2)).outcome is Outcome.FAIL

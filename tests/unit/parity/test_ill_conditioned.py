@@ -102,6 +102,19 @@ def test_what_no_rounding_makes_fails_all_the_same(function, x) -> None:
         assert judge(wrong, known, x).outcome is Outcome.FAIL
 
 
+def sign_of_noise(x: torch.Tensor) -> torch.Tensor:
+    return torch.sign((x + 3) * 1.1 - (x * 1.1 + 3.3))
+
+
+def test_a_step_over_rounding_noise_may_come_out_on_one_side_throughout() -> None:
+    known = references(sign_of_noise, UNIFORM)
+    assert len(known.expected.output.unique()) == 2
+    for even in (0.0, 1.0):
+        assert judge(torch.full_like(UNIFORM, even), known, UNIFORM).outcome is Outcome.INCONCLUSIVE
+    for wrong in (0.5, 2.0, torch.nan):
+        assert judge(torch.full_like(UNIFORM, wrong), known, UNIFORM).outcome is Outcome.FAIL
+
+
 def test_numbers_of_the_mark_are_held_whatever_eager_is_off() -> None:
     known = references(logistic_map, UNIFORM)
     other = logistic_map(UNIFORM * (1 + 1e-6))

@@ -35,6 +35,7 @@ def judge(function, actual, x=TIED, precision=Precision.FP32):
         (lambda x: x.topk(2, dim=-1, largest=False).indices, [[5, 3], [5, 4]], [[5, 4], [5, 4]]),
         (lambda x: x.argsort(-1), [[5, 3, 4, 0, 2, 1], [5, 4, 1, 3, 2, 0]], [[5, 3, 0, 4, 2, 1], [5, 4, 1, 3, 2, 0]]),
         (lambda x: x.sort(dim=-1, stable=True).indices, [[5, 3, 4, 0, 2, 1], [5, 4, 1, 3, 2, 0]], [[3] * 6, [4] * 6]),
+        (lambda x: x.kthvalue(6).indices, [2, 3], [0, 3]),
         (lambda x: (x.sigmoid() * 2).argmax(-1), [2, 3], [0, 3]),
     ],
 )
