@@ -190,6 +190,7 @@ def test_two_texts_at_a_time_keep_apart(pair: Callable[[Backend, str], Pair], ba
 
 
 @BOTH
+@pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated:FutureWarning")  # by 5.24, which calls it cache
 def test_a_cache_that_the_user_filled_goes_on_or_is_refused(
     pair: Callable[[Backend, str], Pair], backend: Backend
 ) -> None:
