@@ -44,12 +44,12 @@ class Point:
     x: int
 
 
-def judge(actual: Any, expected: Any) -> Comparison:
+def judge(actual: Any, expected: Any, precision: Precision = Precision.FP32) -> Comparison:
     return compare(
         (torch.ones(2), actual),
         References((torch.ones(2), expected)),
         inputs=Inputs(),
-        precision=Precision.FP32,
+        precision=precision,
         budget=ParityBudget(),
     )
 
@@ -134,3 +134,11 @@ def test_an_object_that_refers_to_itself_is_compared() -> None:
     assert judge(one, other).outcome is Outcome.PASS
     other.held = (other, 2)
     assert judge(one, other).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16, Precision.INT8])
+def test_text_that_a_reduced_precision_may_change_cannot_be_judged(precision: Precision) -> None:
+    found = judge("a dog", "a cat", precision)
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert f"which rounding to {precision.value} may bring about" in found.sentence
+    assert judge("a cat", "a cat", precision).outcome is Outcome.PASS
