@@ -99,7 +99,8 @@ def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     about, facts = f"{trial.backend.name}: {workload.label}", {**shown.facts, "figure": shown.figure}
     if worst is Outcome.FAIL and _is_right_anew(call, trial, budget, court, comparisons_of.state):
         comparisons_of.is_stale = True
-        return Verdict("parity", Outcome.INCONCLUSIVE, f"{about}: {shown.sentence}; {_STALE}", facts, shown.evidence)
+        doubt = _STALE if trial.backend.exporters else _CHANGED
+        return Verdict("parity", Outcome.INCONCLUSIVE, f"{about}: {shown.sentence}; {doubt}", facts, shown.evidence)
     of_several = worst is not Outcome.PASS and len(comparisons) > 1
     of_calls = f" ({len(alike)} of {len(comparisons)} calls)" if of_several else ""
     return Verdict(
@@ -115,6 +116,7 @@ _REPLAYED = 32
 """Calls repeated on a fresh export before the one in question."""
 
 _STALE = "but a fresh export answers right: the one in use was out of date and was thrown away; run the test again"
+_CHANGED = "but a build made anew answers right: something that the model's answers hang on was changed meanwhile"
 
 
 def _evidence(found: Comparison, call: Call, trial: Trial, budget: ParityBudget, court: Court) -> tuple[str, ...]:
