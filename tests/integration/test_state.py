@@ -288,3 +288,30 @@ def test_after():
 """
     )
     mlp_project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=2)
+
+
+def test_a_test_may_write_to_an_output_that_is_state(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pytest, torch
+        from torch import nn
+
+        class Sum(nn.Module):
+            def __init__(self, name):
+                super().__init__()
+                self.register_buffer("total", torch.zeros(2))
+                self.kept = torch.zeros(2)
+                self.name = name
+
+            def forward(self, x):
+                return getattr(self, self.name).add_(x)
+
+        @pytest.mark.parity
+        @pytest.mark.parametrize("name", ["total", "kept"])
+        def test_it(cpu_accelerate, name):
+            cpu_model = cpu_accelerate(Sum(name).eval())
+            cpu_model(torch.ones(2)).mul_(5)
+            assert cpu_model(torch.ones(2)).tolist() == [2, 2]
+        """
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=eager").assert_outcomes(passed=2)
