@@ -34,6 +34,7 @@ from pytest_cpuaccel.build.state.search import TABLE
 from pytest_cpuaccel.build.state.snapshot import Snapshot, untouched
 from pytest_cpuaccel.build.tools import upstream
 from pytest_cpuaccel.build.tools.checking import check_built
+from pytest_cpuaccel.build.tools.weights import size_of_weights
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.call import Answer, Method
@@ -267,7 +268,7 @@ class Workshop:
         with busy, _named_errors(backend, state), older_objects_uncollected(), start.kept():
             with artifact(model, stamp, backend.exporters, subject, calibration) as folder:
                 built = _loaded(backend, subject, folder, state)
-            give_back()
+            give_back(size_of_weights(model))
             check_built(built, self.threads, method)
         if not calibration.given:
             self.say(

@@ -25,11 +25,17 @@ def older_objects_uncollected() -> Iterator[None]:
         gc.unfreeze()
 
 
-def give_back() -> None:
-    """Collect garbage, and let the system have what was freed, as far as the C library does that on demand.
+_MUCH = 64 * 2**20
+"""Bytes from which on it is worth the tenth of a second that looking for garbage takes."""
+
+
+def give_back(size: int) -> None:
+    """Collect garbage after work with a model of so many bytes, and let the system have what was freed, if that is much.
 
     glibc keeps blocks of up to 32 MiB for later, which is most of a model's weights (``mallopt(3)``, M_MMAP_THRESHOLD).
     """
+    if size < _MUCH:
+        return
     gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

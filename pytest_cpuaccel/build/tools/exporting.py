@@ -22,7 +22,7 @@ from pytest_cpuaccel.build.tools.quiet import silenced
 from pytest_cpuaccel.build.tools.route import Route
 from pytest_cpuaccel.build.tools.runtime import Runtime, Write
 from pytest_cpuaccel.build.tools.shapes import Shapes
-from pytest_cpuaccel.build.tools.weights import drop_weights
+from pytest_cpuaccel.build.tools.weights import drop_weights, size_of_weights
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 from pytest_cpuaccel.core.heap import give_back
@@ -127,9 +127,10 @@ def _export_step(runtime: Runtime, subject: Subject, folder: Path) -> Route:
     with _said_of(runtime.converter, module):
         runtime.write_step(program, step.input_names, step.output_names, step.layout, folder)
         del program
+        size = size_of_weights(module)
         for part in (module, attentive):
             drop_weights(part)
-        give_back()
+        give_back(size)
         opened = runtime.open_step(folder, step.input_names, step.output_names, step.layout, subject.threads)
         steps.check(step, opened, expected)
     shapes = Shapes.of_texts(call.example, [range(len(call.example))])

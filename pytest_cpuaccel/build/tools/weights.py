@@ -6,6 +6,11 @@ import torch
 from torch import nn
 
 
+def size_of_weights(module: nn.Module) -> int:
+    """Return the bytes of a module's parameters."""
+    return sum(parameter.nbytes for parameter in module.parameters())
+
+
 def drop_weights(module: nn.Module) -> None:
     """Free what a private copy's parameters hold, of which nothing but its code is needed any more.
 
