@@ -30,7 +30,7 @@ _MUCH = 64 * 2**20
 
 
 def give_back(size: int) -> None:
-    """Collect garbage after work with a model of so many bytes, if that is much, and let the system have what was freed.
+    """Collect garbage after work with a model of many bytes, ``size``, and let the system have what was freed.
 
     glibc keeps blocks of up to 32 MiB for later, which is most of a model's weights (``mallopt(3)``, M_MMAP_THRESHOLD).
     """
