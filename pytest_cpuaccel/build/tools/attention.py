@@ -14,9 +14,6 @@ from pytest_cpuaccel.core.errors import BuildError
 
 _FINITE = "cpuaccel_sdpa"
 
-_RANDOM = frozenset({"normal_", "uniform_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"})
-"""By what constructors fill weights: methods of tensors and functions of ``torch.nn.init``, which libraries replace."""
-
 
 def with_attention(module: nn.Module, implementation: str) -> nn.Module:
     """Return ``module`` with another attention implementation, in eval mode; the two share their tensors.
@@ -34,7 +31,7 @@ def with_attention(module: nn.Module, implementation: str) -> nn.Module:
     config = copy.deepcopy(module.config)
     config._attn_implementation = implementation  # type: ignore[union-attr]
     with upstream.contained():
-        with torch.random.fork_rng(devices=[]), _NoRandomNumbers():
+        with torch.random.fork_rng(devices=[]):
             rebuilt: nn.Module = type(module)(config)
         rebuilt.load_state_dict(module.state_dict(keep_vars=True), assign=True)  # the parameters: those tied stay so
         for path, buffer in module.named_buffers():  # the state dict lacks the non-persistent ones
@@ -62,19 +59,6 @@ def sdpa_of_finite_masks() -> str:
     AttentionInterface.register(_FINITE, sdpa_attention_forward)
     AttentionMaskInterface.register(_FINITE, eager_mask)
     return _FINITE
-
-
-class _NoRandomNumbers(TorchFunctionMode):
-    """Leaves memory, while entered, as it is where a constructor would fill it with random numbers.
-
-    Memory that nobody wrote to takes no room; and that of a large model takes long to fill.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = kwargs or {}
-        if getattr(func, "__name__", "") in _RANDOM:
-            return args[0] if args else given["tensor"]
-        return func(*args, **given)
 
 
 class SdpaCalls(TorchFunctionMode):
