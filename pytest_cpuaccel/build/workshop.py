@@ -255,12 +255,12 @@ class Workshop:
         subject = Subject(
             fresh_module=partial(_copy_of, weakref.ref(model)),
             fresh_outline=partial(_outline_of, weakref.ref(model)),
-            inputs=_clone(needed),
+            inputs=private_inputs(needed),
             expected=answer.output,
             threads=self.threads,
             generates=method == "generate",
             options=backend.options,
-            calibration=tuple(_clone(_needed(model, method, item)) for item in calibration.inputs),
+            calibration=tuple(private_inputs(_needed(model, method, item)) for item in calibration.inputs),
         )
         artifact = artifact or self._exports.artifact
         busy = self.busy(f"building {type(model).__name__} for {backend.name}")
@@ -291,7 +291,7 @@ class Workshop:
         if not backend.calibrates:
             return NONE
         if known.calibration is None:
-            known.calibration = Calibration((_clone(inputs),), given=False)
+            known.calibration = Calibration((private_inputs(inputs),), given=False)
         return known.calibration
 
 
@@ -429,7 +429,7 @@ def _fitting(calibration: Calibration, inputs: Inputs) -> Calibration:
     """Return the user's data. If it was improvised from a call of another signature, use this call's inputs instead."""
     if calibration.given or inputs_signature(calibration.inputs[0]) == inputs_signature(inputs):
         return calibration
-    return Calibration((_clone(inputs),), given=False)
+    return Calibration((private_inputs(inputs),), given=False)
 
 
 def _serves(built: BuiltModel, method: Method) -> bool:
@@ -438,10 +438,6 @@ def _serves(built: BuiltModel, method: Method) -> bool:
 
 def _needed(model: nn.Module, method: Method, inputs: Inputs) -> Inputs:
     return forward_inputs(model, inputs) if method == "generate" else inputs
-
-
-def _clone(inputs: Inputs) -> Inputs:
-    return private_inputs(inputs)
 
 
 @contextlib.contextmanager

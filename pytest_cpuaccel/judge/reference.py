@@ -111,7 +111,7 @@ def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Answer | Non
     try:
         if dtype not in casts or casts[dtype][0] != stamp:
             casts[dtype] = (stamp, _copy_in(model, dtype))
-        answer = _answer(casts[dtype][1], _cast(inputs, dtype))
+        answer = _answer(casts[dtype][1], private_inputs(inputs, dtype))
         return replace(answer, output=tree.map_leaves(_detached, answer.output))
     except CpuaccelError:
         return None
@@ -275,7 +275,7 @@ def _in_a_row(model: nn.Module, inputs: Sequence[Inputs]) -> list[Answer]:
 def _answers_in(dtype: torch.dtype, model: nn.Module, inputs: Sequence[Inputs]) -> Sequence[Answer | None]:
     try:
         cast = _copy_in(model, dtype)
-        return _answers(cast, [_cast(item, dtype) for item in inputs])
+        return _answers(cast, [private_inputs(item, dtype) for item in inputs])
     except CpuaccelError:
         return [None] * len(inputs)
 
@@ -292,10 +292,6 @@ def _cast_weight(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     if tensor.is_complex():
         return tensor.to(torch.complex128) if dtype is torch.float64 else tensor
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
-def _cast(inputs: Inputs, dtype: torch.dtype) -> Inputs:
-    return private_inputs(inputs, dtype)
 
 
 class _FastGelu(TorchFunctionMode):

@@ -23,9 +23,7 @@ MOST_NOTES = 50_000
 class Traversal:
     """``notes`` and ``parameters`` are by the identity of objects, those of modules outside the model too.
 
-    ``outside`` has variables with what they held.
-
-    ``is_whole`` is False where there was more to note than is noted. ``_seen`` has the objects too, so that nothing
+    ``outside`` has variables with what they held. ``is_whole`` is False where there was more to note than is noted. ``_seen`` has the objects too, so that nothing
     else gets their identity meanwhile.
     """
 
@@ -33,8 +31,8 @@ class Traversal:
     notes: dict[int, Note] = field(default_factory=dict)
     outside: list[tuple[Variable, Any]] = field(default_factory=list)
     is_whole: bool = True
-    _seen: dict[int, Any] = field(default_factory=dict)
     parameters: dict[int, nn.Parameter] = field(default_factory=dict)
+    _seen: dict[int, Any] = field(default_factory=dict)
     _with_parameters_seen: set[int] = field(default_factory=set)
     _waiting: collections.deque[Any] = field(default_factory=collections.deque)
 
@@ -58,8 +56,9 @@ class Traversal:
         self._seen[id(value)] = value
         if isinstance(value, nn.Module) and id(value) not in self._with_parameters_seen:
             self._with_parameters_seen.update(map(id, value.modules()))
-            self.parameters |= {id(item): item for item in value.parameters()}
-            self._seen |= self.parameters
+            own = {id(item): item for item in value.parameters()}
+            self.parameters |= own
+            self._seen |= own
         behind = self.search.behind(value)
         self._waiting.extend(links_of(value))
         if note := Note.of(value):
