@@ -23,8 +23,8 @@ MOST_NOTES = 50_000
 class Traversal:
     """``notes`` and ``parameters`` are by the identity of objects, those of modules outside the model too.
 
-    ``outside`` has variables with what they held. ``is_whole`` is False where there was more to note than is noted. ``_seen`` has the objects too, so that nothing
-    else gets their identity meanwhile.
+    ``outside`` has variables with what they held. ``is_whole`` is False where there was more to note than is noted.
+    ``_seen`` has the objects too, so that nothing else gets their identity meanwhile.
     """
 
     search: Search
