@@ -257,7 +257,8 @@ def copy_artifact(folder: Path, shelf: Path) -> None:
         return
     shelf.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=shelf) as scratch:
-        shutil.copytree(folder, f"{scratch}/{copy.name}", copy_function=_link)
+        passing = shutil.ignore_patterns(f"{MANIFEST}.*")  # another process writes one now
+        shutil.copytree(folder, f"{scratch}/{copy.name}", copy_function=_link, ignore=passing)
         try:
             Path(scratch, copy.name).rename(copy)
         except OSError:
@@ -327,7 +328,10 @@ def _is_own(path: Path) -> bool:
     marker = path / MARKER
     if path.is_symlink() or marker.is_symlink() or not marker.is_file():
         return False
-    return marker.read_text(encoding="utf-8", errors="replace") == path.name.removesuffix(_PARTIAL)
+    try:
+        return marker.read_text(encoding="utf-8", errors="replace") == path.name.removesuffix(_PARTIAL)
+    except OSError:  # another process removes it now
+        return False
 
 
 def _remove(folder: Path) -> None:
@@ -372,9 +376,10 @@ def _digest(path: Path) -> str:
 
 
 def _size(folder: Path) -> int:
-    """Bytes in a folder, so far as it is still there."""
+    """Bytes in a folder, so far as it is still there: another process may be removing it."""
     size = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            size += path.stat().st_size if path.is_file() else 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(parent, name)).st_size
     return size

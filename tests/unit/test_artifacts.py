@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,28 @@ def test_what_a_killed_writer_left_goes_too(tmp_path: Path) -> None:
     (leftover / "half").write_bytes(bytes(5000))
     use(ArtifactStore(tmp_path, 4000), "other")
     assert not leftover.exists()
+
+
+def test_what_another_process_writes_and_removes_meanwhile_is_no_matter(tmp_path: Path) -> None:
+    coming_and_going = tmp_path / f"{key('other').folder_name}.1.partial"
+    used = threading.Event()
+
+    def write_and_remove() -> None:
+        while not used.is_set():
+            coming_and_going.mkdir()
+            (coming_and_going / MARKER).write_text(coming_and_going.stem)
+            (coming_and_going / "whole").mkdir()
+            shutil.rmtree(coming_and_going)
+
+    other = threading.Thread(target=write_and_remove)
+    other.start()
+    try:
+        store = ArtifactStore(tmp_path, 10**6)
+        for _ in range(300):
+            use(store, "a")
+    finally:
+        used.set()
+        other.join()
 
 
 def test_what_a_killed_writer_left_is_replaced_by_the_next(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ class TokenClock:
 
     def __init__(self) -> None:
         self._asked_ns: list[int] = []
+        self._begun_ns = 0
 
     def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:  # noqa: ARG002
         self._asked_ns.append(perf_counter_ns())
@@ -30,10 +31,14 @@ class TokenClock:
         one for all sequences of the batch. What there are too few tokens for is left out.
         """
         self._asked_ns.clear()
-        started_ns = perf_counter_ns()
-        reading: Reading = {"latency": time_call(call)}
+
+        def begun() -> None:
+            self._begun_ns = perf_counter_ns()
+            call()
+
+        reading: Reading = {"latency": time_call(begun)}
         if self._asked_ns:
-            reading["ttft"] = self._asked_ns[0] - started_ns
+            reading["ttft"] = self._asked_ns[0] - self._begun_ns
         if len(self._asked_ns) > 1:
             reading["tpot"] = (self._asked_ns[-1] - self._asked_ns[0]) / (len(self._asked_ns) - 1)
         return reading
