@@ -35,17 +35,17 @@ _UNCOPYABLE: tuple[type, ...] = (
 )
 
 
-def private_copy(model: nn.Module) -> nn.Module:
+def private_copy(model: nn.Module, parameters: Mapping[int, nn.Parameter] | None = None) -> nn.Module:
     """Return a deep copy of a model, in eval mode, that shares no memory with it.
 
     Functions that were set on its modules, as hooks or in the place of a method, may close over the model or a part
     of it; those of the copy close over the copy. Locks, files, connections and generators, which nobody can copy, are
-    shared.
+    shared. ``parameters``, by the identity of the model's own, stand in the copy as they are.
 
     Raises:
         BuildError: the model holds something that can't be copied.
     """
-    return _copied(model, {})
+    return _copied(model, dict(parameters or {}))
 
 
 def private_outline(model: nn.Module) -> nn.Module:
@@ -54,7 +54,7 @@ def private_outline(model: nn.Module) -> nn.Module:
     Raises:
         BuildError: the model holds something that can't be copied.
     """
-    return _copied(model, {id(item): _outline(item) for item in model.parameters()})
+    return private_copy(model, {id(item): _outline(item) for item in model.parameters()})
 
 
 def _outline(parameter: nn.Parameter) -> nn.Parameter:

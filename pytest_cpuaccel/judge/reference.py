@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,11 +11,11 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from pytest_cpuaccel.build.cast import cast_copy, light_cast_copy, settled
 from pytest_cpuaccel.build.fingerprint import inputs_digest, weights_stamp
 from pytest_cpuaccel.build.original import answer_of, call_eager
-from pytest_cpuaccel.build.private_copy import private_copy
 from pytest_cpuaccel.build.randomness import Generators, seeded
-from pytest_cpuaccel.build.state.snapshot import Snapshot, in_state, take_after, untouched
+from pytest_cpuaccel.build.state.snapshot import Snapshot, in_state, leaves_parameters_alone, take_after, untouched
 from pytest_cpuaccel.build.tools.weights import drop_weights
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Call
@@ -107,17 +108,15 @@ class ReferenceBook:
 
 def run_in(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Answer | None:
     """Return what eager gives with weights and float inputs in ``dtype``; None where the model can't run so."""
-    casts, stamp = _casts.setdefault(model, dict), weights_stamp(model)
     try:
+        if _size(model) * dtype.itemsize > CASTS_BYTES:
+            return _run_large(model, inputs, dtype)
+        casts, stamp = _casts.setdefault(model, dict), weights_stamp(model)
         if dtype not in casts or casts[dtype][0] != stamp:
-            casts[dtype] = (stamp, _copy_in(model, dtype))
-        answer = _answer(casts[dtype][1], private_inputs(inputs, dtype))
-        return replace(answer, output=tree.map_leaves(_detached, answer.output))
+            casts[dtype] = (stamp, _taking_after(model, cast_copy(model, dtype)))
+        return _run_cast(casts[dtype][1], inputs, dtype)
     except CpuaccelError:
         return None
-    finally:
-        if _size(model) * dtype.itemsize > CASTS_BYTES:
-            forget_casts(model)
 
 
 def rounded(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer | None:
@@ -149,9 +148,31 @@ def forget_casts(model: nn.Module) -> None:
         drop_weights(cast)
 
 
+def _run_large(model: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Answer:
+    """What a copy gives that is not kept; a light one, if it can run."""
+    if leaves_parameters_alone(model):
+        with contextlib.suppress(CpuaccelError):
+            return _run_cast(_taking_after(model, light_cast_copy(model, dtype)), inputs, dtype)
+    whole = _taking_after(model, cast_copy(model, dtype))
+    try:
+        return _run_cast(whole, inputs, dtype)
+    finally:
+        drop_weights(whole)
+
+
+def _run_cast(cast: nn.Module, inputs: Inputs, dtype: torch.dtype) -> Answer:
+    answer = _answer(cast, private_inputs(inputs, dtype))
+    return replace(answer, output=tree.map_leaves(_detached, answer.output))
+
+
+def _taking_after(model: nn.Module, copied: nn.Module) -> nn.Module:
+    take_after(copied, model)
+    return copied
+
+
 def _detached(leaf: Any) -> Any:
     """The leaf, which may be one of the model's own parameters, apart from the model."""
-    return leaf.detach() if isinstance(leaf, torch.Tensor) else leaf
+    return settled(leaf.detach()) if isinstance(leaf, torch.Tensor) else leaf
 
 
 def _size(model: nn.Module) -> int:
@@ -274,24 +295,10 @@ def _in_a_row(model: nn.Module, inputs: Sequence[Inputs]) -> list[Answer]:
 
 def _answers_in(dtype: torch.dtype, model: nn.Module, inputs: Sequence[Inputs]) -> Sequence[Answer | None]:
     try:
-        cast = _copy_in(model, dtype)
+        cast = _taking_after(model, cast_copy(model, dtype))
         return _answers(cast, [private_inputs(item, dtype) for item in inputs])
     except CpuaccelError:
         return [None] * len(inputs)
-
-
-def _copy_in(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    copied = private_copy(model)
-    take_after(copied, model)
-    copied._apply(lambda tensor: _cast_weight(tensor, dtype))  # type: ignore[no-untyped-call]
-    return copied
-
-
-def _cast_weight(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """``to`` would drop the imaginary part of complex weights, which have no bf16 or fp16."""
-    if tensor.is_complex():
-        return tensor.to(torch.complex128) if dtype is torch.float64 else tensor
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 class _FastGelu(TorchFunctionMode):

@@ -224,6 +224,11 @@ def keeps_state_in_parameters(model: nn.Module) -> bool:
     return bool(_writes_parameters.get(model))
 
 
+def leaves_parameters_alone(model: nn.Module) -> bool:
+    """Tell whether calls of a model were seen, and neither they nor its code write to its parameters."""
+    return _writes_parameters.get(model) is False
+
+
 def attribute_of(path: tuple[str, ...]) -> str:
     """Return the attribute, buffer, parameter or child of a module that a path from it begins with."""
     return path[1] if path[0] in ("_buffers", "_parameters", "_modules") and len(path) > 1 else path[0]
