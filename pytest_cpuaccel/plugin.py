@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -307,7 +306,11 @@ def cpu_accelerate(_cpu_bench: Bench) -> Callable[..., Any]:
     ``cpu_accelerate(model, reference=other)`` holds it to another model, whose place it is to take;
     ``cpu_accelerate(model, calibration=inputs)`` is to it what ``cpu_calibration`` is to ``cpu_model``.
     """
-    return _cpu_bench.accelerate
+
+    def accelerate(model: nn.Module | str, reference: nn.Module | str | None = None, calibration: object = None) -> Any:
+        return _cpu_bench.accelerate(model, reference, calibration)
+
+    return accelerate
 
 
 @pytest.fixture
@@ -334,4 +337,8 @@ def score_items(
     Returns the backend's scores; ``accuracy_budget`` judges them against eager's.
     """
     source = eager_model if candidate_model is None else candidate_model
-    return functools.partial(_cpu_bench.score, source, eager_model, calibration=cpu_calibration)
+
+    def score(fn: Callable[[Any, Any], float], items: Iterable[Any]) -> list[float]:
+        return _cpu_bench.score(source, eager_model, fn, items, cpu_calibration)
+
+    return score

@@ -216,6 +216,21 @@ def test_scores_that_cannot_be_judged(mlp_project: pytest.Pytester, body: str, w
     pytest.LineMatcher([line]).fnmatch_lines([words])
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("cpu_accelerate(models.mlp(), foo=3)", "cpu_accelerate.*got an unexpected keyword argument 'foo'"),
+        ("score_items(SCORE)", "score_items.*missing 1 required positional argument: 'items'"),
+    ],
+)
+def test_arguments_that_a_fixture_does_not_take(mlp_project: pytest.Pytester, body: str, words: str) -> None:
+    mlp_project.makepyfile(test_it=f"{MODULES}\ndef test_it(cpu_accelerate, score_items):\n    {body}\n")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.assert_outcomes(failed=1)
+    result.stdout.re_match_lines([rf"E +TypeError: .*{words}"])
+    result.stdout.no_fnmatch_line("*pytest_cpuaccel/*")
+
+
 def test_no_model_at_all(project: pytest.Pytester) -> None:
     project.makepyfile(test_it="def test_it(cpu_model): pass")
     result = project.runpytest_inprocess()
