@@ -11,6 +11,10 @@ import sys
 from pytest_cpuaccel.core.errors import BuildError
 
 
+_NO_POOL = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+"""Nothing is compiled here, but importing Intel Extension for PyTorch would start Inductor's pool: 5 of 11 CPU s."""
+
+
 def check_survival(program: str, *arguments: str, dies: str, patience_s: float = 120.0) -> None:
     """Run a Python program with these arguments; what it prints or raises is of no interest.
 
@@ -20,7 +24,7 @@ def check_survival(program: str, *arguments: str, dies: str, patience_s: float =
     Raises:
         BuildError: it died of a signal.
     """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1"} | _NO_POOL
     with contextlib.suppress(subprocess.TimeoutExpired):
         ended = subprocess.run(
             [sys.executable, "-c", program, *arguments],

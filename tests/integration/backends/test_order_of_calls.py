@@ -52,9 +52,14 @@ def _asked(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, **decoded}
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
+    return ArtifactStore(tmp_path_factory.mktemp("artifacts"), 10**9)
+
+
 @pytest.fixture
-def court(tmp_path: Path) -> Iterator[Court]:
-    workshop = Workshop(ArtifactStore(tmp_path, 10**9), 1, say=[].append, busy=lambda _: contextlib.nullcontext())
+def court(store: ArtifactStore) -> Iterator[Court]:
+    workshop = Workshop(store, 1, say=[].append, busy=lambda _: contextlib.nullcontext())
     yield Court(workshop, ReferenceBook(), contextlib.nullcontext, RaceConfig())
     workshop.release()
 

@@ -92,8 +92,7 @@ def left_padded(batch: int, length: int, padding: int) -> dict[str, torch.Tensor
     return {name: tensor.flip(1) for name, tensor in given.items()}
 
 
-@pytest.mark.parametrize("batch", [1, 3, 8])
-@pytest.mark.parametrize("length", [1, 17, 128])
+@pytest.mark.parametrize(("batch", "length"), [(1, 1), (1, 128), (3, 17), (8, 1), (8, 128)])
 def test_any_batch_and_length(
     bert: nn.Module, backend: Backend, court: Court, batch: int, length: int, request: pytest.FixtureRequest
 ) -> None:
