@@ -5,7 +5,10 @@ Run ``python -m benchmarks.memory`` (a minute; or name backends, and how many te
 vocabulary on 512 tokens of its own, which returns 103 MB, and has a parity mark. A fresh pytest process runs it all,
 and exports anew.
 
-``python -m benchmarks.memory --decoder torch-int8 openvino ort`` (minutes each, and 12 GB of memory) generates 8 tokens
+``python -m benchmarks.memory --one-session eager bf16 ort torch-int8 --tests 200`` (half an hour) runs them under all
+those backends in one process.
+
+``python -m benchmarks.memory --decoder torch-int8 openvino ort`` (minutes each, and 8 GB of memory) generates 8 tokens
 with a decoder of Qwen2-0.5B's shape, 2 GB of weights in fp32, once for each backend.
 """
 
@@ -78,10 +81,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("backends", nargs="*", default=["eager", "bf16"])
     parser.add_argument("--tests", type=int, default=8)
+    parser.add_argument("--one-session", action="store_true", help="all backends in one process")
     parser.add_argument("--decoder", action="store_true", help="one test of a decoder of 2 GB")
     asked = parser.parse_args()
     if asked.decoder:
         _print_decoder(asked.backends)
+    elif asked.one_session:
+        _print_small([",".join(asked.backends)], asked.tests)
     else:
         _print_small(asked.backends, asked.tests)
 
