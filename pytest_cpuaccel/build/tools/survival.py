@@ -10,7 +10,6 @@ import sys
 
 from pytest_cpuaccel.core.errors import BuildError
 
-
 _NO_POOL = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
 """Nothing is compiled here, but importing Intel Extension for PyTorch would start Inductor's pool: 5 of 11 CPU s."""
 
