@@ -158,9 +158,15 @@ class ArtifactStore:
     def fault_of(self, folder: Path) -> str | None:
         """Return what is wrong with an artifact, in this store or elsewhere; None when it is whole."""
         try:
+            return self._fault_of(folder)
+        except FileNotFoundError:  # it never was whole, or another process removes it now
+            return "is incomplete"
+
+    def _fault_of(self, folder: Path) -> str | None:
+        try:
             manifest = manifest_of(folder)
         except FileNotFoundError:
-            return "is incomplete"
+            raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return "has an unreadable manifest"
         stamps = _stamps(folder)
