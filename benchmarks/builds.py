@@ -103,9 +103,9 @@ def _model_and_inputs() -> tuple[Any, dict[str, Any]]:
 def _build_once(name: str, cache: str) -> Cost:
     import torch
 
-    from pytest_cpuaccel.build.artifacts import ArtifactStore
-    from pytest_cpuaccel.build.registry import register
-    from pytest_cpuaccel.build.workshop import Workshop
+    from pytest_cpuaccel.backends.registry import register
+    from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+    from pytest_cpuaccel.builder.builder import Workshop
     from pytest_cpuaccel.core.inputs import Inputs
 
     model, kwargs = _model_and_inputs()

@@ -21,16 +21,16 @@ from torch import nn
 
 from benchmarks.gates.models import MODELS
 from benchmarks.gates.plan import SHORT
-from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.backends.eager import EAGER
-from pytest_cpuaccel.build.recorder import Recorder
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.backends.eager import EAGER
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.latency.config import RaceConfig, say_nothing
 from pytest_cpuaccel.measure.latency.evidence import median_interval
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.race import race
+from pytest_cpuaccel.recording.cpu_model import Recorder
 
 CALLS_PER_TEST = 50
 

@@ -25,7 +25,7 @@ from pytest_cpuaccel.measure.latency.evidence import median_interval
 
 # Blocked by name and loaded by module, so that it makes no difference whether the plugin is installed.
 WITHOUT = ("-p", "no:cpuaccel")
-WITH = (*WITHOUT, "-p", "pytest_cpuaccel.plugin")
+WITH = (*WITHOUT, "-p", "pytest_cpuaccel.plugin.hooks")
 NOTHING_COLLECTED = 5
 
 

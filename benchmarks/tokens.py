@@ -25,11 +25,11 @@ import torch
 import transformers
 from torch import nn
 
-from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.backends.openvino import OPENVINO
-from pytest_cpuaccel.build.backends.ort import ORT
-from pytest_cpuaccel.build.tools import optimum
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.backends.openvino import OPENVINO
+from pytest_cpuaccel.backends.ort import ORT
+from pytest_cpuaccel.backends.toolkit import optimum
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 from pytest_cpuaccel.core.inputs import Inputs

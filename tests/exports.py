@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.availability import unmet_requirement
+from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError

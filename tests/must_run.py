@@ -17,8 +17,8 @@ def names_in(text: str) -> list[str]:
     Raises:
         pytest.UsageError: one that isn't installed, or a name that no backend has.
     """
-    from pytest_cpuaccel.build.availability import unmet_requirement
-    from pytest_cpuaccel.build.registry import BUILTIN
+    from pytest_cpuaccel.backends.registry import BUILTIN
+    from pytest_cpuaccel.backends.requirements import unmet_requirement
 
     names: dict[str, None] = {}
     for pattern in filter(None, text.replace(" ", "").split(",")):

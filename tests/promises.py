@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.contract.build import build
-from pytest_cpuaccel.contract.form import form_faults
-from pytest_cpuaccel.contract.likeness import Likeness, changes
-from pytest_cpuaccel.contract.likeness import likeness as state
+from pytest_cpuaccel.conformance.build import build
+from pytest_cpuaccel.conformance.model_snapshot import Likeness, changes
+from pytest_cpuaccel.conformance.model_snapshot import likeness as state
+from pytest_cpuaccel.conformance.output_structure import form_faults
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.call import Call

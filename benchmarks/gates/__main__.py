@@ -22,7 +22,7 @@ from benchmarks.gates.page import page
 from benchmarks.gates.plan import LIMIT, LONG, OTHERS, TIGHT_LIMIT, TIGHT_SLOWDOWN, Plan
 from benchmarks.gates.results import Results
 from benchmarks.gates.stable import Stable
-from pytest_cpuaccel.build.registry import register
+from pytest_cpuaccel.backends.registry import register
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.report.environment import environment
 

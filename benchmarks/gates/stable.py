@@ -12,9 +12,9 @@ import torch
 from benchmarks.gates.contest import Contest
 from benchmarks.gates.models import MODELS, Example
 from benchmarks.gates.work import Work, with_work
-from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.registry import register
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.backends.registry import register
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
 from pytest_cpuaccel.measure.latency.config import say_nothing
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.turn import Call

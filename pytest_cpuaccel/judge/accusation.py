@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.registry import BUILTIN
-from pytest_cpuaccel.build.tools import upstream
-from pytest_cpuaccel.build.tools.rehearsal import rehearse
+from pytest_cpuaccel.backends.registry import BUILTIN
+from pytest_cpuaccel.backends.toolkit import upstream
+from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.call import Call

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from pytest_cpuaccel.build.artifacts import manifest_of
-from pytest_cpuaccel.build.fingerprint import inputs_signature
-from pytest_cpuaccel.build.tools import upstream
+from pytest_cpuaccel.backends.toolkit import upstream
+from pytest_cpuaccel.builder.artifact_store import manifest_of
+from pytest_cpuaccel.builder.fingerprint import inputs_signature
 from pytest_cpuaccel.core.baseline import Timed
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.errors import CpuaccelError
@@ -25,10 +25,10 @@ from pytest_cpuaccel.judge.latency import fresh, timed
 from pytest_cpuaccel.judge.ratio import judge_by_ratio
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.race import race
-from pytest_cpuaccel.measure.machine import this_machine
 
 
 def judge_baseline(

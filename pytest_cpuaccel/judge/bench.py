@@ -9,13 +9,12 @@ from typing import Any
 
 from torch import nn
 
-from pytest_cpuaccel.build.calibration import calibration_of
-from pytest_cpuaccel.build.original import eager_asked, run_eager
-from pytest_cpuaccel.build.process_state import process_kept
-from pytest_cpuaccel.build.randomness import Generators
-from pytest_cpuaccel.build.recorder import Recorder, begun_of, calls_of, close, raised_of, start_of
-from pytest_cpuaccel.build.state.snapshot import untouched
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.calibration import calibration_of
+from pytest_cpuaccel.builder.eager import eager_asked, run_eager
+from pytest_cpuaccel.builder.process_state import process_kept
+from pytest_cpuaccel.builder.random_generators import Generators
+from pytest_cpuaccel.builder.state.snapshot import untouched
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.call import Call
@@ -24,6 +23,7 @@ from pytest_cpuaccel.judge.generation import repeatable
 from pytest_cpuaccel.judge.reference import check_agreement, forget_casts
 from pytest_cpuaccel.judge.scoring import ScoreItem, listed, name_of, scored
 from pytest_cpuaccel.judge.trial import Scores, Trial
+from pytest_cpuaccel.recording.cpu_model import Recorder, begun_of, calls_of, close, raised_of, start_of
 
 
 @dataclass

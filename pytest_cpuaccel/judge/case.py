@@ -13,8 +13,8 @@ from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.machine import this_machine
 
 _ALWAYS = ("pytest-cpuaccel", "torch", "transformers")
 """Distributions that every backend's speed may hang on."""

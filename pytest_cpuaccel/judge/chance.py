@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pytest_cpuaccel.build.randomness import Generators, lean, seeded
+from pytest_cpuaccel.builder.random_generators import Generators, lean, seeded
 from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
 from pytest_cpuaccel.judge.extremes import Drawing, Draws

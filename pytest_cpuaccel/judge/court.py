@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.builder.builder import Workshop
 from pytest_cpuaccel.judge.ledger import NO_LEDGER, Ledger
 from pytest_cpuaccel.judge.reference import ReferenceBook
 from pytest_cpuaccel.measure.latency.config import RaceConfig

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_cpuaccel.build.tools import upstream
+from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BusyError, CpuaccelError
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
-from pytest_cpuaccel.fresh.errand import Errand, pack
+from pytest_cpuaccel.isolated.bundle import Errand, pack
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.generation import repeatable
 from pytest_cpuaccel.judge.part import Part, verdict

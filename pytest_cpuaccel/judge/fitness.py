@@ -9,7 +9,7 @@ from math import inf
 
 import torch
 
-from pytest_cpuaccel.build.registry import EAGER
+from pytest_cpuaccel.backends.registry import EAGER
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.call import Call
@@ -18,7 +18,7 @@ from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.latency import fresh, ratio_limit, timed
 from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.measure.fitness import MUCH_STEAL, cpus_online, crowded
+from pytest_cpuaccel.machine.traits import MUCH_STEAL, cpus_online, crowded
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.resolution import FINE, Resolution, resolve, smallest_slowdown

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.first_step import FirstStep
-from pytest_cpuaccel.build.original import run_eager
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.eager import run_eager
+from pytest_cpuaccel.builder.first_step import FirstStep
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import BuildError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs

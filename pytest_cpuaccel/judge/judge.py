@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pytest_cpuaccel.build.process_state import process_kept
+from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
 from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.core.finding import Finding

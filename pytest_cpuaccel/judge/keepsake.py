@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_cpuaccel.build.artifacts import copy_artifact
-from pytest_cpuaccel.build.fingerprint import inputs_signature
+from pytest_cpuaccel.builder.artifact_store import copy_artifact
+from pytest_cpuaccel.builder.fingerprint import inputs_signature
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Verdict
 from pytest_cpuaccel.judge.court import Court

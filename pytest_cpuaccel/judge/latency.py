@@ -10,9 +10,9 @@ from functools import partial
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.registry import EAGER
-from pytest_cpuaccel.build.state.snapshot import untouched
-from pytest_cpuaccel.build.tools.upstream import reason
+from pytest_cpuaccel.backends.registry import EAGER
+from pytest_cpuaccel.backends.toolkit.upstream import reason
+from pytest_cpuaccel.builder.state.snapshot import untouched
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Scalar
 from pytest_cpuaccel.core.budget import LatencyBudget

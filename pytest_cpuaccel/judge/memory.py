@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_cpuaccel.build.artifacts import files_of
+from pytest_cpuaccel.builder.artifact_store import files_of
 from pytest_cpuaccel.core.budget import MemoryBudget
 from pytest_cpuaccel.core.units import format_bytes
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.fresh.process import TIMEOUT_S, run
-from pytest_cpuaccel.fresh.report import Report
+from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
+from pytest_cpuaccel.isolated.report import Report
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.dispatch import dispatched, measured
 from pytest_cpuaccel.judge.part import Part

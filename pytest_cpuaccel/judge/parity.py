@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.original import named_inputs, written_inputs
-from pytest_cpuaccel.build.state.snapshot import in_state, untouched
+from pytest_cpuaccel.builder.eager import named_inputs, written_inputs
+from pytest_cpuaccel.builder.state.snapshot import in_state, untouched
 from pytest_cpuaccel.core.backend import BuiltModel
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.call import Answer, Call

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.original import run_eager
-from pytest_cpuaccel.build.tools.decoding import POSITIONS
+from pytest_cpuaccel.backends.toolkit.decoding import POSITIONS
+from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.core.errors import EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.parity.agreement import self_agreement

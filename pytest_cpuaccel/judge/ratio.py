@@ -16,10 +16,10 @@ from pytest_cpuaccel.judge.case import Case
 from pytest_cpuaccel.judge.latency import fresh_sides
 from pytest_cpuaccel.judge.ledger import Ledger
 from pytest_cpuaccel.judge.trial import Trial
+from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.heat import ESTIMATE_S
 from pytest_cpuaccel.measure.latency.race import race
-from pytest_cpuaccel.measure.machine import this_machine
 
 DRIFT = 0.15
 """A comparison by ratio fails only when it is above its limit by more than this share: with equal artifacts, ratios to

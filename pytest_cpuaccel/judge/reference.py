@@ -11,12 +11,12 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from pytest_cpuaccel.build.cast import cast_copy, light_cast_copy, settled
-from pytest_cpuaccel.build.fingerprint import inputs_digest, weights_stamp
-from pytest_cpuaccel.build.original import answer_of, call_eager
-from pytest_cpuaccel.build.randomness import Generators, seeded
-from pytest_cpuaccel.build.state.snapshot import Snapshot, in_state, leaves_parameters_alone, take_after, untouched
-from pytest_cpuaccel.build.tools.weights import drop_weights
+from pytest_cpuaccel.backends.toolkit.weights import drop_weights
+from pytest_cpuaccel.builder.cast_copy import cast_copy, light_cast_copy, settled
+from pytest_cpuaccel.builder.eager import answer_of, call_eager
+from pytest_cpuaccel.builder.fingerprint import inputs_digest, weights_stamp
+from pytest_cpuaccel.builder.random_generators import Generators, seeded
+from pytest_cpuaccel.builder.state.snapshot import Snapshot, in_state, leaves_parameters_alone, take_after, untouched
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError

@@ -9,8 +9,8 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import StartupBudget
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Verdict
-from pytest_cpuaccel.fresh.process import TIMEOUT_S, run
-from pytest_cpuaccel.fresh.report import EXPORT, FIRST_CALL, IMPORTS, LOAD, Stage
+from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
+from pytest_cpuaccel.isolated.report import EXPORT, FIRST_CALL, IMPORTS, LOAD, Stage
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.dispatch import dispatched, measured
 from pytest_cpuaccel.judge.part import Part

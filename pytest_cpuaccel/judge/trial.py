@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from torch import nn
 
-from pytest_cpuaccel.build.state.snapshot import Snapshot
+from pytest_cpuaccel.builder.state.snapshot import Snapshot
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.call import Call

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pytest_cpuaccel.build.fingerprint import inputs_signature
+from pytest_cpuaccel.builder.fingerprint import inputs_signature
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Call
 

@@ -6,8 +6,8 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar
-from pytest_cpuaccel.measure.fitness import traits
-from pytest_cpuaccel.measure.machine import this_machine
+from pytest_cpuaccel.machine.cpu import this_machine
+from pytest_cpuaccel.machine.traits import traits
 
 _ALWAYS = ("pytest-cpuaccel", "torch", "transformers", "optimum", "optimum-onnx", "optimum-intel")
 """Distributions that matter whichever backend runs: Optimum, where it is installed, is asked first to export."""

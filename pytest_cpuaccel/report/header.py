@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.measure.machine import this_machine
+from pytest_cpuaccel.machine.cpu import this_machine
 
 
 def header(chosen: Sequence[Backend], missing: Mapping[str, str], threads: int) -> Iterator[str]:

@@ -11,13 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.backends.eager import EAGER
-from pytest_cpuaccel.build.original import run_eager
-from pytest_cpuaccel.build.private_copy import private_copy
-from pytest_cpuaccel.build.recorder import Recorder, calls_of, start_of
-from pytest_cpuaccel.build.tools.rehearsal import rehearse
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.backends.eager import EAGER
+from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.eager import run_eager
+from pytest_cpuaccel.builder.private_copy import private_copy
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
@@ -35,6 +34,7 @@ from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import BARS
 from pytest_cpuaccel.measure.parity.leaves import pair_leaves
 from pytest_cpuaccel.measure.parity.mask import mask_for, valid_elements
+from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of, start_of
 
 FLOOR = BARS[Precision.FP32].floor
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.backends.bf16 import BF16
-from pytest_cpuaccel.build.backends.eager import EAGER
+from pytest_cpuaccel.backends.bf16 import BF16
+from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.inputs import Inputs

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.backends.eager import EAGER
+from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.state import without_state

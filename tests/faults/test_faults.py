@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytest_cpuaccel.build.artifacts import MANIFEST, manifest_of
-from pytest_cpuaccel.build.backends.eager import EAGER
+from pytest_cpuaccel.backends.eager import EAGER
+from pytest_cpuaccel.builder.artifact_store import MANIFEST, manifest_of
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.judge.reference import run_in
-from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 from tests.faults.cases import CASES, Case
 from tests.faults.experiment import Experiment, experiment
 from tests.faults.fault import Fault

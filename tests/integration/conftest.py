@@ -66,7 +66,7 @@ def project(
     for variable in ("CI", "BUILD_NUMBER"):  # pytest shortens and repeats lines by them
         monkeypatch.delenv(variable, raising=False)
     if not INSTALLED:
-        monkeypatch.setenv("PYTEST_PLUGINS", "pytest_cpuaccel.plugin")
+        monkeypatch.setenv("PYTEST_PLUGINS", "pytest_cpuaccel.plugin.hooks")
     monkeypatch.setattr(
         pytester, "inline_run", functools.partial(_run_keeping_libraries, libraries, pytester.inline_run)
     )

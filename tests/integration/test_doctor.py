@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from pytest_cpuaccel.build.registry import BUILTIN
-from pytest_cpuaccel.build.tested import NEWEST_TESTED
-from pytest_cpuaccel.cli import main
-from pytest_cpuaccel.commands import doctor
-from pytest_cpuaccel.measure.fitness import traits
+from pytest_cpuaccel.backends.registry import BUILTIN
+from pytest_cpuaccel.builder.tested_versions import NEWEST_TESTED
+from pytest_cpuaccel.cli import doctor
+from pytest_cpuaccel.cli.main import main
+from pytest_cpuaccel.machine.traits import traits
 from pytest_cpuaccel.measure.latency import specimen
 
 

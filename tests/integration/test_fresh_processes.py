@@ -20,9 +20,9 @@ from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.fresh.errand import Errand, pack
-from pytest_cpuaccel.fresh.process import run
-from pytest_cpuaccel.fresh.report import Report
+from pytest_cpuaccel.isolated.bundle import Errand, pack
+from pytest_cpuaccel.isolated.process import run
+from pytest_cpuaccel.isolated.report import Report
 from tests import doubles, fresh_models, models
 from tests.integration.test_interrupt import hear_interrupts, wait_for
 from tests.integration.test_selection import refusal

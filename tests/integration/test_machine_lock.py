@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from pytest_cpuaccel.core.errors import BusyError, UsageError
-from pytest_cpuaccel.measure.machine_lock import MachineLock
+from pytest_cpuaccel.machine.lock import MachineLock
 
 HOLDER = """
 import subprocess, sys
 from pathlib import Path
-from pytest_cpuaccel.measure.machine_lock import MachineLock
+from pytest_cpuaccel.machine.lock import MachineLock
 
 script, path, *steps = sys.argv[1:]
 

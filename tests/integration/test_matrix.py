@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from pytest_cpuaccel import cli
-from pytest_cpuaccel.build.registry import BUILTIN
-from pytest_cpuaccel.commands import matrix as command
+from pytest_cpuaccel.backends.registry import BUILTIN
+from pytest_cpuaccel.cli import main as cli
+from pytest_cpuaccel.cli import matrix as command
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.matrix.cell import Cell, Status, without_folders
-from pytest_cpuaccel.matrix.matrix import matrix
-from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.support_matrix.cell import Cell, Status, without_folders
+from pytest_cpuaccel.support_matrix.run import matrix
+from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 from tests import misbehaving
 
 HANG_S = 10.0

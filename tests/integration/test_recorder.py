@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.backends.eager import EAGER
-from pytest_cpuaccel.build.recorder import Recorder, calls_of
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.backends.eager import EAGER
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of
 
 
 class _Noisy(nn.Module):

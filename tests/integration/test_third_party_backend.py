@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cpuaccel.contract import PROMISES, Promise
+from pytest_cpuaccel.conformance import PROMISES, Promise
 from tests.integration.conftest import ROOT
 from tests.integration.test_selection import refusal
 
@@ -88,7 +88,7 @@ def test_what_is_no_list_of_new_backends_is_refused(project: pytest.Pytester, re
     project.makeconftest(
         f"""
         from dataclasses import replace
-        from pytest_cpuaccel.build.backends.eager import EAGER
+        from pytest_cpuaccel.backends.eager import EAGER
 
         MINE = replace(EAGER, name="mine")
 

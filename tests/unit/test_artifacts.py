@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from filelock import ReadWriteLock
 
-from pytest_cpuaccel.build import artifacts
-from pytest_cpuaccel.build.artifacts import MANIFEST, MARKER, ArtifactKey, ArtifactStore
+from pytest_cpuaccel.builder import artifact_store as artifacts
+from pytest_cpuaccel.builder.artifact_store import MANIFEST, MARKER, ArtifactKey, ArtifactStore
 
 
 def key(name: str) -> ArtifactKey:

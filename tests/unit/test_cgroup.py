@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cpuaccel.measure.cgroup import CpuGroup, read_cpu_group
+from pytest_cpuaccel.machine.cgroup import CpuGroup, read_cpu_group
 
 Tree = Callable[..., Path]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cpuaccel.cli import USAGE_MISTAKE, main
+from pytest_cpuaccel.cli.main import USAGE_MISTAKE, main
 
 MACHINE = {"cpu": "A CPU", "isa": ["avx2"], "threads": 1, "versions": ["torch 2.8.0"]}
 

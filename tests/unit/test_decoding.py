@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_cpuaccel.build.tools.decoding import completed, of_step
+from pytest_cpuaccel.backends.toolkit.decoding import completed, of_step
 from pytest_cpuaccel.core.errors import BuildError
 from tests.unit.test_state import Cache
 

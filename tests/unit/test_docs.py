@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cpuaccel.build.registry import BUILTIN
+from pytest_cpuaccel.backends.registry import BUILTIN
 
 PAGES = Path(__file__).parents[2] / "docs" / "backends"
 

@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.fingerprint import inputs_digest, inputs_signature, model_key, parameters_stamp
+from pytest_cpuaccel.builder.fingerprint import inputs_digest, inputs_signature, model_key, parameters_stamp
 from pytest_cpuaccel.core.inputs import Inputs
 
 CODE = """
 import sys
 sys.path.append({root!r})
 from tests.unit.test_fingerprint import {make}
-from pytest_cpuaccel.build.fingerprint import model_key
+from pytest_cpuaccel.builder.fingerprint import model_key
 print(model_key({make}()))
 """
 

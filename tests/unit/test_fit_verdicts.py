@@ -16,7 +16,7 @@ from pytest_cpuaccel.judge import fitness, threads
 from pytest_cpuaccel.judge.court import Court
 from pytest_cpuaccel.judge.fitness import with_fitness
 from pytest_cpuaccel.judge.threads import check_threads
-from pytest_cpuaccel.measure import fitness as machine_fitness
+from pytest_cpuaccel.machine import traits as machine_fitness
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.resolution import Resolution

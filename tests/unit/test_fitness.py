@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cpuaccel.measure import fitness
-from pytest_cpuaccel.measure.fitness import traits
+from pytest_cpuaccel.machine import traits as fitness
+from pytest_cpuaccel.machine.traits import traits
 
 CPUS = "sys/devices/system/cpu"
 GROUP = "sys/fs/cgroup"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.matrix.cell import Cell, Status, worst
-from pytest_cpuaccel.matrix.page import page
-from pytest_cpuaccel.matrix.record import Record
-from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.support_matrix.cell import Cell, Status, worst
+from pytest_cpuaccel.support_matrix.page import page
+from pytest_cpuaccel.support_matrix.record import Record
+from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 
 CELLS = [
     Cell("whisper", "openvino", Status.RIGHT, "1.3x fp32 rounding"),

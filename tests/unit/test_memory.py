@@ -15,12 +15,12 @@ from pytest_cpuaccel.core.budget import Budgets, MemoryBudget
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.fresh.report import Report, Stage
+from pytest_cpuaccel.isolated.report import Report, Stage
 from pytest_cpuaccel.judge import memory
 from pytest_cpuaccel.judge.trial import Scores, Trial
 from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.machine.memory import Memory, read_memory
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.memory import Memory, read_memory
 from tests import doubles, models
 
 STATUS = """Name:\tpython

@@ -42,7 +42,7 @@ def test_one_that_is_not_installed_ends_the_run_before_it_begins(monkeypatch: py
 
 
 def test_a_glob_names_all_that_it_matches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_cpuaccel.build.availability.unmet_requirement", lambda _: None)
+    monkeypatch.setattr("pytest_cpuaccel.backends.requirements.unmet_requirement", lambda _: None)
     assert names_in("channels-last, torchscript*,,") == ["channels-last", "torchscript", "torchscript-optimized"]
     assert names_in("") == []
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.utils import prune
 
-from pytest_cpuaccel.build.private_copy import private_copy, private_outline
+from pytest_cpuaccel.builder.private_copy import private_copy, private_outline
 
 X = torch.ones(2, 4)
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pytest_cpuaccel.measure.process import ancestors, described
+from pytest_cpuaccel.machine.process import ancestors, described
 
 
 def made(root: Path, pid: int, name: str, text: str) -> None:
@@ -26,7 +26,7 @@ def test_where_the_kernel_does_not_tell_there_are_none(tmp_path: Path) -> None:
 
 
 def test_this_process_is_an_ancestor_of_what_it_starts() -> None:
-    code = "from pytest_cpuaccel.measure.process import ancestors; print(*ancestors())"
+    code = "from pytest_cpuaccel.machine.process import ancestors; print(*ancestors())"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert str(os.getpid()) in told.stdout.split()
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from pytest_cpuaccel.progress import Progress
+from pytest_cpuaccel.plugin.progress import Progress
 
 
 def test_what_is_soon_over_is_not_shown() -> None:

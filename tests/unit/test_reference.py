@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build import cast
-from pytest_cpuaccel.build.original import run_eager
+from pytest_cpuaccel.builder import cast_copy as cast
+from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.judge import reference
-from pytest_cpuaccel.matrix.architecture import Architecture
-from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.support_matrix.architecture import Architecture
+from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 from tests.memory import tensors_of_shape
 
 X = Inputs((torch.ones(1, 13),))

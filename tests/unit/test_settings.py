@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.settings import OPTIONS, Settings, read_settings
+from pytest_cpuaccel.plugin.options import OPTIONS, Settings, read_settings
 
 
 def settings_of(pytester: pytest.Pytester, *args: str, ini: str = "") -> Settings:
     pytester.makeini(f"[pytest]\n{ini}")
-    return read_settings(pytester.parseconfig("-p", "pytest_cpuaccel.plugin", *args))
+    return read_settings(pytester.parseconfig("-p", "pytest_cpuaccel.plugin.hooks", *args))
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_pyproject_may_choose(pytester: pytest.Pytester, table: str, value: str)
     if table == "tool.pytest" and pytest.version_tuple < (9,):
         pytest.skip("this pytest has no [tool.pytest]")
     pytester.makepyprojecttoml(f"[{table}]\ncpu_backends = {value}")
-    config = pytester.parseconfig("-p", "pytest_cpuaccel.plugin")
+    config = pytester.parseconfig("-p", "pytest_cpuaccel.plugin.hooks")
     assert read_settings(config).backends == ("ort", "openvino")
 
 

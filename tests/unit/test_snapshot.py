@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.state.snapshot import Snapshot, take_after, untouched
+from pytest_cpuaccel.builder.state.snapshot import Snapshot, take_after, untouched
 from tests.memory import tensors_of_shape
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cpuaccel.build.tools.upstream import reason
+from pytest_cpuaccel.backends.toolkit.upstream import reason
 
 
 def _caused(text: str) -> Exception:

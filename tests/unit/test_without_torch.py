@@ -96,7 +96,7 @@ NEEDING_TORCH = 8
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_cpuaccel.plugin")
+    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_cpuaccel.plugin.hooks")
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(test_it=TESTS)
     return pytester
@@ -161,7 +161,7 @@ def test_the_doctor_says_what_is_missing(project: pytest.Pytester, arguments: st
     result = project.run(
         sys.executable,
         "-c",
-        f"import state, sys; from pytest_cpuaccel.cli import main; sys.exit(main([{arguments}]))",
+        f"import state, sys; from pytest_cpuaccel.cli.main import main; sys.exit(main([{arguments}]))",
     )
     assert result.ret == exit_code
     result.stdout.fnmatch_lines(['eager *; missing: torch is not installed; pip install "torch>=2.8"'])

@@ -10,11 +10,11 @@ from time import perf_counter_ns
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.machine.pressure import Pressure, read_pressure, strain
 from pytest_cpuaccel.measure.latency.bounds import lower_bound, upper_bound
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.heat import Heat, Rules, decide, estimate, rules_for
 from pytest_cpuaccel.measure.latency.pair import Pair, Sides, take_pairs
-from pytest_cpuaccel.measure.latency.pressure import Pressure, read_pressure, strain
 from pytest_cpuaccel.measure.latency.quantile import quantile
 from pytest_cpuaccel.measure.latency.quiet import attended, no_collection
 from pytest_cpuaccel.measure.latency.turn import burst_for

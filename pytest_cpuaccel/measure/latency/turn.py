@@ -9,7 +9,7 @@ from resource import RUSAGE_SELF, getrusage
 from statistics import mean, median
 from time import perf_counter_ns, process_time_ns
 
-from pytest_cpuaccel.measure.latency.runqueue import queued_ns
+from pytest_cpuaccel.machine.run_queue import queued_ns
 
 Call = Callable[[], object]
 

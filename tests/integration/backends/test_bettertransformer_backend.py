@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.bettertransformer import BETTERTRANSFORMER
+from pytest_cpuaccel.backends.bettertransformer import BETTERTRANSFORMER
+from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
 from tests import models

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.calibration import calibration_of
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.calibration import calibration_of
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs

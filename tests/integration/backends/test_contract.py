@@ -19,11 +19,11 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.eager import EAGER
-from pytest_cpuaccel.build.registry import BUILTIN
-from pytest_cpuaccel.contract import PROMISES, BrokenPromiseError, observe, samples
-from pytest_cpuaccel.contract.observation import Built, Observation
+from pytest_cpuaccel.backends.eager import EAGER
+from pytest_cpuaccel.backends.registry import BUILTIN
+from pytest_cpuaccel.backends.requirements import unmet_requirement
+from pytest_cpuaccel.conformance import PROMISES, BrokenPromiseError, observe, samples
+from pytest_cpuaccel.conformance.observation import Built, Observation
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError

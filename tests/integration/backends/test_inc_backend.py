@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.inc import INC_INT8_DYNAMIC, INC_INT8_STATIC
+from pytest_cpuaccel.backends.inc import INC_INT8_DYNAMIC, INC_INT8_STATIC
+from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -95,7 +95,7 @@ def test_leaves_the_folder_the_screen_and_the_random_numbers_alone(
 def test_does_not_import_ipex_which_would_change_eager() -> None:
     code = (
         "import sys; from pathlib import Path; from tests import models, subjects; import torch\n"
-        "from pytest_cpuaccel.build.backends.inc import INC_INT8_STATIC\n"
+        "from pytest_cpuaccel.backends.inc import INC_INT8_STATIC\n"
         "x = torch.ones(2, 16); from pytest_cpuaccel.core.inputs import Inputs\n"
         "asked = subjects.subject(models.mlp(), calibration=[Inputs((x,))], x=x)\n"
         "INC_INT8_STATIC.load(asked, None)\n"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.ipex import IPEX, IPEX_BF16
-from pytest_cpuaccel.build.backends.ipex_compile import IPEX_COMPILE
-from pytest_cpuaccel.build.backends.ipex_int8 import IPEX_INT8, IPEX_INT8_DYNAMIC
-from pytest_cpuaccel.build.backends.ipex_llm import IPEX_LLM
+from pytest_cpuaccel.backends.ipex import IPEX, IPEX_BF16
+from pytest_cpuaccel.backends.ipex_compile import IPEX_COMPILE
+from pytest_cpuaccel.backends.ipex_int8 import IPEX_INT8, IPEX_INT8_DYNAMIC
+from pytest_cpuaccel.backends.ipex_llm import IPEX_LLM
+from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.errors import BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends import openvino_int8_ptq, ort_int8_static
-from pytest_cpuaccel.build.backends.openvino import OPENVINO, OPENVINO_INT8
-from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8, ORT_O4
-from pytest_cpuaccel.build.tools import optimum
-from pytest_cpuaccel.build.tools.route import FILE, Route
+from pytest_cpuaccel.backends import openvino_int8_ptq, ort_int8_static
+from pytest_cpuaccel.backends.openvino import OPENVINO, OPENVINO_INT8
+from pytest_cpuaccel.backends.ort import ORT, ORT_INT8, ORT_O4
+from pytest_cpuaccel.backends.requirements import unmet_requirement
+from pytest_cpuaccel.backends.toolkit import optimum
+from pytest_cpuaccel.backends.toolkit.route import FILE, Route
 from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs

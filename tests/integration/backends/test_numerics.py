@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pytest_cpuaccel.build.backends.openvino import OPENVINO
-from pytest_cpuaccel.build.backends.ort import ORT
+from pytest_cpuaccel.backends.openvino import OPENVINO
+from pytest_cpuaccel.backends.ort import ORT
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.openvino import OPENVINO, OPENVINO_BF16, OPENVINO_INT8, OPENVINO_INT8_PTQ
+from pytest_cpuaccel.backends.openvino import OPENVINO, OPENVINO_BF16, OPENVINO_INT8, OPENVINO_INT8_PTQ
+from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.core.errors import BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision

@@ -13,13 +13,12 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.openvino import OPENVINO
-from pytest_cpuaccel.build.backends.ort import ORT
-from pytest_cpuaccel.build.recorder import Recorder, calls_of
-from pytest_cpuaccel.build.registry import EAGER
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.backends.openvino import OPENVINO
+from pytest_cpuaccel.backends.ort import ORT
+from pytest_cpuaccel.backends.registry import EAGER
+from pytest_cpuaccel.backends.requirements import unmet_requirement
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
@@ -30,6 +29,7 @@ from pytest_cpuaccel.judge.reference import ReferenceBook
 from pytest_cpuaccel.judge.trial import Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of
 from tests import exports, models
 from tests.faults.faults import baked_shape
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends import ort_levels
-from pytest_cpuaccel.build.backends.ort import ORT, ORT_INT8, ORT_INT8_STATIC, ORT_O1, ORT_O2, ORT_O3, ORT_O4
+from pytest_cpuaccel.backends import ort_levels
+from pytest_cpuaccel.backends.ort import ORT, ORT_INT8, ORT_INT8_STATIC, ORT_O1, ORT_O2, ORT_O3, ORT_O4
+from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs

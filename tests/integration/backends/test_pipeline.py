@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.registry import BUILTIN
+from pytest_cpuaccel.backends.registry import BUILTIN
+from pytest_cpuaccel.backends.requirements import unmet_requirement
 
 pytest.importorskip("transformers")
 

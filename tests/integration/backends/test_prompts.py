@@ -12,16 +12,15 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.bf16 import BF16
-from pytest_cpuaccel.build.backends.openvino import OPENVINO
-from pytest_cpuaccel.build.backends.ort import ORT
-from pytest_cpuaccel.build.backends.torch_int8 import TORCH_INT8
-from pytest_cpuaccel.build.first_step import FirstStep
-from pytest_cpuaccel.build.recorder import Recorder, calls_of
-from pytest_cpuaccel.build.registry import EAGER
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.backends.bf16 import BF16
+from pytest_cpuaccel.backends.openvino import OPENVINO
+from pytest_cpuaccel.backends.ort import ORT
+from pytest_cpuaccel.backends.registry import EAGER
+from pytest_cpuaccel.backends.requirements import unmet_requirement
+from pytest_cpuaccel.backends.torch_int8 import TORCH_INT8
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.first_step import FirstStep
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
@@ -34,6 +33,7 @@ from pytest_cpuaccel.judge.reference import ReferenceBook
 from pytest_cpuaccel.judge.trial import Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of
 from tests import prompts
 
 pytest.importorskip("transformers")

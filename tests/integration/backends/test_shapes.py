@@ -12,12 +12,11 @@ import torch
 from packaging.version import Version
 from torch import nn
 
-from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.torch_int8 import TORCH_INT8
-from pytest_cpuaccel.build.recorder import Recorder, calls_of
-from pytest_cpuaccel.build.registry import BUILTIN, EAGER
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.backends.registry import BUILTIN, EAGER
+from pytest_cpuaccel.backends.requirements import unmet_requirement
+from pytest_cpuaccel.backends.torch_int8 import TORCH_INT8
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.errors import BuildError
@@ -27,8 +26,9 @@ from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.judge.reference import ReferenceBook
 from pytest_cpuaccel.judge.trial import Scores, Trial
 from pytest_cpuaccel.judge.workload import workloads
-from pytest_cpuaccel.matrix.zoo import ARCHITECTURES
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of
+from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 from tests import compiling, models
 
 pytest.importorskip("transformers")

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends import (
+from pytest_cpuaccel.backends import (
     autocast_bf16,
     bf16,
     channels_last,
@@ -22,6 +21,7 @@ from pytest_cpuaccel.build.backends import (
     torchao_int8,
     torchscript,
 )
+from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends.ipex import IPEX
-from pytest_cpuaccel.build.backends.torchscript import TORCHSCRIPT
+from pytest_cpuaccel.backends.ipex import IPEX
+from pytest_cpuaccel.backends.requirements import unmet_requirement
+from pytest_cpuaccel.backends.torchscript import TORCHSCRIPT
 from pytest_cpuaccel.core.backend import Backend
 from tests import models
 from tests.promises import build

@@ -16,12 +16,12 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.build.artifacts import ArtifactStore
-from pytest_cpuaccel.build.availability import unmet_requirement
-from pytest_cpuaccel.build.backends import openvino, ort
-from pytest_cpuaccel.build.calibration import calibration_of
-from pytest_cpuaccel.build.tools import exporting
-from pytest_cpuaccel.build.workshop import Workshop
+from pytest_cpuaccel.backends import openvino, ort
+from pytest_cpuaccel.backends.requirements import unmet_requirement
+from pytest_cpuaccel.backends.toolkit import exporting
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.calibration import calibration_of
 from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError

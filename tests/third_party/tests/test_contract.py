@@ -1,7 +1,7 @@
 import pytest
 from cpuaccel_half import BACKEND
 
-from pytest_cpuaccel.contract import PROMISES, observe
+from pytest_cpuaccel.conformance import PROMISES, observe
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_cpuaccel.measure.latency.pressure import Pressure, read_pressure, steal, strain
+from pytest_cpuaccel.machine.pressure import Pressure, read_pressure, steal, strain
 
 TICKS = "cpu  {user} 10 20 5000 300 1 2 {stolen} 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n"
 

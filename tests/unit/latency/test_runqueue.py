@@ -5,8 +5,8 @@ from time import perf_counter_ns, process_time_ns
 
 import pytest
 
-from pytest_cpuaccel.measure.latency import runqueue
-from pytest_cpuaccel.measure.latency.runqueue import queued_ns
+from pytest_cpuaccel.machine import run_queue as runqueue
+from pytest_cpuaccel.machine.run_queue import queued_ns
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this kernel keeps no schedstat")

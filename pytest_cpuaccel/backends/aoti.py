@@ -1,0 +1,78 @@
+"""AOTInductor: the model exported and compiled ahead of time to a shared library."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_cpuaccel.backends.inductor import cache_in
+from pytest_cpuaccel.backends.toolkit.runtime import Session
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.errors import BuildError
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+FILE = "model.pt2"
+
+
+def export(subject: Subject, folder: Path) -> None:
+    """Write the subject's call as a compiled package to ``folder``.
+
+    For images of one size: with a free one Inductor is busy with the indices of Swin's windows for 15 minutes and more.
+
+    Raises:
+        BuildError: torch.export or AOTInductor can't take the model, or it is an encoder-decoder that generates.
+    """
+    from pytest_cpuaccel.backends.toolkit import exporting
+
+    module = subject.fresh_module()
+    if subject.generates and module.config.is_encoder_decoder:  # type: ignore[union-attr]
+        raise BuildError(f"generate() of an encoder-decoder, {type(module).__name__}, takes more than one graph")
+    write = partial(_write, subject.threads)
+    exporting.export_program("AOTInductor", write, subject, module, folder, image_sizes=False).write(folder)
+
+
+def load(subject: Subject, folder: Path | None) -> BuiltModel:
+    """Return the package in ``folder``, which runs without torch.compile and without a compiler."""
+    from pytest_cpuaccel.backends.toolkit import loading
+
+    assert folder is not None
+    return loading.load_program(partial(_open, folder), subject, folder)
+
+
+def _write(
+    threads: int,
+    program: ExportedProgram,
+    inputs: Sequence[str],  # noqa: ARG001
+    outputs: Sequence[str],  # noqa: ARG001
+    folder: Path,
+) -> None:
+    from torch._inductor import aoti_compile_and_package
+
+    with tempfile.TemporaryDirectory() as scratch, cache_in(Path(scratch), threads):
+        aoti_compile_and_package(program, package_path=str(folder / FILE))
+
+
+def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:  # noqa: ARG001
+    import torch
+    from torch._inductor import aoti_load_package
+
+    package = aoti_load_package(str(folder / FILE))
+
+    def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        return list(package(*tensors))
+
+    return Session(run, {"threads": torch.get_num_threads()})
+
+
+AOTI = Backend(
+    name="aoti",
+    summary="AOTInductor, compiled ahead of time",
+    load=load,
+    export=export,
+    requires=(Requirement("torch", ">=2.8", "older AOTInductor can't keep its cache in a folder of our choice"),),
+)

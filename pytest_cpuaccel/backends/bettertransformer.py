@@ -1,0 +1,72 @@
+"""BetterTransformer: Optimum's fused encoder layers, of the days before transformers had sdpa attention."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.errors import BuildError
+
+
+def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    """Return the model with its layers replaced; they write zeros at padded positions.
+
+    Raises:
+        BuildError: Optimum has no replacement for this model, or one that computes or returns something else.
+    """
+    import torch
+
+    from pytest_cpuaccel.backends.toolkit import upstream
+    from pytest_cpuaccel.backends.toolkit.attention import with_attention
+    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.core import tree
+
+    original = with_attention(subject.fresh_module(), "eager")  # the layers it knows are the eager ones
+    with upstream.contained():
+        from optimum.bettertransformer import BetterTransformer
+        from optimum.bettertransformer.models.base import BetterTransformerBaseLayer
+
+        activations = _activations(original)
+        module = BetterTransformer.transform(original, keep_original_model=False)
+        layers = [layer for layer in module.modules() if isinstance(layer, BetterTransformerBaseLayer)]
+        if not layers:
+            raise BuildError(f"BetterTransformer replaced no layer of {type(original).__name__}")
+        if any(getattr(layer, "use_gelu", False) for layer in layers) and activations - {"gelu"}:
+            # It says "gelu" where it means GELU-like: ALBERT is off by 4e-4 then, CLIP by 4e-2.
+            raise BuildError(f"BetterTransformer computes {', '.join(sorted(activations - {'gelu'}))} as gelu")
+        module.forward = upstream.silent(module.forward)  # its layers warn in every call
+        answer = rehearse(module, subject.inputs)
+    if any(tensor.is_nested for tensor in tree.tensors(answer)):
+        raise BuildError("BetterTransformer answers with nested tensors, without padding; leave hidden states out")
+    return BuiltModel(
+        forward=module,
+        generate=getattr(module, "generate", None),
+        facts={"threads": torch.get_num_threads(), "replaced_layers": len(layers)},
+    )
+
+
+def _activations(module: Any) -> set[str]:
+    """Names of the activations in the configs of a model and its parts."""
+    from optimum.bettertransformer.models.base import KNOWN_ACTIVATION_ATTRIBUTES
+
+    configs = [part.config for part in module.modules() if hasattr(part, "config")]
+    return {
+        getattr(config, name) for config in configs for name in KNOWN_ACTIVATION_ATTRIBUTES if hasattr(config, name)
+    }
+
+
+BETTERTRANSFORMER = Backend(
+    name="bettertransformer",
+    summary="Optimum's BetterTransformer",
+    load=load,
+    requires=(
+        Requirement("torch", ">=2.8"),
+        Requirement("optimum", "<2", "Optimum 2.0 removed BetterTransformer"),
+        Requirement(
+            "transformers",
+            ">=4.45,<4.49",
+            "BetterTransformer refuses transformers from 4.49 on, use sdpa there",
+        ),
+    ),
+)

@@ -1,0 +1,118 @@
+"""int8 by Intel Neural Compressor's post-training quantisation, as Optimum Intel's INCQuantizer runs it.
+
+``neural_compressor.quantization.fit`` is called itself: importing INCQuantizer also imports Intel Extension for
+PyTorch, which changes eager's own results for the rest of the process. It takes models that are not transformers' too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.precision import Precision
+
+_FP32 = {"weight": {"dtype": ["fp32"]}, "activation": {"dtype": ["fp32"]}}
+_KEPT = {r".*patch_embedding.*": _FP32}
+"""Layers left in fp32: transformers' vision models cast their pixels to the type of this layer's weight."""
+
+
+def load(approach: str, subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    """Return the model quantised by one of Neural Compressor's approaches, "dynamic" or "static".
+
+    Raises:
+        BuildError: Neural Compressor can't quantise the model, or finds nothing in it to quantise.
+    """
+    import torch
+
+    from pytest_cpuaccel.backends.toolkit.quiet import silenced
+    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+
+    module = subject.fresh_module()
+    name = type(module).__name__
+    with silenced():
+        quantised = _quantised(approach, module, subject)
+        layers = _int8_layers(quantised)
+        if not layers:
+            raise BuildError(f"{name} has no nn.Linear or convolution that Neural Compressor quantises")
+        rehearse(quantised, subject.inputs)
+    return BuiltModel(
+        forward=quantised,
+        generate=getattr(quantised, "generate", None),
+        facts={
+            "threads": torch.get_num_threads(),
+            "int8_layers": layers,
+            "engine": torch.backends.quantized.engine,
+        },
+    )
+
+
+def _quantised(approach: str, module: Any, subject: Subject) -> Any:
+    from neural_compressor.config import PostTrainingQuantConfig
+    from neural_compressor.quantization import fit
+
+    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+
+    def calibrate(prepared: Any) -> None:
+        for item in subject.calibration:
+            rehearse(prepared, item)
+
+    said = io.StringIO()
+    with _process_kept(), contextlib.redirect_stderr(said):
+        config = PostTrainingQuantConfig(approach=approach, op_name_dict=_KEPT)
+        found = fit(module, config, calib_func=calibrate if subject.calibration else None)
+    if found is None:  # fit() swallows exceptions, and prints them
+        complaint = said.getvalue().strip().rpartition("\n")[2]
+        raise BuildError(f"Neural Compressor can't quantise {type(module).__name__}: {complaint}")
+    return found.model
+
+
+@contextlib.contextmanager
+def _process_kept() -> Iterator[None]:
+    """Keep what ``fit()`` does to the process from lasting: it seeds generators, and writes to the current folder."""
+    import numpy as np
+    import torch
+    from neural_compressor.config import options
+
+    states, workspace = (random.getstate(), np.random.get_state()), options.workspace
+    try:
+        with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as options.workspace:
+            yield
+    finally:
+        options.workspace = workspace
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _int8_layers(module: Any) -> int:
+    from torch.ao.nn.quantized.modules.utils import WeightedQuantizedModule
+
+    return sum(isinstance(layer, WeightedQuantizedModule) for layer in module.modules())
+
+
+INC_INT8_DYNAMIC = Backend(
+    name="inc-int8-dynamic",
+    summary="Intel Neural Compressor, int8 linears with activations quantised call by call",
+    load=partial(load, "dynamic"),
+    precision=Precision.INT8,
+    requires=(
+        Requirement("torch", ">=2.8,<2.9", "Neural Compressor 3.7 needs NumPy 1 and was run with torch 2.8 alone"),
+        Requirement("neural-compressor", ">=3.7,<3.8", "3.10 has no neural_compressor.config"),
+    ),
+)
+
+INC_INT8_STATIC = replace(
+    INC_INT8_DYNAMIC,
+    name="inc-int8-static",
+    summary="Intel Neural Compressor, int8 on calibration data",
+    load=partial(load, "static"),
+    calibrates=True,
+)

@@ -1,0 +1,134 @@
+"""Intel Extension for PyTorch, as transformers' Trainer runs it under ``--use_ipex --jit_mode_eval``.
+
+Importing it changes eager's own results for the rest of the process, by up to 7e-6: its operators take the
+place of some of torch's. Whatever eager result must not move has to be computed before :func:`load` runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.precision import Precision
+
+
+def load_fp32(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    """Return the model optimised in fp32: as a frozen trace, or as a module when the test generates."""
+    import torch
+
+    if subject.generates:
+        return as_module(subject, optimised(subject, torch.float32))
+    return as_trace(subject, optimised(subject, torch.float32))
+
+
+def load_bf16(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    """Return the same with weights in bfloat16, run under autocast; floats come out in eager's type."""
+    import torch
+
+    from pytest_cpuaccel.backends.toolkit import casting
+
+    outside = casting.float_dtype(subject.expected)
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False)
+    load = as_module if subject.generates else as_trace
+    with autocast:
+        built = load(subject, optimised(subject, torch.bfloat16))
+
+    return BuiltModel(
+        forward=casting.results_in(outside, autocast(built.forward)),
+        generate=built.generate and casting.results_in(outside, autocast(built.generate)),
+        accepts=built.accepts,
+        facts=built.facts,
+    )
+
+
+def optimised(subject: Subject, dtype: Any) -> Any:
+    """Return a private copy of the model after ``ipex.optimize``, with Trainer's arguments."""
+    from pytest_cpuaccel.backends.toolkit import upstream
+
+    module = subject.fresh_module()
+    with upstream.contained():
+        import intel_extension_for_pytorch as extension
+
+        # Trainer switches folding off because it fails in symbolic tracing.
+        return extension.optimize(module, dtype=dtype, level="O1", conv_bn_folding=False, inplace=True)
+
+
+def as_trace(subject: Subject, module: Any) -> BuiltModel:
+    """Return an optimised model traced and frozen, which is where most of the extension's fusions happen."""
+    import torch
+
+    from pytest_cpuaccel.backends.toolkit import upstream
+    from pytest_cpuaccel.backends.toolkit.graph import Graph
+    from pytest_cpuaccel.backends.toolkit.trace import Trace, frozen_trace, values_watched
+
+    layers = extension_layers(module)
+    graph = Graph.of(module, subject.inputs, subject.expected)
+    with upstream.contained():
+        with values_watched() as read:
+            script = frozen_trace(module, graph, subject.inputs)
+        trace = Trace.of(script, graph, subject)
+    return BuiltModel(
+        forward=trace.forward,
+        accepts=trace.accepts,
+        facts={
+            "threads": torch.get_num_threads(),
+            "module": type(script).__name__,
+            "ipex_layers": layers,
+        },
+        follows_example=bool(read),
+    )
+
+
+def as_module(subject: Subject, module: Any) -> BuiltModel:
+    """Return an optimised model that keeps its Python code, which ``generate()`` needs.
+
+    Raises:
+        BuildError: not one layer was replaced, so that it would be plain PyTorch (GPT-2 has Conv1D layers).
+    """
+    import torch
+
+    from pytest_cpuaccel.backends.toolkit import upstream
+    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+
+    layers = extension_layers(module)
+    if not layers:
+        raise BuildError(f"ipex.optimize replaced no layer of {type(module).__name__}, which has to generate()")
+    with upstream.contained():
+        rehearse(module, subject.inputs)
+    return BuiltModel(
+        forward=module,
+        generate=getattr(module, "generate", None),
+        facts={
+            "threads": torch.get_num_threads(),
+            "module": type(module).__name__,
+            "ipex_layers": layers,
+        },
+    )
+
+
+def extension_layers(module: Any) -> int:
+    """Return how many layers of a model are the extension's own."""
+    return sum(type(layer).__module__.startswith("intel_extension_for_pytorch.") for layer in module.modules())
+
+
+ARCHIVED = "the last release, 2.8.0, works with torch 2.8 alone; the project was archived in March 2026"
+
+IPEX = Backend(
+    name="ipex",
+    summary="Intel Extension for PyTorch, traced and frozen",
+    load=load_fp32,
+    requires=(
+        Requirement("intel_extension_for_pytorch", ">=2.8,<2.9", ARCHIVED),
+        Requirement("torch", ">=2.8,<2.9", ARCHIVED),
+    ),
+)
+
+IPEX_BF16 = Backend(
+    name="ipex-bf16",
+    summary="Intel Extension for PyTorch in bfloat16, traced and frozen",
+    load=load_bf16,
+    precision=Precision.BF16,
+    requires=IPEX.requires,
+)

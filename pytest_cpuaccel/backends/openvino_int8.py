@@ -1,0 +1,48 @@
+"""int8 weights for OpenVINO's IR, by NNCF.
+
+Only the weights: ``openvino_int8_ptq`` quantises activations too, whose ranges must be measured on data.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from pytest_cpuaccel.backends.toolkit.runtime import Facts
+from pytest_cpuaccel.core.backend import Subject
+from pytest_cpuaccel.core.errors import BuildError
+
+
+def compress(subject: Subject, folder: Path) -> Facts:  # noqa: ARG001
+    """Compress the weights of every model in ``folder`` in place; the facts count the constants now in int8.
+
+    Raises:
+        BuildError: no weight could be compressed.
+    """
+    count = sum(_compress_file(file) for file in folder.rglob("*.xml"))
+    if not count:
+        raise BuildError("nothing to compress: no layer with constant weights in the graph")
+    return {"int8_weights": count}
+
+
+def _compress_file(file: Path) -> int:
+    import nncf
+    import openvino
+
+    model = nncf.compress_weights(
+        openvino.Core().read_model(file, config={"ENABLE_MMAP": False}), mode=nncf.CompressWeightsMode.INT8_ASYM
+    )
+    openvino.save_model(model, file, compress_to_fp16=False)
+    return sum(_is_compressed(operation) for operation in model.get_ops())
+
+
+def _is_compressed(operation: Any) -> bool:
+    """Whether an operation is an int8 weight, and not the zero points of one, of which there is one in a row."""
+    import openvino
+
+    if operation.get_type_name() != "Constant":
+        return False
+    shape = operation.get_output_shape(0)
+    has_rows = math.prod(shape) > max(shape[:1], default=1)
+    return has_rows and operation.get_element_type() in (openvino.Type.i8, openvino.Type.u8)

@@ -1,0 +1,93 @@
+"""int8 weights and activations for OpenVINO's IR, by NNCF's post-training quantisation on calibration data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime
+from pytest_cpuaccel.core.backend import Subject
+from pytest_cpuaccel.core.errors import BuildError
+
+_HEAVY = ("FullyConnected", "MatMul", "Convolution")
+
+Feed = dict[str, Any]
+
+
+def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
+    """Quantise every model in ``folder`` in place.
+
+    The facts count the FakeQuantize operations that NNCF inserted, and the matrix products and convolutions that
+    OpenVINO, having compiled the result for this CPU, runs in int8.
+
+    Raises:
+        UsageError: the calibration data do not fit the model.
+        BuildError: the data reach none of a file's graph, or OpenVINO runs nothing of it in int8.
+    """
+    from pytest_cpuaccel.backends.toolkit.calibrating import run_over_data
+
+    feeds: list[Feed] = []
+    with _recorded(feeds):
+        run_over_data(runtime, subject, folder)
+    files = sorted(folder.rglob("*.xml"))
+    is_transformer = hasattr(subject.outline(), "config")
+    inserted = sum(_quantise_file(file, feeds, is_transformer) for file in files)
+    running = sum(_int8_operators(file, runtime.load_options(subject.threads)["ov_config"]) for file in files)
+    if not running:
+        raise BuildError("nothing to quantise: OpenVINO runs no matrix product or convolution of this model in int8")
+    return {"fake_quantize": inserted, "int8_operators": running}
+
+
+@contextmanager
+def _recorded(feeds: list[Feed]) -> Iterator[None]:
+    """Keep what OpenVINO's requests are fed meanwhile, whoever made them: Optimum makes its own."""
+    import openvino
+
+    methods = {name: getattr(openvino.InferRequest, name) for name in ("infer", "start_async")}
+
+    def recording(method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(request: Any, *args: Any, **kwargs: Any) -> Any:
+            answer = method(request, *args, **kwargs)
+            request.wait()
+            places = enumerate(request.model_inputs)
+            feeds.append({port.any_name: request.get_input_tensor(place).data.copy() for place, port in places})
+            return answer
+
+        return run
+
+    for name, method in methods.items():
+        setattr(openvino.InferRequest, name, recording(method))
+    try:
+        yield
+    finally:
+        for name, method in methods.items():
+            setattr(openvino.InferRequest, name, method)
+
+
+def _quantise_file(file: Path, feeds: list[Feed], is_transformer: bool) -> int:
+    import nncf
+    import openvino
+
+    model = openvino.Core().read_model(file, config={"ENABLE_MMAP": False})
+    inputs = {port.any_name for port in model.inputs}
+    own = [feed for feed in feeds if feed.keys() == inputs]
+    if not own:
+        raise BuildError(f"the calibration data do not reach {file.name}")
+    quantised = nncf.quantize(
+        model,
+        nncf.Dataset(own),
+        subset_size=len(own),
+        model_type=nncf.ModelType.TRANSFORMER if is_transformer else None,
+    )
+    openvino.save_model(quantised, file, compress_to_fp16=False)
+    return sum(operation.get_type_name() == "FakeQuantize" for operation in quantised.get_ops())
+
+
+def _int8_operators(file: Path, config: dict[str, Any]) -> int:
+    import openvino
+
+    compiled = openvino.Core().compile_model(file, "CPU", config)
+    running = [operation.get_rt_info() for operation in compiled.get_runtime_model().get_ops()]
+    return sum(info["layerType"] in _HEAVY and info["runtimePrecision"] in ("i8", "u8") for info in running)

@@ -1,0 +1,199 @@
+"""ONNX Runtime: Optimum's ``ORTModelFor*`` where there is one for the model, else our own export to ONNX."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_cpuaccel.backends import ort_int8, ort_int8_static, ort_levels
+from pytest_cpuaccel.backends.onnx_files import CPU
+from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
+from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime, Session, Steps
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.errors import BackendUnavailableError
+from pytest_cpuaccel.core.precision import Precision
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from torch.export import ExportedProgram
+
+    from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
+
+FILE = "model.onnx"
+
+
+def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
+    """Write the subject's call as ONNX to ``folder``.
+
+    Raises:
+        BuildError: neither Optimum nor torch.onnx takes the model.
+    """
+    from pytest_cpuaccel.backends.toolkit import exporting
+
+    exporting.export(runtime, subject, folder)
+
+
+def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
+    """Return the model in ``folder`` in a session of ``subject.threads`` threads.
+
+    Raises:
+        BackendUnavailableError: onnxruntime, or the class of Optimum that exported the model, does not import.
+        BuildError: ONNX Runtime can't run the model.
+    """
+    from pytest_cpuaccel.backends.toolkit import loading
+
+    assert folder is not None
+    return loading.load(runtime, subject, folder)
+
+
+def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], folder: Path) -> None:
+    import torch
+
+    if importlib.util.find_spec("onnxscript") is None:
+        raise BackendUnavailableError("an export of our own needs onnxscript; pip install onnxscript")
+    outputs = [f"{name}_output" if name in inputs else name for name in outputs]  # ONNX has one name space for both
+    written: Any = torch.onnx.export(
+        program, (), folder / FILE, dynamo=True, verbose=False, input_names=inputs, output_names=outputs
+    )
+    for value in written.model.graph.initializers.values():
+        value.const_value = None  # onnxscript's rules hold on to the last graph that they saw, with all its weights
+
+
+def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:
+    import onnxruntime
+    import torch
+
+    session = onnxruntime.InferenceSession(folder / FILE, _options(threads), providers=[CPU])
+    used = {item.name for item in session.get_inputs()}
+    names = [(place, name) for place, name in enumerate(inputs) if name in used]
+
+    def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        feed = {name: tensors[place].numpy() for place, name in names}
+        return [torch.from_numpy(output) for output in session.run(None, feed)]
+
+    return Session(run, _session_facts([session]))
+
+
+def _write_step(
+    program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], layout: CacheLayout, folder: Path
+) -> None:
+    _write(program, [*inputs, *layout.inputs], [*outputs, *layout.outputs], folder)
+
+
+def _open_step(folder: Path, inputs: Sequence[str], outputs: Sequence[str], layout: CacheLayout, threads: int) -> Steps:
+    """A step whose cache goes in and comes out: as the tensors of transformers' own cache, which are not copied."""
+    from pytest_cpuaccel.backends.toolkit import kv_cache
+
+    session, count = _open(folder, [*inputs, *layout.inputs], threads), len(outputs)
+
+    def run(tensors: tuple[torch.Tensor, ...], cache: Any | None) -> list[torch.Tensor]:
+        if kv_cache.length_of(cache):
+            past = [tensor.contiguous() for tensor in kv_cache.tensors_of(cache)]
+        else:
+            past = [*layout.of_length(len(tensors[0]), 0)]
+        answers = session.run((*tensors, *past))
+        if cache is not None:
+            kv_cache.put(cache, answers[count:])
+        return answers[:count]
+
+    return Steps(run, session.facts)
+
+
+def _options(threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    return options
+
+
+def _export_options(module: nn.Module) -> dict[str, Any]:  # noqa: ARG001
+    return {}
+
+
+def _load_options(threads: int) -> dict[str, Any]:
+    return {"session_options": _options(threads), "provider": CPU}
+
+
+def _optimum_facts(model: Any) -> Facts:
+    import onnxruntime
+
+    parts = [model, *vars(model).values()]  # an encoder-decoder holds its sessions in parts
+    sessions = [getattr(part, "session", None) for part in parts]
+    return _session_facts([session for session in sessions if isinstance(session, onnxruntime.InferenceSession)])
+
+
+def _session_facts(sessions: Sequence[Any]) -> Facts:
+    return {
+        "threads": max(session.get_session_options().intra_op_num_threads for session in sessions),
+        "provider": sessions[0].get_providers()[0],
+    }
+
+
+_RUNTIME = Runtime(
+    library="optimum.onnxruntime",
+    prefix="ORTModelFor",
+    converter="torch.onnx",
+    write=_write,
+    open=_open,
+    write_step=_write_step,
+    open_step=_open_step,
+    export_options=_export_options,
+    load_options=_load_options,
+    facts_of=_optimum_facts,
+    has_attention=False,
+)
+
+ORT = Backend(
+    name="ort",
+    summary="ONNX Runtime",
+    load=partial(load, _RUNTIME),
+    export=partial(export, _RUNTIME),
+    requires=(
+        Requirement("torch", ">=2.8"),
+        Requirement("onnx", ">=1.17"),
+        Requirement("onnxruntime", ">=1.20"),
+    ),
+)
+
+ORT_INT8 = replace(
+    ORT,
+    name="ort-int8",
+    summary="ONNX Runtime, dynamic int8",
+    export=partial(rewrite, ort_int8.quantise),
+    precision=Precision.INT8,
+    base=ORT,
+)
+
+ORT_INT8_STATIC = replace(
+    ORT_INT8,
+    name="ort-int8-static",
+    summary="ONNX Runtime, static int8 on calibration data",
+    export=partial(rewrite, partial(ort_int8_static.quantise, _RUNTIME)),
+    calibrates=True,
+)
+
+
+def _optimised(level: ort_levels.Level, summary: str, precision: Precision = Precision.FP32) -> Backend:
+    return replace(
+        ORT,
+        name=f"ort-{level.name.lower()}",
+        summary=f"ONNX Runtime, optimised offline at {level.name}: {summary}",
+        export=partial(rewrite, partial(ort_levels.optimise, _RUNTIME, level)),
+        precision=precision,
+        base=ORT,
+    )
+
+
+ORT_O1 = _optimised(ort_levels.O1, "basic")
+ORT_O2 = _optimised(ort_levels.O2, "extended, transformers' fusions")
+ORT_O3 = _optimised(ort_levels.O3, "O2 and tanh GELU", Precision.FAST_GELU)
+ORT_O4 = _optimised(ort_levels.O4, "O3 in float16", Precision.FP16)

@@ -1,0 +1,177 @@
+"""Load by a runtime: the artifact as the class of Optimum that exported it, or as a session of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pytest_cpuaccel.backends.toolkit import decoding, optimum, serving, upstream
+from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
+from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
+from pytest_cpuaccel.backends.toolkit.quiet import silenced
+from pytest_cpuaccel.backends.toolkit.route import Route
+from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime, Session
+from pytest_cpuaccel.backends.toolkit.seq2seq import Opened, Seq2Seq
+from pytest_cpuaccel.backends.toolkit.shapes import Shapes
+from pytest_cpuaccel.backends.toolkit.step import Step
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.backend import BuiltModel, Subject
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.inputs import Inputs
+
+OpenSession = Callable[[Sequence[str], int], Session]
+
+
+def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
+    """Return the artifact in ``folder`` as a built model.
+
+    Raises:
+        BackendUnavailableError: the runtime, or Optimum's class that exported the artifact, does not import.
+        BuildError: the runtime can't run the artifact.
+    """
+    route = Route.read(folder)
+    if route.optimum:
+        return _load_by_optimum(runtime, subject, route, folder)
+    if route.cache and route.cross:
+        return _load_seq2seq(runtime, subject, route, route.cache, route.cross, folder)
+    if route.cache:
+        return _load_step(runtime, subject, route, route.cache, folder)
+    return load_program(partial(runtime.open, folder), subject, folder)
+
+
+def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> BuiltModel:
+    """Return what :func:`exporting.export_program` wrote to ``folder`` as a built model.
+
+    ``open_session(inputs, threads)`` makes a session of it, whose graph has inputs of these names.
+
+    Raises:
+        BuildError: it can't be opened.
+    """
+    route = Route.read(folder)
+    module = subject.outline()
+    call = PreparedCall.of(module, subject, route.positions)
+    try:
+        with silenced():
+            session = open_session(call.graph.input_names, subject.threads)
+    except BuildError as error:
+        if any(tensor.is_complex() for tensor in call.example):
+            raise BuildError(
+                f"{type(module).__name__}: a graph with complex inputs can't be opened: {error}"
+            ) from error
+        raise
+    forward = _forward(call, session)
+    generate = None
+    if subject.generates:
+        generate = decoding.generate_without_cache(decoding.decoder(module, _checked(forward, call, route.shapes)))
+    return BuiltModel(
+        forward=forward,
+        generate=generate,
+        accepts=call.accepted_by(route.shapes),
+        lacks=call.lacks,
+        facts={"route": "torch.export", **_caching(subject, False), **route.facts, **session.facts},
+    )
+
+
+def _load_step(runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, folder: Path) -> BuiltModel:
+    module = subject.outline()
+    call = PreparedCall.of(module, subject, route.positions)
+    step = Step.of(module, call, layout)
+    with silenced():
+        steps = runtime.open_step(folder, step.input_names, step.output_names, layout, subject.threads)
+    return BuiltModel(
+        forward=serving.forward_of(step, steps),
+        generate=serving.generate_of(step, steps, route.shapes, module),
+        accepts=call.accepted_by(route.shapes),
+        lacks=call.lacks,
+        facts={"route": "torch.export", **_caching(subject, True), **route.facts, **steps.facts},
+    )
+
+
+def _load_seq2seq(
+    runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, cross: CacheLayout, folder: Path
+) -> BuiltModel:
+    module = subject.outline()
+    call = PreparedCall.of(module, subject, None)
+    plan = Seq2Seq.of(module, call, layout, cross)
+    with silenced():
+        opened = Opened.of(runtime, plan, folder, subject.threads)
+    return BuiltModel(
+        forward=serving.seq2seq_forward_of(call, opened),
+        generate=serving.seq2seq_generate_of(call, opened, module),
+        accepts=call.accepted_by(route.shapes),
+        lacks=call.lacks,
+        facts={"route": "torch.export", **_caching(subject, True), **route.facts, **opened.steps.facts},
+    )
+
+
+def _load_by_optimum(runtime: Runtime, subject: Subject, route: Route, folder: Path) -> BuiltModel:
+    call = PreparedCall.of(subject.outline(), subject, route.positions)
+    model = optimum.load(runtime, route.optimum, folder, subject.threads)
+    graph = call.graph
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return graph.rebuild(optimum.outputs(model, graph, call.tensors(args, kwargs)))
+
+    return BuiltModel(
+        forward=forward,
+        generate=upstream.silent(model.generate) if subject.generates else None,
+        accepts=call.accepted_by(route.shapes),
+        lacks=call.lacks,
+        attributes=model,
+        facts={
+            "route": f"optimum {route.optimum}",
+            **_caching(subject, bool(getattr(model, "use_cache", False))),
+            **route.facts,
+            **runtime.facts_of(model),
+        },
+    )
+
+
+def _caching(subject: Subject, caches: bool) -> Facts:
+    """Whether ``generate()`` keeps keys and values from step to step, told where it is used."""
+    return {"kv_cache": caches} if subject.generates else {}
+
+
+def _forward(call: PreparedCall, session: Session) -> Callable[..., Any]:
+    run, tensors, rebuild = session.run, call.tensors, call.graph.rebuild
+    takes = [tensor.dtype for tensor in call.example]
+    gives = [tensor.dtype for tensor in tree.tensors(call.graph.template)]
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        given = zip(tensors(args, kwargs), takes, strict=True)
+        ready = tuple(_real(_cast(tensor.detach(), dtype)).contiguous() for tensor, dtype in given)
+        return rebuild([_restored(output, dtype) for output, dtype in zip(run(ready), gives, strict=True)])
+
+    return forward
+
+
+def _real(tensor: torch.Tensor) -> torch.Tensor:
+    """Complex numbers as pairs of real ones in a further dimension, as the graphs of both runtimes have them."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def _restored(output: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    if dtype.is_complex and not output.is_complex():
+        output = torch.view_as_complex(output.contiguous())
+    return _cast(output, dtype)
+
+
+def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return tensor if tensor.dtype == dtype else tensor.to(dtype)  # ``to`` takes 1.5 us to find nothing to do
+
+
+def _checked(forward: Callable[..., Any], call: PreparedCall, shapes: Shapes) -> Callable[..., Any]:
+    """``forward`` of a step, refusing what the graph is not right for: nobody asks ``accepts`` between two tokens."""
+
+    def checked(**kwargs: Any) -> Any:
+        step = Inputs(kwargs=decoding.of_step(kwargs))
+        refusal = call.refusal(shapes, step)
+        if refusal:
+            raise BuildError(f"generate() calls for what the exported graph is not right for: {refusal}")
+        return forward(**step.kwargs)
+
+    return checked

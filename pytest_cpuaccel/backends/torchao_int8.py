@@ -1,0 +1,114 @@
+"""int8 quantisation of linear layers by torchao: of weights alone or of activations too, eager or compiled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pytest_cpuaccel.backends import inductor
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.precision import Precision
+
+DYNAMIC = "Int8DynamicActivationInt8WeightConfig"
+WEIGHTS = "Int8WeightOnlyConfig"
+
+
+def load(config: str, subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    """Return the model with int8 weights in its linear layers.
+
+    Raises:
+        BuildError: the model has no ``nn.Linear``; GPT-2, for one, is made of transformers' Conv1D.
+    """
+    import torch
+
+    from pytest_cpuaccel.backends.toolkit import upstream
+    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+
+    module, _ = quantised(config, subject)
+    with upstream.contained():
+        rehearse(module, subject.inputs)
+    return BuiltModel(
+        forward=module,
+        generate=getattr(module, "generate", None),
+        facts={"threads": torch.get_num_threads(), "quantised_linears": quantised_linears(module)},
+    )
+
+
+def export_compiled(config: str, subject: Subject, folder: Path) -> None:
+    """Leave what Inductor compiles of the quantised model in ``folder``."""
+    module, settings = quantised(config, subject)
+    inductor.export_module(module, replace(subject, options={**subject.options, **settings}), folder)
+
+
+def load_compiled(config: str, subject: Subject, folder: Path | None) -> BuiltModel:
+    """Return the quantised model compiled by Inductor, which fuses the conversions with what is around them."""
+    module, settings = quantised(config, subject)
+    built = inductor.load_module(module, replace(subject, options={**subject.options, **settings}), folder)
+    return replace(built, facts={**built.facts, "quantised_linears": quantised_linears(module)})
+
+
+def quantised(config: str, subject: Subject) -> tuple[Any, dict[str, Any]]:
+    """A private copy of the model, quantised by the config of that name, and Inductor's settings that torchao wants.
+
+    torchao sets them for the whole process.
+    """
+    from torch._inductor import config as process_wide
+
+    from pytest_cpuaccel.backends.toolkit import upstream
+
+    module = subject.fresh_module()
+    with upstream.contained():
+        from torchao import quantization
+
+        before = process_wide.get_config_copy()
+        quantization.quantize_(module, getattr(quantization, config)())
+        wanted = {name: value for name, value in process_wide.get_config_copy().items() if value != before[name]}
+        for name in wanted:
+            setattr(process_wide, name, before[name])
+    if not quantised_linears(module):
+        raise BuildError(f"{type(module).__name__} has no nn.Linear to quantise")
+    return module, wanted
+
+
+def quantised_linears(module: Any) -> int:
+    """How many weights of a model are torchao's."""
+    from torchao.utils import TorchAOBaseTensor
+
+    return sum(isinstance(weight, TorchAOBaseTensor) for weight in module.parameters())
+
+
+TORCHAO_INT8 = Backend(
+    name="torchao-int8",
+    summary="dynamic int8 linears by torchao",
+    load=partial(load, DYNAMIC),
+    precision=Precision.INT8,
+    requires=(Requirement("torch", ">=2.8"), Requirement("torchao", ">=0.13")),
+)
+
+TORCHAO_INT8_WEIGHTS = replace(
+    TORCHAO_INT8,
+    name="torchao-int8-weights",
+    summary="linears with int8 weights by torchao",
+    load=partial(load, WEIGHTS),
+)
+
+TORCHAO_INT8_INDUCTOR = replace(
+    TORCHAO_INT8,
+    name="torchao-int8-inductor",
+    summary="dynamic int8 linears by torchao, compiled by Inductor",
+    load=partial(load_compiled, DYNAMIC),
+    export=partial(export_compiled, DYNAMIC),
+    caches=True,
+)
+
+TORCHAO_INT8_WEIGHTS_INDUCTOR = replace(
+    TORCHAO_INT8,
+    name="torchao-int8-weights-inductor",
+    summary="linears with int8 weights by torchao, compiled by Inductor",
+    load=partial(load_compiled, WEIGHTS),
+    export=partial(export_compiled, WEIGHTS),
+    caches=True,
+)

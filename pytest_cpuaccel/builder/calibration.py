@@ -1,0 +1,78 @@
+"""Calibration data: inputs that stand for a model's data, for backends that quantise activations."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pytest_cpuaccel.builder.fingerprint import inputs_digest
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.recording.accepted_inputs import check_devices
+
+_WHAT_WOULD_DO = "give a list of inputs: dicts of keywords, tuples of arguments, or tensors"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Inputs of forward calls; ``given`` is false where a call's own inputs stand in for data that nobody gave."""
+
+    inputs: tuple[Inputs, ...] = ()
+    given: bool = True
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Return a digest of all values; ``""`` where there are none."""
+        if not self.inputs:
+            return ""
+        return hashlib.sha256("".join(map(inputs_digest, self.inputs)).encode()).hexdigest()
+
+    @property
+    def facts(self) -> dict[str, Scalar]:
+        """Return how many items there are and where they came from, for a build that was calibrated on them."""
+        if not self.inputs:
+            return {}
+        return {"calibration_items": len(self.inputs), "calibration": "given" if self.given else "the first call"}
+
+
+NONE = Calibration()
+"""For backends that need no data."""
+
+
+def calibration_of(data: object) -> Calibration:
+    """Return the calibration data that a user gave.
+
+    Raises:
+        UsageError: not a collection of inputs, one that can be read only once, empty, or not on the CPU.
+    """
+    is_one_input = isinstance(data, (Mapping, torch.Tensor, str))
+    if is_one_input or not isinstance(data, Iterable):
+        raise UsageError(f"calibration data: {type(data).__name__} is no list of inputs; {_WHAT_WOULD_DO}")
+    if isinstance(data, Iterator):
+        raise UsageError(f"calibration data: {type(data).__name__} can be read only once; return a list")
+    inputs = tuple(_inputs(place, item) for place, item in enumerate(data))
+    if not inputs:
+        raise UsageError(f"calibration data: there are no items; {_WHAT_WOULD_DO}")
+    return Calibration(inputs)
+
+
+def _inputs(place: int, item: Any) -> Inputs:
+    if isinstance(item, Inputs):
+        inputs = item
+    elif isinstance(item, Mapping):
+        inputs = Inputs(kwargs=dict(item))
+    elif isinstance(item, (tuple, torch.Tensor)):
+        inputs = Inputs(args=item if isinstance(item, tuple) else (item,))
+    else:
+        raise UsageError(f"calibration data: item {place} is of type {type(item).__name__}; {_WHAT_WOULD_DO}")
+    if next(tree.tensors([inputs.args, inputs.kwargs]), None) is None:
+        raise UsageError(f"calibration data: item {place} has no tensor in it; tokenizers need return_tensors='pt'")
+    check_devices(inputs, of=f"calibration data: item {place}: ")
+    return inputs

@@ -1,0 +1,158 @@
+"""The original: the user's eager model, and what it answers.
+
+However often it is run here, it is left as it was: its state, and what its code keeps outside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.backends.toolkit.upstream import reason
+from pytest_cpuaccel.builder.compiled_models import compiled_code_refused
+from pytest_cpuaccel.builder.first_step import FirstStep
+from pytest_cpuaccel.builder.state.snapshot import untouched
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.call import Answer, Method
+from pytest_cpuaccel.core.errors import EagerRaisesError, UsageError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.private_inputs import attributes_of, is_object, private_inputs
+from pytest_cpuaccel.core.state import is_cache
+
+_asked = 0
+"""How often eager mode is being asked now, in any thread."""
+
+
+@contextlib.contextmanager
+def eager_asked() -> Iterator[None]:
+    """While eager mode is asked, no stand-in may answer: a backend would be held to itself."""
+    global _asked
+    _asked += 1
+    try:
+        yield
+    finally:
+        _asked -= 1
+
+
+def check_not_asked() -> None:
+    """Check that a stand-in isn't called by what is to answer in eager mode.
+
+    Raises:
+        UsageError: it is.
+    """
+    if _asked:
+        raise UsageError(
+            "cpu_model: is called by what is to answer in eager mode, a model given to cpu_accelerate or a function "
+            "given to score_items; let that call the model itself, or the one that it is given"
+        )
+
+
+def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:
+    """Return what the eager model returns for private copies of the inputs.
+
+    Raises:
+        EagerRaisesError: it raises; the text names the exception.
+    """
+    return answer_of(model, method, inputs).output
+
+
+def answer_of(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
+    """Return what the eager model gives for private copies of the inputs.
+
+    Raises:
+        EagerRaisesError: it raises; the text names the exception.
+    """
+    with untouched(model):
+        return call_eager(model, method, inputs)
+
+
+def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
+    """Return what the eager model gives for private copies of the inputs, and leave its state as the call does.
+
+    Raises:
+        EagerRaisesError: it raises; the text names the exception.
+    """
+    given = private_inputs(inputs)
+    run = getattr(model, method) if method == "generate" else model
+    with compiled_code_refused(model):
+        try:
+            with torch.no_grad(), eager_asked():
+                output = run(*given.args, **given.kwargs)
+        except Exception as error:
+            text = f"the eager model itself raises on this call: {reason(error)}"
+            raise EagerRaisesError(text, error) from error
+    return Answer(output, written_inputs(model, inputs, given), _returned(given, output))
+
+
+def _returned(given: Inputs, output: Any) -> int | str | None:
+    """The input that came back as the output: a mapping, which the model may have filled."""
+    if not isinstance(output, MutableMapping):
+        return None
+    named: list[tuple[int | str, Any]] = [*enumerate(given.args), *given.kwargs.items()]
+    return next((name for name, value in named if value is output), None)
+
+
+def written_inputs(model: nn.Module, before: Inputs, after: Inputs) -> Mapping[str, Any]:
+    """Return what a call left in its inputs where it changed them, by the input's name.
+
+    What it took out has ``(removed)`` after its name. A key/value cache is state for a next step and counts as none,
+    and so does an object itself: its attributes are looked at.
+    """
+    if _are_untouched(before, after):
+        return {}
+    old, new = named_inputs(model, before), named_inputs(model, after)
+    written: dict[str, Any] = {
+        name: value
+        for name, value in new.items()
+        if not is_cache(value) and not (name in old and (is_object(value) or tree.same_values(old[name], value)))
+    }
+    return written | {f"{name} (removed)": True for name in old if name not in new and not _is_now_within(name, new)}
+
+
+def _are_untouched(before: Inputs, after: Inputs) -> bool:
+    """A quick look: whether all is the same, and nothing has attributes of its own."""
+    given = after.args, dict(after.kwargs)
+    return tree.same((before.args, dict(before.kwargs)), given) and not any(map(attributes_of, tree.tensors(given)))
+
+
+def named_inputs(model: nn.Module, inputs: Inputs) -> dict[str, Any]:
+    """Return every leaf of a call's inputs by its name: ``x``, or ``batch.ids`` for one in a dict named ``batch``."""
+    named: dict[str, Any] = {}
+    for place, value in enumerate(inputs.args):
+        named |= _with_attributes(tree.named_leaves(value, _positional_name(model, place)))
+    return named | _with_attributes(tree.named_leaves(dict(inputs.kwargs)))
+
+
+def _with_attributes(leaves: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Leaves by name, and those among the attributes of tensors and objects, such as ``state.h``."""
+    named: dict[str, Any] = {}
+    for name, leaf in leaves:
+        named[name] = leaf
+        named |= dict(tree.named_leaves(dict(attributes_of(leaf)), name))
+    return named
+
+
+def _is_now_within(name: str, named: Iterable[str]) -> bool:
+    """Whether a container stands now where a leaf stood."""
+    return any(other.startswith(f"{name}.") for other in named)
+
+
+def _positional_name(model: nn.Module, place: int) -> str:
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(model.forward).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind in positional]
+    return names[place] if place < len(names) else str(place)
+
+
+def forward_inputs(model: nn.Module, inputs: Inputs) -> Inputs:
+    """Return the inputs of the forward call that a ``generate()`` call begins with, without a cache.
+
+    Raises:
+        BuildError: ``generate()`` does not go through the model's ``forward``.
+    """
+    return FirstStep.of(model, inputs).inputs()

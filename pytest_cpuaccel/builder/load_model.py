@@ -1,0 +1,151 @@
+"""Where an eager model comes from: a module as it is, or a folder or hub id that transformers loads."""
+
+from __future__ import annotations
+
+import os
+import types
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.backends.toolkit.upstream import reason
+from pytest_cpuaccel.builder.compiled_models import check_plain
+from pytest_cpuaccel.core.errors import CpuaccelError, EagerError, UsageError
+from pytest_cpuaccel.core.suggestion import suggestion
+
+
+def eager_model_of(source: object, task: str | None = None, *, of: str = "eager_model") -> nn.Module:
+    """Return the eager model that ``source`` stands for: an ``nn.Module``, a path or a hub id.
+
+    ``of`` is what the user calls it, for messages.
+
+    Raises:
+        UsageError: not a model, a path that isn't there, an id that can't be loaded, an unknown task.
+        EagerError: the model is in training mode, on another device, or not in fp32.
+    """
+    if isinstance(source, nn.Module):
+        return _fit(source, of)
+    if isinstance(source, (str, os.PathLike)):
+        return _fit(_loaded(os.fspath(source), task, of), of)
+    raise UsageError(f"{of}: {type(source).__name__} is not a model; return an nn.Module, a folder or a hub id")
+
+
+def _fit(model: nn.Module, of: str) -> nn.Module:
+    name = type(model).__name__
+    check_plain(model, of)
+    _check_eval_is_offered(model, of)
+    if model.training:
+        raise EagerError(
+            f"{of}: {name} is in training mode, where dropout drops and BatchNorm uses the batch; call .eval() on it"
+        )
+    for path, child in model.named_modules():
+        if child.training and (what := _trained_by(child)):
+            raise EagerError(
+                f"{of}: '{path}' ({type(child).__name__}) of {name} is in training mode, where it {what}; "
+                "call .eval() on the model last"
+            )
+    for tensor in (*model.parameters(), *model.buffers()):
+        if nn.parameter.is_lazy(tensor):
+            raise EagerError(
+                f"{of}: {name} has parameters that its first call makes (a lazy module); call it once before"
+            )
+        if tensor.device.type != "cpu":
+            raise EagerError(f"{of}: {name} is on '{tensor.device}'; backends here run on the CPU: .to('cpu')")
+        if tensor.is_floating_point() and tensor.dtype is not torch.float32:
+            raise EagerError(
+                f"{of}: {name} has weights in {tensor.dtype}; the reference is fp32: load it with "
+                "dtype=torch.float32 and choose precisions by backend"
+            )
+    return model
+
+
+def _check_eval_is_offered(model: nn.Module, of: str) -> None:
+    """Check that no part is a module of torch.export, which says that it trains and refuses ``eval()``."""
+    for path, child in model.named_modules():
+        is_exported = any(kind.__module__.startswith("torch.export.") for kind in type(child).__mro__)
+        if child.training and is_exported and "eval" in vars(child):
+            part = f"'{path}' of {type(model).__name__}" if path else "it"
+            raise EagerError(
+                f"{of}: {part} is a module of torch.export, which can't be put into eval mode; give the model that it "
+                "was exported from, in eval mode"
+            )
+
+
+def _trained_by(module: nn.Module) -> str:
+    """What a module does otherwise in training mode; ``""`` for one that does nothing."""
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        return "normalises by the batch at hand and updates its statistics" if module.track_running_stats else ""
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return "drops at random" if module.p > 0 else ""
+    if isinstance(module, (nn.RNNBase, nn.MultiheadAttention, nn.Transformer)):
+        return "drops at random" if vars(module).get("dropout") else ""
+    return "does something else, for its code reads self.training" if _reads_training(type(module)) else ""
+
+
+def _reads_training(kind: type[nn.Module]) -> bool:
+    own = kind.__mro__[: kind.__mro__.index(nn.Module)]
+    functions = (value for base in own for value in vars(base).values() if isinstance(value, types.FunctionType))
+    return any("training" in function.__code__.co_names for function in functions)
+
+
+def _loaded(source: str, task: str | None, of: str) -> nn.Module:
+    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
+    folder = Path(source).expanduser()
+    if looks_like_path and not folder.is_dir():
+        raise UsageError(f"{of}: no folder {source!r}; give a folder that save_pretrained wrote, or a hub id")
+    try:
+        import transformers
+    except ImportError as error:
+        raise UsageError(f"{of}: {source!r} needs transformers to load: pip install transformers") from error
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder if folder.is_dir() else source)
+        loader = _loader(config, task)
+        model: nn.Module = loader.from_pretrained(folder if folder.is_dir() else source)
+    except CpuaccelError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{of}: can't load {source!r}: {reason(error)}") from error
+    return model.float().eval()
+
+
+def _loader(config: Any, task: str | None) -> Any:
+    """The Auto class for a task; without one, the class that the checkpoint itself names."""
+    import transformers
+
+    if task:
+        return _auto_class(task)
+    named = next(iter(config.architectures or ()), None)
+    return getattr(transformers, named, None) or transformers.AutoModel if named else transformers.AutoModel
+
+
+_AUTO_CLASSES = {
+    "text-classification": "SequenceClassification",
+    "zero-shot-classification": "SequenceClassification",
+    "token-classification": "TokenClassification",
+    "ner": "TokenClassification",
+    "question-answering": "QuestionAnswering",
+    "fill-mask": "MaskedLM",
+    "text-generation": "CausalLM",
+    "text2text-generation": "Seq2SeqLM",
+    "summarization": "Seq2SeqLM",
+    "translation": "Seq2SeqLM",
+    "feature-extraction": "",
+    "image-classification": "ImageClassification",
+    "object-detection": "ObjectDetection",
+    "image-segmentation": "ImageSegmentation",
+    "audio-classification": "AudioClassification",
+    "automatic-speech-recognition": "SpeechSeq2Seq",
+    "multiple-choice": "MultipleChoice",
+}
+"""Pipelines' task names, also those transformers 5 dropped, and what follows ``AutoModelFor`` ("" for AutoModel)."""
+
+
+def _auto_class(task: str) -> Any:
+    import transformers
+
+    if task not in _AUTO_CLASSES:
+        raise UsageError(f"--cpu-task: no task {task!r}; {suggestion(task, _AUTO_CLASSES)}")
+    suffix = _AUTO_CLASSES[task]
+    return getattr(transformers, f"AutoModelFor{suffix}" if suffix else "AutoModel")

@@ -1,0 +1,173 @@
+"""The process's own state: what a test finds in it, and finds again when the plugin was at work in between.
+
+Entries that a package appends to ``sys.path`` when it is imported stay: later imports of its parts need them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import locale
+import logging
+import os
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from pytest_cpuaccel.builder.random_generators import generators_kept
+from pytest_cpuaccel.builder.state.variable import write_environment
+
+
+class Part(NamedTuple):
+    """One part of the state: ``read()`` returns it in a form that ``==`` compares, ``write`` takes that."""
+
+    read: Callable[[], Any]
+    write: Callable[[Any], object]
+
+
+@contextlib.contextmanager
+def process_kept(threads: int | None = None) -> Iterator[None]:
+    """Give the process back as it is now; meanwhile torch has as many ``threads``, where a number is given."""
+    before = [part.read() for part in _PARTS]
+    with generators_kept(), warnings.catch_warnings():
+        try:
+            if threads is not None:
+                torch.set_num_threads(threads)
+            yield
+        finally:
+            for part, state in zip(_PARTS, before, strict=True):
+                if part.read() != state:
+                    part.write(state)
+
+
+@contextlib.contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    """Let torch have as many threads, and give it back those of before, unless somebody changed them meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() == threads != before:
+            torch.set_num_threads(before)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def _set_deterministic(state: tuple[bool, bool]) -> None:
+    torch.use_deterministic_algorithms(state[0], warn_only=state[1])
+
+
+def _folder() -> str | None:
+    """None where the working directory was deleted."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return None
+
+
+def _set_folder(folder: str | None) -> None:
+    if folder is not None:
+        os.chdir(folder)
+
+
+def _umask() -> int:
+    """It can be read only by setting it; meanwhile no other thread's file is open to others."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD)
+
+
+def _handlers() -> tuple[Any, ...]:
+    return tuple(map(signal.getsignal, _SIGNALS))
+
+
+def _set_handlers(handlers: tuple[Any, ...]) -> None:
+    for number, handler in zip(_SIGNALS, handlers, strict=True):
+        if signal.getsignal(number) != handler and handler is not None:  # None: not set from Python
+            signal.signal(number, handler)
+
+
+class _Logger(NamedTuple):
+    level: int
+    propagate: bool
+    disabled: bool
+    handlers: tuple[logging.Handler, ...]
+
+
+def _loggers() -> dict[str, _Logger]:
+    known = {name: item for name, item in logging.root.manager.loggerDict.items() if isinstance(item, logging.Logger)}
+    return {
+        name: _Logger(item.level, item.propagate, item.disabled, tuple(item.handlers))
+        for name, item in {"root": logging.root, **known}.items()
+    }
+
+
+def _set_loggers(loggers: Mapping[str, _Logger]) -> None:
+    """Those that were made meanwhile stay, for they came with an import."""
+    now = _loggers()
+    for name, state in loggers.items():
+        if now.get(name) != state:
+            logger = logging.getLogger(name)
+            logger.setLevel(state.level)
+            logger.propagate, logger.disabled = state.propagate, state.disabled
+            logger.handlers[:] = state.handlers
+
+
+_COMPILER = ("torch._dynamo.config", "torch._inductor.config", "torch._functorch.config")
+
+
+def _compiler_settings() -> dict[str, dict[str, Any]]:
+    """Of the modules that are imported."""
+    return {name: sys.modules[name].get_config_copy() for name in _COMPILER if _is_loaded(name)}
+
+
+def _set_compiler_settings(settings: Mapping[str, Mapping[str, Any]]) -> None:
+    for module, values in settings.items():
+        now = sys.modules[module].get_config_copy()
+        for name, value in values.items():
+            if now[name] != value:
+                setattr(sys.modules[module], name, value)
+
+
+def _is_loaded(module: str) -> bool:
+    return hasattr(sys.modules.get(module), "get_config_copy")
+
+
+_PARTS = (
+    Part(torch.get_num_threads, torch.set_num_threads),
+    Part(torch.is_grad_enabled, torch.set_grad_enabled),
+    Part(lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
+    Part(torch.get_default_dtype, torch.set_default_dtype),
+    Part(_deterministic, _set_deterministic),
+    Part(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    Part(torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
+    Part(torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
+    Part(
+        lambda: torch.backends.quantized.engine,
+        lambda engine: setattr(torch.backends.quantized, "engine", engine),
+    ),
+    Part(_compiler_settings, _set_compiler_settings),
+    Part(lambda: dict(os.environ), write_environment),
+    Part(_folder, _set_folder),
+    Part(_umask, os.umask),
+    Part(lambda: tempfile.tempdir, lambda folder: setattr(tempfile, "tempdir", folder)),
+    Part(logging.getLoggerClass, logging.setLoggerClass),
+    Part(lambda: logging.root.manager.disable, logging.disable),
+    Part(_loggers, _set_loggers),
+    Part(_handlers, _set_handlers),
+    Part(gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+    Part(sys.getrecursionlimit, sys.setrecursionlimit),
+    Part(lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
+)

@@ -1,0 +1,52 @@
+"""The ``cpuaccel`` command."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pytest_cpuaccel.cli import compare, doctor, matrix
+from pytest_cpuaccel.core.errors import CpuaccelError
+
+USAGE_MISTAKE = 2
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 2 for a mistake of the user, 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: it was asked to end by SIGTERM, after it has put away what it had open.
+    """
+    parser = argparse.ArgumentParser(prog="cpuaccel", description="CPU backends for PyTorch models.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in (doctor, compare, matrix):
+        command.add(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        with _ended_in_order():
+            exit_code: int = chosen.run(chosen)
+    except CpuaccelError as mistake:
+        print(f"cpuaccel {chosen.command}: {mistake}", file=sys.stderr)  # noqa: T201
+        return USAGE_MISTAKE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return exit_code
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Have SIGTERM, which ends a process where it stands, raise SystemExit, so that files and folders are put away."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

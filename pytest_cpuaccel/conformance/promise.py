@@ -1,0 +1,34 @@
+"""A promise: a sentence about backends, and how what was seen of one may break it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pytest_cpuaccel.conformance.observation import Observation
+
+
+class BrokenPromiseError(AssertionError):
+    """A backend does not keep a promise; the text says which, and what was seen instead."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """``breaches`` yields what broke the promise: a sentence each, with the evidence below it."""
+
+    name: str
+    statement: str
+    breaches: Callable[[Observation], Iterator[str]]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def check(self, observation: Observation) -> None:
+        """Hold a backend to this promise.
+
+        Raises:
+            BrokenPromiseError: the backend does not keep it.
+        """
+        found = list(self.breaches(observation))
+        if found:
+            raise BrokenPromiseError("\n".join([f"{observation.backend.name}: {self.statement}", *found]))

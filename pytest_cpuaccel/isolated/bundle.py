@@ -1,0 +1,75 @@
+"""An errand: what a fresh process needs to build a model, or to load its artifact and to answer a call."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.backends.toolkit.upstream import reason
+from pytest_cpuaccel.core.backend import Backend, Subject
+from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.errors import BuildError
+
+_MODEL, _ERRAND = "model.pt", "errand.pt"
+
+
+@dataclass(frozen=True)
+class Errand:
+    """``artifact`` is what the backend's export wrote; None where it keeps nothing on disk."""
+
+    backend: Backend
+    subject: Subject
+    artifact: Path | None
+    call: Call
+
+
+def pack(errand: Errand, model: nn.Module, folder: Path) -> None:
+    """Write an errand to ``folder``, with the model that ``subject.fresh_module`` is to make there.
+
+    Raises:
+        BuildError: the model or the backend can't be sent to another process.
+    """
+    subject = replace(errand.subject, fresh_module=partial(_module_in, folder / _MODEL), fresh_outline=None)
+    _save(model, folder / _MODEL, type(model).__name__)
+    _save(replace(errand, subject=subject), folder / _ERRAND, f"backend {errand.backend.name!r}")
+
+
+def unpack(folder: Path) -> Errand:
+    """Return the errand in ``folder``.
+
+    Raises:
+        BuildError: this process can't import what it consists of.
+    """
+    errand: Errand = _load(folder / _ERRAND, "the backend")
+    return errand
+
+
+def _module_in(file: Path) -> nn.Module:
+    """The model, its weights mapped from the file: those that nobody reads take no memory, as with safetensors."""
+    module: nn.Module = _load(file, "the model")
+    return module
+
+
+def _save(value: Any, file: Path, name: str) -> None:
+    try:
+        torch.save(value, file)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise BuildError(
+            f"{name} can't be sent to a fresh process: {reason(error)}; define its classes and functions at the top "
+            "level of a module"
+        ) from error
+    except Exception as error:
+        raise BuildError(f"{name} can't be sent to a fresh process: {reason(error)}") from error
+
+
+def _load(file: Path, name: str) -> Any:
+    try:
+        return torch.load(file, mmap=True, weights_only=False)
+    except Exception as error:
+        raise BuildError(f"a fresh process can't make {name}: {reason(error)}") from error

@@ -1,0 +1,111 @@
+"""What runs in a fresh process: one errand, and a report of what each of its stages took."""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_cpuaccel.backends.toolkit import upstream
+from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.isolated.report import EXPORT, FIRST_CALL, IMPORTS, LOAD, REPORT, Report, Stage
+from pytest_cpuaccel.machine.memory import read_memory
+from pytest_cpuaccel.machine.run_queue import queued_ns
+
+if TYPE_CHECKING:
+    from pytest_cpuaccel.isolated.bundle import Errand
+
+_PR_SET_PDEATHSIG = 1
+"""As in Linux's ``sys/prctl.h``."""
+
+
+def main(errand: Path, scratch: Path, task: str, began_ns: int) -> None:
+    """Do the errand packed in a folder, and leave in ``scratch`` a Report, or the error that ended it.
+
+    ``began_ns`` is when the process was started, by the clock that all processes share.
+    """
+    _end_with_parent()
+    try:
+        with upstream.contained():
+            outcome: Report | CpuaccelError = _report(_TASKS[task](errand), began_ns)
+    except CpuaccelError as error:
+        outcome = error
+    partial = scratch / f"{REPORT}.partial"
+    partial.write_bytes(pickle.dumps(outcome))
+    partial.rename(scratch / REPORT)
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this process when the one that waits for it is killed; elsewhere than on Linux it goes on."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def start(folder: Path) -> Iterator[str]:
+    """Load the model and answer the call, as a server does that starts; yield the name of every stage at its end."""
+    import torch
+
+    from pytest_cpuaccel.backends.toolkit.checking import check_built
+
+    errand = _imported(folder)
+    yield IMPORTS
+    built = errand.backend.load(errand.subject, errand.artifact)
+    check_built(built, errand.subject.threads, errand.call.method)
+    yield LOAD
+    run = built.forward if errand.call.method == "forward" else built.generate
+    assert run is not None
+    if errand.call.rng_state is not None:
+        torch.set_rng_state(errand.call.rng_state)
+    with torch.no_grad():
+        run(*errand.call.inputs.args, **errand.call.inputs.kwargs)
+    yield FIRST_CALL
+    built.close()
+
+
+def build(folder: Path) -> Iterator[str]:
+    """Export the model and load the artifact, as on a machine that never did; yield the stages' names."""
+    errand = _imported(folder)
+    yield IMPORTS
+    artifact = Path(tempfile.mkdtemp()) if errand.backend.exporters else None
+    if artifact:
+        for exporter in errand.backend.exporters:
+            exporter.run_export(errand.subject, artifact)
+        yield EXPORT
+    built = errand.backend.load(errand.subject, artifact)
+    yield LOAD
+    built.close()
+
+
+_TASKS = {"start": start, "build": build}
+
+
+def _imported(folder: Path) -> Errand:
+    """The errand, after all that it needs was imported: torch, the backend's module, the model's class."""
+    import torch
+
+    from pytest_cpuaccel.isolated.bundle import unpack
+
+    errand = unpack(folder)
+    torch.set_num_threads(errand.subject.threads)
+    errand.subject.fresh_module()
+    return errand
+
+
+def _report(names: Iterator[str], began_ns: int) -> Report:
+    stages: list[Stage] = []
+    before_ns = 0
+    for name in names:
+        now_ns, queued_so_far_ns = time.monotonic_ns(), queued_ns()
+        stages.append(Stage(name, now_ns - began_ns, queued_so_far_ns - before_ns, read_memory()))
+        began_ns, before_ns = now_ns, queued_so_far_ns
+    return Report(tuple(stages))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

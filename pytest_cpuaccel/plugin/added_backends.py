@@ -1,0 +1,89 @@
+"""Offers: the backends that plugins add by the hook, each with where it is known."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from pytest_cpuaccel.backends.registry import added_backends
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.errors import UsageError
+
+HOOK = "pytest_cpuaccel_backends"
+CONFTEST = "conftest.py"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """``folder`` is where the tests lie that know these backends; None where all do."""
+
+    origin: str
+    folder: Path | None
+    backends: tuple[Backend, ...]
+
+    def reaches(self, path: Path) -> bool:
+        """Tell whether a test in this file knows the backends."""
+        return self.folder is None or self.folder in path.parents
+
+
+def offer_of(config: pytest.Config, plugin: object) -> Offer:
+    """Ask one plugin, which a conftest.py is too.
+
+    Raises:
+        UsageError: its answer is no list of backends.
+    """
+    manager = config.pluginmanager
+    others = [other for other in manager.get_plugins() if other is not plugin]
+    answers = manager.subset_hook_caller(HOOK, others)(config=config)
+    path = conftest_of(manager.get_name(plugin))
+    if path is None:
+        return Offer(manager.get_name(plugin) or repr(plugin), None, tuple(added_backends(answers)))
+    return Offer(shown(path, config), path.parent, tuple(added_backends(answers)))
+
+
+def conftest_of(plugin_name: str | None) -> Path | None:
+    """Return the conftest.py that a plugin is; None where it is none."""
+    path = Path(plugin_name or "")
+    return path if path.name == CONFTEST else None
+
+
+def shown(path: Path, config: pytest.Config) -> str:
+    """Return a path as the user would write it."""
+    return os.path.relpath(path, config.rootpath)
+
+
+def all_offered(offers: Iterable[Offer]) -> tuple[Backend, ...]:
+    """Return the backends of all offers, each once.
+
+    Raises:
+        UsageError: two places give one name to different backends.
+    """
+    origins: dict[str, str] = {}
+    found: list[Backend] = []
+    for offer in offers:
+        for backend in offer.backends:
+            first = origins.setdefault(backend.name, offer.origin)
+            if first == offer.origin:
+                found.append(backend)
+            elif backend not in found:
+                raise UsageError(
+                    f"{HOOK}: {first} and {offer.origin} both add a backend {backend.name!r}; "
+                    "a name holds for the whole run: rename one"
+                )
+    return tuple(found)
+
+
+def unread_conftests(config: pytest.Config) -> Iterator[Path]:
+    """Yield each conftest.py below rootdir that has the hook and that pytest has not loaded."""
+    loaded = {conftest_of(name) for name, _ in config.pluginmanager.list_name_plugin()}
+    left_out = [*config.getini("norecursedirs"), "__pycache__"]
+    for folder, folders, files in os.walk(config.rootpath):
+        folders[:] = [name for name in folders if not any(fnmatchcase(name, pattern) for pattern in left_out)]
+        path = Path(folder) / CONFTEST
+        if CONFTEST in files and path not in loaded and HOOK in path.read_text(encoding="utf-8", errors="replace"):
+            yield path

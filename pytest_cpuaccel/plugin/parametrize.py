@@ -1,0 +1,92 @@
+"""Backends as parameters of tests: one run of a test for each backend that it may run under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_cpuaccel.plugin.mark_selection import Narrowing
+from pytest_cpuaccel.plugin.marks import PARAMETER
+from pytest_cpuaccel.plugin.selection import Choice
+
+BENCH = "_cpu_bench"
+"""The fixture that every test has which uses a model of ours."""
+_NAME = "_cpu_backend_name"
+"""The parameter of a test that runs under the one backend there is."""
+_NUMBERS: pytest.StashKey[dict[str, int]] = pytest.StashKey()
+
+
+def parametrize(metafunc: pytest.Metafunc, choice: Choice) -> None:
+    """Have a test run once for each chosen backend that it may run under.
+
+    Where one backend alone can run, its name is told by the test's id, and no fixture has it as parameter: pytest puts
+    tests side by side that share the parameter of a fixture, and here nothing would be gained by that.
+    """
+    narrowing = Narrowing.of(metafunc.definition)
+    parameters = list(backend_parameters(choice, narrowing))
+    if _several_can_run(choice) and running_names(choice, narrowing):
+        metafunc.parametrize(PARAMETER, parameters, indirect=True, scope="session")
+    else:
+        metafunc.fixturenames.append(_NAME)
+        metafunc.parametrize(_NAME, parameters)
+
+
+def backend_parameters(choice: Choice, narrowing: Narrowing) -> Iterator[object]:
+    """Yield a pytest parameter for each chosen backend a test may run under; one that skips where there is none."""
+    running = running_names(choice, narrowing)
+    for name in running:
+        reason = choice.missing.get(name)
+        yield pytest.param(name, id=name, marks=[pytest.mark.skip(reason=reason)] if reason else [])
+    if not running:
+        yield pytest.param("none", id="none", marks=pytest.mark.skip(reason=none_running(choice)))
+
+
+def running_names(choice: Choice, narrowing: Narrowing) -> list[str]:
+    """Return the names of the chosen backends a test may run under, installed or not."""
+    return [backend.name for backend in choice.chosen if narrowing.admits(backend.name)]
+
+
+def none_running(choice: Choice) -> str:
+    """Return why a test runs under no backend."""
+    if choice.chosen:
+        names = ", ".join(backend.name for backend in choice.chosen)
+        return f"@cpu_backends allows none of the chosen backends: {names}"
+    return f"{', '.join(choice.unknown)}: added for the tests of other folders, by their conftest.py"
+
+
+def uses_backend(item: pytest.Item) -> bool:
+    """Tell whether pytest knows beforehand that a test uses one of our fixtures with a backend."""
+    return PARAMETER in getattr(item, "fixturenames", ())
+
+
+def uses_model(item: pytest.Item) -> bool:
+    """Tell whether pytest knows beforehand that a test uses a model under a backend."""
+    return BENCH in getattr(item, "fixturenames", ())
+
+
+def backend_name(item: pytest.Item) -> str | None:
+    """Return the backend that a test is parametrized with, if any."""
+    callspec = getattr(item, "callspec", None)
+    name = callspec.params.get(PARAMETER, callspec.params.get(_NAME)) if callspec else None
+    return name if isinstance(name, str) else None
+
+
+def has_fixture_parameter(item: pytest.Item) -> bool:
+    """Tell whether pytest gives a test's backend to the fixture of it."""
+    return PARAMETER in getattr(getattr(item, "callspec", None), "params", ())
+
+
+def number_backend(item: pytest.Item) -> None:
+    """Give each backend one number in all tests: pytest up to 9.1 puts tests side by side by the number of a parameter.
+
+    A test that leaves a backend out numbers its backends otherwise than the rest do.
+    """
+    callspec = getattr(item, "callspec", None)
+    if callspec and PARAMETER in callspec.params:
+        numbers = item.config.stash.setdefault(_NUMBERS, {})
+        callspec.indices[PARAMETER] = numbers.setdefault(callspec.params[PARAMETER], len(numbers))
+
+
+def _several_can_run(choice: Choice) -> bool:
+    return len(choice.chosen) + len(choice.unknown) - len(choice.missing) > 1

@@ -1,0 +1,103 @@
+"""What lives as long as the pytest session: builds, references, the machine's lock."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import platformdirs
+from torch import nn
+
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.compiled_models import without_compiler
+from pytest_cpuaccel.builder.load_model import eager_model_of
+from pytest_cpuaccel.builder.process_state import on_threads
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.judge.bench import Bench
+from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.ledger import Ledger
+from pytest_cpuaccel.judge.reference import ReferenceBook
+from pytest_cpuaccel.machine.lock import MachineLock
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.plugin.options import Settings
+from pytest_cpuaccel.plugin.progress import Progress
+from pytest_cpuaccel.report.baseline_file import read_baseline, shelf_of
+
+_CACHE = "pytest-cpuaccel-1"
+"""The folder within the user's cache folder in which all is the plugin's own; another layout gets another number."""
+
+
+@dataclass
+class Session:
+    """``notes`` are lines for the user that no verdict carries; the test that caused them takes them along."""
+
+    court: Court
+    task: str | None
+    notes: list[str]
+    _loaded: dict[str, nn.Module] = field(default_factory=dict)
+
+    def bench(self, backend: Backend) -> Bench:
+        """Return a bench for one test."""
+        return Bench(backend, self.court.workshop, self.model)
+
+    def on_threads(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which torch runs on the session's number of threads."""
+        return on_threads(self.court.workshop.threads)
+
+    def model(self, source: object, of: str) -> nn.Module:
+        """Return the eager model that a module, folder or hub id stands for; each is loaded once.
+
+        ``of`` is what the user calls it, for messages.
+
+        Raises:
+            UsageError: it stands for none.
+            EagerError: the model is unfit to be a reference.
+        """
+        if isinstance(source, nn.Module):
+            plain = without_compiler(source)
+            if plain is not source:
+                self.notes.append(f"{of}: torch.compile's wrapper was left out; its original is the eager model")
+            return eager_model_of(plain, of=of)
+        if not isinstance(source, (str, os.PathLike)):
+            return eager_model_of(source, of=of)
+        name = os.fspath(source)
+        if name not in self._loaded:
+            self._loaded[name] = eager_model_of(name, self.task, of=of)
+        return self._loaded[name]
+
+    def take_notes(self) -> list[str]:
+        """Return the notes since the last time."""
+        taken, self.notes[:] = list(self.notes), []
+        return taken
+
+
+def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> Session:
+    """Return a session under these settings; nothing is built yet."""
+    notes: list[str] = []
+    root = settings.cache_dir or platformdirs.user_cache_path("pytest-cpuaccel")
+    store = ArtifactStore(
+        root / _CACHE, settings.cache_limit_bytes, settings.wait_s, progress.busy, settings.cache_verify
+    )
+    workshop = Workshop(store, settings.threads, notes.append, progress.busy)
+    race = RaceConfig(threads=settings.threads, progress=progress.show)
+    court = Court(workshop, ReferenceBook(), functools.partial(_alone, lock, progress), race, _ledger(settings))
+    return Session(court, settings.task, notes)
+
+
+def _ledger(settings: Settings) -> Ledger:
+    root, save, against = settings.baselines_dir, settings.save, settings.against
+    return Ledger(
+        shelf=shelf_of(root, save) if save else None,
+        against=read_baseline(root, against) if against else None,
+        max_slowdown=settings.against_slowdown,
+    )
+
+
+@contextlib.contextmanager
+def _alone(lock: MachineLock, progress: Progress) -> Iterator[None]:
+    with progress.busy("timing"), lock.alone(progress.show):
+        yield

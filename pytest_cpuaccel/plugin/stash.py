@@ -1,0 +1,163 @@
+"""What pytest's config carries for us, made when first asked for."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+import pytest
+
+from pytest_cpuaccel.plugin.options import Settings, is_set, source_of
+
+if TYPE_CHECKING:
+    from pytest_cpuaccel.machine.lock import MachineLock
+    from pytest_cpuaccel.plugin.added_backends import Offer
+    from pytest_cpuaccel.plugin.selection import Choice
+    from pytest_cpuaccel.plugin.session import Session
+
+SETTINGS = pytest.StashKey[Settings]()
+_OFFERS: pytest.StashKey[dict[str, Offer]] = pytest.StashKey()
+_CHOICES: pytest.StashKey[dict[tuple[str, ...], Choice]] = pytest.StashKey()
+_SESSION: pytest.StashKey[Session] = pytest.StashKey()
+IS_OURS = pytest.StashKey[bool]()
+"""Whether the marks of our names are ours: told when all is collected, so that it doesn't depend on the order."""
+SHARES_MACHINE = pytest.StashKey[bool]()
+"""Whether anything is judged here; then every test stands still while another process's clock runs."""
+RUNNING = pytest.StashKey[pytest.Item]()
+"""The test that runs now."""
+STANDING = pytest.StashKey["Standing"]()
+_LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
+
+
+class Standing(NamedTuple):
+    """The fixture of the backend as it stands, and the test that it was set up for."""
+
+    fixture: pytest.FixtureDef[Any]
+    request: Any
+    item: pytest.Item
+
+
+def choice_of(config: pytest.Config) -> Choice:
+    """Return the backends of this run, as far as those who add some were loaded.
+
+    Raises:
+        UsageError: the settings name one that can't run here, or what was added can't be taken.
+    """
+    return _choice_among(config, offers_of(config))
+
+
+def choice_for(item: pytest.Item) -> Choice:
+    """Return the backends that a test knows: those of a conftest.py are for the tests below it.
+
+    Raises:
+        UsageError: as :func:`choice_of`.
+    """
+    return _choice_among(item.config, tuple(offer for offer in offers_of(item.config) if offer.reaches(item.path)))
+
+
+def offers_of(config: pytest.Config) -> tuple[Offer, ...]:
+    """Return what the plugins loaded so far add; each is asked once.
+
+    Raises:
+        UsageError: an answer is no list of backends.
+    """
+    from pytest_cpuaccel.plugin.added_backends import offer_of
+
+    offers = config.stash.setdefault(_OFFERS, {})
+    for found in reversed(config.hook.pytest_cpuaccel_backends.get_hookimpls()):
+        if found.plugin_name not in offers:
+            offers[found.plugin_name] = offer_of(config, found.plugin)
+    return tuple(offers.values())
+
+
+def check_names(config: pytest.Config) -> None:
+    """Check that every name in the settings is that of a backend.
+
+    Raises:
+        UsageError: one isn't.
+    """
+    from pytest_cpuaccel.backends.registry import no_such_backend
+    from pytest_cpuaccel.core.errors import UsageError
+    from pytest_cpuaccel.plugin.added_backends import HOOK, shown, unread_conftests
+
+    choice = choice_of(config)
+    if not choice.unknown:
+        return
+    unread = next(unread_conftests(config), None)
+    hint = f"; {shown(unread, config)} has {HOOK}, which is for tests below it: collect those" if unread else ""
+    where = source_of(config, "backends")
+    raise UsageError(f"{where}: {no_such_backend(choice.unknown[0], choice.known)}{hint}")
+
+
+def is_addressed(config: pytest.Config) -> bool:
+    """Tell whether a run is meant for this plugin: it sets one of its options, or a conftest.py adds backends."""
+    added = config.hook.pytest_cpuaccel_backends.get_hookimpls()
+    return is_set(config) or any(found.plugin_name.endswith("conftest.py") for found in added)
+
+
+def names_may_come(config: pytest.Config) -> bool:
+    """Tell whether a conftest.py that pytest has yet to load may add the names which no backend has so far."""
+    from pytest_cpuaccel.plugin.added_backends import unread_conftests
+
+    return bool(choice_of(config).unknown) and any(unread_conftests(config))
+
+
+def _choice_among(config: pytest.Config, offers: tuple[Offer, ...]) -> Choice:
+    from pytest_cpuaccel.plugin.added_backends import all_offered
+    from pytest_cpuaccel.plugin.selection import choose
+
+    choices, key = config.stash.setdefault(_CHOICES, {}), tuple(offer.origin for offer in offers)
+    if key not in choices:
+        choices[key] = choose(config.stash[SETTINGS], all_offered(offers), source_of(config, "backends"))
+    return choices[key]
+
+
+def session_of(config: pytest.Config) -> Session:
+    """Return what is built and known so far; this imports torch.
+
+    Raises:
+        BackendUnavailableError: there is no torch that works.
+    """
+    if _SESSION not in config.stash:
+        from pytest_cpuaccel.backends.requirements import check_torch
+
+        check_torch()
+        from pytest_cpuaccel.plugin.progress import Progress
+        from pytest_cpuaccel.plugin.session import open_session
+
+        progress = Progress(open_terminal(config))
+        config.stash[_SESSION] = open_session(config.stash[SETTINGS], progress, lock_of(config))
+    return config.stash[_SESSION]
+
+
+def release_builds(config: pytest.Config) -> None:
+    """Close what was built so far, if anything was."""
+    if _SESSION in config.stash:
+        config.stash[_SESSION].court.workshop.release()
+
+
+def lock_of(config: pytest.Config) -> MachineLock:
+    """Return this process's hold on the machine."""
+    from pytest_cpuaccel.machine.lock import MachineLock, default_lock_path
+
+    if _LOCK not in config.stash:
+        config.stash[_LOCK] = MachineLock(default_lock_path(), config.stash[SETTINGS].wait_s)
+    return config.stash[_LOCK]
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Tell whether this process runs tests for a pytest-xdist controller."""
+    return hasattr(config, "workerinput")
+
+
+def open_terminal(config: pytest.Config) -> TextIO | None:
+    """Return the terminal to show progress on; None under ``-q``, in a worker, and where there is none.
+
+    It is opened anew, past the capture of the tests' output.
+    """
+    if is_worker(config) or config.get_verbosity() < 0 or not sys.__stdout__ or not sys.__stdout__.isatty():
+        return None
+    try:
+        return open("/dev/tty", "w", encoding="utf-8")  # noqa: PTH123
+    except OSError:
+        return None

@@ -1,0 +1,80 @@
+"""Tests that pytest gives no parameters, so that they run once and under one backend alone."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.plugin.mark_selection import Narrowing
+from pytest_cpuaccel.plugin.parametrize import backend_name, has_fixture_parameter, none_running, running_names
+from pytest_cpuaccel.plugin.selection import Choice
+from pytest_cpuaccel.plugin.stash import Standing, choice_for, choice_of
+
+
+def sole_backend(item: pytest.Item) -> Backend:
+    """Return the backend that a test runs under to which no fixture gives one: the first of those that it knows."""
+    known = choice_for(item)
+    return (known if known.chosen else choice_of(item.config)).first
+
+
+def renew_backend(item: pytest.Item, standing: Standing) -> None:
+    """End the fixture of the backend where it stands for tests of another folder, which run under another one.
+
+    pytest keeps one for all tests that give it no parameter.
+    """
+    keeps_it = not has_fixture_parameter(item) and not has_fixture_parameter(standing.item)
+    if keeps_it and sole_backend(item) != sole_backend(standing.item):
+        standing.fixture.finish(standing.request)
+
+
+def reason_to_skip(item: pytest.Item, choice: Choice) -> str:
+    """Return why a test runs under no backend; "" where it runs under one."""
+    for skipped in (getattr(item, "obj", None), getattr(item, "cls", None)):  # by @unittest.skip
+        if getattr(skipped, "__unittest_skip__", False) is True:
+            return str(getattr(skipped, "__unittest_skip_why__", "")) or "unittest skips it"
+    narrowing = Narrowing.of(item)
+    given = backend_name(item)
+    if given is not None:
+        return "" if narrowing.admits(given) else f"@cpu_backends does not allow {given}"
+    running = running_names(choice, narrowing)
+    if not running:
+        return none_running(choice)
+    return choice.missing.get(running[0], "") if set(running) <= set(choice.missing) else ""
+
+
+def check_lone(item: pytest.Item, choice: Choice) -> None:
+    """Check that a test without parameters, which runs under one backend, should run under no other.
+
+    Raises:
+        UsageError: it does; the text says how to run the others.
+    """
+    if backend_name(item) is not None:
+        return
+    runs_under = choice.first.name
+    running = [name for name in running_names(choice, Narrowing.of(item)) if name not in choice.missing]
+    if running == [runs_under]:
+        return
+    another = next((name for name in running if name != runs_under), runs_under)
+    narrowed = f", or allow {runs_under} alone by @pytest.mark.cpu_backends({runs_under!r})"
+    raise UsageError(
+        f"{item.nodeid}: should run under {', '.join(running)}, and could under {runs_under} alone, as {_kind(item)}; "
+        f"give each backend a run of its own, such as --cpu-backends={another}"
+        + (narrowed if runs_under in running else "")
+    )
+
+
+def is_test_case(item: pytest.Item) -> bool:
+    """Tell whether a test is a method of ``unittest.TestCase``."""
+    unittest, cls = sys.modules.get("unittest"), getattr(item, "cls", None)
+    return unittest is not None and isinstance(cls, type) and issubclass(cls, unittest.TestCase)
+
+
+def _kind(item: pytest.Item) -> str:
+    if is_test_case(item):
+        return "pytest gives methods of unittest.TestCase no parameters"
+    if isinstance(item, pytest.Function):
+        return "request.getfixturevalue hides the model from pytest, to which an argument cpu_backend would show it"
+    return f"pytest gives a {type(item).__name__} no parameters"

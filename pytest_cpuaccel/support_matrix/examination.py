@@ -1,0 +1,118 @@
+"""The examination of one architecture under one backend, from which a cell is made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.backends.registry import EAGER
+from pytest_cpuaccel.backends.toolkit.upstream import reason
+from pytest_cpuaccel.builder.calibration import Calibration
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.backend import Backend, BuiltModel
+from pytest_cpuaccel.core.budget import Budgets, ParityBudget
+from pytest_cpuaccel.core.call import Call, Method
+from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
+from pytest_cpuaccel.judge.trial import Scores, Trial
+from pytest_cpuaccel.judge.workload import workloads
+from pytest_cpuaccel.support_matrix.architecture import Architecture
+from pytest_cpuaccel.support_matrix.cell import Cell, Status, worst
+
+GREEDY: Mapping[str, Any] = {"max_new_tokens": 5, "min_new_tokens": 5, "do_sample": False}
+OTHER_BATCH, OTHER_LENGTH = 3, 7
+
+
+@dataclass(frozen=True)
+class Examination:
+    """``model``, which ``architecture`` made, under one backend."""
+
+    architecture: Architecture
+    model: nn.Module
+    backend: Backend
+    court: Court
+
+    def cell(self) -> Cell:
+        """Return what became of it: the worst of the calls tried; after a refused first call no other is tried."""
+        began = time.perf_counter()
+        found = list(self._found())
+        status = worst(item.status for item in found)
+        reasons = [item.reason for item in found if item.status is status and item.reason]
+        figure = "" if status is Status.UNSUPPORTED else found[0].figure
+        seconds = round(time.perf_counter() - began, 2)
+        return Cell(self.architecture.name, self.backend.name, status, figure, "; ".join(reasons), seconds)
+
+    def _found(self) -> Iterator[_Found]:
+        inputs = self.architecture.inputs(self.model)
+        other = self.architecture.inputs(self.model, OTHER_BATCH, OTHER_LENGTH)
+        self.court.workshop.calibrate(self.model, Calibration((inputs, other)))
+        first = self._tried("", "forward", inputs)
+        yield first
+        if first.status is Status.LIMITED:
+            yield _Found(Status.UNSUPPORTED, first.reason)
+            return
+        yield self._tried("another shape", "forward", other)
+        if self.architecture.generates:
+            yield self._tried("generate()", "generate", _with(_prompt(inputs), GREEDY))
+
+    def _tried(self, label: str, method: Method, inputs: Inputs) -> _Found:
+        """What one call showed; LIMITED where it was refused."""
+        said = f"{label}: " if label else ""
+        try:
+            verdict = self._judged(method, inputs)
+        except (BuildError, BackendUnavailableError) as refusal:
+            return _Found(Status.LIMITED, f"{said}{self._unnamed(str(refusal))}")
+        except Exception as error:
+            return _Found(Status.CRASH, f"{said}{reason(error)}")
+        figure = str(verdict.facts["figure"])
+        if verdict.outcome is Outcome.PASS:
+            return _Found(Status.RIGHT, figure=figure)
+        if verdict.outcome is Outcome.INCONCLUSIVE:
+            return _Found(Status.LIMITED, f"{said}{self._unnamed(verdict.sentence)}", figure)
+        return _Found(Status.WRONG, f"{said}{self._unnamed(verdict.sentence)}", figure)
+
+    def _judged(self, method: Method, inputs: Inputs) -> Verdict:
+        built = self._built(method, inputs)
+        rng_state = torch.get_rng_state()
+        run = built.generate if method == "generate" else built.forward
+        with torch.no_grad():
+            output = run(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))  # type: ignore[misc]
+        calls = (Call(method, inputs, tree.clone(output), rng_state),)
+        trial = Trial(self.model, self.model, self.backend, EAGER, calls, Scores(), Budgets())
+        return judge_parity(workloads(calls)[0], Comparisons(trial, ParityBudget(), self.court))
+
+    def _built(self, method: Method, inputs: Inputs) -> BuiltModel:
+        """The model, calibrated on data of both shapes; on the call's own where its graph takes but one."""
+        workshop = self.court.workshop
+        try:
+            return workshop.built(self.model, self.backend, method, inputs)
+        except UsageError:
+            workshop.calibrate(self.model, None)
+            return workshop.built(self.model, self.backend, method, inputs)
+
+    def _unnamed(self, sentence: str) -> str:
+        return sentence.removeprefix(f"{self.backend.name}: ")
+
+
+@dataclass(frozen=True)
+class _Found:
+    status: Status
+    reason: str = ""
+    figure: str = ""
+
+
+def _with(inputs: Inputs, more: Mapping[str, Any]) -> Inputs:
+    return Inputs(inputs.args, {**inputs.kwargs, **more})
+
+
+def _prompt(inputs: Inputs) -> Inputs:
+    """The inputs of a forward call without what ``generate()`` makes by itself."""
+    return Inputs(inputs.args, {n: value for n, value in inputs.kwargs.items() if not n.startswith("decoder_")})
