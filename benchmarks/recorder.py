@@ -27,7 +27,7 @@ from pytest_cpuaccel.builder.builder import Workshop
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.latency.config import RaceConfig, say_nothing
-from pytest_cpuaccel.measure.latency.evidence import median_interval
+from pytest_cpuaccel.measure.latency.e_values import median_interval
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.race import race
 from pytest_cpuaccel.recording.cpu_model import Recorder

@@ -21,7 +21,7 @@ from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
 from time import perf_counter
 
-from pytest_cpuaccel.measure.latency.evidence import median_interval
+from pytest_cpuaccel.measure.latency.e_values import median_interval
 
 # Blocked by name and loaded by module, so that it makes no difference whether the plugin is installed.
 WITHOUT = ("-p", "no:cpuaccel")

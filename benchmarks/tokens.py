@@ -33,7 +33,7 @@ from pytest_cpuaccel.builder.builder import Workshop
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.measure.latency.evidence import median_interval
+from pytest_cpuaccel.measure.latency.e_values import median_interval
 
 Generate = Callable[..., Any]
 

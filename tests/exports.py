@@ -17,8 +17,8 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.core.state import without_state
 from tests import models
 from tests.promises import assert_alike, assert_same_state, build, state
 from tests.subjects import subject

@@ -17,8 +17,8 @@ from statistics import median
 import torch
 
 from benchmarks.gates.stable import Stable
-from pytest_cpuaccel.measure.latency.quiet import no_collection
 from pytest_cpuaccel.measure.latency.turn import Burst, Call, burst_for, settle, take_turn
+from pytest_cpuaccel.measure.latency.undisturbed import no_collection
 from pytest_cpuaccel.measure.latency.warmup import warm_up
 
 _LEAST_S = 0.05

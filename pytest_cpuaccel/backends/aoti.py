@@ -27,7 +27,7 @@ def export(subject: Subject, folder: Path) -> None:
     Raises:
         BuildError: torch.export or AOTInductor can't take the model, or it is an encoder-decoder that generates.
     """
-    from pytest_cpuaccel.backends.toolkit import exporting
+    from pytest_cpuaccel.backends.toolkit import runtime_export as exporting
 
     module = subject.fresh_module()
     if subject.generates and module.config.is_encoder_decoder:  # type: ignore[union-attr]
@@ -38,7 +38,7 @@ def export(subject: Subject, folder: Path) -> None:
 
 def load(subject: Subject, folder: Path | None) -> BuiltModel:
     """Return the package in ``folder``, which runs without torch.compile and without a compiler."""
-    from pytest_cpuaccel.backends.toolkit import loading
+    from pytest_cpuaccel.backends.toolkit import runtime_load as loading
 
     assert folder is not None
     return loading.load_program(partial(_open, folder), subject, folder)

@@ -19,7 +19,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
 
     from pytest_cpuaccel.backends.toolkit import upstream
     from pytest_cpuaccel.backends.toolkit.attention import with_attention
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
     from pytest_cpuaccel.core import tree
 
     original = with_attention(subject.fresh_module(), "eager")  # the layers it knows are the eager ones

@@ -18,8 +18,9 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     """
     import torch
 
-    from pytest_cpuaccel.backends.toolkit import casting, upstream
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit import float_types as casting
+    from pytest_cpuaccel.backends.toolkit import upstream
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     module: Any = subject.fresh_module().to(torch.bfloat16)
     outside = casting.float_dtype(subject.expected)

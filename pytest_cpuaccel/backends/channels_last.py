@@ -19,7 +19,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     from torch import nn
 
     from pytest_cpuaccel.backends.toolkit import upstream
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
     from pytest_cpuaccel.core import tree
 
     module: Any = subject.fresh_module().to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -68,7 +68,7 @@ def enable_nested_tensors(module: Any) -> int:
 def fused_layers(module: Any, inputs: Inputs) -> int:
     """Return how many layers a call ran as torch's one fused operator."""
     from pytest_cpuaccel.backends.toolkit.operators import OperatorCalls, is_fused_encoder_layer
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     calls = OperatorCalls(is_fused_encoder_layer)
     with calls:

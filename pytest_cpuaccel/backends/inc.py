@@ -34,7 +34,7 @@ def load(approach: str, subject: Subject, folder: Path | None) -> BuiltModel:  #
     import torch
 
     from pytest_cpuaccel.backends.toolkit.quiet import silenced
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     module = subject.fresh_module()
     name = type(module).__name__
@@ -59,7 +59,7 @@ def _quantised(approach: str, module: Any, subject: Subject) -> Any:
     from neural_compressor.config import PostTrainingQuantConfig
     from neural_compressor.quantization import fit
 
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     def calibrate(prepared: Any) -> None:
         for item in subject.calibration:

@@ -110,7 +110,7 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
     import torch
 
     from pytest_cpuaccel.backends.toolkit import upstream
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     freezes = subject.options.get("freezing", False)
     compiler = Compiler(subject.options, backend)

@@ -27,7 +27,7 @@ def load_bf16(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG
     """Return the same with weights in bfloat16, run under autocast; floats come out in eager's type."""
     import torch
 
-    from pytest_cpuaccel.backends.toolkit import casting
+    from pytest_cpuaccel.backends.toolkit import float_types as casting
 
     outside = casting.float_dtype(subject.expected)
     autocast = torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False)
@@ -90,7 +90,7 @@ def as_module(subject: Subject, module: Any) -> BuiltModel:
     import torch
 
     from pytest_cpuaccel.backends.toolkit import upstream
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     layers = extension_layers(module)
     if not layers:

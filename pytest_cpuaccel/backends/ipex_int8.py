@@ -24,7 +24,7 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
     """
     import torch
 
-    from pytest_cpuaccel.backends.toolkit.calibrating import fitting_items
+    from pytest_cpuaccel.backends.toolkit.calibration_run import fitting_items
     from pytest_cpuaccel.backends.toolkit.graph import Graph
     from pytest_cpuaccel.backends.toolkit.quiet import silenced
     from pytest_cpuaccel.backends.toolkit.trace import Trace, frozen, values_watched
@@ -73,7 +73,7 @@ def _check_survival(script: Any, example: tuple[Any, ...]) -> None:
     """Run a trace in another process first, as often as the executor takes to optimise it."""
     import torch
 
-    from pytest_cpuaccel.backends.toolkit.survival import check_survival
+    from pytest_cpuaccel.backends.toolkit.crash_guard import check_survival
 
     with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder:
         files = [f"{folder}/trace.pt", f"{folder}/example.pt"]

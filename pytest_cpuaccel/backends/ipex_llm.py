@@ -26,7 +26,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
 
     from pytest_cpuaccel.backends.toolkit import upstream
     from pytest_cpuaccel.backends.toolkit.quiet import silenced
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     module: Any = subject.fresh_module()
     name = type(module).__name__

@@ -31,7 +31,7 @@ def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
     Raises:
         BuildError: neither Optimum nor OpenVINO's converter takes the model.
     """
-    from pytest_cpuaccel.backends.toolkit import exporting
+    from pytest_cpuaccel.backends.toolkit import runtime_export as exporting
 
     exporting.export(runtime, subject, folder)
 
@@ -43,7 +43,7 @@ def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
         BackendUnavailableError: openvino, or the class of Optimum that exported the model, does not import.
         BuildError: OpenVINO can't run the model, or not in this precision on this CPU.
     """
-    from pytest_cpuaccel.backends.toolkit import loading
+    from pytest_cpuaccel.backends.toolkit import runtime_load as loading
 
     assert folder is not None
     return loading.load(runtime, subject, folder)

@@ -33,7 +33,7 @@ def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
     Raises:
         BuildError: neither Optimum nor torch.onnx takes the model.
     """
-    from pytest_cpuaccel.backends.toolkit import exporting
+    from pytest_cpuaccel.backends.toolkit import runtime_export as exporting
 
     exporting.export(runtime, subject, folder)
 
@@ -45,7 +45,7 @@ def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
         BackendUnavailableError: onnxruntime, or the class of Optimum that exported the model, does not import.
         BuildError: ONNX Runtime can't run the model.
     """
-    from pytest_cpuaccel.backends.toolkit import loading
+    from pytest_cpuaccel.backends.toolkit import runtime_load as loading
 
     assert folder is not None
     return loading.load(runtime, subject, folder)

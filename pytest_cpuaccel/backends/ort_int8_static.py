@@ -32,7 +32,7 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
         UsageError: the calibration data do not fit the model.
         BuildError: nothing in the files can be quantised, or the data reach none of a file's graph.
     """
-    from pytest_cpuaccel.backends.toolkit.calibrating import run_over_data
+    from pytest_cpuaccel.backends.toolkit.calibration_run import run_over_data
 
     feeds: list[Feed] = []
     with _recorded(feeds):

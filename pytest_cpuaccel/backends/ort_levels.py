@@ -15,8 +15,8 @@ from typing import Any
 
 from pytest_cpuaccel.backends.onnx_files import CPU, is_large, taken
 from pytest_cpuaccel.backends.toolkit import upstream
+from pytest_cpuaccel.backends.toolkit.crash_guard import check_survival
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime
-from pytest_cpuaccel.backends.toolkit.survival import check_survival
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError
 
@@ -61,8 +61,8 @@ def optimise(runtime: Runtime, level: Level, subject: Subject, folder: Path) -> 
 
 
 def _answer(runtime: Runtime, subject: Subject, folder: Path) -> Any:
-    from pytest_cpuaccel.backends.toolkit import loading
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit import runtime_load as loading
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     built = loading.load(runtime, subject, folder)
     try:

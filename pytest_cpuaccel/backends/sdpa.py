@@ -15,7 +15,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
 
     from pytest_cpuaccel.backends.toolkit import upstream
     from pytest_cpuaccel.backends.toolkit.attention import SdpaCalls, with_attention
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     module: Any = with_attention(subject.fresh_module(), "sdpa")
     with upstream.contained(), SdpaCalls() as calls:

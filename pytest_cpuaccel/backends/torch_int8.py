@@ -20,7 +20,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     from torch.ao.quantization import quantize_dynamic
 
     from pytest_cpuaccel.backends.toolkit import upstream
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     module = subject.fresh_module()
     with upstream.contained():

@@ -25,7 +25,7 @@ def load(config: str, subject: Subject, folder: Path | None) -> BuiltModel:  # n
     import torch
 
     from pytest_cpuaccel.backends.toolkit import upstream
-    from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     module, _ = quantised(config, subject)
     with upstream.contained():

@@ -40,7 +40,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError
-from pytest_cpuaccel.core.heap import give_back, older_objects_uncollected
+from pytest_cpuaccel.core.gc_freeze import give_back, older_objects_uncollected
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
+from pytest_cpuaccel.builder.accepted_inputs import check_devices
 from pytest_cpuaccel.builder.fingerprint import inputs_digest
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.recording.accepted_inputs import check_devices
 
 _WHAT_WOULD_DO = "give a list of inputs: dicts of keywords, tuples of arguments, or tensors"
 

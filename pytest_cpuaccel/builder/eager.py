@@ -21,8 +21,8 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import EagerRaisesError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.kv_cache import is_cache
 from pytest_cpuaccel.core.private_inputs import attributes_of, is_object, private_inputs
-from pytest_cpuaccel.core.state import is_cache
 
 _asked = 0
 """How often eager mode is being asked now, in any thread."""

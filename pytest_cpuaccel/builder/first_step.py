@@ -24,7 +24,7 @@ from pytest_cpuaccel.builder.random_generators import generators_kept
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.state import is_cache
+from pytest_cpuaccel.core.kv_cache import is_cache
 
 _ONE_ROW_EACH = {"num_beams": 1, "num_return_sequences": 1, "do_sample": False}
 _LEFT_OUT = frozenset(

@@ -17,7 +17,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.description import describe
 from pytest_cpuaccel.core.equality import equal
 from pytest_cpuaccel.core.errors import BuildError
-from pytest_cpuaccel.core.state import without_state
+from pytest_cpuaccel.core.kv_cache import without_state
 
 
 class _Form(Enum):

@@ -76,8 +76,8 @@ def self_checks(seconds: float, wait_s: float) -> Iterator[str]:
 
     from pytest_cpuaccel.machine.lock import MachineLock, default_lock_path
     from pytest_cpuaccel.measure.latency.config import RaceConfig
-    from pytest_cpuaccel.measure.latency.resolution import resolve
-    from pytest_cpuaccel.measure.latency.specimen import specimens
+    from pytest_cpuaccel.measure.latency.self_check import resolve
+    from pytest_cpuaccel.measure.latency.self_check_models import specimens
 
     yield f"A/A: each model against an equal copy for {seconds:g} s, 1 thread, {100 * ALLOWED:g} % allowed"
     lock = MachineLock(default_lock_path(), wait_s)

@@ -39,10 +39,10 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
-from pytest_cpuaccel.core.heap import older_objects_uncollected
+from pytest_cpuaccel.core.gc_freeze import older_objects_uncollected
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.state import without_state
-from pytest_cpuaccel.judge.reference import ReferenceBook
+from pytest_cpuaccel.core.kv_cache import without_state
+from pytest_cpuaccel.judge.reference_cache import ReferenceBook
 
 LOADS_WATCHED = 2
 """Loads after which possessions are counted; a leak grows with each."""

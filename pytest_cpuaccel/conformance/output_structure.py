@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.state import without_state
+from pytest_cpuaccel.core.kv_cache import without_state
 
 
 def form_faults(actual: Any, expected: Any) -> Iterator[str]:

@@ -19,8 +19,8 @@ from pytest_cpuaccel.conformance.observation import (
 from pytest_cpuaccel.conformance.output_structure import form_faults
 from pytest_cpuaccel.conformance.promise import Promise
 from pytest_cpuaccel.core.budget import ParityBudget
+from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.core.state import without_state
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 from pytest_cpuaccel.measure.parity.comparison import Comparison, compare

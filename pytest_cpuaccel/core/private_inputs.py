@@ -14,7 +14,7 @@ from torch import nn
 
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.state import is_cache
+from pytest_cpuaccel.core.kv_cache import is_cache
 
 _CLOSED = (nn.Module, type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 

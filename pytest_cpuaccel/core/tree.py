@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pytest_cpuaccel.core.state import is_cache
+from pytest_cpuaccel.core.kv_cache import is_cache
 
 _PLAIN = (bool, int, float, str, type(None))
 

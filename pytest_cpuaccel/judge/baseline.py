@@ -18,17 +18,17 @@ from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.case import Case
-from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.fitness import with_fitness
+from pytest_cpuaccel.judge.baseline_comparison import Case
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Trial
 from pytest_cpuaccel.judge.latency import fresh, timed
+from pytest_cpuaccel.judge.noise_check import with_fitness
 from pytest_cpuaccel.judge.ratio import judge_by_ratio
-from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.judge.workload import Workload
 from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.race import race
+from pytest_cpuaccel.recording.workload import Workload
 
 
 def judge_baseline(

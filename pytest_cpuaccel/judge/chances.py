@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.ledger import Ledger
-from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.judge.workload import workloads
+from pytest_cpuaccel.judge.baseline_settings import Ledger
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.recording.workload import workloads
 
 
 def sharing(court: Court, trials: Sequence[Trial]) -> Court:

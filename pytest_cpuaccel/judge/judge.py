@@ -12,17 +12,17 @@ from pytest_cpuaccel.core.finding import Finding
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.judge.baseline import judge_baseline
 from pytest_cpuaccel.judge.chances import sharing
-from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.fitness import with_fitness
-from pytest_cpuaccel.judge.keepsake import with_keepsake
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Trial
 from pytest_cpuaccel.judge.latency import judge_latency
 from pytest_cpuaccel.judge.memory import judge_memory
+from pytest_cpuaccel.judge.noise_check import with_fitness
 from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.judge.ratio import lengthened
+from pytest_cpuaccel.judge.saved_artifact import with_keepsake
 from pytest_cpuaccel.judge.startup import judge_startup
-from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.judge.workload import Workload, workloads
 from pytest_cpuaccel.measure.accuracy import judge_accuracy
+from pytest_cpuaccel.recording.workload import Workload, workloads
 
 
 def judge_test(trials: Sequence[Trial], court: Court) -> Iterator[Finding]:

@@ -20,25 +20,25 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.state import is_cache
+from pytest_cpuaccel.core.kv_cache import is_cache
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Trial
 from pytest_cpuaccel.judge.generation import repeatable
 from pytest_cpuaccel.judge.limits import limits_of
 from pytest_cpuaccel.judge.part import Part, verdict
 from pytest_cpuaccel.judge.threads import check_threads
 from pytest_cpuaccel.judge.tokens import check_heard, heard_by
-from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.measure.latency.call_times import Read, Reading, read_latency
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.feasibility import Reach
 from pytest_cpuaccel.measure.latency.limit import Limit
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.percentile import hold_percentiles
 from pytest_cpuaccel.measure.latency.race import Race, race
-from pytest_cpuaccel.measure.latency.reach import Reach
-from pytest_cpuaccel.measure.latency.reading import Read, Reading, read_latency
 from pytest_cpuaccel.measure.latency.tokens import TokenClock
+from pytest_cpuaccel.recording.workload import Workload
 
 
 def judge_latency(workload: Workload, trial: Trial, budget: LatencyBudget, court: Court, config: RaceConfig) -> Verdict:

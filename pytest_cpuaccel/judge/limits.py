@@ -8,8 +8,8 @@ from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.judge.batch import batch_size
 from pytest_cpuaccel.judge.tokens import why_not_heard
-from pytest_cpuaccel.judge.workload import Workload
 from pytest_cpuaccel.measure.latency.limit import Limit
+from pytest_cpuaccel.recording.workload import Workload
 
 _LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 

@@ -11,11 +11,11 @@ from pytest_cpuaccel.core.units import format_bytes
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
 from pytest_cpuaccel.isolated.report import Report
-from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.dispatch import dispatched, measured
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.isolated_run import dispatched, measured
 from pytest_cpuaccel.judge.part import Part
-from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.recording.workload import Workload
 
 _SHOWN_FILES = 3
 

@@ -17,17 +17,17 @@ from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.accusation import accusation, self_disagreement
-from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.diagnosis import accusation, self_disagreement
+from pytest_cpuaccel.judge.evaluation import Trial
 from pytest_cpuaccel.judge.generation import compare_generated
 from pytest_cpuaccel.judge.pool import Pool
-from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.judge.workload import Workload
 from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
 from pytest_cpuaccel.measure.parity.defaults import COMPRESSED
 from pytest_cpuaccel.measure.parity.hints import HINT
 from pytest_cpuaccel.measure.parity.match import SEVERITY
 from pytest_cpuaccel.measure.parity.top1 import Share
+from pytest_cpuaccel.recording.workload import Workload
 
 
 @dataclass

@@ -12,14 +12,14 @@ import torch
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.case import Case
+from pytest_cpuaccel.judge.baseline_comparison import Case
+from pytest_cpuaccel.judge.baseline_settings import Ledger
+from pytest_cpuaccel.judge.evaluation import Trial
 from pytest_cpuaccel.judge.latency import fresh_sides
-from pytest_cpuaccel.judge.ledger import Ledger
-from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.heat import ESTIMATE_S
 from pytest_cpuaccel.measure.latency.race import race
+from pytest_cpuaccel.measure.latency.sequential_test import ESTIMATE_S
 
 DRIFT = 0.15
 """A comparison by ratio fails only when it is above its limit by more than this share: with equal artifacts, ratios to

@@ -11,12 +11,12 @@ from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Verdict
 from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
 from pytest_cpuaccel.isolated.report import EXPORT, FIRST_CALL, IMPORTS, LOAD, Stage
-from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.dispatch import dispatched, measured
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.isolated_run import dispatched, measured
 from pytest_cpuaccel.judge.part import Part
-from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.judge.workload import Workload
 from pytest_cpuaccel.measure.startup import Attempt, hold_seconds, machine_slowdown
+from pytest_cpuaccel.recording.workload import Workload
 
 COLD_START = (IMPORTS, LOAD, FIRST_CALL)
 BUILD = (EXPORT, LOAD)

@@ -11,10 +11,10 @@ from torch import nn
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.measure.latency.call_times import Reading
 from pytest_cpuaccel.measure.latency.limit import Limit
-from pytest_cpuaccel.measure.latency.reading import Reading
 from pytest_cpuaccel.measure.latency.tokens import TokenClock
+from pytest_cpuaccel.recording.workload import Workload
 
 _ASSISTED = ("assistant_model", "prompt_lookup_num_tokens", "assistant_early_exit")
 """Arguments of ``generate()`` by which one step drafts several tokens."""

@@ -35,8 +35,8 @@ from pytest_cpuaccel.report.row import is_of_finding, note_property, properties_
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.finding import Finding
-    from pytest_cpuaccel.judge.bench import Bench
-    from pytest_cpuaccel.judge.trial import Trial
+    from pytest_cpuaccel.judge.evaluation import Trial
+    from pytest_cpuaccel.judge.models_under_test import Bench
     from pytest_cpuaccel.plugin.selection import Choice
 
 _BUDGETS: pytest.StashKey[tuple[str, list[pytest.Mark], Budgets]] = pytest.StashKey()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_cpuaccel.core.backend import Backend
-    from pytest_cpuaccel.judge.bench import Bench
+    from pytest_cpuaccel.judge.models_under_test import Bench
     from pytest_cpuaccel.plugin.evaluation import Hearing
 
 HEARING: pytest.StashKey[Hearing] = pytest.StashKey()

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.backends.toolkit.upstream import reason
+from pytest_cpuaccel.builder.accepted_inputs import check_devices, check_plain
 from pytest_cpuaccel.builder.builder import Build, Workshop
 from pytest_cpuaccel.builder.eager import check_not_asked, run_eager
 from pytest_cpuaccel.builder.frozen_values import check_values
@@ -30,7 +31,6 @@ from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, EagerRaisesError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
-from pytest_cpuaccel.recording.accepted_inputs import check_devices, check_plain
 from pytest_cpuaccel.recording.assignment import CHANGING, check_assignment, check_config, refuse_change
 from pytest_cpuaccel.recording.bypass import BypassGuard
 from pytest_cpuaccel.recording.latest_call import Latest, as_returned

@@ -20,10 +20,10 @@ from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Scores, Trial
 from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
-from pytest_cpuaccel.judge.trial import Scores, Trial
-from pytest_cpuaccel.judge.workload import workloads
+from pytest_cpuaccel.recording.workload import workloads
 from pytest_cpuaccel.support_matrix.architecture import Architecture
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, worst
 

@@ -32,8 +32,8 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
 
     from pytest_cpuaccel.builder.artifact_store import ArtifactStore
     from pytest_cpuaccel.builder.builder import Workshop
-    from pytest_cpuaccel.judge.court import Court
-    from pytest_cpuaccel.judge.reference import ReferenceBook
+    from pytest_cpuaccel.judge.context import Court
+    from pytest_cpuaccel.judge.reference_cache import ReferenceBook
     from pytest_cpuaccel.measure.latency.config import RaceConfig
     from pytest_cpuaccel.support_matrix.examination import Examination
 

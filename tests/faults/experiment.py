@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.backends.eager import EAGER
-from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.builder import Workshop
 from pytest_cpuaccel.builder.eager import run_eager
@@ -22,13 +22,13 @@ from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.core.state import without_state
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Scores, Trial
 from pytest_cpuaccel.judge.judge import judge
-from pytest_cpuaccel.judge.reference import ReferenceBook
-from pytest_cpuaccel.judge.trial import Scores, Trial
+from pytest_cpuaccel.judge.reference_cache import ReferenceBook
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import BARS

@@ -18,7 +18,7 @@ from torch import nn
 from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
-from pytest_cpuaccel.core.state import without_state
+from pytest_cpuaccel.core.kv_cache import without_state
 
 
 @dataclass(frozen=True)

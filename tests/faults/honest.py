@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.backends.sdpa import SDPA
-from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BuildError

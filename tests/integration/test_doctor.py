@@ -16,7 +16,7 @@ from pytest_cpuaccel.builder.tested_versions import NEWEST_TESTED
 from pytest_cpuaccel.cli import doctor
 from pytest_cpuaccel.cli.main import main
 from pytest_cpuaccel.machine.traits import traits
-from pytest_cpuaccel.measure.latency import specimen
+from pytest_cpuaccel.measure.latency import self_check_models as specimen
 
 
 def test_everything_that_timing_depends_on_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,14 +12,15 @@ import pytest
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.errors import BuildError, BusyError
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge import fitness, threads
-from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.fitness import with_fitness
+from pytest_cpuaccel.judge import noise_check as fitness
+from pytest_cpuaccel.judge import threads
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.noise_check import with_fitness
 from pytest_cpuaccel.judge.threads import check_threads
 from pytest_cpuaccel.machine import traits as machine_fitness
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Sides
-from pytest_cpuaccel.measure.latency.resolution import Resolution
+from pytest_cpuaccel.measure.latency.self_check import Resolution
 
 NOTHING: Any = None
 FIVE_PERCENT = LatencyBudget(max_slowdown=0.05)

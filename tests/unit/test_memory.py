@@ -17,10 +17,10 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.isolated.report import Report, Stage
 from pytest_cpuaccel.judge import memory
-from pytest_cpuaccel.judge.trial import Scores, Trial
-from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.judge.evaluation import Scores, Trial
 from pytest_cpuaccel.machine.memory import Memory, read_memory
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.recording.workload import Workload
 from tests import doubles, models
 
 STATUS = """Name:\tpython

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_cpuaccel.core.state import is_cache, without_state
+from pytest_cpuaccel.core.kv_cache import is_cache, without_state
 
 
 class Cache:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cpuaccel.backends.toolkit.survival import check_survival
+from pytest_cpuaccel.backends.toolkit.crash_guard import check_survival
 from pytest_cpuaccel.core.errors import BuildError
 
 DIES = "Some runtime dies of {} when it runs this model"

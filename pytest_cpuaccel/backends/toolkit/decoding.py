@@ -13,7 +13,7 @@ from torch import nn
 from pytest_cpuaccel.backends.toolkit.weights import drop_weights
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.state import STATE_OUTPUTS, is_cache
+from pytest_cpuaccel.core.kv_cache import STATE_OUTPUTS, is_cache
 
 _LAST_LOGITS = ("logits_to_keep", "num_logits_to_keep")
 """What ``generate()`` passes for the last position alone, which is all it reads."""

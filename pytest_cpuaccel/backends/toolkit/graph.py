@@ -15,7 +15,7 @@ from torch import nn
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.state import is_cache, without_state
+from pytest_cpuaccel.core.kv_cache import is_cache, without_state
 from pytest_cpuaccel.measure.parity.leaves import holds_tensors
 
 _NUMBERS = (bool, int, float, complex, np.number)

@@ -11,7 +11,7 @@ from torch import nn
 
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.state import is_cache
+from pytest_cpuaccel.core.kv_cache import is_cache
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ def rewrite(finish: Finish, subject: Subject, folder: Path) -> None:
     Raises:
         BuildError, BackendUnavailableError, UsageError: as ``finish`` does.
     """
+    from pytest_cpuaccel.backends.toolkit.export_metadata import Route
     from pytest_cpuaccel.backends.toolkit.quiet import silenced
-    from pytest_cpuaccel.backends.toolkit.route import Route
 
     with silenced():
         proved = finish(subject, folder)

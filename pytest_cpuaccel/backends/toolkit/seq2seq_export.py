@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.backends.toolkit import kv_cache
-from pytest_cpuaccel.backends.toolkit.export import agree, guarded, placeholders
 from pytest_cpuaccel.backends.toolkit.runtime import Runtime
 from pytest_cpuaccel.backends.toolkit.seq2seq import CROSS, ENCODER, HIDDEN, LOGITS, Seq2Seq, encoder_outputs
 from pytest_cpuaccel.backends.toolkit.shapes import Shape
+from pytest_cpuaccel.backends.toolkit.torch_export import agree, guarded, placeholders
 from pytest_cpuaccel.core.errors import BuildError
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.backends.toolkit import kv_cache
-from pytest_cpuaccel.backends.toolkit.export import agree, guarded, placeholders
 from pytest_cpuaccel.backends.toolkit.graph import FlatModule, Graph
 from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
 from pytest_cpuaccel.backends.toolkit.runtime import Steps
 from pytest_cpuaccel.backends.toolkit.shapes import Shape
+from pytest_cpuaccel.backends.toolkit.torch_export import agree, guarded, placeholders
 from pytest_cpuaccel.core.errors import BuildError
 
 if TYPE_CHECKING:

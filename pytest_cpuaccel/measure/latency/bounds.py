@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from pytest_cpuaccel.measure.latency.evidence import fewest_trials, median_high, median_low
+from pytest_cpuaccel.measure.latency.e_values import fewest_trials, median_high, median_low
 from pytest_cpuaccel.measure.latency.pair import Pair
 from pytest_cpuaccel.measure.latency.waiting import off_cpu_share
-from pytest_cpuaccel.measure.latency.weighing import weighed_high, weighed_low
+from pytest_cpuaccel.measure.latency.weighted_sign_test import weighed_high, weighed_low
 
 MOST_WAITING = 0.05
 """Calls that wait of their own accord for more than this share are not measured by their CPU time."""

@@ -16,14 +16,14 @@ from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.machine.pressure import Pressure, read_pressure, strain
 from pytest_cpuaccel.measure.latency.block import Block, take_blocks
+from pytest_cpuaccel.measure.latency.call_times import Read
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.evidence import log_evidence, log_evidence_of_rarity
+from pytest_cpuaccel.measure.latency.e_values import log_evidence, log_evidence_of_rarity
 from pytest_cpuaccel.measure.latency.limit import Limit, Quantity
-from pytest_cpuaccel.measure.latency.observation import Observation
 from pytest_cpuaccel.measure.latency.probe import SESSION_PROBE, Probe
 from pytest_cpuaccel.measure.latency.quantile import MEDIAN, quantile
-from pytest_cpuaccel.measure.latency.quiet import attended, no_collection
-from pytest_cpuaccel.measure.latency.reading import Read
+from pytest_cpuaccel.measure.latency.running_percentiles import Observation
+from pytest_cpuaccel.measure.latency.undisturbed import attended, no_collection
 from pytest_cpuaccel.measure.latency.warmup import warm_up
 
 SEVERITY = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)

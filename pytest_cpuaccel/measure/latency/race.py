@@ -13,11 +13,11 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.machine.pressure import Pressure, read_pressure, strain
 from pytest_cpuaccel.measure.latency.bounds import lower_bound, upper_bound
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.heat import Heat, Rules, decide, estimate, rules_for
 from pytest_cpuaccel.measure.latency.pair import Pair, Sides, take_pairs
 from pytest_cpuaccel.measure.latency.quantile import quantile
-from pytest_cpuaccel.measure.latency.quiet import attended, no_collection
+from pytest_cpuaccel.measure.latency.sequential_test import Heat, Rules, decide, estimate, rules_for
 from pytest_cpuaccel.measure.latency.turn import burst_for
+from pytest_cpuaccel.measure.latency.undisturbed import attended, no_collection
 from pytest_cpuaccel.measure.latency.waiting import off_cpu_share, queued_share
 from pytest_cpuaccel.measure.latency.warmup import warm_up_both
 

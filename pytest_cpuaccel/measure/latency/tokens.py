@@ -6,7 +6,7 @@ from time import perf_counter_ns
 
 import torch
 
-from pytest_cpuaccel.measure.latency.reading import Reading
+from pytest_cpuaccel.measure.latency.call_times import Reading
 from pytest_cpuaccel.measure.latency.turn import Call, time_call
 
 

@@ -16,7 +16,7 @@ import torch
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.equality import attributes
-from pytest_cpuaccel.core.state import STATE_OUTPUTS, is_cache
+from pytest_cpuaccel.core.kv_cache import STATE_OUTPUTS, is_cache
 from pytest_cpuaccel.measure.parity.reordered import Reordered
 from pytest_cpuaccel.measure.parity.selection import Selection
 

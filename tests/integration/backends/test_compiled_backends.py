@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pytest_cpuaccel.backends import aoti, inductor, torchao_int8
-from pytest_cpuaccel.backends.toolkit.route import Route
+from pytest_cpuaccel.backends.toolkit.export_metadata import Route
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs

@@ -17,7 +17,7 @@ from pytest_cpuaccel.backends.openvino import OPENVINO, OPENVINO_INT8
 from pytest_cpuaccel.backends.ort import ORT, ORT_INT8, ORT_O4
 from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.backends.toolkit import optimum
-from pytest_cpuaccel.backends.toolkit.route import FILE, Route
+from pytest_cpuaccel.backends.toolkit.export_metadata import FILE, Route
 from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs

@@ -21,13 +21,13 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Scores, Trial
 from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
-from pytest_cpuaccel.judge.reference import ReferenceBook
-from pytest_cpuaccel.judge.trial import Scores, Trial
-from pytest_cpuaccel.judge.workload import workloads
+from pytest_cpuaccel.judge.reference_cache import ReferenceBook
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of
+from pytest_cpuaccel.recording.workload import workloads
 from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 from tests import compiling, models
 

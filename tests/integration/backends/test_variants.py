@@ -18,7 +18,7 @@ from torch import nn
 
 from pytest_cpuaccel.backends import openvino, ort
 from pytest_cpuaccel.backends.requirements import unmet_requirement
-from pytest_cpuaccel.backends.toolkit import exporting
+from pytest_cpuaccel.backends.toolkit import runtime_export as exporting
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.builder import Workshop
 from pytest_cpuaccel.builder.calibration import calibration_of

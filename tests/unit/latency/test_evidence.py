@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pytest_cpuaccel.measure.latency.evidence import (
+from pytest_cpuaccel.measure.latency.e_values import (
     RATES,
     critical,
     log_evidence,

@@ -7,8 +7,8 @@ import pytest
 
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.heat import decide, estimate, rules_for
 from pytest_cpuaccel.measure.latency.pair import Pair
+from pytest_cpuaccel.measure.latency.sequential_test import decide, estimate, rules_for
 from pytest_cpuaccel.measure.latency.waiting import off_cpu_share, queued_share
 from tests.unit.latency import streams
 

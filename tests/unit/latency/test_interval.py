@@ -11,9 +11,9 @@ import pytest
 
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.heat import decide, estimate
 from pytest_cpuaccel.measure.latency.pair import Pair
 from pytest_cpuaccel.measure.latency.race import confirm, heat_rules, interval_of, joint_interval
+from pytest_cpuaccel.measure.latency.sequential_test import decide, estimate
 from tests.unit.latency import streams
 
 LIMITS = (1.05, 1 / 1.3)

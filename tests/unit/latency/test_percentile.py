@@ -8,13 +8,13 @@ import pytest
 
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.latency.block import Block
+from pytest_cpuaccel.measure.latency.call_times import Reading, read_latency
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.limit import Limit
-from pytest_cpuaccel.measure.latency.observation import Observation
 from pytest_cpuaccel.measure.latency.percentile import Hold, hold, hold_percentiles
 from pytest_cpuaccel.measure.latency.probe import Probe
 from pytest_cpuaccel.measure.latency.quantile import quantile
-from pytest_cpuaccel.measure.latency.reading import Reading, read_latency
+from pytest_cpuaccel.measure.latency.running_percentiles import Observation
 from tests.unit.latency import streams
 from tests.unit.latency.clock import Clock
 

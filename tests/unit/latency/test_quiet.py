@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pytest_cpuaccel.measure.latency.quiet import attended, no_collection
+from pytest_cpuaccel.measure.latency.undisturbed import attended, no_collection
 
 
 @dataclass(frozen=True)

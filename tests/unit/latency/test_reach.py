@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.measure.latency.feasibility import Reach
 from pytest_cpuaccel.measure.latency.limit import Limit
-from pytest_cpuaccel.measure.latency.reach import Reach
 
 S = 1e9
 

@@ -9,9 +9,9 @@ import pytest
 
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.evidence import critical, median_interval
+from pytest_cpuaccel.measure.latency.e_values import critical, median_interval
 from pytest_cpuaccel.measure.latency.pair import Sides
-from pytest_cpuaccel.measure.latency.resolution import Resolution, resolve, smallest_slowdown
+from pytest_cpuaccel.measure.latency.self_check import Resolution, resolve, smallest_slowdown
 from tests.unit.latency.clock import Clock
 
 Build = Callable[[float], Sides]

@@ -8,8 +8,8 @@ from statistics import median
 
 import pytest
 
-from pytest_cpuaccel.measure.latency.evidence import critical
-from pytest_cpuaccel.measure.latency.weighing import Weighing, weighed_high, weighed_low
+from pytest_cpuaccel.measure.latency.e_values import critical
+from pytest_cpuaccel.measure.latency.weighted_sign_test import Weighing, weighed_high, weighed_low
 
 ALPHA = 0.05
 LIMIT = 1.05

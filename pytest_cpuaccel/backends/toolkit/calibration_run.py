@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from pytest_cpuaccel.backends.toolkit import loading
-from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+from pytest_cpuaccel.backends.toolkit import runtime_load as loading
+from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 from pytest_cpuaccel.backends.toolkit.runtime import Runtime
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Subject

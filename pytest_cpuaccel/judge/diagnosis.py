@@ -11,15 +11,15 @@ from torch import nn
 
 from pytest_cpuaccel.backends.registry import BUILTIN
 from pytest_cpuaccel.backends.toolkit import upstream
-from pytest_cpuaccel.backends.toolkit.rehearsal import rehearse
+from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.suspects import Suspect, suspects
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.known_faults import Suspect, suspects
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
 from pytest_cpuaccel.measure.parity.hints import proved

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from pytest_cpuaccel.backends.toolkit import decoding, optimum, serving, upstream
+from pytest_cpuaccel.backends.toolkit.export_metadata import Route
 from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
 from pytest_cpuaccel.backends.toolkit.quiet import silenced
-from pytest_cpuaccel.backends.toolkit.route import Route
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.backends.toolkit.seq2seq import Opened, Seq2Seq
 from pytest_cpuaccel.backends.toolkit.shapes import Shapes

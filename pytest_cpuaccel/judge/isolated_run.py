@@ -13,11 +13,11 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BusyError, CpuaccelError
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.isolated.bundle import Errand, pack
-from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Trial
 from pytest_cpuaccel.judge.generation import repeatable
 from pytest_cpuaccel.judge.part import Part, verdict
-from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.recording.workload import Workload
 
 
 @contextlib.contextmanager

@@ -10,10 +10,10 @@ from statistics import median
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.evidence import median_interval
+from pytest_cpuaccel.measure.latency.e_values import median_interval
 from pytest_cpuaccel.measure.latency.pair import Pair, Sides, take_pairs
-from pytest_cpuaccel.measure.latency.quiet import attended, no_collection
 from pytest_cpuaccel.measure.latency.turn import burst_for
+from pytest_cpuaccel.measure.latency.undisturbed import attended, no_collection
 from pytest_cpuaccel.measure.latency.warmup import warm_up_both
 
 FINE = 0.01

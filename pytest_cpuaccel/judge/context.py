@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pytest_cpuaccel.builder.builder import Workshop
-from pytest_cpuaccel.judge.ledger import NO_LEDGER, Ledger
-from pytest_cpuaccel.judge.reference import ReferenceBook
+from pytest_cpuaccel.judge.baseline_settings import NO_LEDGER, Ledger
+from pytest_cpuaccel.judge.reference_cache import ReferenceBook
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.resolution import Resolution
+from pytest_cpuaccel.measure.latency.self_check import Resolution
 
 
 @dataclass(frozen=True)

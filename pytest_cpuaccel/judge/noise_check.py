@@ -15,13 +15,13 @@ from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.court import Court
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Trial
 from pytest_cpuaccel.judge.latency import fresh, ratio_limit, timed
-from pytest_cpuaccel.judge.trial import Trial
 from pytest_cpuaccel.machine.traits import MUCH_STEAL, cpus_online, crowded
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Sides
-from pytest_cpuaccel.measure.latency.resolution import FINE, Resolution, resolve, smallest_slowdown
+from pytest_cpuaccel.measure.latency.self_check import FINE, Resolution, resolve, smallest_slowdown
 
 CAP_S = 3.0
 PAIRS = 30

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-from pytest_cpuaccel.core.heap import older_objects_uncollected
+from pytest_cpuaccel.core.gc_freeze import older_objects_uncollected
 
 
 class Timed(Protocol):

@@ -8,7 +8,7 @@ and more than signs where a few ratios lie far off.
 
 What it takes for granted: given the ratios before and its own distance from ``k``, a log ratio is as likely above its
 true centre as below. Then wealth at the true centre is a supermartingale, as in
-:mod:`pytest_cpuaccel.measure.latency.evidence`, and reaches ``1/alpha`` with probability ``alpha`` at most. As the
+:mod:`pytest_cpuaccel.measure.latency.e_values`, and reaches ``1/alpha`` with probability ``alpha`` at most. As the
 spread does not depend on ``k``, evidence falls as ``k`` grows: what shows that the centre is above a limit shows it of
 every lower one, and the limits that are not excluded are an interval.
 """
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_cpuaccel.measure.latency.evidence import log_mean_exp
+from pytest_cpuaccel.measure.latency.e_values import log_mean_exp
 
 EFFECTS = (0.25, 0.5, 1.0, 2.0)
 """True distances from the limit, in units of one ratio's spread, for which each bettor stakes best."""

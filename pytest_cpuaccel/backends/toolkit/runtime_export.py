@@ -12,20 +12,19 @@ from pathlib import Path
 
 from torch import nn
 
-from pytest_cpuaccel.backends.toolkit import decoding, optimum, seq2seq, seq2seq_export, upstream
-from pytest_cpuaccel.backends.toolkit import export as torch_export
+from pytest_cpuaccel.backends.toolkit import decoding, optimum, seq2seq, seq2seq_export, torch_export, upstream
 from pytest_cpuaccel.backends.toolkit import step as steps
 from pytest_cpuaccel.backends.toolkit.attention import sdpa_of_finite_masks, with_attention
+from pytest_cpuaccel.backends.toolkit.export_metadata import Route
 from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
 from pytest_cpuaccel.backends.toolkit.quiet import silenced
-from pytest_cpuaccel.backends.toolkit.route import Route
 from pytest_cpuaccel.backends.toolkit.runtime import Runtime, Write
 from pytest_cpuaccel.backends.toolkit.shapes import Shapes
 from pytest_cpuaccel.backends.toolkit.weights import drop_weights, size_of_weights
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
-from pytest_cpuaccel.core.heap import give_back
+from pytest_cpuaccel.core.gc_freeze import give_back
 
 
 def export(runtime: Runtime, subject: Subject, folder: Path) -> None:

@@ -10,11 +10,11 @@ from statistics import median
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.measure.latency.bounds import MOST_WAITING, fewest_pairs, lower_bound, share, upper_bound
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.evidence import critical
+from pytest_cpuaccel.measure.latency.e_values import critical
 from pytest_cpuaccel.measure.latency.pair import Pair
 from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS
 from pytest_cpuaccel.measure.latency.waiting import off_cpu_share
-from pytest_cpuaccel.measure.latency.weighing import Weighing
+from pytest_cpuaccel.measure.latency.weighted_sign_test import Weighing
 
 ESTIMATE_S = 0.5
 ESTIMATE_PAIRS = 30

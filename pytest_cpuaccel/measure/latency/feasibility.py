@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.measure.latency.block import BLOCK_NS
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.heat import rules_for
 from pytest_cpuaccel.measure.latency.limit import Limit
 from pytest_cpuaccel.measure.latency.percentile import blocks_to_fail, blocks_to_pass
+from pytest_cpuaccel.measure.latency.sequential_test import rules_for
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pytest_cpuaccel.core.baseline import Baseline, Result
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Trial
 from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
+from pytest_cpuaccel.recording.workload import Workload
 
 _ALWAYS = ("pytest-cpuaccel", "torch", "transformers")
 """Distributions that every backend's speed may hang on."""

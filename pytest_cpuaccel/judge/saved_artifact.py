@@ -8,9 +8,9 @@ from pytest_cpuaccel.builder.artifact_store import copy_artifact
 from pytest_cpuaccel.builder.fingerprint import inputs_signature
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Verdict
-from pytest_cpuaccel.judge.court import Court
-from pytest_cpuaccel.judge.trial import Trial
-from pytest_cpuaccel.judge.workload import Workload
+from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.recording.workload import Workload
 
 
 def with_keepsake(latency: Verdict, workload: Workload, trial: Trial, court: Court) -> Verdict:
