@@ -1,4 +1,4 @@
-"""Exact bounds on a share seen in few trials."""
+"""Exact bounds on a share seen in few evaluations."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Callable
 from math import exp, lgamma, log, log1p
 
 
-def bounds(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+def bounds(successes: int, evaluations: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the Clopper-Pearson interval of the success rate (Clopper and Pearson, 1934)."""
     tail = (1 - confidence) / 2
-    low = _root(lambda rate: _at_least(successes, trials, rate) - tail) if successes else 0.0
-    high = _root(lambda rate: tail - _at_most(successes, trials, rate)) if successes < trials else 1.0
+    low = _root(lambda rate: _at_least(successes, evaluations, rate) - tail) if successes else 0.0
+    high = _root(lambda rate: tail - _at_most(successes, evaluations, rate)) if successes < evaluations else 1.0
     return low, high
 
 
-def _at_least(successes: int, trials: int, rate: float) -> float:
-    return sum(_exactly(count, trials, rate) for count in range(successes, trials + 1))
+def _at_least(successes: int, evaluations: int, rate: float) -> float:
+    return sum(_exactly(count, evaluations, rate) for count in range(successes, evaluations + 1))
 
 
-def _at_most(successes: int, trials: int, rate: float) -> float:
-    return sum(_exactly(count, trials, rate) for count in range(successes + 1))
+def _at_most(successes: int, evaluations: int, rate: float) -> float:
+    return sum(_exactly(count, evaluations, rate) for count in range(successes + 1))
 
 
-def _exactly(successes: int, trials: int, rate: float) -> float:
-    """By logarithms, since from 1030 trials on the number of arrangements is too large for a float."""
-    failures = trials - successes
-    arrangements = lgamma(trials + 1) - lgamma(successes + 1) - lgamma(failures + 1)
+def _exactly(successes: int, evaluations: int, rate: float) -> float:
+    """By logarithms, since from 1030 evaluations on the number of arrangements is too large for a float."""
+    failures = evaluations - successes
+    arrangements = lgamma(evaluations + 1) - lgamma(successes + 1) - lgamma(failures + 1)
     return exp(arrangements + successes * log(rate) + failures * log1p(-rate))
 
 

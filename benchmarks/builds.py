@@ -105,16 +105,16 @@ def _build_once(name: str, cache: str) -> Cost:
 
     from pytest_cpuaccel.backends.registry import register
     from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-    from pytest_cpuaccel.builder.builder import Workshop
+    from pytest_cpuaccel.builder.builder import Builder
     from pytest_cpuaccel.core.inputs import Inputs
 
     model, kwargs = _model_and_inputs()
     inputs = Inputs(kwargs=kwargs)
-    workshop = Workshop(ArtifactStore(Path(cache), 10**11), 1, print, lambda _: contextlib.nullcontext())
+    builder = Builder(ArtifactStore(Path(cache), 10**11), 1, print, lambda _: contextlib.nullcontext())
 
     def build() -> None:
         with torch.no_grad():
-            workshop.built(model, register([])[name], "forward", inputs).forward(**kwargs)
+            builder.built(model, register([])[name], "forward", inputs).forward(**kwargs)
 
     return _cost_of(build)
 

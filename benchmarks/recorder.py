@@ -23,14 +23,14 @@ from benchmarks.gates.models import MODELS
 from benchmarks.gates.plan import SHORT
 from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.latency.config import RaceConfig, say_nothing
 from pytest_cpuaccel.measure.latency.e_values import median_interval
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.race import race
-from pytest_cpuaccel.recording.cpu_model import Recorder
+from pytest_cpuaccel.recording.cpu_model import CpuModel
 
 CALLS_PER_TEST = 50
 
@@ -48,11 +48,11 @@ def main() -> None:
 
 
 def _race(name: str, model: nn.Module, inputs: Sequence[Inputs], folder: Path) -> None:
-    workshop = Workshop(ArtifactStore(folder, limit_bytes=0), 1, say_nothing, lambda _: contextlib.nullcontext())
+    builder = Builder(ArtifactStore(folder, limit_bytes=0), 1, say_nothing, lambda _: contextlib.nullcontext())
     recorded = itertools.chain.from_iterable(
-        itertools.repeat(Recorder(model, EAGER, workshop), CALLS_PER_TEST) for _ in itertools.count()
+        itertools.repeat(CpuModel(model, EAGER, builder), CALLS_PER_TEST) for _ in itertools.count()
     )
-    built = workshop.built(model, EAGER, "forward", inputs[0])
+    built = builder.built(model, EAGER, "forward", inputs[0])
     turns = itertools.cycle(inputs)
 
     @torch.no_grad()

@@ -29,7 +29,7 @@ from pytest_cpuaccel.backends.openvino import OPENVINO
 from pytest_cpuaccel.backends.ort import ORT
 from pytest_cpuaccel.backends.toolkit import optimum
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -107,10 +107,10 @@ def _ways(model: Any, given: Mapping[str, torch.Tensor]) -> Iterator[dict[str, G
 def _built(
     model: Any, backend: Backend, given: Mapping[str, torch.Tensor], folder: Path, opened: contextlib.ExitStack
 ) -> dict[str, Generate]:
-    workshop = Workshop(ArtifactStore(folder, 1 << 40), 1, say=print, busy=lambda _: contextlib.nullcontext())
-    opened.callback(workshop.release)
+    builder = Builder(ArtifactStore(folder, 1 << 40), 1, say=print, busy=lambda _: contextlib.nullcontext())
+    opened.callback(builder.release)
     try:
-        built = workshop.built(model, backend, "generate", Inputs(kwargs=dict(given)))
+        built = builder.built(model, backend, "generate", Inputs(kwargs=dict(given)))
     except CpuaccelError as refusal:
         print(f"{backend.name}: {refusal}")
         return {}

@@ -18,7 +18,7 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.parity.comparison import compare
 
 __all__ = ["assert_alike", "assert_parity", "assert_same_state", "build", "state"]
@@ -50,6 +50,6 @@ def assert_same_state(before: Likeness, after: Likeness) -> None:
 
 def assert_parity(actual: Any, model: nn.Module, inputs: Inputs, precision: Precision) -> None:
     """The answer passes the parity mark's default tolerance for the precision."""
-    references = ReferenceBook().references(model, Call("forward", inputs, actual), precision)
+    references = ReferenceCache().references(model, Call("forward", inputs, actual), precision)
     found = compare(actual, references, inputs=inputs, precision=precision, budget=ParityBudget())
     assert found.outcome is Outcome.PASS, found.sentence

@@ -14,7 +14,7 @@ from benchmarks.gates.models import MODELS, Example
 from benchmarks.gates.work import Work, with_work
 from pytest_cpuaccel.backends.registry import register
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.measure.latency.config import say_nothing
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.turn import Call
@@ -29,7 +29,7 @@ class Stable:
         torch.set_num_threads(1)
         self._backends = register([])
         store = ArtifactStore(cache, _CACHE_BYTES)
-        self._workshop = Workshop(store, 1, say_nothing, lambda _: contextlib.nullcontext())
+        self._builder = Builder(store, 1, say_nothing, lambda _: contextlib.nullcontext())
         self._example: Callable[[str], Example] = functools.cache(lambda model: MODELS[model]())
 
     def bare_call(self, model: str, backend: str, opened: contextlib.ExitStack) -> Call:
@@ -39,7 +39,7 @@ class Stable:
             BuildError: the backend can't build this model.
         """
         example = self._example(model)
-        built = self._workshop.build_anew(example.model, self._backends[backend], "forward", example.inputs)
+        built = self._builder.build_anew(example.model, self._backends[backend], "forward", example.inputs)
         opened.callback(built.close)
         return functools.partial(built.forward, *example.inputs.args, **example.inputs.kwargs)
 

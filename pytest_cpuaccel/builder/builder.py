@@ -96,7 +96,7 @@ class _Known:
 
 
 @dataclass
-class Workshop:
+class Builder:
     """``say`` gets notes for the user; ``busy(text)`` is a context that shows what takes long."""
 
     store: ArtifactStore

@@ -1,4 +1,4 @@
-"""To build a model under a backend without the workshop around it, so that what goes wrong comes out as it is."""
+"""To build a model under a backend without the builder around it, so that what goes wrong comes out as it is."""
 
 from __future__ import annotations
 

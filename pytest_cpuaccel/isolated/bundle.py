@@ -1,4 +1,4 @@
-"""An errand: what a fresh process needs to build a model, or to load its artifact and to answer a call."""
+"""An bundle: what a fresh process needs to build a model, or to load its artifact and to answer a call."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError
 
-_MODEL, _ERRAND = "model.pt", "errand.pt"
+_MODEL, _ERRAND = "model.pt", "bundle.pt"
 
 
 @dataclass(frozen=True)
-class Errand:
+class Bundle:
     """``artifact`` is what the backend's export wrote; None where it keeps nothing on disk."""
 
     backend: Backend
@@ -29,25 +29,25 @@ class Errand:
     call: Call
 
 
-def pack(errand: Errand, model: nn.Module, folder: Path) -> None:
-    """Write an errand to ``folder``, with the model that ``subject.fresh_module`` is to make there.
+def pack(bundle: Bundle, model: nn.Module, folder: Path) -> None:
+    """Write an bundle to ``folder``, with the model that ``subject.fresh_module`` is to make there.
 
     Raises:
         BuildError: the model or the backend can't be sent to another process.
     """
-    subject = replace(errand.subject, fresh_module=partial(_module_in, folder / _MODEL), fresh_outline=None)
+    subject = replace(bundle.subject, fresh_module=partial(_module_in, folder / _MODEL), fresh_outline=None)
     _save(model, folder / _MODEL, type(model).__name__)
-    _save(replace(errand, subject=subject), folder / _ERRAND, f"backend {errand.backend.name!r}")
+    _save(replace(bundle, subject=subject), folder / _ERRAND, f"backend {bundle.backend.name!r}")
 
 
-def unpack(folder: Path) -> Errand:
-    """Return the errand in ``folder``.
+def unpack(folder: Path) -> Bundle:
+    """Return the bundle in ``folder``.
 
     Raises:
         BuildError: this process can't import what it consists of.
     """
-    errand: Errand = _load(folder / _ERRAND, "the backend")
-    return errand
+    bundle: Bundle = _load(folder / _ERRAND, "the backend")
+    return bundle
 
 
 def _module_in(file: Path) -> nn.Module:

@@ -1,4 +1,4 @@
-"""A fresh process: started for one errand, heard, and gone."""
+"""A fresh process: started for one bundle, heard, and gone."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ TIMEOUT_S = 600.0
 _WORKER = "pytest_cpuaccel.isolated.worker"
 
 
-def run(errand: Path, task: str, *, threads: int, timeout_s: float) -> Report:
-    """Do the errand that was packed in a folder, in a process of its own; ``task`` is "start" or "build".
+def run(bundle: Path, task: str, *, threads: int, timeout_s: float) -> Report:
+    """Do the bundle that was packed in a folder, in a process of its own; ``task`` is "start" or "build".
 
     The process imports from where this one does, and prints to nobody. It and all that it started are gone when this
     returns or raises.
@@ -34,7 +34,7 @@ def run(errand: Path, task: str, *, threads: int, timeout_s: float) -> Report:
     """
     with tempfile.TemporaryDirectory(prefix="cpuaccel-fresh-") as folder:
         scratch = Path(folder)
-        exit_code = _ended(errand, task, scratch, threads, timeout_s)
+        exit_code = _ended(bundle, task, scratch, threads, timeout_s)
         if (scratch / REPORT).exists():
             outcome: Report | CpuaccelError = pickle.loads((scratch / REPORT).read_bytes())
             if isinstance(outcome, CpuaccelError):
@@ -45,9 +45,9 @@ def run(errand: Path, task: str, *, threads: int, timeout_s: float) -> Report:
         raise BuildError(f"a fresh process was {death(exit_code, scratch / 'log')}")
 
 
-def _ended(errand: Path, task: str, scratch: Path, threads: int, timeout_s: float) -> int | None:
-    """The exit code of a process that did the errand; None where it had to be stopped."""
-    command = [sys.executable, "-m", _WORKER, str(errand), str(scratch), task, str(time.monotonic_ns())]
+def _ended(bundle: Path, task: str, scratch: Path, threads: int, timeout_s: float) -> int | None:
+    """The exit code of a process that did the bundle; None where it had to be stopped."""
+    command = [sys.executable, "-m", _WORKER, str(bundle), str(scratch), task, str(time.monotonic_ns())]
     with (scratch / "log").open("wb") as log:
         process = subprocess.Popen(
             command,

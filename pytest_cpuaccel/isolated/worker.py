@@ -1,4 +1,4 @@
-"""What runs in a fresh process: one errand, and a report of what each of its stages took."""
+"""What runs in a fresh process: one bundle, and a report of what each of its stages took."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from pytest_cpuaccel.machine.memory import read_memory
 from pytest_cpuaccel.machine.run_queue import queued_ns
 
 if TYPE_CHECKING:
-    from pytest_cpuaccel.isolated.bundle import Errand
+    from pytest_cpuaccel.isolated.bundle import Bundle
 
 _PR_SET_PDEATHSIG = 1
 """As in Linux's ``sys/prctl.h``."""
 
 
-def main(errand: Path, scratch: Path, task: str, began_ns: int) -> None:
-    """Do the errand packed in a folder, and leave in ``scratch`` a Report, or the error that ended it.
+def main(bundle: Path, scratch: Path, task: str, began_ns: int) -> None:
+    """Do the bundle packed in a folder, and leave in ``scratch`` a Report, or the error that ended it.
 
     ``began_ns`` is when the process was started, by the clock that all processes share.
     """
     _end_with_parent()
     try:
         with upstream.contained():
-            outcome: Report | CpuaccelError = _report(_TASKS[task](errand), began_ns)
+            outcome: Report | CpuaccelError = _report(_TASKS[task](bundle), began_ns)
     except CpuaccelError as error:
         outcome = error
     partial = scratch / f"{REPORT}.partial"
@@ -53,31 +53,31 @@ def start(folder: Path) -> Iterator[str]:
 
     from pytest_cpuaccel.backends.toolkit.checking import check_built
 
-    errand = _imported(folder)
+    bundle = _imported(folder)
     yield IMPORTS
-    built = errand.backend.load(errand.subject, errand.artifact)
-    check_built(built, errand.subject.threads, errand.call.method)
+    built = bundle.backend.load(bundle.subject, bundle.artifact)
+    check_built(built, bundle.subject.threads, bundle.call.method)
     yield LOAD
-    run = built.forward if errand.call.method == "forward" else built.generate
+    run = built.forward if bundle.call.method == "forward" else built.generate
     assert run is not None
-    if errand.call.rng_state is not None:
-        torch.set_rng_state(errand.call.rng_state)
+    if bundle.call.rng_state is not None:
+        torch.set_rng_state(bundle.call.rng_state)
     with torch.no_grad():
-        run(*errand.call.inputs.args, **errand.call.inputs.kwargs)
+        run(*bundle.call.inputs.args, **bundle.call.inputs.kwargs)
     yield FIRST_CALL
     built.close()
 
 
 def build(folder: Path) -> Iterator[str]:
     """Export the model and load the artifact, as on a machine that never did; yield the stages' names."""
-    errand = _imported(folder)
+    bundle = _imported(folder)
     yield IMPORTS
-    artifact = Path(tempfile.mkdtemp()) if errand.backend.exporters else None
+    artifact = Path(tempfile.mkdtemp()) if bundle.backend.exporters else None
     if artifact:
-        for exporter in errand.backend.exporters:
-            exporter.run_export(errand.subject, artifact)
+        for exporter in bundle.backend.exporters:
+            exporter.run_export(bundle.subject, artifact)
         yield EXPORT
-    built = errand.backend.load(errand.subject, artifact)
+    built = bundle.backend.load(bundle.subject, artifact)
     yield LOAD
     built.close()
 
@@ -85,16 +85,16 @@ def build(folder: Path) -> Iterator[str]:
 _TASKS = {"start": start, "build": build}
 
 
-def _imported(folder: Path) -> Errand:
-    """The errand, after all that it needs was imported: torch, the backend's module, the model's class."""
+def _imported(folder: Path) -> Bundle:
+    """The bundle, after all that it needs was imported: torch, the backend's module, the model's class."""
     import torch
 
     from pytest_cpuaccel.isolated.bundle import unpack
 
-    errand = unpack(folder)
-    torch.set_num_threads(errand.subject.threads)
-    errand.subject.fresh_module()
-    return errand
+    bundle = unpack(folder)
+    torch.set_num_threads(bundle.subject.threads)
+    bundle.subject.fresh_module()
+    return bundle
 
 
 def _report(names: Iterator[str], began_ns: int) -> Report:

@@ -1,4 +1,4 @@
-"""A case: a workload on trial, with what the baseline has on it."""
+"""A comparison: a workload on evaluation, with what the baseline has on it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pytest_cpuaccel.core.baseline import Baseline, Result
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.workload import Workload
@@ -21,13 +21,13 @@ _ALWAYS = ("pytest-cpuaccel", "torch", "transformers")
 
 
 @dataclass(frozen=True)
-class Case:
+class BaselineComparison:
     """``latency`` is today's verdict on the workload's latency, ``result`` what the baseline has on it."""
 
     workload: Workload
-    trial: Trial
+    evaluation: Evaluation
     latency: Verdict
-    court: Court
+    context: EvaluationContext
     config: RaceConfig
     baseline: Baseline
     result: Result
@@ -40,7 +40,7 @@ class Case:
     @property
     def limit(self) -> float:
         """Return the greatest allowed latency, over that of the baseline."""
-        return 1 + self.court.ledger.max_slowdown
+        return 1 + self.context.baselines.max_slowdown
 
     @property
     def ratio(self) -> Estimate | None:
@@ -54,8 +54,8 @@ class Case:
 
     def changes(self) -> list[str]:
         """Return what changed since, other than the artifact, that may make figures differ."""
-        old, threads = self.baseline, self.court.workshop.threads
-        names = dict.fromkeys((*_ALWAYS, *self.trial.backend.versions))
+        old, threads = self.baseline, self.context.builder.threads
+        names = dict.fromkeys((*_ALWAYS, *self.evaluation.backend.versions))
         versions = [(name, old.versions.get(name), Requirement(name).installed) for name in names]
         found = [f"{name} {before or 'absent'} -> {now or 'absent'}" for name, before, now in versions if before != now]
         return found if old.threads == threads else [*found, f"threads {old.threads} -> {threads}"]
@@ -69,7 +69,7 @@ class Case:
 
     def verdict(self, outcome: Outcome, found: str, how: str, changes: Sequence[str] = (), **facts: Scalar) -> Verdict:
         """Return the verdict; ``how`` says what it stands on: "race", "ratio" or "unchanged"."""
-        sentence = f"{self.trial.backend.name}: {self.workload.label}: {found}"
+        sentence = f"{self.evaluation.backend.name}: {self.workload.label}: {found}"
         facts = {"name": self.baseline.name, "how": how, "allowed": self.limit, **facts}
         if changes:
             sentence = f"{sentence}; changed since: {', '.join(changes)}"
@@ -78,4 +78,4 @@ class Case:
 
     def note(self, text: str) -> None:
         """Say why there is no verdict."""
-        self.court.workshop.say(f'{self.trial.backend.name}: not held to baseline "{self.baseline.name}": {text}')
+        self.context.builder.say(f'{self.evaluation.backend.name}: not held to baseline "{self.baseline.name}": {text}')

@@ -1,4 +1,4 @@
-"""The ledger: the baseline that a run is held to, and the one that it saves."""
+"""The baselines: the baseline that a run is held to, and the one that it saves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_cpuaccel.core.baseline import Baseline
 
 
 @dataclass(frozen=True)
-class Ledger:
+class BaselineSettings:
     """``shelf`` is the folder that takes the artifacts of a baseline being saved, None while none is.
 
     A call may take ``1 + max_slowdown`` times as long as in the baseline ``against``.
@@ -25,4 +25,4 @@ class Ledger:
         return self.shelf is not None or self.against is not None
 
 
-NO_LEDGER = Ledger()
+NO_LEDGER = BaselineSettings()

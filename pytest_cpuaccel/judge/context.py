@@ -1,4 +1,4 @@
-"""What judging needs beside the trial: builds, references, and a clock that runs alone."""
+"""What judging needs beside the evaluation: builds, references, and a clock that runs alone."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pytest_cpuaccel.builder.builder import Workshop
-from pytest_cpuaccel.judge.baseline_settings import NO_LEDGER, Ledger
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.builder.builder import Builder
+from pytest_cpuaccel.judge.baseline_settings import NO_LEDGER, BaselineSettings
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.self_check import Resolution
 
 
 @dataclass(frozen=True)
-class Court:
+class EvaluationContext:
     """``alone()`` is a context in which no other test on the machine runs; it raises BusyError where it can't be had.
 
     ``self_checks`` holds what the session's A/A check found, once there was need of it.
     """
 
-    workshop: Workshop
-    book: ReferenceBook
+    builder: Builder
+    book: ReferenceCache
     alone: Callable[[], contextlib.AbstractContextManager[None]]
     race: RaceConfig
-    ledger: Ledger = NO_LEDGER
+    baselines: BaselineSettings = NO_LEDGER
     self_checks: list[Resolution] = field(default_factory=list)

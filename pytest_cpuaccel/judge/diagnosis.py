@@ -18,7 +18,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.context import EvaluationContext
 from pytest_cpuaccel.judge.known_faults import Suspect, suspects
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
@@ -32,7 +32,9 @@ ASKED_AGAIN = 5
 """How often a backend is asked for the same answer: stochastic depth drops so little that two in three agree."""
 
 
-def accusation(call: Call, model: nn.Module, backend: Backend, budget: ParityBudget, court: Court) -> str | None:
+def accusation(
+    call: Call, model: nn.Module, backend: Backend, budget: ParityBudget, context: EvaluationContext
+) -> str | None:
     """Return the mistake behind a backend's failing answer to a forward call; None where none of those known is.
 
     It is the mark's where the default tolerance takes the answer. Else the backend is asked again, and eager is made
@@ -41,27 +43,29 @@ def accusation(call: Call, model: nn.Module, backend: Backend, budget: ParityBud
     own = replace(budget, tolerance=Tolerance(), outputs={})
     try:
         with upstream.contained(), torch.random.fork_rng(devices=[]):
-            return next(_accusations(call, model, backend, own, court), None)
+            return next(_accusations(call, model, backend, own, context), None)
     except CpuaccelError:  # it does not even do it twice
         return None
 
 
-def _accusations(call: Call, model: nn.Module, backend: Backend, budget: ParityBudget, court: Court) -> Iterator[str]:
-    usual = _compared(call.output, call, model, backend.precision, budget, court)
+def _accusations(
+    call: Call, model: nn.Module, backend: Backend, budget: ParityBudget, context: EvaluationContext
+) -> Iterator[str]:
+    usual = _compared(call.output, call, model, backend.precision, budget, context)
     if usual.outcome is Outcome.PASS:
         precision = backend.precision.value
         yield f"the default tolerance for {precision} takes this answer, {usual.figure}; the one given does not"
-    if disagreement := self_disagreement(call, model, backend, court):
+    if disagreement := self_disagreement(call, model, backend, context):
         yield disagreement
     yield from proved(usual.evidence)
     for suspect in suspects(call.inputs, model, backend.precision):
-        if _is_it(suspect, call.output, model, budget, court):
+        if _is_it(suspect, call.output, model, budget, context):
             yield suspect.sentence
-    if not court.workshop.is_made_for(model, backend, "forward", call.inputs):
-        anew = court.workshop.build_anew(model, backend, "forward", call.inputs)
+    if not context.builder.is_made_for(model, backend, "forward", call.inputs):
+        anew = context.builder.build_anew(model, backend, "forward", call.inputs)
         answer = rehearse(anew.forward, call.inputs)
         anew.close()
-        if _passes(answer, call, model, backend.precision, budget, court):
+        if _passes(answer, call, model, backend.precision, budget, context):
             yield f"a build made for these very inputs answers right{_whose_fault(backend)}"
 
 
@@ -72,32 +76,32 @@ def _whose_fault(backend: Backend) -> str:
     return f": accepts() of {backend.name}'s build, made for another call, must refuse them"
 
 
-def self_disagreement(call: Call, model: nn.Module, backend: Backend, court: Court) -> str | None:
+def self_disagreement(call: Call, model: nn.Module, backend: Backend, context: EvaluationContext) -> str | None:
     """Return the sentence that says how a backend's answers to a forward call differ from one another; None if none."""
-    built = court.workshop.built(model, backend, "forward", call.inputs)
+    built = context.builder.built(model, backend, "forward", call.inputs)
     again = (rehearse(built.forward, call.inputs) for _ in range(ASKED_AGAIN))
     found = next(filter(None, (self_agreement(call.output, answer) for answer in again)), None)
     return found and found.replace("eager disagrees", f"{backend.name} disagrees")
 
 
-def _is_it(suspect: Suspect, actual: Any, model: nn.Module, budget: ParityBudget, court: Court) -> bool:
+def _is_it(suspect: Suspect, actual: Any, model: nn.Module, budget: ParityBudget, context: EvaluationContext) -> bool:
     call = Call("forward", suspect.inputs, None)
     try:
         if suspect.precision in COARSER:
-            return resembles(actual, court.book.references(model, call, suspect.precision), suspect.inputs)
-        return _passes(actual, call, model, suspect.precision, budget, court)
+            return resembles(actual, context.book.references(model, call, suspect.precision), suspect.inputs)
+        return _passes(actual, call, model, suspect.precision, budget, context)
     except CpuaccelError:  # eager takes no such inputs
         return False
 
 
 def _passes(
-    actual: Any, call: Call, model: nn.Module, precision: Precision, budget: ParityBudget, court: Court
+    actual: Any, call: Call, model: nn.Module, precision: Precision, budget: ParityBudget, context: EvaluationContext
 ) -> bool:
-    return _compared(actual, call, model, precision, budget, court).outcome is Outcome.PASS
+    return _compared(actual, call, model, precision, budget, context).outcome is Outcome.PASS
 
 
 def _compared(
-    actual: Any, call: Call, model: nn.Module, precision: Precision, budget: ParityBudget, court: Court
+    actual: Any, call: Call, model: nn.Module, precision: Precision, budget: ParityBudget, context: EvaluationContext
 ) -> Comparison:
-    references = court.book.references(model, call, precision, budget.only)
+    references = context.book.references(model, call, precision, budget.only)
     return compare(actual, references, inputs=call.inputs, precision=precision, budget=budget)

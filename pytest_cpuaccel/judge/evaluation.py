@@ -1,4 +1,4 @@
-"""A trial: what one test did with one model under one backend, and what its marks allow."""
+"""A evaluation: what one test did with one model under one backend, and what its marks allow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Evaluation:
     """``model`` ran under ``backend``; ``reference``, in eager mode, is what it is held to.
 
     The two are one unless the model is a candidate: another checkpoint, pruned or distilled, to take the
@@ -44,7 +44,7 @@ class Trial:
 
     @property
     def is_of_candidate(self) -> bool:
-        """Tell whether another checkpoint than the reference is on trial."""
+        """Tell whether another checkpoint than the reference is on evaluation."""
         return self.model is not self.reference
 
     @property

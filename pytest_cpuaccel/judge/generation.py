@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.builder.first_step import FirstStep
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import BuildError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.judge.reference_cache import rounded, run_in
 from pytest_cpuaccel.measure.parity.comparison import Comparison
 from pytest_cpuaccel.measure.parity.generation import compare_generation
@@ -34,7 +34,7 @@ class _Scores:
     actual: torch.Tensor | None = None
 
 
-def compare_generated(call: Call, trial: Trial, workshop: Workshop) -> Comparison:
+def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> Comparison:
     """Compare a ``generate()`` call with eager's, run from the same generator state.
 
     Logits are teacher-forced: one forward call over eager's own tokens, under eager and under the backend. Those
@@ -44,14 +44,14 @@ def compare_generated(call: Call, trial: Trial, workshop: Workshop) -> Compariso
     Raises:
         BuildError: ``generate()`` can't be followed.
     """
-    model = trial.reference
-    precision = Precision.INT8 if trial.is_of_candidate else trial.backend.precision
+    model = evaluation.reference
+    precision = Precision.INT8 if evaluation.is_of_candidate else evaluation.backend.precision
     expected = _ids(_expected(call, model))
     step = _first_step(model, call.inputs, len(expected))
     actual = _ids(call.output)
     if not _begins_with(expected, step.ids):  # embeddings have no tokens, and Whisper leaves them out
         actual, expected = torch.cat([step.ids, actual], dim=1), torch.cat([step.ids, expected], dim=1)
-    scores = _forced(step.forced(expected), expected, precision, call, trial, workshop)
+    scores = _forced(step.forced(expected), expected, precision, call, evaluation, builder)
     if scores is None or not torch.equal(actual, expected):
         steps = _of_steps(call, model, expected)
         if steps is not None and (scores is None or not _same(scores.expected, steps)):
@@ -100,10 +100,10 @@ def _begins_with(tokens: torch.Tensor, given: torch.Tensor) -> bool:
 
 
 def _forced(
-    forced: Inputs, tokens: torch.Tensor, precision: Precision, call: Call, trial: Trial, workshop: Workshop
+    forced: Inputs, tokens: torch.Tensor, precision: Precision, call: Call, evaluation: Evaluation, builder: Builder
 ) -> _Scores | None:
     """The teacher-forced logits; None where eager has none for this call."""
-    model, length = trial.reference, tokens.shape[1]
+    model, length = evaluation.reference, tokens.shape[1]
     try:
         expected = _logits(run_eager(model, "forward", forced), length)
     except EagerError:  # a generated token that means an image, of which there is none, say
@@ -114,7 +114,7 @@ def _forced(
         expected,
         _logits(_output(run_in(model, forced, torch.float64)), length),
         _logits(_output(rounded(model, forced, precision)), length),
-        _logits(_backend_output(call, trial, forced, workshop), length),
+        _logits(_backend_output(call, evaluation, forced, builder), length),
     )
 
 
@@ -154,12 +154,12 @@ def _same(forced: torch.Tensor, steps: torch.Tensor) -> bool:
     return bool(apart <= ONE_CALL * steps[known].abs().max())
 
 
-def _backend_output(call: Call, trial: Trial, forced: Inputs, workshop: Workshop) -> Any | None:
+def _backend_output(call: Call, evaluation: Evaluation, forced: Inputs, builder: Builder) -> Any | None:
     """What the build that generated answers; where its graph takes no such call, what one made for it does."""
     try:
-        built = workshop.built(trial.model, trial.backend, "generate", call.inputs)
+        built = builder.built(evaluation.model, evaluation.backend, "generate", call.inputs)
         if not built.accepts(forced):
-            built = workshop.built(trial.model, trial.backend, "forward", forced)
+            built = builder.built(evaluation.model, evaluation.backend, "forward", forced)
     except BuildError:
         return None
     with torch.no_grad():

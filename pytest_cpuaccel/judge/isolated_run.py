@@ -12,38 +12,42 @@ from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BusyError, CpuaccelError
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
-from pytest_cpuaccel.isolated.bundle import Errand, pack
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.isolated.bundle import Bundle, pack
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.judge.generation import repeatable
 from pytest_cpuaccel.judge.part import Part, verdict
 from pytest_cpuaccel.recording.workload import Workload
 
 
 @contextlib.contextmanager
-def dispatched(call: Call, trial: Trial, court: Court) -> Iterator[Path]:
-    """Yield the folder of an errand: the model under the trial's backend, and one call of it.
+def dispatched(call: Call, evaluation: Evaluation, context: EvaluationContext) -> Iterator[Path]:
+    """Yield the folder of an bundle: the model under the evaluation's backend, and one call of it.
 
     The machine is taken before the artifact: whoever waits for an artifact may hold a share of the machine.
 
     Raises:
         BuildError: the model or the backend can't be sent to another process.
     """
-    order = trial.model, trial.backend, call.method, call.inputs
+    order = evaluation.model, evaluation.backend, call.method, call.inputs
     sent = replace(call, inputs=repeatable(call.inputs), output=None)
-    with court.alone(), court.workshop.artifact(*order) as artifact, tempfile.TemporaryDirectory() as folder:
+    with context.alone(), context.builder.artifact(*order) as artifact, tempfile.TemporaryDirectory() as folder:
         with upstream.contained():
-            pack(Errand(trial.backend, court.workshop.subject(*order), artifact, sent), trial.model, Path(folder))
+            pack(
+                Bundle(evaluation.backend, context.builder.subject(*order), artifact, sent),
+                evaluation.model,
+                Path(folder),
+            )
         yield Path(folder)
 
 
-def measured(kind: Kind, workload: Workload, trial: Trial, parts: Iterable[Part]) -> Verdict:
+def measured(kind: Kind, workload: Workload, evaluation: Evaluation, parts: Iterable[Part]) -> Verdict:
     """Return the verdict on parts that are measured while they are iterated.
 
     A process that dies is a FAIL, and so is a model or a backend that can't be sent to one; where the machine did not
     become free, nothing is known.
     """
-    about = f"{trial.backend.name}: {workload.label}"
+    about = f"{evaluation.backend.name}: {workload.label}"
     try:
         return verdict(kind, about, list(parts))
     except BusyError as busy:

@@ -1,4 +1,4 @@
-"""The judge: holds a trial to its budgets, parity first, because a wrong answer has no speed."""
+"""The judge: holds a evaluation to its budgets, parity first, because a wrong answer has no speed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pytest_cpuaccel.core.finding import Finding
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.judge.baseline import judge_baseline
 from pytest_cpuaccel.judge.chances import sharing
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.judge.latency import judge_latency
 from pytest_cpuaccel.judge.memory import judge_memory
 from pytest_cpuaccel.judge.noise_check import with_fitness
 from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.judge.ratio import lengthened
-from pytest_cpuaccel.judge.saved_artifact import with_keepsake
+from pytest_cpuaccel.judge.saved_artifact import with_saved_artifact
 from pytest_cpuaccel.judge.startup import judge_startup
 from pytest_cpuaccel.measure.accuracy import judge_accuracy
 from pytest_cpuaccel.recording.workload import Workload, workloads
 
 
-def judge_test(trials: Sequence[Trial], court: Court) -> Iterator[Finding]:
-    """Yield what was found about the trials of one test, one workload after the other, as it is found.
+def judge_test(evaluations: Sequence[Evaluation], context: EvaluationContext) -> Iterator[Finding]:
+    """Yield what was found about the evaluations of one test, one workload after the other, as it is found.
 
     However much it runs, it leaves the process as it was.
 
@@ -34,33 +34,35 @@ def judge_test(trials: Sequence[Trial], court: Court) -> Iterator[Finding]:
         EagerError: a reference is unfit.
         BuildError: a build for timing failed.
     """
-    with process_kept(court.workshop.threads):
-        for trial in trials:
-            yield from _judge(trial, sharing(court, trials))
+    with process_kept(context.builder.threads):
+        for evaluation in evaluations:
+            yield from _judge(evaluation, sharing(context, evaluations))
 
 
-def judge(trial: Trial, court: Court) -> Iterator[Finding]:
-    """Yield what was found about the only trial of a test, as :func:`judge_test` does."""
-    return judge_test([trial], court)
+def judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Finding]:
+    """Yield what was found about the only evaluation of a test, as :func:`judge_test` does."""
+    return judge_test([evaluation], context)
 
 
-def _judge(trial: Trial, court: Court) -> Iterator[Finding]:
-    if trial.budgets.accuracy is not None:
-        yield _finding(trial, f"score_items x{len(trial.scores.actual)}", _accuracy(trial))
-    groups = workloads(trial.calls)
-    if not groups and (trial.budgets.parity or trial.budgets.of_performance):
-        yield _finding(trial, "no call", *_nothing_called(trial))
-    comparisons = Comparisons(trial, trial.budgets.parity or ParityBudget(), court)
+def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Finding]:
+    if evaluation.budgets.accuracy is not None:
+        yield _finding(evaluation, f"score_items x{len(evaluation.scores.actual)}", _accuracy(evaluation))
+    groups = workloads(evaluation.calls)
+    if not groups and (evaluation.budgets.parity or evaluation.budgets.of_performance):
+        yield _finding(evaluation, "no call", *_nothing_called(evaluation))
+    comparisons = Comparisons(evaluation, evaluation.budgets.parity or ParityBudget(), context)
     for workload in groups:
-        verdicts = tuple(_verdicts(workload, trial, court, comparisons))
+        verdicts = tuple(_verdicts(workload, evaluation, context, comparisons))
         if verdicts:
-            yield _finding(trial, workload.label, *verdicts)
+            yield _finding(evaluation, workload.label, *verdicts)
     if comparisons.is_stale:
-        court.workshop.discard(trial.model, trial.backend)
+        context.builder.discard(evaluation.model, evaluation.backend)
 
 
-def _verdicts(workload: Workload, trial: Trial, court: Court, comparisons: Comparisons) -> Iterator[Verdict]:
-    budgets = trial.budgets
+def _verdicts(
+    workload: Workload, evaluation: Evaluation, context: EvaluationContext, comparisons: Comparisons
+) -> Iterator[Verdict]:
+    budgets = evaluation.budgets
     if budgets.parity is not None:
         verdict = judge_parity(workload, comparisons)
         if (verdict.outcome is Outcome.FAIL or comparisons.is_stale) and budgets.of_performance:
@@ -68,57 +70,63 @@ def _verdicts(workload: Workload, trial: Trial, court: Court, comparisons: Compa
             return
         yield verdict
     if budgets.latency is not None:
-        yield from _unless_busy("latency", workload, trial, _latency(workload, trial, budgets.latency, court))
+        yield from _unless_busy(
+            "latency", workload, evaluation, _latency(workload, evaluation, budgets.latency, context)
+        )
     if budgets.startup is not None:
-        yield judge_startup(workload, trial, budgets.startup, court)
+        yield judge_startup(workload, evaluation, budgets.startup, context)
     if budgets.memory is not None:
-        yield judge_memory(workload, trial, budgets.memory, court)
+        yield judge_memory(workload, evaluation, budgets.memory, context)
 
 
-def _latency(workload: Workload, trial: Trial, budget: LatencyBudget, court: Court) -> Iterator[Verdict]:
-    config = court.race
-    latency = judge_latency(workload, trial, budget, court, lengthened(config, trial, court.ledger))
-    latency = with_fitness(latency, workload.sample, trial, budget, court, config)
-    yield with_keepsake(latency, workload, trial, court)
-    baseline = judge_baseline(workload, trial, latency, court, config)
-    yield from _unless_busy("baseline", workload, trial, baseline)
+def _latency(
+    workload: Workload, evaluation: Evaluation, budget: LatencyBudget, context: EvaluationContext
+) -> Iterator[Verdict]:
+    config = context.race
+    latency = judge_latency(workload, evaluation, budget, context, lengthened(config, evaluation, context.baselines))
+    latency = with_fitness(latency, workload.sample, evaluation, budget, context, config)
+    yield with_saved_artifact(latency, workload, evaluation, context)
+    baseline = judge_baseline(workload, evaluation, latency, context, config)
+    yield from _unless_busy("baseline", workload, evaluation, baseline)
 
 
-def _unless_busy(kind: Kind, workload: Workload, trial: Trial, verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
+def _unless_busy(
+    kind: Kind, workload: Workload, evaluation: Evaluation, verdicts: Iterator[Verdict]
+) -> Iterator[Verdict]:
     """The verdicts; INCONCLUSIVE where the machine did not become free to measure for them."""
     try:
         yield from verdicts
     except BusyError as busy:
-        sentence = f"{trial.backend.name}: {workload.label}: not measured, because {busy}"
+        sentence = f"{evaluation.backend.name}: {workload.label}: not measured, because {busy}"
         yield Verdict(kind, Outcome.INCONCLUSIVE, sentence)
 
 
-def _accuracy(trial: Trial) -> Verdict:
-    if trial.budgets.accuracy is None or not trial.scores.actual:
-        sentence = f"{trial.backend.name}: nothing was scored; call score_items(fn, items) in the test"
+def _accuracy(evaluation: Evaluation) -> Verdict:
+    if evaluation.budgets.accuracy is None or not evaluation.scores.actual:
+        sentence = f"{evaluation.backend.name}: nothing was scored; call score_items(fn, items) in the test"
         return Verdict("accuracy", Outcome.FAIL, sentence)
-    result = judge_accuracy(trial.scores.actual, trial.scores.expected, trial.budgets.accuracy)
+    result = judge_accuracy(evaluation.scores.actual, evaluation.scores.expected, evaluation.budgets.accuracy)
     return Verdict(
         "accuracy",
         result.outcome,
-        f"{trial.backend.name}: {result.sentence}",
+        f"{evaluation.backend.name}: {result.sentence}",
         {**result.facts, "figure": result.figure},
     )
 
 
-def _nothing_called(trial: Trial) -> Iterator[Verdict]:
-    raised = f"{trial.raised} call{'s' * (trial.raised > 1)} raised and none returned"
-    what = raised if trial.raised else "the test never called the model"
-    sentence = f"{trial.backend.name}: {what}, so there is nothing to judge"
-    if trial.budgets.parity is not None:
+def _nothing_called(evaluation: Evaluation) -> Iterator[Verdict]:
+    raised = f"{evaluation.raised} call{'s' * (evaluation.raised > 1)} raised and none returned"
+    what = raised if evaluation.raised else "the test never called the model"
+    sentence = f"{evaluation.backend.name}: {what}, so there is nothing to judge"
+    if evaluation.budgets.parity is not None:
         yield Verdict("parity", Outcome.FAIL, sentence)
-    if trial.budgets.latency is not None:
+    if evaluation.budgets.latency is not None:
         yield Verdict("latency", Outcome.FAIL, sentence)
-    if trial.budgets.startup is not None:
+    if evaluation.budgets.startup is not None:
         yield Verdict("startup", Outcome.FAIL, sentence)
-    if trial.budgets.memory is not None:
+    if evaluation.budgets.memory is not None:
         yield Verdict("memory", Outcome.FAIL, sentence)
 
 
-def _finding(trial: Trial, call: str, *verdicts: Verdict) -> Finding:
-    return Finding(trial.label, trial.backend.name, call, verdicts)
+def _finding(evaluation: Evaluation, call: str, *verdicts: Verdict) -> Finding:
+    return Finding(evaluation.label, evaluation.backend.name, call, verdicts)

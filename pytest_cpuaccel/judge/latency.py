@@ -23,8 +23,8 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import is_cache
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.judge.generation import repeatable
 from pytest_cpuaccel.judge.limits import limits_of
 from pytest_cpuaccel.judge.part import Part, verdict
@@ -41,7 +41,9 @@ from pytest_cpuaccel.measure.latency.tokens import TokenClock
 from pytest_cpuaccel.recording.workload import Workload
 
 
-def judge_latency(workload: Workload, trial: Trial, budget: LatencyBudget, court: Court, config: RaceConfig) -> Verdict:
+def judge_latency(
+    workload: Workload, evaluation: Evaluation, budget: LatencyBudget, context: EvaluationContext, config: RaceConfig
+) -> Verdict:
     """Return the verdict on a workload's ratio and limits, the worst of its parts.
 
     Each part may be called broken wrongly with probability ``config.alpha_fail``. The bare backend call is timed, with
@@ -52,33 +54,33 @@ def judge_latency(workload: Workload, trial: Trial, budget: LatencyBudget, court
         UsageError: a budget that this call can't be held to.
         BuildError: a build for timing failed, or raises.
     """
-    limits = limits_of(budget, workload, trial.model)
-    _check_opponent(budget, trial)
-    with court.alone(), torch.no_grad(), contextlib.ExitStack() as opened:
-        for model in (trial.model, trial.reference):
+    limits = limits_of(budget, workload, evaluation.model)
+    _check_opponent(budget, evaluation)
+    with context.alone(), torch.no_grad(), contextlib.ExitStack() as opened:
+        for model in (evaluation.model, evaluation.reference):
             opened.enter_context(untouched(model))
-        sides = _sides(workload.sample, trial, court, opened)
-        read = _read(sides.candidate, workload.sample, limits, trial, court)
-        first = _first(read, trial.backend)
+        sides = _sides(workload.sample, evaluation, context, opened)
+        read = _read(sides.candidate, workload.sample, limits, evaluation, context)
+        first = _first(read, evaluation.backend)
         check_heard(limits, first, workload)
         reach = Reach(first["latency"], 0, config)
         if reach.holds_a_pair:
-            against = _first(partial(read_latency, sides.reference), trial.versus)
+            against = _first(partial(read_latency, sides.reference), evaluation.versus)
             reach = replace(reach, reference_ns=against["latency"])
-        rebuild = partial(fresh_sides, workload.sample, trial, court, opened)
+        rebuild = partial(fresh_sides, workload.sample, evaluation, context, opened)
         parts = [
-            Part(None, "", facts={"vs": budget.vs, **_caching(workload.sample, trial, court)}),
-            *_of_ratio(sides, trial, budget, reach, rebuild),
+            Part(None, "", facts={"vs": budget.vs, **_caching(workload.sample, evaluation, context)}),
+            *_of_ratio(sides, evaluation, budget, reach, rebuild),
             *_of_limits(read, limits, reach),
         ]
-    return verdict("latency", f"{trial.backend.name}: {workload.label}", parts)
+    return verdict("latency", f"{evaluation.backend.name}: {workload.label}", parts)
 
 
-def _caching(call: Call, trial: Trial, court: Court) -> dict[str, Scalar]:
+def _caching(call: Call, evaluation: Evaluation, context: EvaluationContext) -> dict[str, Scalar]:
     """What a build's ``generate()`` lacks where it runs the whole text at every step, which eager's does not."""
     if call.method != "generate":
         return {}
-    facts = court.workshop.built(trial.model, trial.backend, call.method, call.inputs).facts
+    facts = context.builder.built(evaluation.model, evaluation.backend, call.method, call.inputs).facts
     if facts.get("kv_cache", True):
         return {}
     return {"kv_cache": False, "without_kv_cache": facts.get("without_kv_cache", "")}
@@ -91,22 +93,28 @@ def ratio_limit(budget: LatencyBudget) -> float | None:
     return None if budget.max_slowdown is None else 1 + budget.max_slowdown
 
 
-def _check_opponent(budget: LatencyBudget, trial: Trial) -> None:
+def _check_opponent(budget: LatencyBudget, evaluation: Evaluation) -> None:
     """Nothing is faster than itself. That it is no slower is worth a race: it shows what the machine can tell."""
-    itself = trial.backend.name == trial.versus.name and not trial.is_of_candidate
+    itself = evaluation.backend.name == evaluation.versus.name and not evaluation.is_of_candidate
     if itself and budget.speedup is not None and budget.speedup > 1:
-        name = trial.backend.name
+        name = evaluation.backend.name
         raise UsageError(
             f"latency_budget(speedup={budget.speedup:g}): {name} would race itself; leave it out by "
             f'speedup={{"{name}": None, "*": {budget.speedup:g}}}, or name another backend in vs='
         )
 
 
-def _read(candidate: Callable[[], object], call: Call, limits: Mapping[str, Limit], trial: Trial, court: Court) -> Read:
+def _read(
+    candidate: Callable[[], object],
+    call: Call,
+    limits: Mapping[str, Limit],
+    evaluation: Evaluation,
+    context: EvaluationContext,
+) -> Read:
     if all(limit.quantity == "latency" for limit in limits.values()):
         return partial(read_latency, candidate)
     clock = TokenClock()
-    built = court.workshop.built(trial.model, trial.backend, call.method, call.inputs)
+    built = context.builder.built(evaluation.model, evaluation.backend, call.method, call.inputs)
     return partial(clock.read, timed(built, heard_by(clock, call)))
 
 
@@ -121,7 +129,7 @@ def _first(read: Read, backend: Backend) -> Reading:
 
 
 def _of_ratio(
-    sides: Sides, trial: Trial, budget: LatencyBudget, reach: Reach, rebuild: Callable[[], Sides]
+    sides: Sides, evaluation: Evaluation, budget: LatencyBudget, reach: Reach, rebuild: Callable[[], Sides]
 ) -> Iterator[Part]:
     """The answer to the ratio; where none is asked, only its estimate, and none at all of calls too slow for that."""
     allowed = ratio_limit(budget)
@@ -129,7 +137,7 @@ def _of_ratio(
     if allowed is not None and refusal:
         yield Part(Outcome.INCONCLUSIVE, refusal)
     elif reach.holds_a_pair:
-        threads = check_threads(sides, trial, reach.config.threads)
+        threads = check_threads(sides, evaluation, reach.config.threads)
         result = race(sides, limit=allowed, rebuild=rebuild, config=reach.config)
         pairs_ns = " ".join(f"{ours:.0f}/{theirs:.0f}" for ours, theirs in result.pairs_ns)
         facts = {**threads, **result.facts(), "pairs_ns": pairs_ns}
@@ -163,38 +171,40 @@ def _of_limits(read: Read, limits: Mapping[str, Limit], reach: Reach) -> Iterato
     yield Part(held.outcome, held.sentence, facts=held.facts())
 
 
-def _sides(call: Call, trial: Trial, court: Court, opened: contextlib.ExitStack) -> Sides:
+def _sides(call: Call, evaluation: Evaluation, context: EvaluationContext, opened: contextlib.ExitStack) -> Sides:
     """The builds in use. A build that would race itself gets a second one to race: the A/A row."""
-    candidate = court.workshop.built(trial.model, trial.backend, call.method, call.inputs)
-    if trial.versus.name == EAGER.name:
-        return Sides(timed(candidate, call), timed(_as_built(trial), call))
+    candidate = context.builder.built(evaluation.model, evaluation.backend, call.method, call.inputs)
+    if evaluation.versus.name == EAGER.name:
+        return Sides(timed(candidate, call), timed(_as_built(evaluation), call))
     try:
-        reference = court.workshop.built(trial.reference, trial.versus, call.method, call.inputs)
+        reference = context.builder.built(evaluation.reference, evaluation.versus, call.method, call.inputs)
         if reference is candidate:
-            reference = fresh(trial.reference, trial.versus, call, court, opened)
+            reference = fresh(evaluation.reference, evaluation.versus, call, context, opened)
     except CpuaccelError as error:
         raise type(error)(f"{error} (latency_budget names it in vs=)") from error
     return Sides(timed(candidate, call), timed(reference, call))
 
 
-def fresh_sides(call: Call, trial: Trial, court: Court, opened: contextlib.ExitStack) -> Sides:
+def fresh_sides(call: Call, evaluation: Evaluation, context: EvaluationContext, opened: contextlib.ExitStack) -> Sides:
     """Return both sides on builds that nobody else uses, which ``opened`` closes."""
     return Sides(
-        timed(fresh(trial.model, trial.backend, call, court, opened), call),
-        timed(fresh(trial.reference, trial.versus, call, court, opened), call),
+        timed(fresh(evaluation.model, evaluation.backend, call, context, opened), call),
+        timed(fresh(evaluation.reference, evaluation.versus, call, context, opened), call),
     )
 
 
-def fresh(model: nn.Module, backend: Backend, call: Call, court: Court, opened: contextlib.ExitStack) -> BuiltModel:
+def fresh(
+    model: nn.Module, backend: Backend, call: Call, context: EvaluationContext, opened: contextlib.ExitStack
+) -> BuiltModel:
     """Return a build that nobody else uses, which ``opened`` closes."""
-    built = court.workshop.build_anew(model, backend, call.method, call.inputs)
+    built = context.builder.build_anew(model, backend, call.method, call.inputs)
     opened.callback(built.close)
     return built
 
 
-def _as_built(trial: Trial) -> BuiltModel:
+def _as_built(evaluation: Evaluation) -> BuiltModel:
     """The user's own eager model: what runs today if no backend is chosen."""
-    return BuiltModel(trial.reference, {}, getattr(trial.reference, "generate", None))
+    return BuiltModel(evaluation.reference, {}, getattr(evaluation.reference, "generate", None))
 
 
 def timed(built: BuiltModel, call: Call) -> Callable[[], object]:

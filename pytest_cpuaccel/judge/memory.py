@@ -11,8 +11,8 @@ from pytest_cpuaccel.core.units import format_bytes
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
 from pytest_cpuaccel.isolated.report import Report
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.judge.isolated_run import dispatched, measured
 from pytest_cpuaccel.judge.part import Part
 from pytest_cpuaccel.recording.workload import Workload
@@ -20,19 +20,23 @@ from pytest_cpuaccel.recording.workload import Workload
 _SHOWN_FILES = 3
 
 
-def judge_memory(workload: Workload, trial: Trial, budget: MemoryBudget, court: Court) -> Verdict:
+def judge_memory(
+    workload: Workload, evaluation: Evaluation, budget: MemoryBudget, context: EvaluationContext
+) -> Verdict:
     """Return the verdict on the peak of a fresh process and on the artifact's size, the worse of the two."""
-    return measured("memory", workload, trial, _parts(workload, trial, budget, court))
+    return measured("memory", workload, evaluation, _parts(workload, evaluation, budget, context))
 
 
-def _parts(workload: Workload, trial: Trial, budget: MemoryBudget, court: Court) -> Iterator[Part]:
+def _parts(
+    workload: Workload, evaluation: Evaluation, budget: MemoryBudget, context: EvaluationContext
+) -> Iterator[Part]:
     call = workload.sample
     if budget.peak_bytes is not None:
-        with dispatched(call, trial, court) as errand:
-            report = run(errand, "start", threads=court.race.threads, timeout_s=TIMEOUT_S)
+        with dispatched(call, evaluation, context) as bundle:
+            report = run(bundle, "start", threads=context.race.threads, timeout_s=TIMEOUT_S)
         yield _peak(report, budget.peak_bytes)
     if budget.artifact_bytes is not None:
-        with court.workshop.artifact(trial.model, trial.backend, call.method, call.inputs) as folder:
+        with context.builder.artifact(evaluation.model, evaluation.backend, call.method, call.inputs) as folder:
             yield _artifact(_sizes(folder) if folder else {}, budget.artifact_bytes)
 
 

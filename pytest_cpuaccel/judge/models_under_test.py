@@ -1,4 +1,4 @@
-"""A bench: where one test works with models, and what is left on it to be judged."""
+"""A models: where one test works with models, and what is left on it to be judged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.calibration import calibration_of
 from pytest_cpuaccel.builder.eager import eager_asked, run_eager
 from pytest_cpuaccel.builder.process_state import process_kept
@@ -19,11 +19,11 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.judge.evaluation import Scores, Trial
+from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
 from pytest_cpuaccel.judge.generation import repeatable
 from pytest_cpuaccel.judge.reference_cache import check_agreement, forget_casts
 from pytest_cpuaccel.judge.scoring import ScoreItem, listed, name_of, scored
-from pytest_cpuaccel.recording.cpu_model import Recorder, begun_of, calls_of, close, raised_of, start_of
+from pytest_cpuaccel.recording.cpu_model import CpuModel, begun_of, calls_of, close, raised_of, start_of
 
 
 @dataclass
@@ -32,13 +32,13 @@ class _Work:
 
     model: nn.Module
     reference: nn.Module
-    recorder: Recorder
+    recorder: CpuModel
     calibration: object
     scores: Scores = field(default_factory=Scores)
 
 
 @dataclass(repr=False)
-class Bench:
+class ModelsUnderTest:
     """Hands out models under ``backend`` and keeps what the test did with each.
 
     ``resolve(given, name)`` makes a model of what the user gives as ``name``: a module, a folder or a hub id.
@@ -47,13 +47,13 @@ class Bench:
     """
 
     backend: Backend
-    workshop: Workshop
+    builder: Builder
     resolve: Callable[[object, str], nn.Module]
     compared: Callable[[], tuple[str, ...] | None] = lambda: None
     seen: Callable[[], None] = lambda: None
     _works: list[_Work] = field(default_factory=list)
 
-    def accelerate(self, source: object, reference: object = None, calibration: object = None) -> Recorder:
+    def accelerate(self, source: object, reference: object = None, calibration: object = None) -> CpuModel:
         """Return a model under the backend; the same stand-in for the same model.
 
         With a ``reference``, another model in eager mode, ``source`` is a candidate to take its place.
@@ -97,14 +97,14 @@ class Bench:
         work.scores = Scores(work.scores.actual + actual, work.scores.expected + expected)
         return list(actual)
 
-    def trials(self, budgets: Budgets, versus: Backend) -> Iterator[Trial]:
-        """Yield what is to be judged: a trial for each model; accuracy only where something was scored."""
+    def evaluations(self, budgets: Budgets, versus: Backend) -> Iterator[Evaluation]:
+        """Yield what is to be judged: a evaluation for each model; accuracy only where something was scored."""
         scored = any(work.scores.actual for work in self._works)
         for work in self._works:
             own = replace(budgets, accuracy=None) if scored and not work.scores.actual else budgets
             calls = calls_of(work.recorder)
             raised = raised_of(work.recorder)
-            yield Trial(
+            yield Evaluation(
                 work.model,
                 work.reference,
                 self.backend,
@@ -129,7 +129,7 @@ class Bench:
                 forget_casts(model)
 
     def _work(self, source: object, reference: object, calibration: object) -> _Work:
-        if any(issubclass(type(given), Recorder) for given in (source, reference)):
+        if any(issubclass(type(given), CpuModel) for given in (source, reference)):
             raise UsageError("cpu_accelerate: that is a model under a backend already; give it the model itself")
         is_candidate = reference is not None and reference is not source
         model = self.resolve(source, "candidate_model" if is_candidate else "eager_model")
@@ -143,10 +143,10 @@ class Bench:
                 return known
         data = None if calibration is None else calibration_of(calibration)
         for either in (model, held_to):
-            self.workshop.begin(either)
+            self.builder.begin(either)
             forget_casts(either)
-            self.workshop.calibrate(either, data)
-        recorder = Recorder(model, self.backend, self.workshop, partial(self._check_reference, held_to), self._see)
+            self.builder.calibrate(either, data)
+        recorder = CpuModel(model, self.backend, self.builder, partial(self._check_reference, held_to), self._see)
         self._works.append(_Work(model, held_to, recorder, calibration))
         return self._works[-1]
 

@@ -15,8 +15,8 @@ from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.judge.latency import fresh, ratio_limit, timed
 from pytest_cpuaccel.machine.traits import MUCH_STEAL, cpus_online, crowded
 from pytest_cpuaccel.measure.latency.config import RaceConfig
@@ -37,7 +37,12 @@ ALPHA = 0.005
 
 
 def with_fitness(
-    verdict: Verdict, call: Call, trial: Trial, budget: LatencyBudget, court: Court, config: RaceConfig
+    verdict: Verdict,
+    call: Call,
+    evaluation: Evaluation,
+    budget: LatencyBudget,
+    context: EvaluationContext,
+    config: RaceConfig,
 ) -> Verdict:
     """Return a verdict that also says whether the machine was fit for it.
 
@@ -48,16 +53,16 @@ def with_fitness(
         return _explained(verdict, budget)
     if verdict.outcome is not Outcome.FAIL:
         return verdict
-    if not court.self_checks:
+    if not context.self_checks:
         call_ns = _number(verdict.facts, "p50_ns")
         cap_s = max(CAP_S, 2 * PAIRS * call_ns / 1e9)
         if cap_s > config.cap_for(call_ns):
             return _with_line(verdict, f"no A/A check: {PAIRS} pairs of such calls take {cap_s:.0f} s")
         try:
-            court.self_checks.append(_self_check(call, trial, court, config, cap_s))
+            context.self_checks.append(_self_check(call, evaluation, context, config, cap_s))
         except BusyError as busy:
             return _with_line(verdict, f"no A/A check: {busy}")
-    return _weighed(verdict, budget, court.self_checks[0])
+    return _weighed(verdict, budget, context.self_checks[0])
 
 
 def _explained(verdict: Verdict, budget: LatencyBudget) -> Verdict:
@@ -85,9 +90,11 @@ def _circumstances(facts: Mapping[str, Scalar]) -> Iterator[str]:
         yield f"load {load:.1f} on {cpus_online()} CPUs"
 
 
-def _self_check(call: Call, trial: Trial, court: Court, config: RaceConfig, cap_s: float) -> Resolution:
-    with court.alone(), torch.no_grad(), contextlib.ExitStack() as opened:
-        copies = (fresh(trial.reference, EAGER, call, court, opened) for _ in range(2))
+def _self_check(
+    call: Call, evaluation: Evaluation, context: EvaluationContext, config: RaceConfig, cap_s: float
+) -> Resolution:
+    with context.alone(), torch.no_grad(), contextlib.ExitStack() as opened:
+        copies = (fresh(evaluation.reference, EAGER, call, context, opened) for _ in range(2))
         return resolve(Sides(*(timed(copy, call) for copy in copies)), replace(config, alpha_fail=ALPHA), cap_s, FINE)
 
 

@@ -17,9 +17,9 @@ from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.context import EvaluationContext
 from pytest_cpuaccel.judge.diagnosis import accusation, self_disagreement
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.judge.generation import compare_generated
 from pytest_cpuaccel.judge.pool import Pool
 from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
@@ -32,15 +32,15 @@ from pytest_cpuaccel.recording.workload import Workload
 
 @dataclass
 class Comparisons:
-    """The comparisons of a trial's calls, made when they are asked for.
+    """The comparisons of a evaluation's calls, made when they are asked for.
 
     ``state`` names what the model keeps from call to call, once that was found; its calls are compared in their order.
     ``is_stale`` tells whether the build in use turned out to be out of date.
     """
 
-    trial: Trial
+    evaluation: Evaluation
     budget: ParityBudget
-    court: Court
+    context: EvaluationContext
     state: tuple[str, ...] = ()
     is_stale: bool = False
     _sequence: dict[int, Comparison] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Comparisons:
 
     def __post_init__(self) -> None:
         own = weakref.proxy(self)  # a cycle would keep the calls, with all their outputs, until garbage is collected
-        self._pool = Pool(self.trial.calls, lambda call, pooled: own._compared(call, pooled))
+        self._pool = Pool(self.evaluation.calls, lambda call, pooled: own._compared(call, pooled))
 
     def of(self, calls: Sequence[Call]) -> list[Comparison]:
         """Return the comparisons of some of the calls.
@@ -62,22 +62,22 @@ class Comparisons:
 
     def _compared(self, call: Call, pooled: Mapping[str, Share]) -> Comparison:
         if call.method == "generate":
-            return compare_generated(call, self.trial, self.court.workshop)
+            return compare_generated(call, self.evaluation, self.context.builder)
         if id(call) in self._sequence:
             return self._sequence[id(call)]
-        references = _references(call, self.trial, self.budget, self.court)
+        references = _references(call, self.evaluation, self.budget, self.context)
         if not references.state and not (references.touched and self._hangs_on_order()):
-            return _compare(call, references, self.trial, self.budget, pooled, in_full=call is self._last)
+            return _compare(call, references, self.evaluation, self.budget, pooled, in_full=call is self._last)
         self.state = references.state or references.touched
-        self._sequence = _compare_whole_sequence(self.trial, self.state, self.budget, self.court)
+        self._sequence = _compare_whole_sequence(self.evaluation, self.state, self.budget, self.context)
         return self._sequence[id(call)]
 
     def _hangs_on_order(self) -> bool:
         if self._ordered is None:
-            calls = _forward_calls(self.trial)
+            calls = _forward_calls(self.evaluation)
             differ = len({id(call) for call in calls}) > 1
-            start = self.trial.start
-            self._ordered = differ and self.court.book.hangs_on_order(self.trial.reference, calls, start)
+            start = self.evaluation.start
+            self._ordered = differ and self.context.book.hangs_on_order(self.evaluation.reference, calls, start)
         return self._ordered
 
 
@@ -90,16 +90,16 @@ def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     Raises:
         EagerError: the reference raises or disagrees with itself.
     """
-    trial, budget, court = comparisons_of.trial, comparisons_of.budget, comparisons_of.court
+    evaluation, budget, context = comparisons_of.evaluation, comparisons_of.budget, comparisons_of.context
     comparisons = comparisons_of.of(workload.calls)
     worst = max((comparison.outcome for comparison in comparisons), key=lambda outcome: SEVERITY[outcome])
     alike = [comparison for comparison in comparisons if comparison.outcome is worst]
     shown = alike[-1] if worst is Outcome.PASS else alike[0]
     call = workload.calls[comparisons.index(shown)]
-    about, facts = f"{trial.backend.name}: {workload.label}", {**shown.facts, "figure": shown.figure}
-    if worst is Outcome.FAIL and _is_right_anew(call, trial, budget, court, comparisons_of.state):
+    about, facts = f"{evaluation.backend.name}: {workload.label}", {**shown.facts, "figure": shown.figure}
+    if worst is Outcome.FAIL and _is_right_anew(call, evaluation, budget, context, comparisons_of.state):
         comparisons_of.is_stale = True
-        doubt = _STALE if trial.backend.exporters else _CHANGED
+        doubt = _STALE if evaluation.backend.exporters else _CHANGED
         return Verdict("parity", Outcome.INCONCLUSIVE, f"{about}: {shown.sentence}; {doubt}", facts, shown.evidence)
     of_several = worst is not Outcome.PASS and len(comparisons) > 1
     of_calls = f" ({len(alike)} of {len(comparisons)} calls)" if of_several else ""
@@ -108,7 +108,7 @@ def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
         shown.outcome,
         f"{about}: {shown.sentence}{of_calls}",
         {**facts, "calls": len(comparisons)},
-        shown.evidence if comparisons_of.state else _evidence(shown, call, trial, budget, court),
+        shown.evidence if comparisons_of.state else _evidence(shown, call, evaluation, budget, context),
     )
 
 
@@ -119,63 +119,68 @@ _STALE = "but a fresh export answers right: the one in use was out of date and w
 _CHANGED = "but a build made anew answers right: something that the model's answers hang on was changed meanwhile"
 
 
-def _evidence(found: Comparison, call: Call, trial: Trial, budget: ParityBudget, court: Court) -> tuple[str, ...]:
+def _evidence(
+    found: Comparison, call: Call, evaluation: Evaluation, budget: ParityBudget, context: EvaluationContext
+) -> tuple[str, ...]:
     """The evidence; a proved mistake stands in the place of what the numbers hint at."""
-    if found.outcome is not Outcome.FAIL or call.method == "generate" or trial.is_of_candidate:
+    if found.outcome is not Outcome.FAIL or call.method == "generate" or evaluation.is_of_candidate:
         return found.evidence
-    mistake = accusation(call, trial.model, trial.backend, budget, court)
+    mistake = accusation(call, evaluation.model, evaluation.backend, budget, context)
     if mistake is None:
         return found.evidence
     return (*(line for line in found.evidence if not line.startswith(HINT)), f"{HINT}{mistake}")
 
 
-def _is_right_anew(call: Call, trial: Trial, budget: ParityBudget, court: Court, state: tuple[str, ...]) -> bool:
+def _is_right_anew(
+    call: Call, evaluation: Evaluation, budget: ParityBudget, context: EvaluationContext, state: tuple[str, ...]
+) -> bool:
     """Whether a fresh export, made as the one in use was, answers as eager does, and that one always as it did."""
     try:
-        anew = court.workshop.exported_anew(trial.model, trial.backend, call.method, call.inputs)
-        with in_state(trial.model, trial.start), anew as built:
+        anew = context.builder.exported_anew(evaluation.model, evaluation.backend, call.method, call.inputs)
+        with in_state(evaluation.model, evaluation.start), anew as built:
             if state:
-                made = _forward_calls(trial)
-                calls = [_called(built, item, trial) for item in (*made, made[-1])]
-                compared = _compare_in_sequence(calls, trial, state, budget, court)
+                made = _forward_calls(evaluation)
+                calls = [_called(built, item, evaluation) for item in (*made, made[-1])]
+                compared = _compare_in_sequence(calls, evaluation, state, budget, context)
                 return all(comparison.outcome is not Outcome.FAIL for comparison in compared)
-            for item in _calls_before(call, trial):  # what a build makes of a call may hang on those before
-                _called(built, item, trial)
-            again = _called(built, call, trial)
+            for item in _calls_before(call, evaluation):  # what a build makes of a call may hang on those before
+                _called(built, item, evaluation)
+            again = _called(built, call, evaluation)
             others = [
-                _called(built, item, trial)
-                for item in _others_like(call, trial)
+                _called(built, item, evaluation)
+                for item in _others_like(call, evaluation)
                 if call.method == "forward" and built.accepts(item.inputs)
             ]
         if call.method == "generate":
-            return compare_generated(again, trial, court.workshop).outcome is not Outcome.FAIL
-        compared_again = _compare(again, _references(call, trial, budget, court), trial, budget, {})
+            return compare_generated(again, evaluation, context.builder).outcome is not Outcome.FAIL
+        compared_again = _compare(again, _references(call, evaluation, budget, context), evaluation, budget, {})
         is_right = compared_again.outcome is not Outcome.FAIL and all(
-            _compare(item, _references(item, trial, budget, court), trial, budget, {}).outcome is not Outcome.FAIL
+            _compare(item, _references(item, evaluation, budget, context), evaluation, budget, {}).outcome
+            is not Outcome.FAIL
             for item in others
         )
-        return is_right and self_disagreement(call, trial.model, trial.backend, court) is None
+        return is_right and self_disagreement(call, evaluation.model, evaluation.backend, context) is None
     except CpuaccelError:
         return False
 
 
-def _calls_before(call: Call, trial: Trial) -> list[Call]:
+def _calls_before(call: Call, evaluation: Evaluation) -> list[Call]:
     """The latest calls of the same method before a call, each once."""
-    calls = _calls_like(call, trial)
+    calls = _calls_like(call, evaluation)
     return calls[: [id(item) for item in calls].index(id(call))][-_REPLAYED:]
 
 
-def _others_like(call: Call, trial: Trial) -> list[Call]:
+def _others_like(call: Call, evaluation: Evaluation) -> list[Call]:
     """Other calls of the test, each once: a fresh export may be right for the one that it was made for alone."""
-    return [item for item in _calls_like(call, trial) if item is not call][-_REPLAYED:]
+    return [item for item in _calls_like(call, evaluation) if item is not call][-_REPLAYED:]
 
 
-def _calls_like(call: Call, trial: Trial) -> list[Call]:
+def _calls_like(call: Call, evaluation: Evaluation) -> list[Call]:
     """The test's calls of the same method, each once."""
-    return list({id(item): item for item in trial.calls if item.method == call.method}.values())
+    return list({id(item): item for item in evaluation.calls if item.method == call.method}.values())
 
 
-def _called(built: BuiltModel, call: Call, trial: Trial) -> Call:
+def _called(built: BuiltModel, call: Call, evaluation: Evaluation) -> Call:
     """The call as a build answers it."""
     given = private_inputs(call.inputs)
     run = built.forward if call.method == "forward" else built.generate
@@ -184,19 +189,19 @@ def _called(built: BuiltModel, call: Call, trial: Trial) -> Call:
         if call.rng_state is not None:
             torch.set_rng_state(call.rng_state)
         output = run(*given.args, **given.kwargs)
-    return replace(call, output=output, written=written_inputs(trial.model, call.inputs, given))
+    return replace(call, output=output, written=written_inputs(evaluation.model, call.inputs, given))
 
 
 def _compare_whole_sequence(
-    trial: Trial, state: tuple[str, ...], budget: ParityBudget, court: Court
+    evaluation: Evaluation, state: tuple[str, ...], budget: ParityBudget, context: EvaluationContext
 ) -> dict[int, Comparison]:
     """The comparison of every forward call, and of one more, which shows what state the last one left."""
-    calls = _forward_calls(trial)
-    built = court.workshop.built(trial.model, trial.backend, "forward", calls[-1].inputs)
-    with untouched(trial.model):
-        calls.append(_called(built, calls[-1], trial))
+    calls = _forward_calls(evaluation)
+    built = context.builder.built(evaluation.model, evaluation.backend, "forward", calls[-1].inputs)
+    with untouched(evaluation.model):
+        calls.append(_called(built, calls[-1], evaluation))
     found: dict[int, Comparison] = {}
-    for call, comparison in zip(calls, _compare_in_sequence(calls, trial, state, budget, court), strict=True):
+    for call, comparison in zip(calls, _compare_in_sequence(calls, evaluation, state, budget, context), strict=True):
         known = found.get(id(call))
         if known is None or known.outcome is Outcome.PASS:
             found[id(call)] = comparison
@@ -207,12 +212,18 @@ def _compare_whole_sequence(
 
 
 def _compare_in_sequence(
-    calls: Sequence[Call], trial: Trial, state: tuple[str, ...], budget: ParityBudget, court: Court
+    calls: Sequence[Call],
+    evaluation: Evaluation,
+    state: tuple[str, ...],
+    budget: ParityBudget,
+    context: EvaluationContext,
 ) -> Iterator[Comparison]:
-    references = court.book.sequence(trial.reference, calls, trial.backend.precision, budget.only, trial.start)
+    references = context.book.sequence(
+        evaluation.reference, calls, evaluation.backend.precision, budget.only, evaluation.start
+    )
     first = Outcome.PASS
     for number, (call, reference) in enumerate(zip(calls, references, strict=True), start=1):
-        found = _compare(call, reference, trial, budget, {})
+        found = _compare(call, reference, evaluation, budget, {})
         first = found.outcome if number == 1 else first
         if found.outcome is Outcome.FAIL:
             kept = f"the model keeps state from call to call ({', '.join(state)})"
@@ -221,26 +232,26 @@ def _compare_in_sequence(
         yield found
 
 
-def _forward_calls(trial: Trial) -> list[Call]:
-    return [call for call in trial.calls if call.method == "forward"]
+def _forward_calls(evaluation: Evaluation) -> list[Call]:
+    return [call for call in evaluation.calls if call.method == "forward"]
 
 
 def _compare(
     call: Call,
     references: References,
-    trial: Trial,
+    evaluation: Evaluation,
     budget: ParityBudget,
     pooled: Mapping[str, Share],
     *,
     in_full: bool = True,
 ) -> Comparison:
-    if trial.is_of_candidate and budget.tolerance == Tolerance():
+    if evaluation.is_of_candidate and budget.tolerance == Tolerance():
         budget = replace(budget, tolerance=COMPRESSED)
-    actual, expected = _with_what_was_written(call, references, trial.reference)
-    precision = trial.backend.precision
+    actual, expected = _with_what_was_written(call, references, evaluation.reference)
+    precision = evaluation.backend.precision
     inputs = call.inputs
     found = compare(actual, expected, inputs=inputs, precision=precision, budget=budget, pooled=pooled, in_full=in_full)
-    return _unless_by_chance(found, references, trial.reference)
+    return _unless_by_chance(found, references, evaluation.reference)
 
 
 def _unless_by_chance(found: Comparison, references: References, model: nn.Module) -> Comparison:
@@ -275,11 +286,13 @@ def _with_what_was_written(call: Call, references: References, model: nn.Module)
     return Answer(call.output, given | dict(call.written)), expected
 
 
-def _references(call: Call, trial: Trial, budget: ParityBudget, court: Court) -> References:
+def _references(call: Call, evaluation: Evaluation, budget: ParityBudget, context: EvaluationContext) -> References:
     try:
-        return court.book.references(trial.reference, call, trial.backend.precision, budget.only, trial.start)
+        return context.book.references(
+            evaluation.reference, call, evaluation.backend.precision, budget.only, evaluation.start
+        )
     except EagerError as error:
-        if not trial.is_of_candidate:
+        if not evaluation.is_of_candidate:
             raise
         raise EagerError(
             f"{error}; candidate_model took these inputs, and is judged by what eager_model says to them"

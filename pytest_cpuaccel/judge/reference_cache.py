@@ -38,7 +38,7 @@ _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 
 
 @dataclass
-class ReferenceBook:
+class ReferenceCache:
     """Runs the eager model for each call, and in other precisions only where its answer is new."""
 
     pages: Pages = field(default_factory=Pages)

@@ -8,19 +8,21 @@ from pytest_cpuaccel.builder.artifact_store import copy_artifact
 from pytest_cpuaccel.builder.fingerprint import inputs_signature
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Verdict
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.recording.workload import Workload
 
 
-def with_keepsake(latency: Verdict, workload: Workload, trial: Trial, court: Court) -> Verdict:
+def with_saved_artifact(
+    latency: Verdict, workload: Workload, evaluation: Evaluation, context: EvaluationContext
+) -> Verdict:
     """Return the latency verdict; where a baseline is being saved, with its artifact, now on the shelf, as a fact."""
-    shelf, call = court.ledger.shelf, workload.sample
+    shelf, call = context.baselines.shelf, workload.sample
     if shelf is None:
         return latency
     facts: dict[str, Scalar] = {**latency.facts, "inputs": inputs_signature(call.inputs)}
-    if trial.backend.exports_model:
-        with court.workshop.artifact(trial.model, trial.backend, call.method, call.inputs) as folder:
+    if evaluation.backend.exports_model:
+        with context.builder.artifact(evaluation.model, evaluation.backend, call.method, call.inputs) as folder:
             assert folder is not None
             copy_artifact(folder, shelf)
             facts["artifact"] = folder.name

@@ -11,8 +11,8 @@ from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Verdict
 from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
 from pytest_cpuaccel.isolated.report import EXPORT, FIRST_CALL, IMPORTS, LOAD, Stage
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.judge.isolated_run import dispatched, measured
 from pytest_cpuaccel.judge.part import Part
 from pytest_cpuaccel.measure.startup import Attempt, hold_seconds, machine_slowdown
@@ -23,24 +23,30 @@ BUILD = (EXPORT, LOAD)
 """The stages that each is made of."""
 
 
-def judge_startup(workload: Workload, trial: Trial, budget: StartupBudget, court: Court) -> Verdict:
+def judge_startup(
+    workload: Workload, evaluation: Evaluation, budget: StartupBudget, context: EvaluationContext
+) -> Verdict:
     """Return the verdict on a workload's cold start and on the build behind it, the worse of the two."""
-    return measured("startup", workload, trial, _parts(workload, trial, budget, court))
+    return measured("startup", workload, evaluation, _parts(workload, evaluation, budget, context))
 
 
-def _parts(workload: Workload, trial: Trial, budget: StartupBudget, court: Court) -> Iterator[Part]:
-    with dispatched(workload.sample, trial, court) as errand:
+def _parts(
+    workload: Workload, evaluation: Evaluation, budget: StartupBudget, context: EvaluationContext
+) -> Iterator[Part]:
+    with dispatched(workload.sample, evaluation, context) as bundle:
         if budget.cold_start_ns is not None:
-            yield _part("cold start", errand, "start", COLD_START, budget.cold_start_ns, court)
+            yield _part("cold start", bundle, "start", COLD_START, budget.cold_start_ns, context)
         if budget.build_ns is not None:
-            yield _part("build", errand, "build", BUILD, budget.build_ns, court)
+            yield _part("build", bundle, "build", BUILD, budget.build_ns, context)
 
 
-def _part(name: str, errand: Path, task: str, stages: tuple[str, ...], budget_ns: int, court: Court) -> Part:
+def _part(
+    name: str, bundle: Path, task: str, stages: tuple[str, ...], budget_ns: int, context: EvaluationContext
+) -> Part:
     counted: list[list[Stage]] = []
 
     def attempt() -> Attempt:
-        report = run(errand, task, threads=court.race.threads, timeout_s=TIMEOUT_S + budget_ns / 1e9)
+        report = run(bundle, task, threads=context.race.threads, timeout_s=TIMEOUT_S + budget_ns / 1e9)
         counted.append([stage for stage in report.stages if stage.name in stages])
         ns = sum(stage.ns for stage in counted[-1])
         return Attempt(ns, sum(stage.queued_ns for stage in counted[-1]), machine_slowdown())

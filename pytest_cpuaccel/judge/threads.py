@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.errors import BuildError
-from pytest_cpuaccel.judge.evaluation import Trial
+from pytest_cpuaccel.judge.evaluation import Evaluation
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.threads import threads_used
 
 
-def check_threads(sides: Sides, trial: Trial, told: int) -> dict[str, Scalar]:
+def check_threads(sides: Sides, evaluation: Evaluation, told: int) -> dict[str, Scalar]:
     """Return, as facts, how many threads each side ran on, where the kernel tells.
 
     Fewer than told are no mistake: a small layer isn't worth a second thread.
@@ -19,8 +19,8 @@ def check_threads(sides: Sides, trial: Trial, told: int) -> dict[str, Scalar]:
     """
     facts: dict[str, Scalar] = {}
     for name, backend, call in (
-        ("threads_used", trial.backend.name, sides.candidate),
-        ("reference_threads_used", trial.versus.name, sides.reference),
+        ("threads_used", evaluation.backend.name, sides.candidate),
+        ("reference_threads_used", evaluation.versus.name, sides.reference),
     ):
         used = threads_used(call, told)
         if used is None:

@@ -1,4 +1,4 @@
-"""A hearing: one test held to its marks after its body ran."""
+"""A evaluated: one test held to its marks after its body ran."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ from pytest_cpuaccel.report.row import is_of_finding, note_property, properties_
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.finding import Finding
-    from pytest_cpuaccel.judge.evaluation import Trial
-    from pytest_cpuaccel.judge.models_under_test import Bench
-    from pytest_cpuaccel.plugin.selection import Choice
+    from pytest_cpuaccel.judge.evaluation import Evaluation
+    from pytest_cpuaccel.judge.models_under_test import ModelsUnderTest
+    from pytest_cpuaccel.plugin.selection import BackendSelection
 
 _BUDGETS: pytest.StashKey[tuple[str, list[pytest.Mark], Budgets]] = pytest.StashKey()
 """What the marks of a test allow under a backend, and those marks."""
 
 
 @dataclass
-class Hearing:
-    """What a test that uses a model is to be judged by: the bench that it works at, judged once."""
+class EvaluatedTest:
+    """What a test that uses a model is to be judged by: the models that it works at, judged once."""
 
     item: pytest.Item
-    bench: Bench
+    models: ModelsUnderTest
     _is_over: bool = False
     _calls: int = 0
     _body: FrameType | None = None
@@ -72,9 +72,9 @@ class Hearing:
         if self._is_over or _has_failed(self.item):
             return
         self._is_over = True
-        self._calls = self.bench.calls
+        self._calls = self.models.calls
         try:
-            judged(self.item, self.bench)
+            judged(self.item, self.models)
         except EagerRaisesError as error:
             raised: BaseException = error.error
         except (CpuaccelError, pytest.fail.Exception) as error:
@@ -105,8 +105,8 @@ class Hearing:
             UsageError: the model was called after the test had been judged.
         """
         self._body = None
-        late = self.bench.calls - self._calls
-        self.bench.close()
+        late = self.models.calls - self._calls
+        self.models.close()
         if self._is_over and late and marks.judged(self.item):
             raise UsageError(
                 f"{self.item.nodeid}: the model was called {late} time{'s' * (late > 1)} after the test had been "
@@ -114,14 +114,14 @@ class Hearing:
             )
 
 
-def open_hearing(item: pytest.Item, bench: Bench) -> Hearing:
-    """Return a hearing for a test that begins; what an earlier try of it left on its report is taken off."""
+def open_hearing(item: pytest.Item, models: ModelsUnderTest) -> EvaluatedTest:
+    """Return a evaluated for a test that begins; what an earlier try of it left on its report is taken off."""
     item.user_properties[:] = [found for found in item.user_properties if not is_of_finding(found[0])]
-    bench.compared = partial(_compared_outputs, item, bench.backend.name)
-    hearing = Hearing(item, bench)
+    models.compared = partial(_compared_outputs, item, models.backend.name)
+    evaluated = EvaluatedTest(item, models)
     if item.config.getoption("usepdb"):
-        bench.seen = hearing.see
-    return hearing
+        models.seen = evaluated.see
+    return evaluated
 
 
 def _compared_outputs(item: pytest.Item, backend: str) -> tuple[str, ...] | None:
@@ -130,7 +130,7 @@ def _compared_outputs(item: pytest.Item, backend: str) -> tuple[str, ...] | None
     return parity.only if parity else None
 
 
-def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
+def check_marks(item: pytest.Item, backend: str, selection: BackendSelection) -> None:
     """Check a test's marks before anything runs.
 
     A mark on the test itself must have something to judge; one on its class, module or package holds for the tests
@@ -141,18 +141,18 @@ def check_marks(item: pytest.Item, backend: str, choice: Choice) -> None:
         BackendUnavailableError: the latency budget compares with a backend that isn't installed; with
             ``--cpu-missing=skip`` the test is skipped instead.
     """
-    check_narrowing(item, choice.known)
+    check_narrowing(item, selection.known)
     if not uses_model(item):
         if not may_ask(item):
             _refuse_marks(item, _way_to_use(item))
         return
     if "accuracy_budget" in marks.on_test_itself(item) and not _scores(item) and not may_ask(item):
         raise UsageError(f"{item.nodeid}: @accuracy_budget judges what score_items found; take it as argument")
-    budgets_of(item, backend, choice)
-    if backend in choice.known and unmet_requirement(choice.known[backend]):
+    budgets_of(item, backend, selection)
+    if backend in selection.known and unmet_requirement(selection.known[backend]):
         return  # which its fixture says
     try:
-        versus_name(item, backend, choice)
+        versus_name(item, backend, selection)
     except BackendUnavailableError as missing:
         if item.config.stash[SETTINGS].missing == "fail":
             raise
@@ -168,7 +168,7 @@ def check_something_is_judged(item: pytest.Item) -> None:
     _refuse_marks(item, f"nothing that the test did is judged by it: {_way_to_use(item)}")
 
 
-def budgets_of(item: pytest.Item, backend: str, choice: Choice) -> Budgets:
+def budgets_of(item: pytest.Item, backend: str, selection: BackendSelection) -> Budgets:
     """Return what the marks of a test allow under a backend; they are read anew only where there are others now.
 
     Raises:
@@ -177,13 +177,13 @@ def budgets_of(item: pytest.Item, backend: str, choice: Choice) -> Budgets:
     found = [mark for name in marks.JUDGED for mark in item.iter_markers(name)]
     known = item.stash.get(_BUDGETS, None)
     if known is None or known[0] != backend or [*map(id, known[1])] != [*map(id, found)]:
-        known = item.stash[_BUDGETS] = (backend, found, _read_budgets(item, backend, choice))
+        known = item.stash[_BUDGETS] = (backend, found, _read_budgets(item, backend, selection))
     return known[2]
 
 
-def _read_budgets(item: pytest.Item, backend: str, choice: Choice) -> Budgets:
+def _read_budgets(item: pytest.Item, backend: str, selection: BackendSelection) -> Budgets:
     for name in marks.judged(item):
-        check_backends(item, name, choice.known)
+        check_backends(item, name, selection.known)
     return Budgets(
         budgets.parity_budget(item, backend),
         budgets.accuracy_budget(item, backend),
@@ -193,23 +193,23 @@ def _read_budgets(item: pytest.Item, backend: str, choice: Choice) -> Budgets:
     )
 
 
-def versus_name(item: pytest.Item, backend: str, choice: Choice) -> str:
+def versus_name(item: pytest.Item, backend: str, selection: BackendSelection) -> str:
     """Return the backend that the latency budget compares with.
 
     Raises:
         UsageError: there is none of that name.
         BackendUnavailableError: it isn't installed.
     """
-    budget = budgets_of(item, backend, choice).latency
+    budget = budgets_of(item, backend, selection).latency
     name = budget.vs if budget else "eager"
     try:
-        return choice.named(name).name
+        return selection.named(name).name
     except CpuaccelError as mistake:
         raise type(mistake)(f"{item.nodeid}: @latency_budget(vs=): {mistake}") from None
 
 
-def judged(item: pytest.Item, bench: Bench) -> None:
-    """Judge what a test left on its bench; put the findings on its report, and fail or skip it accordingly.
+def judged(item: pytest.Item, models: ModelsUnderTest) -> None:
+    """Judge what a test left on its models; put the findings on its report, and fail or skip it accordingly.
 
     Findings are put there one by one, so that an interrupt keeps those that are complete.
     """
@@ -218,7 +218,7 @@ def judged(item: pytest.Item, bench: Bench) -> None:
     session = session_of(item.config)
     findings = []
     try:
-        for number, finding in enumerate(_findings(item, bench)):
+        for number, finding in enumerate(_findings(item, models)):
             item.user_properties.extend(properties_of(number, finding))
             findings.append(finding)
     finally:
@@ -243,27 +243,27 @@ def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:
     return failure.with_traceback(to_the_test(frames, item.path) or without_ours(frames))
 
 
-def _findings(item: pytest.Item, bench: Bench) -> Iterator[Finding]:
+def _findings(item: pytest.Item, models: ModelsUnderTest) -> Iterator[Finding]:
     from pytest_cpuaccel.judge.judge import judge_test
 
     if not marks.judged(item):
         return
-    choice = choice_of(item.config)
-    allowed = budgets_of(item, bench.backend.name, choice)
-    versus = choice.named(versus_name(item, bench.backend.name, choice))
-    trials = bench.trials(allowed, versus)
-    held = [replace(trial, test=item.nodeid, budgets=_holding(item, trial)) for trial in trials]
+    selection = choice_of(item.config)
+    allowed = budgets_of(item, models.backend.name, selection)
+    versus = selection.named(versus_name(item, models.backend.name, selection))
+    evaluations = models.evaluations(allowed, versus)
+    held = [replace(evaluation, test=item.nodeid, budgets=_holding(item, evaluation)) for evaluation in evaluations]
     if not held and allowed != Budgets():
         used = "score_items" if _scores(item) else "cpu_accelerate"
         raise UsageError(f"{item.nodeid}: @{marks.judged(item)[0]}: the test never called {used}; nothing was judged")
-    yield from judge_test(held, session_of(item.config).court)
+    yield from judge_test(held, session_of(item.config).context)
 
 
-def _holding(item: pytest.Item, trial: Trial) -> Budgets:
+def _holding(item: pytest.Item, evaluation: Evaluation) -> Budgets:
     """What is allowed, without the accuracy that a class or module asks for where this test is held to other marks."""
-    asked = "accuracy_budget" in marks.on_test_itself(item) or _scores(item) or trial.scores.actual
-    others = replace(trial.budgets, accuracy=None)
-    return trial.budgets if asked or others == type(others)() else others
+    asked = "accuracy_budget" in marks.on_test_itself(item) or _scores(item) or evaluation.scores.actual
+    others = replace(evaluation.budgets, accuracy=None)
+    return evaluation.budgets if asked or others == type(others)() else others
 
 
 def _warned(item: pytest.Item, findings: Iterable[Finding]) -> bool:

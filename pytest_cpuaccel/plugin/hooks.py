@@ -12,7 +12,7 @@ from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.plugin import hookspecs, marks, tracebacks
 from pytest_cpuaccel.plugin import options as settings
 from pytest_cpuaccel.plugin.marks import PARAMETER
-from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Journal, journal_of
+from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, journal_of
 from pytest_cpuaccel.plugin.stash import (
     IS_OURS,
     RUNNING,
@@ -21,13 +21,13 @@ from pytest_cpuaccel.plugin.stash import (
     STANDING,
     Standing,
     check_names,
-    choice_for,
     choice_of,
     is_addressed,
     is_worker,
     lock_of,
     names_may_come,
     release_builds,
+    selection_for,
     session_of,
 )
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_cpuaccel.core.backend import Backend
-    from pytest_cpuaccel.judge.models_under_test import Bench
-    from pytest_cpuaccel.plugin.evaluation import Hearing
+    from pytest_cpuaccel.judge.models_under_test import ModelsUnderTest
+    from pytest_cpuaccel.plugin.evaluation import EvaluatedTest
 
-HEARING: pytest.StashKey[Hearing] = pytest.StashKey()
+EVALUATED_TEST: pytest.StashKey[EvaluatedTest] = pytest.StashKey()
 THREADS: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
 """Closed when the test's model is torn down, and at the latest when the test is over, however it ends."""
 MISTAKE = "cpuaccel_mistake"
@@ -83,7 +83,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if not is_worker(config):
             settings.check_reports(config.stash[SETTINGS])
             settings.check_baselines(config.stash[SETTINGS])
-            config.pluginmanager.register(Journal(config), NAME)
+            config.pluginmanager.register(Reporter(config), NAME)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -92,9 +92,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return [f"cpuaccel: {EAGER_ONLY}"]
     from pytest_cpuaccel.report.header import header
 
-    choice = choice_of(config)
-    awaited = [f"cpuaccel: {', '.join(choice.unknown)}: for a conftest.py below to add"] if choice.unknown else []
-    return [*header(choice.chosen, choice.missing, chosen.threads), *awaited]
+    selection = choice_of(config)
+    awaited = [f"cpuaccel: {', '.join(selection.unknown)}: for a conftest.py below to add"] if selection.unknown else []
+    return [*header(selection.chosen, selection.missing, chosen.threads), *awaited]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -103,7 +103,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from pytest_cpuaccel.plugin.parametrize import parametrize
 
     with contextlib.suppress(CpuaccelError):  # said when all is collected, where it can end the run
-        parametrize(metafunc, choice_for(metafunc.definition))
+        parametrize(metafunc, selection_for(metafunc.definition))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -126,10 +126,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from pytest_cpuaccel.plugin.unparametrized import sole_backend
 
         lock_of(config).check()
-        choice = choice_of(config)
+        selection = choice_of(config)
         for item in items:
             if uses_backend(item) or marks.on_test_itself(item):
-                check_marks(item, backend_name(item) or sole_backend(item).name, choice)
+                check_marks(item, backend_name(item) or sole_backend(item).name, selection)
 
 
 def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
@@ -182,20 +182,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Judge a test of any kind when its body is through, still in the call phase, so that xfail and --pdb apply."""
-    if HEARING in item.stash:
-        item.stash[HEARING].hold_within_test_case()
+    if EVALUATED_TEST in item.stash:
+        item.stash[EVALUATED_TEST].hold_within_test_case()
     try:
         result = yield
-        if HEARING in item.stash:
-            item.stash[HEARING].hold()
+        if EVALUATED_TEST in item.stash:
+            item.stash[EVALUATED_TEST].hold()
         elif IS_OURS in item.config.stash:
             from pytest_cpuaccel.plugin.evaluation import check_something_is_judged
 
             check_something_is_judged(item)
     except KeyboardInterrupt:
-        journal = journal_of(item.config)
-        if journal:
-            journal.add(item.nodeid, "interrupted", item.user_properties)
+        reporter = journal_of(item.config)
+        if reporter:
+            reporter.add(item.nodeid, "interrupted", item.user_properties)
         raise
     return result
 
@@ -274,34 +274,34 @@ def cpu_calibration() -> Iterable[Any] | None:
 
 
 @pytest.fixture
-def _cpu_bench(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Iterator[Bench]:
+def _cpu_models(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Iterator[ModelsUnderTest]:
     from pytest_cpuaccel.plugin.evaluation import open_hearing
 
     item: pytest.Item = request.node
     item.config.stash[SHARES_MACHINE] = True
     _check_backend(item)
     session = session_of(item.config)
-    hearing = open_hearing(item, session.bench(_cpu_backend))
-    item.stash[HEARING] = hearing
+    evaluated = open_hearing(item, session.models(_cpu_backend))
+    item.stash[EVALUATED_TEST] = evaluated
     item.stash[THREADS].enter_context(session.on_threads())
-    yield hearing.bench
+    yield evaluated.models
     item.stash[THREADS].close()
-    del item.stash[HEARING]
-    hearing.close()
+    del item.stash[EVALUATED_TEST]
+    evaluated.close()
 
 
 def _check_backend(item: pytest.Item) -> None:
     from pytest_cpuaccel.plugin.unparametrized import check_lone, reason_to_skip
 
-    choice = choice_for(item)
-    reason = reason_to_skip(item, choice)
+    selection = selection_for(item)
+    reason = reason_to_skip(item, selection)
     if reason:
         pytest.skip(reason)
-    check_lone(item, choice)
+    check_lone(item, selection)
 
 
 @pytest.fixture
-def cpu_accelerate(_cpu_bench: Bench) -> Callable[..., Any]:
+def cpu_accelerate(_cpu_models: ModelsUnderTest) -> Callable[..., Any]:
     """``cpu_accelerate(model)``: any model under the backend in force, recorded and judged like ``cpu_model``.
 
     ``cpu_accelerate(model, reference=other)`` holds it to another model, whose place it is to take;
@@ -309,26 +309,26 @@ def cpu_accelerate(_cpu_bench: Bench) -> Callable[..., Any]:
     """
 
     def accelerate(model: nn.Module | str, reference: nn.Module | str | None = None, calibration: object = None) -> Any:
-        return _cpu_bench.accelerate(model, reference, calibration)
+        return _cpu_models.accelerate(model, reference, calibration)
 
     return accelerate
 
 
 @pytest.fixture
 def cpu_model(
-    _cpu_bench: Bench,
+    _cpu_models: ModelsUnderTest,
     eager_model: nn.Module | str,
     candidate_model: nn.Module | str | None,
     cpu_calibration: Iterable[Any] | None,
 ) -> Any:
     """``candidate_model``, or else ``eager_model``, under the backend in force: call it like the original."""
     source = eager_model if candidate_model is None else candidate_model
-    return _cpu_bench.accelerate(source, eager_model, cpu_calibration)
+    return _cpu_models.accelerate(source, eager_model, cpu_calibration)
 
 
 @pytest.fixture
 def score_items(
-    _cpu_bench: Bench,
+    _cpu_models: ModelsUnderTest,
     eager_model: nn.Module | str,
     candidate_model: nn.Module | str | None,
     cpu_calibration: Iterable[Any] | None,
@@ -340,6 +340,6 @@ def score_items(
     source = eager_model if candidate_model is None else candidate_model
 
     def score(fn: Callable[[Any, Any], float], items: Iterable[Any]) -> list[float]:
-        return _cpu_bench.score(source, eager_model, fn, items, cpu_calibration)
+        return _cpu_models.score(source, eager_model, fn, items, cpu_calibration)
 
     return score

@@ -8,51 +8,51 @@ import pytest
 
 from pytest_cpuaccel.plugin.mark_selection import Narrowing
 from pytest_cpuaccel.plugin.marks import PARAMETER
-from pytest_cpuaccel.plugin.selection import Choice
+from pytest_cpuaccel.plugin.selection import BackendSelection
 
-BENCH = "_cpu_bench"
+BENCH = "_cpu_models"
 """The fixture that every test has which uses a model of ours."""
 _NAME = "_cpu_backend_name"
 """The parameter of a test that runs under the one backend there is."""
 _NUMBERS: pytest.StashKey[dict[str, int]] = pytest.StashKey()
 
 
-def parametrize(metafunc: pytest.Metafunc, choice: Choice) -> None:
+def parametrize(metafunc: pytest.Metafunc, selection: BackendSelection) -> None:
     """Have a test run once for each chosen backend that it may run under.
 
     Where one backend alone can run, its name is told by the test's id, and no fixture has it as parameter: pytest puts
     tests side by side that share the parameter of a fixture, and here nothing would be gained by that.
     """
     narrowing = Narrowing.of(metafunc.definition)
-    parameters = list(backend_parameters(choice, narrowing))
-    if _several_can_run(choice) and running_names(choice, narrowing):
+    parameters = list(backend_parameters(selection, narrowing))
+    if _several_can_run(selection) and running_names(selection, narrowing):
         metafunc.parametrize(PARAMETER, parameters, indirect=True, scope="session")
     else:
         metafunc.fixturenames.append(_NAME)
         metafunc.parametrize(_NAME, parameters)
 
 
-def backend_parameters(choice: Choice, narrowing: Narrowing) -> Iterator[object]:
+def backend_parameters(selection: BackendSelection, narrowing: Narrowing) -> Iterator[object]:
     """Yield a pytest parameter for each chosen backend a test may run under; one that skips where there is none."""
-    running = running_names(choice, narrowing)
+    running = running_names(selection, narrowing)
     for name in running:
-        reason = choice.missing.get(name)
+        reason = selection.missing.get(name)
         yield pytest.param(name, id=name, marks=[pytest.mark.skip(reason=reason)] if reason else [])
     if not running:
-        yield pytest.param("none", id="none", marks=pytest.mark.skip(reason=none_running(choice)))
+        yield pytest.param("none", id="none", marks=pytest.mark.skip(reason=none_running(selection)))
 
 
-def running_names(choice: Choice, narrowing: Narrowing) -> list[str]:
+def running_names(selection: BackendSelection, narrowing: Narrowing) -> list[str]:
     """Return the names of the chosen backends a test may run under, installed or not."""
-    return [backend.name for backend in choice.chosen if narrowing.admits(backend.name)]
+    return [backend.name for backend in selection.chosen if narrowing.admits(backend.name)]
 
 
-def none_running(choice: Choice) -> str:
+def none_running(selection: BackendSelection) -> str:
     """Return why a test runs under no backend."""
-    if choice.chosen:
-        names = ", ".join(backend.name for backend in choice.chosen)
+    if selection.chosen:
+        names = ", ".join(backend.name for backend in selection.chosen)
         return f"@cpu_backends allows none of the chosen backends: {names}"
-    return f"{', '.join(choice.unknown)}: added for the tests of other folders, by their conftest.py"
+    return f"{', '.join(selection.unknown)}: added for the tests of other folders, by their conftest.py"
 
 
 def uses_backend(item: pytest.Item) -> bool:
@@ -88,5 +88,5 @@ def number_backend(item: pytest.Item) -> None:
         callspec.indices[PARAMETER] = numbers.setdefault(callspec.params[PARAMETER], len(numbers))
 
 
-def _several_can_run(choice: Choice) -> bool:
-    return len(choice.chosen) + len(choice.unknown) - len(choice.missing) > 1
+def _several_can_run(selection: BackendSelection) -> bool:
+    return len(selection.chosen) + len(selection.unknown) - len(selection.missing) > 1

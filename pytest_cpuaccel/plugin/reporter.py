@@ -1,4 +1,4 @@
-"""The journal: collects what tests' reports carry, and writes the table and the report files."""
+"""The reporter: collects what tests' reports carry, and writes the table and the report files."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.report.json_file import JsonFile
     from pytest_cpuaccel.report.row import Row
 
-NAME = "cpuaccel-journal"
+NAME = "cpuaccel-reporter"
 SILENT = -2
 """pytest's verbosity from which on it has no closing line: -qq."""
 EAGER_ONLY = "eager only; choose backends with --cpu-backends=NAMES, such as ort,openvino* or all"
 
 
-class Journal:
+class Reporter:
     """A plugin of the process that talks to the user: xdist's controller, or the only one there is."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -117,14 +117,14 @@ class Journal:
         return environment(self._chosen(), self._config.stash[SETTINGS].threads)
 
     def _chosen(self) -> Sequence[Backend]:
-        """The backends of the run; none where a mistake in their choice has ended it."""
+        """The backends of the run; none where a mistake in their selection has ended it."""
         try:
             return choice_of(self._config).chosen
         except CpuaccelError:
             return ()
 
 
-def journal_of(config: pytest.Config) -> Journal | None:
-    """Return this process's journal; None in an xdist worker, whose controller keeps it."""
-    journal = config.pluginmanager.get_plugin(NAME)
-    return journal if isinstance(journal, Journal) else None
+def journal_of(config: pytest.Config) -> Reporter | None:
+    """Return this process's reporter; None in an xdist worker, whose controller keeps it."""
+    reporter = config.pluginmanager.get_plugin(NAME)
+    return reporter if isinstance(reporter, Reporter) else None

@@ -13,7 +13,7 @@ from pytest_cpuaccel.plugin.options import Settings
 
 
 @dataclass(frozen=True)
-class Choice:
+class BackendSelection:
     """``known`` by name; ``chosen`` in the user's order; ``missing`` says why a chosen one can't run here.
 
     ``unknown`` are the names and globs that no backend has so far.
@@ -44,8 +44,8 @@ class Choice:
         return self.known[name]
 
 
-def choose(settings: Settings, added: Iterable[Backend], where: str) -> Choice:
-    """Return the choice that the settings make; eager alone when they name nothing.
+def choose(settings: Settings, added: Iterable[Backend], where: str) -> BackendSelection:
+    """Return the selection that the settings make; eager alone when they name nothing.
 
     ``where`` says where the names were written. Names that no backend has are left to the caller.
 
@@ -54,7 +54,7 @@ def choose(settings: Settings, added: Iterable[Backend], where: str) -> Choice:
     """
     known = register(added)
     if not settings.backends:
-        return Choice(known, (EAGER,), {})
+        return BackendSelection(known, (EAGER,), {})
     wanted, unknown = _sorted_out(settings.backends, known)
     try:
         chosen = tuple(select(wanted, known))
@@ -64,7 +64,7 @@ def choose(settings: Settings, added: Iterable[Backend], where: str) -> Choice:
     missing = {name: reason for name, reason in reasons.items() if reason}
     if missing and settings.missing == "fail":
         raise UsageError(f"{where}: {'; '.join(missing.values())} (--cpu-missing=skip runs the others)")
-    return Choice(known, chosen, missing, unknown)
+    return BackendSelection(known, chosen, missing, unknown)
 
 
 def _sorted_out(names: Sequence[str], known: Mapping[str, Backend]) -> tuple[tuple[str, ...], tuple[str, ...]]:

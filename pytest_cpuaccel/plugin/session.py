@@ -12,15 +12,15 @@ import platformdirs
 from torch import nn
 
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.compiled_models import without_compiler
 from pytest_cpuaccel.builder.load_model import eager_model_of
 from pytest_cpuaccel.builder.process_state import on_threads
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.judge.baseline_settings import Ledger
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.models_under_test import Bench
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.judge.baseline_settings import BaselineSettings
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.models_under_test import ModelsUnderTest
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.machine.lock import MachineLock
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.plugin.options import Settings
@@ -35,18 +35,18 @@ _CACHE = "pytest-cpuaccel-1"
 class Session:
     """``notes`` are lines for the user that no verdict carries; the test that caused them takes them along."""
 
-    court: Court
+    context: EvaluationContext
     task: str | None
     notes: list[str]
     _loaded: dict[str, nn.Module] = field(default_factory=dict)
 
-    def bench(self, backend: Backend) -> Bench:
-        """Return a bench for one test."""
-        return Bench(backend, self.court.workshop, self.model)
+    def models(self, backend: Backend) -> ModelsUnderTest:
+        """Return a models for one test."""
+        return ModelsUnderTest(backend, self.context.builder, self.model)
 
     def on_threads(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which torch runs on the session's number of threads."""
-        return on_threads(self.court.workshop.threads)
+        return on_threads(self.context.builder.threads)
 
     def model(self, source: object, of: str) -> nn.Module:
         """Return the eager model that a module, folder or hub id stands for; each is loaded once.
@@ -82,15 +82,17 @@ def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> S
     store = ArtifactStore(
         root / _CACHE, settings.cache_limit_bytes, settings.wait_s, progress.busy, settings.cache_verify
     )
-    workshop = Workshop(store, settings.threads, notes.append, progress.busy)
+    builder = Builder(store, settings.threads, notes.append, progress.busy)
     race = RaceConfig(threads=settings.threads, progress=progress.show)
-    court = Court(workshop, ReferenceBook(), functools.partial(_alone, lock, progress), race, _ledger(settings))
-    return Session(court, settings.task, notes)
+    context = EvaluationContext(
+        builder, ReferenceCache(), functools.partial(_alone, lock, progress), race, _ledger(settings)
+    )
+    return Session(context, settings.task, notes)
 
 
-def _ledger(settings: Settings) -> Ledger:
+def _ledger(settings: Settings) -> BaselineSettings:
     root, save, against = settings.baselines_dir, settings.save, settings.against
-    return Ledger(
+    return BaselineSettings(
         shelf=shelf_of(root, save) if save else None,
         against=read_baseline(root, against) if against else None,
         max_slowdown=settings.against_slowdown,

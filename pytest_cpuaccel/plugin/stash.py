@@ -12,12 +12,12 @@ from pytest_cpuaccel.plugin.options import Settings, is_set, source_of
 if TYPE_CHECKING:
     from pytest_cpuaccel.machine.lock import MachineLock
     from pytest_cpuaccel.plugin.added_backends import Offer
-    from pytest_cpuaccel.plugin.selection import Choice
+    from pytest_cpuaccel.plugin.selection import BackendSelection
     from pytest_cpuaccel.plugin.session import Session
 
 SETTINGS = pytest.StashKey[Settings]()
 _OFFERS: pytest.StashKey[dict[str, Offer]] = pytest.StashKey()
-_CHOICES: pytest.StashKey[dict[tuple[str, ...], Choice]] = pytest.StashKey()
+_CHOICES: pytest.StashKey[dict[tuple[str, ...], BackendSelection]] = pytest.StashKey()
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 IS_OURS = pytest.StashKey[bool]()
 """Whether the marks of our names are ours: told when all is collected, so that it doesn't depend on the order."""
@@ -37,7 +37,7 @@ class Standing(NamedTuple):
     item: pytest.Item
 
 
-def choice_of(config: pytest.Config) -> Choice:
+def choice_of(config: pytest.Config) -> BackendSelection:
     """Return the backends of this run, as far as those who add some were loaded.
 
     Raises:
@@ -46,7 +46,7 @@ def choice_of(config: pytest.Config) -> Choice:
     return _choice_among(config, offers_of(config))
 
 
-def choice_for(item: pytest.Item) -> Choice:
+def selection_for(item: pytest.Item) -> BackendSelection:
     """Return the backends that a test knows: those of a conftest.py are for the tests below it.
 
     Raises:
@@ -80,13 +80,13 @@ def check_names(config: pytest.Config) -> None:
     from pytest_cpuaccel.core.errors import UsageError
     from pytest_cpuaccel.plugin.added_backends import HOOK, shown, unread_conftests
 
-    choice = choice_of(config)
-    if not choice.unknown:
+    selection = choice_of(config)
+    if not selection.unknown:
         return
     unread = next(unread_conftests(config), None)
     hint = f"; {shown(unread, config)} has {HOOK}, which is for tests below it: collect those" if unread else ""
     where = source_of(config, "backends")
-    raise UsageError(f"{where}: {no_such_backend(choice.unknown[0], choice.known)}{hint}")
+    raise UsageError(f"{where}: {no_such_backend(selection.unknown[0], selection.known)}{hint}")
 
 
 def is_addressed(config: pytest.Config) -> bool:
@@ -102,7 +102,7 @@ def names_may_come(config: pytest.Config) -> bool:
     return bool(choice_of(config).unknown) and any(unread_conftests(config))
 
 
-def _choice_among(config: pytest.Config, offers: tuple[Offer, ...]) -> Choice:
+def _choice_among(config: pytest.Config, offers: tuple[Offer, ...]) -> BackendSelection:
     from pytest_cpuaccel.plugin.added_backends import all_offered
     from pytest_cpuaccel.plugin.selection import choose
 
@@ -133,7 +133,7 @@ def session_of(config: pytest.Config) -> Session:
 def release_builds(config: pytest.Config) -> None:
     """Close what was built so far, if anything was."""
     if _SESSION in config.stash:
-        config.stash[_SESSION].court.workshop.release()
+        config.stash[_SESSION].context.builder.release()
 
 
 def lock_of(config: pytest.Config) -> MachineLock:

@@ -10,13 +10,13 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.plugin.mark_selection import Narrowing
 from pytest_cpuaccel.plugin.parametrize import backend_name, has_fixture_parameter, none_running, running_names
-from pytest_cpuaccel.plugin.selection import Choice
-from pytest_cpuaccel.plugin.stash import Standing, choice_for, choice_of
+from pytest_cpuaccel.plugin.selection import BackendSelection
+from pytest_cpuaccel.plugin.stash import Standing, choice_of, selection_for
 
 
 def sole_backend(item: pytest.Item) -> Backend:
     """Return the backend that a test runs under to which no fixture gives one: the first of those that it knows."""
-    known = choice_for(item)
+    known = selection_for(item)
     return (known if known.chosen else choice_of(item.config)).first
 
 
@@ -30,7 +30,7 @@ def renew_backend(item: pytest.Item, standing: Standing) -> None:
         standing.fixture.finish(standing.request)
 
 
-def reason_to_skip(item: pytest.Item, choice: Choice) -> str:
+def reason_to_skip(item: pytest.Item, selection: BackendSelection) -> str:
     """Return why a test runs under no backend; "" where it runs under one."""
     for skipped in (getattr(item, "obj", None), getattr(item, "cls", None)):  # by @unittest.skip
         if getattr(skipped, "__unittest_skip__", False) is True:
@@ -39,13 +39,13 @@ def reason_to_skip(item: pytest.Item, choice: Choice) -> str:
     given = backend_name(item)
     if given is not None:
         return "" if narrowing.admits(given) else f"@cpu_backends does not allow {given}"
-    running = running_names(choice, narrowing)
+    running = running_names(selection, narrowing)
     if not running:
-        return none_running(choice)
-    return choice.missing.get(running[0], "") if set(running) <= set(choice.missing) else ""
+        return none_running(selection)
+    return selection.missing.get(running[0], "") if set(running) <= set(selection.missing) else ""
 
 
-def check_lone(item: pytest.Item, choice: Choice) -> None:
+def check_lone(item: pytest.Item, selection: BackendSelection) -> None:
     """Check that a test without parameters, which runs under one backend, should run under no other.
 
     Raises:
@@ -53,8 +53,8 @@ def check_lone(item: pytest.Item, choice: Choice) -> None:
     """
     if backend_name(item) is not None:
         return
-    runs_under = choice.first.name
-    running = [name for name in running_names(choice, Narrowing.of(item)) if name not in choice.missing]
+    runs_under = selection.first.name
+    running = [name for name in running_names(selection, Narrowing.of(item)) if name not in selection.missing]
     if running == [runs_under]:
         return
     another = next((name for name in running if name != runs_under), runs_under)

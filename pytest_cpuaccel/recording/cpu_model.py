@@ -18,7 +18,7 @@ from torch import nn
 
 from pytest_cpuaccel.backends.toolkit.upstream import reason
 from pytest_cpuaccel.builder.accepted_inputs import check_devices, check_plain
-from pytest_cpuaccel.builder.builder import Build, Workshop
+from pytest_cpuaccel.builder.builder import Build, Builder
 from pytest_cpuaccel.builder.eager import check_not_asked, run_eager
 from pytest_cpuaccel.builder.frozen_values import check_values
 from pytest_cpuaccel.builder.random_generators import generators_kept
@@ -48,7 +48,7 @@ _COPIED = frozenset({"config", "generation_config"})
 _VERSION = attrgetter("_version")
 
 
-class Recorder:
+class CpuModel:
     """Stands in for ``model`` in a test: says it is of the same class, and runs under ``backend``.
 
     Nothing is built before the first call. Attributes come from the original, then from the build; ``config`` is
@@ -56,17 +56,17 @@ class Recorder:
     class see the stand-in as ``self``, so that what they call of it runs under the backend.
     """
 
-    def __new__(cls, model: nn.Module, *_: Any) -> Recorder:
+    def __new__(cls, model: nn.Module, *_: Any) -> CpuModel:
         """Return one that has the operators of a container or a context where the model's class has them."""
         operators = {name: _operator(name) for name in _OPERATORS if hasattr(type(model), name)}
-        kind: type[Recorder] = type(cls.__name__, (cls,), operators) if operators else cls
+        kind: type[CpuModel] = type(cls.__name__, (cls,), operators) if operators else cls
         return object.__new__(kind)
 
     def __init__(
         self,
         model: nn.Module,
         backend: Backend,
-        workshop: Workshop,
+        builder: Builder,
         check_refused: Callable[[Call], None] = lambda _: None,
         seen: Callable[[], None] = lambda: None,
     ) -> None:
@@ -78,7 +78,7 @@ class Recorder:
         self._seen = seen
         self._model = model
         self._backend = backend
-        self._workshop = workshop
+        self._workshop = builder
         self._calls: list[Call] = []
         self._begun = 0
         self._builds: dict[tuple[Any, ...], Build] = {}
@@ -91,7 +91,7 @@ class Recorder:
         self._changed = False
         self._changes: list[str] = []
         self._is_over = False
-        workshop.begin(model)
+        builder.begin(model)
 
     @property
     def __class__(self) -> type:
@@ -110,7 +110,7 @@ class Recorder:
 
     forward = __call__
 
-    def to(self, *args: Any, **kwargs: Any) -> Recorder:
+    def to(self, *args: Any, **kwargs: Any) -> CpuModel:
         """Stay on the CPU, in fp32.
 
         Raises:
@@ -177,7 +177,7 @@ class Recorder:
             check_assignment(self._model, name, by_method=False)
         object.__delattr__(self, name)
 
-    def _in_mode(self, mode: bool = True) -> Recorder:
+    def _in_mode(self, mode: bool = True) -> CpuModel:
         """Stay in eval mode.
 
         Raises:
@@ -319,14 +319,14 @@ class Recorder:
 
 
 def _operator(name: str) -> Callable[..., Any]:
-    def operate(self: Recorder, *args: Any) -> Any:
+    def operate(self: CpuModel, *args: Any) -> Any:
         __tracebackhide__ = True
         return self._run_by_class(partial(getattr(type(self._model), name), self), name)(*args)
 
     return operate
 
 
-def calls_of(recorder: Recorder) -> tuple[Call, ...]:
+def calls_of(recorder: CpuModel) -> tuple[Call, ...]:
     """Return what was recorded, in order.
 
     Raises:
@@ -345,17 +345,17 @@ def calls_of(recorder: Recorder) -> tuple[Call, ...]:
     return tuple(recorder._calls)
 
 
-def start_of(recorder: Recorder) -> Snapshot | None:
+def start_of(recorder: CpuModel) -> Snapshot | None:
     """Return the original's state before the first call; None where there was no call."""
     return None if recorder._start is None else recorder._start.state
 
 
-def begun_of(recorder: Recorder) -> int:
+def begun_of(recorder: CpuModel) -> int:
     """Return how many calls were begun."""
     return recorder._begun
 
 
-def close(recorder: Recorder) -> None:
+def close(recorder: CpuModel) -> None:
     """Let the recorder refuse any further call, and forget those that it recorded."""
     recorder._is_over = True
     recorder._latest = recorder._start = None
@@ -363,7 +363,7 @@ def close(recorder: Recorder) -> None:
     recorder._builds.clear()
 
 
-def raised_of(recorder: Recorder) -> int:
+def raised_of(recorder: CpuModel) -> int:
     """Return how many calls raised and so left nothing to judge."""
     return recorder._begun - len(recorder._calls)
 

@@ -20,8 +20,8 @@ from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Scores, Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
 from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
 from pytest_cpuaccel.recording.workload import workloads
 from pytest_cpuaccel.support_matrix.architecture import Architecture
@@ -38,7 +38,7 @@ class Examination:
     architecture: Architecture
     model: nn.Module
     backend: Backend
-    court: Court
+    context: EvaluationContext
 
     def cell(self) -> Cell:
         """Return what became of it: the worst of the calls tried; after a refused first call no other is tried."""
@@ -53,7 +53,7 @@ class Examination:
     def _found(self) -> Iterator[_Found]:
         inputs = self.architecture.inputs(self.model)
         other = self.architecture.inputs(self.model, OTHER_BATCH, OTHER_LENGTH)
-        self.court.workshop.calibrate(self.model, Calibration((inputs, other)))
+        self.context.builder.calibrate(self.model, Calibration((inputs, other)))
         first = self._tried("", "forward", inputs)
         yield first
         if first.status is Status.LIMITED:
@@ -86,17 +86,17 @@ class Examination:
         with torch.no_grad():
             output = run(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))  # type: ignore[misc]
         calls = (Call(method, inputs, tree.clone(output), rng_state),)
-        trial = Trial(self.model, self.model, self.backend, EAGER, calls, Scores(), Budgets())
-        return judge_parity(workloads(calls)[0], Comparisons(trial, ParityBudget(), self.court))
+        evaluation = Evaluation(self.model, self.model, self.backend, EAGER, calls, Scores(), Budgets())
+        return judge_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), self.context))
 
     def _built(self, method: Method, inputs: Inputs) -> BuiltModel:
         """The model, calibrated on data of both shapes; on the call's own where its graph takes but one."""
-        workshop = self.court.workshop
+        builder = self.context.builder
         try:
-            return workshop.built(self.model, self.backend, method, inputs)
+            return builder.built(self.model, self.backend, method, inputs)
         except UsageError:
-            workshop.calibrate(self.model, None)
-            return workshop.built(self.model, self.backend, method, inputs)
+            builder.calibrate(self.model, None)
+            return builder.built(self.model, self.backend, method, inputs)
 
     def _unnamed(self, sentence: str) -> str:
         return sentence.removeprefix(f"{self.backend.name}: ")

@@ -31,24 +31,24 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
     import torch
 
     from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-    from pytest_cpuaccel.builder.builder import Workshop
-    from pytest_cpuaccel.judge.context import Court
-    from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+    from pytest_cpuaccel.builder.builder import Builder
+    from pytest_cpuaccel.judge.context import EvaluationContext
+    from pytest_cpuaccel.judge.reference_cache import ReferenceCache
     from pytest_cpuaccel.measure.latency.config import RaceConfig
     from pytest_cpuaccel.support_matrix.examination import Examination
 
     torch.set_num_threads(THREADS)
     architecture = next(item for item in ARCHITECTURES if item.name == architecture_name)
     model = architecture.make()
-    book = ReferenceBook()
+    book = ReferenceCache()
     cells.send(READY)
     store = ArtifactStore(folder / "builds", _CACHE_BYTES)
     torch.set_num_threads(THREADS)
-    workshop = Workshop(store, THREADS, say=_ignore, busy=lambda _: contextlib.nullcontext())
-    court = Court(workshop, book, contextlib.nullcontext, RaceConfig(threads=THREADS))
+    builder = Builder(store, THREADS, say=_ignore, busy=lambda _: contextlib.nullcontext())
+    context = EvaluationContext(builder, book, contextlib.nullcontext, RaceConfig(threads=THREADS))
     for backend in backends:
-        cells.send(Examination(architecture, model, backend, court).cell())
-        workshop.release()
+        cells.send(Examination(architecture, model, backend, context).cell())
+        builder.release()
 
 
 def log_of(architecture_name: str, folder: Path) -> Path:

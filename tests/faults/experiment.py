@@ -14,7 +14,7 @@ from torch import nn
 from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.builder.private_copy import private_copy
 from pytest_cpuaccel.core import tree
@@ -25,16 +25,16 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Scores, Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
 from pytest_cpuaccel.judge.judge import judge
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import BARS
 from pytest_cpuaccel.measure.parity.leaves import pair_leaves
 from pytest_cpuaccel.measure.parity.mask import mask_for, valid_elements
-from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of, start_of
+from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of, start_of
 
 FLOOR = BARS[Precision.FP32].floor
 
@@ -45,7 +45,7 @@ class Experiment:
 
     model: nn.Module
     calls: tuple[Inputs, ...]
-    book: ReferenceBook
+    book: ReferenceCache
     cache: Path = Path("unused")
 
     def blame(self, backend: Backend) -> str | None:
@@ -60,8 +60,8 @@ class Experiment:
         return self._said(backend, Outcome.INCONCLUSIVE)
 
     def _said(self, backend: Backend, outcome: Outcome) -> str | None:
-        workshop = Workshop(ArtifactStore(self.cache, 10**9), torch.get_num_threads(), str, _at_rest)
-        recorder: Any = Recorder(self.model, backend, workshop)
+        builder = Builder(ArtifactStore(self.cache, 10**9), torch.get_num_threads(), str, _at_rest)
+        recorder: Any = CpuModel(self.model, backend, builder)
         try:
             for inputs in self.calls:
                 recorder(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))
@@ -69,9 +69,9 @@ class Experiment:
             return str(refusal)
         budgets = Budgets(parity=ParityBudget())
         calls, start = calls_of(recorder), start_of(recorder)
-        trial = Trial(self.model, self.model, backend, EAGER, calls, Scores(), budgets, start=start)
-        court = Court(workshop, self.book, contextlib.nullcontext, RaceConfig())
-        verdicts = [verdict for finding in judge(trial, court) for verdict in finding.verdicts]
+        evaluation = Evaluation(self.model, self.model, backend, EAGER, calls, Scores(), budgets, start=start)
+        context = EvaluationContext(builder, self.book, contextlib.nullcontext, RaceConfig())
+        verdicts = [verdict for finding in judge(evaluation, context) for verdict in finding.verdicts]
         found = [verdict for verdict in verdicts if verdict.outcome is outcome]
         return "\n".join(line for verdict in found for line in (verdict.sentence, *verdict.evidence)) or None
 
@@ -131,4 +131,4 @@ def _at_rest(text: str) -> Any:  # noqa: ARG001
 
 def experiment(model: nn.Module, calls: Sequence[Inputs]) -> Experiment:
     """Return an experiment whose references are computed once for all backends."""
-    return Experiment(model, tuple(calls), ReferenceBook())
+    return Experiment(model, tuple(calls), ReferenceCache())

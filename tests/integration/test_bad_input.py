@@ -56,7 +56,7 @@ def line_of_failure(project: pytest.Pytester, body: str, *args: str, errors: boo
     result.assert_outcomes(**{"errors" if errors else "failed": 1})
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     printed = result.stdout.str() + result.stderr.str()
-    for word in ("Traceback", "pytest_cpuaccel/", "recorder.py", "workshop.py", "judge.py"):
+    for word in ("Traceback", "pytest_cpuaccel/", "recorder.py", "builder.py", "judge.py"):
         assert word not in printed
     start = next(number for number, line in enumerate(result.outlines) if line.startswith("____"))
     end = next(

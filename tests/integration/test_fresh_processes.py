@@ -20,7 +20,7 @@ from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.isolated.bundle import Errand, pack
+from pytest_cpuaccel.isolated.bundle import Bundle, pack
 from pytest_cpuaccel.isolated.process import run
 from pytest_cpuaccel.isolated.report import Report
 from tests import doubles, fresh_models, models
@@ -69,7 +69,7 @@ def reported(
     folder.mkdir()
     call = Call("forward", Inputs((inputs,)), None)
     subject = Subject(lambda: model, call.inputs, model(inputs), threads=1)
-    pack(Errand(backend, subject, None, call), model, folder)
+    pack(Bundle(backend, subject, None, call), model, folder)
     return run(folder, task, threads=1, timeout_s=timeout_s)
 
 
@@ -233,7 +233,7 @@ def test_a_process_that_dies_fails_its_test_with_its_last_words(net_project: pyt
 def test_a_process_that_does_not_answer_is_ended(tmp_path: Path) -> None:
     model = models.mlp()
     with pytest.raises(BuildError, match=re.escape("a fresh process gave no answer within 0.1 s")):
-        reported(doubles.TWIN, model, torch.ones(1, 16), tmp_path / "errand", timeout_s=0.1)
+        reported(doubles.TWIN, model, torch.ones(1, 16), tmp_path / "bundle", timeout_s=0.1)
     assert not processes_with(str(tmp_path))
 
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Workshop
-from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of
+from pytest_cpuaccel.builder.builder import Builder
+from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
 
 
 class _Noisy(nn.Module):
@@ -21,10 +21,10 @@ class _Noisy(nn.Module):
 
 
 def _recorder(model: nn.Module) -> Any:
-    workshop = Workshop(
+    builder = Builder(
         ArtifactStore(Path("unused"), 0), torch.get_num_threads(), str, lambda _: contextlib.nullcontext()
     )
-    return Recorder(model, EAGER, workshop)
+    return CpuModel(model, EAGER, builder)
 
 
 def test_a_buffer_that_is_refilled_in_place_is_recorded_as_it_was_at_each_call() -> None:

@@ -53,7 +53,7 @@ QUEUE.put(0)
 CALLED, BOX = elsewhere.Box(), elsewhere.Box()
 os.environ["STEP"] = "0"
 
-class Recorder:
+class CpuModel:
     n = 0
 
     def step(self):
@@ -79,7 +79,7 @@ class Singleton(type):
     def __call__(cls):
         return cls.made.setdefault(cls, super().__call__()) if cls not in cls.made else cls.made[cls]
 
-class Only(Recorder, metaclass=Singleton):
+class Only(CpuModel, metaclass=Singleton):
     pass
 
 class Machine:
@@ -98,7 +98,7 @@ class Machine:
         self.now = lambda: 4
         return 3
 
-TOTAL, HIDDEN, MACHINE, KEY = Total(), Hidden(), Machine(), Recorder()
+TOTAL, HIDDEN, MACHINE, KEY = Total(), Hidden(), Machine(), CpuModel()
 DECIMAL, INTEGER, RANGE = [decimal.Decimal(0)], [np.int64(0)], [range(0)]
 OBJECTS, WEAK, CHAIN = np.array([0, None], dtype=object), weakref.WeakKeyDictionary(), collections.ChainMap({"n": 0})
 WEAK[KEY] = 0
@@ -168,9 +168,9 @@ def _stored(store):
     store["n"] = store.get("n", 0) + 1
     return store["n"]
 
-_bound_method = Recorder().step
+_bound_method = CpuModel().step
 _partial = functools.partial(_stored, {})
-REGISTRY = {"step": Recorder().step}
+REGISTRY = {"step": CpuModel().step}
 
 def _registry():
     return REGISTRY["step"]()

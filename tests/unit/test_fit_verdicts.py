@@ -14,7 +14,7 @@ from pytest_cpuaccel.core.errors import BuildError, BusyError
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge import noise_check as fitness
 from pytest_cpuaccel.judge import threads
-from pytest_cpuaccel.judge.context import Court
+from pytest_cpuaccel.judge.context import EvaluationContext
 from pytest_cpuaccel.judge.noise_check import with_fitness
 from pytest_cpuaccel.judge.threads import check_threads
 from pytest_cpuaccel.machine import traits as machine_fitness
@@ -26,16 +26,16 @@ NOTHING: Any = None
 FIVE_PERCENT = LatencyBudget(max_slowdown=0.05)
 
 
-def court(*found: Resolution, alone: Any = None) -> Court:
-    return Court(NOTHING, NOTHING, alone, RaceConfig(), self_checks=list(found))
+def context(*found: Resolution, alone: Any = None) -> EvaluationContext:
+    return EvaluationContext(NOTHING, NOTHING, alone, RaceConfig(), self_checks=list(found))
 
 
 def equal_copies(low: float, high: float) -> Resolution:
     return Resolution((low * high) ** 0.5, (low, high), 100, 2.0, 1e6)
 
 
-def judged(verdict: Verdict, court: Court, budget: LatencyBudget = FIVE_PERCENT) -> Verdict:
-    return with_fitness(verdict, NOTHING, NOTHING, budget, court, RaceConfig())
+def judged(verdict: Verdict, context: EvaluationContext, budget: LatencyBudget = FIVE_PERCENT) -> Verdict:
+    return with_fitness(verdict, NOTHING, NOTHING, budget, context, RaceConfig())
 
 
 def failed(ratio: float) -> Verdict:
@@ -43,7 +43,7 @@ def failed(ratio: float) -> Verdict:
 
 
 def test_a_fail_says_what_the_machine_can_tell() -> None:
-    verdict = judged(failed(1.2), court(equal_copies(0.99, 1.01)))
+    verdict = judged(failed(1.2), context(equal_copies(0.99, 1.01)))
     assert verdict.outcome is Outcome.FAIL
     assert verdict.evidence == (
         "A/A check: two equal copies of eager had a ratio of 1.000; "
@@ -54,31 +54,31 @@ def test_a_fail_says_what_the_machine_can_tell() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(1.07, 1.09), (0.91, 0.93)])
 def test_where_equal_copies_fail_too_nothing_is_known(low: float, high: float) -> None:
-    verdict = judged(failed(1.2), court(equal_copies(low, high)))
+    verdict = judged(failed(1.2), context(equal_copies(low, high)))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.sentence.startswith("twin: too slow; but in the A/A check two equal copies of eager differed by ")
     assert f"[{low:.3f}, {high:.3f}]: this machine can't judge it now" in verdict.sentence
 
 
 def test_copies_that_differ_by_more_than_the_excess_leave_it_open() -> None:
-    assert judged(failed(1.06), court(equal_copies(1.02, 1.04))).outcome is Outcome.INCONCLUSIVE
-    assert judged(failed(1.20), court(equal_copies(1.02, 1.04))).outcome is Outcome.FAIL
+    assert judged(failed(1.06), context(equal_copies(1.02, 1.04))).outcome is Outcome.INCONCLUSIVE
+    assert judged(failed(1.20), context(equal_copies(1.02, 1.04))).outcome is Outcome.FAIL
 
 
 def test_the_excess_over_a_required_speedup_counts_alike() -> None:
     budget = LatencyBudget(speedup=2.0)
-    assert judged(failed(0.51), court(equal_copies(1.03, 1.04)), budget).outcome is Outcome.INCONCLUSIVE
-    assert judged(failed(0.60), court(equal_copies(1.03, 1.04)), budget).outcome is Outcome.FAIL
+    assert judged(failed(0.51), context(equal_copies(1.03, 1.04)), budget).outcome is Outcome.INCONCLUSIVE
+    assert judged(failed(0.60), context(equal_copies(1.03, 1.04)), budget).outcome is Outcome.FAIL
 
 
 def test_a_budget_finer_than_what_the_machine_resolves_is_told_so() -> None:
-    verdict = judged(failed(1.2), court(equal_copies(0.98, 1.0)), LatencyBudget(max_slowdown=0.01))
+    verdict = judged(failed(1.2), context(equal_copies(0.98, 1.0)), LatencyBudget(max_slowdown=0.01))
     assert verdict.evidence[-1] == "max_slowdown=1 % is finer than the 2 % that this machine resolves in 2 s"
 
 
 def test_a_pass_asks_for_no_check() -> None:
     verdict = Verdict("latency", Outcome.PASS, "fine")
-    assert judged(verdict, court()) == verdict
+    assert judged(verdict, context()) == verdict
 
 
 def test_a_fail_stands_where_the_machine_was_too_busy_for_the_check() -> None:
@@ -87,14 +87,14 @@ def test_a_fail_stands_where_the_machine_was_too_busy_for_the_check() -> None:
         raise BusyError("pid 5 has the machine alone")
         yield
 
-    verdict = judged(failed(1.2), court(alone=never))
+    verdict = judged(failed(1.2), context(alone=never))
     assert verdict.outcome is Outcome.FAIL
     assert verdict.evidence == ("no A/A check: pid 5 has the machine alone",)
 
 
 def test_calls_too_slow_for_a_check_get_none() -> None:
     slow = replace(failed(1.2), facts={"ratio": 1.2, "p50_ns": 1e9})
-    assert judged(slow, court()).evidence == ("no A/A check: 30 pairs of such calls take 60 s",)
+    assert judged(slow, context()).evidence == ("no A/A check: 30 pairs of such calls take 60 s",)
 
 
 def test_what_was_bad_is_named_when_nothing_could_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_what_was_bad_is_named_when_nothing_could_be_told(monkeypatch: pytest.Mo
         "seconds": 10.0,
     }
     open_question = Verdict("latency", Outcome.INCONCLUSIVE, "not told", facts)
-    assert judged(open_question, court(), LatencyBudget(max_slowdown=0.01)).sentence == (
+    assert judged(open_question, context(), LatencyBudget(max_slowdown=0.01)).sentence == (
         "not told; the cgroup was throttled 31 times meanwhile; steal 12 %; calls waited for a processor 23 % of their "
         "time; load 7.9 on 2 CPUs; max_slowdown=1 % is finer than the 2.4 % that this machine resolves in 10 s"
     )
@@ -120,19 +120,19 @@ def test_what_was_bad_is_named_when_nothing_could_be_told(monkeypatch: pytest.Mo
 
 def test_on_a_quiet_machine_nothing_is_blamed() -> None:
     facts = {"throttled": 0, "steal": 0.0, "queued_share": 0.01, "load_after": 0.5}
-    assert judged(Verdict("latency", Outcome.INCONCLUSIVE, "not told", facts), court()).sentence == "not told"
+    assert judged(Verdict("latency", Outcome.INCONCLUSIVE, "not told", facts), context()).sentence == "not told"
 
 
-def sides_of(trial: Any, used: dict[str, int | None], monkeypatch: pytest.MonkeyPatch) -> Any:
+def sides_of(evaluation: Any, used: dict[str, int | None], monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(threads, "threads_used", lambda call, _: used[call()])
-    return check_threads(Sides(lambda: "ours", lambda: "theirs"), trial, 1)
+    return check_threads(Sides(lambda: "ours", lambda: "theirs"), evaluation, 1)
 
 
 def test_a_side_on_more_threads_than_it_was_told_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    trial = SimpleNamespace(backend=SimpleNamespace(name="ort"), versus=SimpleNamespace(name="eager"))
+    evaluation = SimpleNamespace(backend=SimpleNamespace(name="ort"), versus=SimpleNamespace(name="eager"))
     with pytest.raises(BuildError) as error:
-        sides_of(trial, {"ours": 2, "theirs": 1}, monkeypatch)
+        sides_of(evaluation, {"ours": 2, "theirs": 1}, monkeypatch)
     assert str(error.value) == "ort ran on 2 threads, was told 1; a comparison would be unfair"
     with pytest.raises(BuildError, match="eager ran on 3 threads, was told 1"):
-        sides_of(trial, {"ours": 1, "theirs": 3}, monkeypatch)
-    assert sides_of(trial, {"ours": 1, "theirs": None}, monkeypatch) == {"threads_used": 1}
+        sides_of(evaluation, {"ours": 1, "theirs": 3}, monkeypatch)
+    assert sides_of(evaluation, {"ours": 1, "theirs": None}, monkeypatch) == {"threads_used": 1}

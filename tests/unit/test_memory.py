@@ -17,7 +17,7 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.isolated.report import Report, Stage
 from pytest_cpuaccel.judge import memory
-from pytest_cpuaccel.judge.evaluation import Scores, Trial
+from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
 from pytest_cpuaccel.machine.memory import Memory, read_memory
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.workload import Workload
@@ -50,9 +50,9 @@ def test_where_the_kernel_does_not_tell_nothing_fails(monkeypatch: pytest.Monkey
     monkeypatch.setattr(memory, "dispatched", lambda *_: contextlib.nullcontext(Path()))
     monkeypatch.setattr(memory, "run", lambda *_, **__: untold)
     model, call = models.mlp(), Call("forward", Inputs(), None)
-    trial = Trial(model, model, doubles.TWIN, doubles.TWIN, (call,), Scores(), Budgets())
-    court: Any = SimpleNamespace(race=RaceConfig())
-    found = memory.judge_memory(Workload("forward", (call,)), trial, MemoryBudget(peak_bytes=1), court)
+    evaluation = Evaluation(model, model, doubles.TWIN, doubles.TWIN, (call,), Scores(), Budgets())
+    context: Any = SimpleNamespace(race=RaceConfig())
+    found = memory.judge_memory(Workload("forward", (call,)), evaluation, MemoryBudget(peak_bytes=1), context)
     assert found.outcome is Outcome.INCONCLUSIVE
     assert found.sentence == "twin: forward: peak memory is unknown: /proc/self/status does not tell it here"
 

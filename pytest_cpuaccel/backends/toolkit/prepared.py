@@ -31,7 +31,7 @@ class PreparedCall:
 
     @staticmethod
     def of(module: nn.Module, subject: Subject, positions: str | None) -> PreparedCall:
-        """Return the subject's call; ``positions`` as in :class:`~pytest_cpuaccel.backends.toolkit.export_metadata.Route`."""
+        """Return the subject's call; ``positions`` as in :class:`Route`."""
         prepare = decoding.preparation(module, positions)
         inputs = prepare(subject.inputs)
         answers, lacks = _answers(subject)

@@ -15,7 +15,7 @@ from pytest_cpuaccel.measure.latency.bounds import lower_bound, upper_bound
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Pair, Sides, take_pairs
 from pytest_cpuaccel.measure.latency.quantile import quantile
-from pytest_cpuaccel.measure.latency.sequential_test import Heat, Rules, decide, estimate, rules_for
+from pytest_cpuaccel.measure.latency.sequential_test import Rules, SequentialTest, decide, estimate, rules_for
 from pytest_cpuaccel.measure.latency.turn import burst_for
 from pytest_cpuaccel.measure.latency.undisturbed import attended, no_collection
 from pytest_cpuaccel.measure.latency.waiting import off_cpu_share, queued_share
@@ -142,19 +142,19 @@ def race(sides: Sides, *, limit: float | None, rebuild: Callable[[], Sides], con
     )
 
 
-def confirm(first: Heat, second: Heat) -> Heat:
+def confirm(first: SequentialTest, second: SequentialTest) -> SequentialTest:
     """Return what a heat that failed and a second one on a fresh build show together."""
     pairs, cpu_arm = first.pairs + second.pairs, first.cpu_arm and second.cpu_arm
     if second.outcome is Outcome.FAIL:
-        return Heat(Outcome.FAIL, f"{first.reason}; of a fresh build {second.reason}", pairs, cpu_arm)
+        return SequentialTest(Outcome.FAIL, f"{first.reason}; of a fresh build {second.reason}", pairs, cpu_arm)
     reason = (
         f"slower than allowed at first (ratio {first.ratio:.3f}), "
         f"which a fresh build did not confirm ({second.ratio:.3f})"
     )
-    return Heat(Outcome.INCONCLUSIVE, reason, pairs, cpu_arm)
+    return SequentialTest(Outcome.INCONCLUSIVE, reason, pairs, cpu_arm)
 
 
-def interval_of(heat: Heat, config: RaceConfig) -> tuple[float, float]:
+def interval_of(heat: SequentialTest, config: RaceConfig) -> tuple[float, float]:
     """Return the interval of a ratio after one heat; its ends err with ``alpha_fail`` and ``alpha_pass`` at most."""
     return (
         lower_bound(heat.pairs, config.alpha_fail, cpu_arm=heat.cpu_arm),
@@ -162,7 +162,7 @@ def interval_of(heat: Heat, config: RaceConfig) -> tuple[float, float]:
     )
 
 
-def joint_interval(first: Heat, second: Heat, config: RaceConfig) -> tuple[float, float]:
+def joint_interval(first: SequentialTest, second: SequentialTest, config: RaceConfig) -> tuple[float, float]:
     """Return the interval of a ratio after two heats, with the error rates of one.
 
     The lower end is wrong only if that of each heat is, which each may be with probability ``sqrt(alpha_fail)``; the
@@ -182,7 +182,7 @@ def heat_rules(call_ns: float, config: RaceConfig, *, repeats: bool = False) -> 
     return replace(rules, min_pairs=1, min_s=0.0) if repeats else rules
 
 
-def _run_heat(sides: Sides, limit: float | None, config: RaceConfig, *, repeats: bool = False) -> Heat:
+def _run_heat(sides: Sides, limit: float | None, config: RaceConfig, *, repeats: bool = False) -> SequentialTest:
     with no_collection():
         call_ns = warm_up_both(sides, config.warmup_cap_s)
         pairs = attended(take_pairs(sides, burst_for(call_ns), config.seed), "pairs", config.progress)

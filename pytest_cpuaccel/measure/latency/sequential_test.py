@@ -44,7 +44,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Heat:
+class SequentialTest:
     """The pairs of one heat and what they settled; ``outcome`` is ``None`` where nothing was asked.
 
     ``cpu_arm`` tells whether CPU time was asked too.
@@ -101,7 +101,7 @@ def rules_for(call_ns: float, config: RaceConfig) -> Rules:
     )
 
 
-def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> Heat:
+def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> SequentialTest:
     """Take pairs until they show that the median ratio is above ``limit`` or below it, or until the cap.
 
     The sign of ``ratio - limit`` is tested, not the ratio: latencies are autocorrelated and heavy-tailed,
@@ -117,16 +117,16 @@ def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> Heat:
             cpu = cpu.then(pair.cpu_ratio, limit)
         if len(taken) >= rules.min_pairs and pair.elapsed_s >= rules.min_s:
             if outcome := wall.outcome(rules):
-                return Heat(outcome, _majority(wall, limit), tuple(taken), rules.cpu_arm)
+                return SequentialTest(outcome, _majority(wall, limit), tuple(taken), rules.cpu_arm)
             outcome = _heavier(cpu, rules)
             if outcome and off_cpu_share(taken) < MOST_WAITING and _excludes(outcome, taken, limit, rules):
-                return Heat(outcome, _weighed(outcome, taken, limit), tuple(taken), rules.cpu_arm)
+                return SequentialTest(outcome, _weighed(outcome, taken, limit), tuple(taken), rules.cpu_arm)
         if pair.elapsed_s >= rules.cap_s:
             break
-    return Heat(Outcome.INCONCLUSIVE, _undecided(taken, limit, rules), tuple(taken), rules.cpu_arm)
+    return SequentialTest(Outcome.INCONCLUSIVE, _undecided(taken, limit, rules), tuple(taken), rules.cpu_arm)
 
 
-def estimate(pairs: Iterable[Pair], *, cpu_arm: bool = False) -> Heat:
+def estimate(pairs: Iterable[Pair], *, cpu_arm: bool = False) -> SequentialTest:
     """Take pairs for 0.5 s and at least 30 of them, or 3 s; ask nothing of them."""
     taken: list[Pair] = []
     for pair in pairs:
@@ -134,7 +134,7 @@ def estimate(pairs: Iterable[Pair], *, cpu_arm: bool = False) -> Heat:
         enough = len(taken) >= ESTIMATE_PAIRS and pair.elapsed_s >= ESTIMATE_S
         if enough or pair.elapsed_s >= ESTIMATE_CAP_S:
             break
-    return Heat(None, f"estimated from {len(taken)} pairs", tuple(taken), cpu_arm)
+    return SequentialTest(None, f"estimated from {len(taken)} pairs", tuple(taken), cpu_arm)
 
 
 def _heavier(weighing: Weighing, rules: Rules) -> Outcome | None:

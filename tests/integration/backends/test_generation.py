@@ -74,8 +74,8 @@ def test_streaming(cpu_accelerate, model, prompt):
 
 TOKENS = """
 @pytest.mark.parametrize("beams", [1, 3])
-def test_every_token_is_heard(_cpu_bench, model, prompt, beams):
-    built = _cpu_bench.workshop.built(model, _cpu_bench.backend, "generate", Inputs(kwargs=prompt))
+def test_every_token_is_heard(_cpu_models, model, prompt, beams):
+    built = _cpu_models.builder.built(model, _cpu_models.backend, "generate", Inputs(kwargs=prompt))
     clock = TokenClock()
     settings = {"min_new_tokens": 5, "max_new_tokens": 5, "num_beams": beams, "do_sample": False}
     call = heard_by(clock, Call("generate", Inputs(kwargs=prompt | settings), None))
@@ -84,9 +84,9 @@ def test_every_token_is_heard(_cpu_bench, model, prompt, beams):
 """
 
 CACHES = """
-def test_keys_and_values_are_kept_from_step_to_step(_cpu_bench, decoder, prompt):
-    workshop = _cpu_bench.workshop
-    built = workshop.built(decoder, _cpu_bench.backend, "generate", Inputs(kwargs=prompt))
+def test_keys_and_values_are_kept_from_step_to_step(_cpu_models, decoder, prompt):
+    builder = _cpu_models.builder
+    built = builder.built(decoder, _cpu_models.backend, "generate", Inputs(kwargs=prompt))
     assert built.facts["kv_cache"] is True
 """
 

@@ -18,17 +18,17 @@ from pytest_cpuaccel.backends.ort import ORT
 from pytest_cpuaccel.backends.registry import EAGER
 from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge import diagnosis as accusation
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Scores, Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
 from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of
+from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
 from pytest_cpuaccel.recording.workload import workloads
 from tests import exports, models
 from tests.faults.faults import baked_shape
@@ -58,21 +58,25 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
 
 
 @pytest.fixture
-def court(store: ArtifactStore) -> Iterator[Court]:
-    workshop = Workshop(store, 1, say=[].append, busy=lambda _: contextlib.nullcontext())
-    yield Court(workshop, ReferenceBook(), contextlib.nullcontext, RaceConfig())
-    workshop.release()
+def context(store: ArtifactStore) -> Iterator[EvaluationContext]:
+    builder = Builder(store, 1, say=[].append, busy=lambda _: contextlib.nullcontext())
+    yield EvaluationContext(builder, ReferenceCache(), contextlib.nullcontext, RaceConfig())
+    builder.release()
 
 
-def verdicts(model: nn.Module, backend: Backend, court: Court, order: Sequence[Callable[[Any], Any]]) -> list[Verdict]:
-    recorder = Recorder(model, backend, court.workshop)
+def verdicts(
+    model: nn.Module, backend: Backend, context: EvaluationContext, order: Sequence[Callable[[Any], Any]]
+) -> list[Verdict]:
+    recorder = CpuModel(model, backend, context.builder)
     for ask in order:
         ask(recorder)
-    trials = [Trial(model, model, backend, EAGER, (call,), Scores(), Budgets()) for call in calls_of(recorder)]
+    evaluations = [
+        Evaluation(model, model, backend, EAGER, (call,), Scores(), Budgets()) for call in calls_of(recorder)
+    ]
     return [
-        judge_parity(workload, Comparisons(trial, ParityBudget(), court))
-        for trial in trials
-        for workload in workloads(trial.calls)
+        judge_parity(workload, Comparisons(evaluation, ParityBudget(), context))
+        for evaluation in evaluations
+        for workload in workloads(evaluation.calls)
     ]
 
 
@@ -81,17 +85,17 @@ def verdicts(model: nn.Module, backend: Backend, court: Court, order: Sequence[C
     [(ORT, ("generate", "forward")), (ORT, ("forward", "generate")), (OPENVINO, ("generate", "forward"))],
     ids=["ort, generate first", "ort, forward first", "openvino, generate first"],
 )
-def test_an_encoder_decoder(backend: Backend, order: tuple[str, ...], court: Court) -> None:
+def test_an_encoder_decoder(backend: Backend, order: tuple[str, ...], context: EvaluationContext) -> None:
     pytest.importorskip("transformers")
     if reason := unmet_requirement(backend):
         pytest.skip(reason)
     model, given = exports.tiny_t5(), models.tokens(2, 8, 3)
-    found = verdicts(model, backend, court, [lambda it, way=way: WAYS[way](it, given) for way in order])
+    found = verdicts(model, backend, context, [lambda it, way=way: WAYS[way](it, given) for way in order])
     assert [verdict.outcome for verdict in found] == [Outcome.PASS] * 2
 
 
 @pytest.mark.parametrize("first", ["generate", "forward"])
-def test_a_decoder_asked_for_other_outputs(first: str, court: Court) -> None:
+def test_a_decoder_asked_for_other_outputs(first: str, context: EvaluationContext) -> None:
     pytest.importorskip("transformers")
     if reason := unmet_requirement(ORT):
         pytest.skip(reason)
@@ -100,11 +104,11 @@ def test_a_decoder_asked_for_other_outputs(first: str, court: Court) -> None:
         pytest.skip("this transformers always returns all logits")
     given = {name: tensor.flip(1) for name, tensor in models.tokens(2, 8, 3).items()}
     order = [first, *(way for way in ("generate", "forward", "a tuple", "the last logits") if way != first)]
-    found = verdicts(model, ORT, court, [lambda it, way=way: WAYS[way](it, given) for way in order])
+    found = verdicts(model, ORT, context, [lambda it, way=way: WAYS[way](it, given) for way in order])
     assert [verdict.outcome for verdict in found] == [Outcome.PASS] * len(order)
 
 
-def test_a_build_that_lacks_outputs_serves_no_forward(court: Court) -> None:
+def test_a_build_that_lacks_outputs_serves_no_forward(context: EvaluationContext) -> None:
     """Whatever the backend: what it says its builds for ``generate()`` lack is believed."""
     pytest.importorskip("transformers")
 
@@ -120,7 +124,7 @@ def test_a_build_that_lacks_outputs_serves_no_forward(court: Court) -> None:
 
     model, given = models.gpt2(), models.tokens(2, 8, 0)
     ways = [lambda it, way=way: WAYS[way](it, given) for way in ("generate", "hidden states", "generate")]
-    found = verdicts(model, replace(EAGER, name="partial", load=load), court, ways)
+    found = verdicts(model, replace(EAGER, name="partial", load=load), context, ways)
     assert [verdict.outcome for verdict in found] == [Outcome.PASS] * 3
 
 
@@ -129,12 +133,12 @@ def test_a_build_that_lacks_outputs_serves_no_forward(court: Court) -> None:
     [(True, "a bug of pytest-cpuaccel, please report it", "accepts()"), (False, "accepts() of eager", "report")],
 )
 def test_who_is_to_mend_a_build_that_serves_calls_it_is_wrong_for(
-    is_ours: bool, said: str, not_said: str, court: Court, monkeypatch: pytest.MonkeyPatch
+    is_ours: bool, said: str, not_said: str, context: EvaluationContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = baked_shape(EAGER)
     monkeypatch.setattr(accusation, "BUILTIN", (backend,) if is_ours else ())
     x = torch.linspace(-1, 1, 48).reshape(3, 16)
-    *_, found = verdicts(models.mlp(), backend, court, [lambda it: it(x=x[:2]), lambda it: it(x=x)])
+    *_, found = verdicts(models.mlp(), backend, context, [lambda it: it(x=x[:2]), lambda it: it(x=x)])
     hint = " ".join(found.evidence)
     assert found.outcome is Outcome.FAIL
     assert said in hint

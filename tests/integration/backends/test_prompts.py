@@ -19,7 +19,7 @@ from pytest_cpuaccel.backends.registry import EAGER
 from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.backends.torch_int8 import TORCH_INT8
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.first_step import FirstStep
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
@@ -27,12 +27,12 @@ from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Scores, Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
 from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of
+from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
 from pytest_cpuaccel.recording.workload import workloads
 from tests import prompts
 
@@ -45,18 +45,18 @@ SAMPLED = {"do_sample": True, "num_return_sequences": 2}
 
 
 @pytest.fixture
-def court(tmp_path: Path) -> Iterator[Court]:
-    workshop = Workshop(ArtifactStore(tmp_path, 10**9), 1, say=[].append, busy=lambda _: contextlib.nullcontext())
-    yield Court(workshop, ReferenceBook(), contextlib.nullcontext, RaceConfig())
-    workshop.release()
+def context(tmp_path: Path) -> Iterator[EvaluationContext]:
+    builder = Builder(ArtifactStore(tmp_path, 10**9), 1, say=[].append, busy=lambda _: contextlib.nullcontext())
+    yield EvaluationContext(builder, ReferenceCache(), contextlib.nullcontext, RaceConfig())
+    builder.release()
 
 
-def verdict(model: nn.Module, backend: Backend, court: Court, **given: Any) -> Verdict:
-    recorder: Any = Recorder(model, backend, court.workshop)
+def verdict(model: nn.Module, backend: Backend, context: EvaluationContext, **given: Any) -> Verdict:
+    recorder: Any = CpuModel(model, backend, context.builder)
     recorder.generate(max_new_tokens=5, **given)
     calls = calls_of(recorder)
-    trial = Trial(model, model, backend, EAGER, calls, Scores(), Budgets())
-    return judge_parity(workloads(calls)[0], Comparisons(trial, ParityBudget(), court))
+    evaluation = Evaluation(model, model, backend, EAGER, calls, Scores(), Budgets())
+    return judge_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), context))
 
 
 @pytest.fixture(params=prompts.PROMPTS)
@@ -67,10 +67,10 @@ def prompt(request: pytest.FixtureRequest) -> tuple[nn.Module, prompts.Prompt]:
 @pytest.mark.parametrize("backend", [EAGER, BF16, TORCH_INT8], ids=lambda backend: backend.name)
 @pytest.mark.parametrize("settings", [GREEDY, SEVERAL], ids=["greedy", "beams"])
 def test_right_tokens_pass(
-    prompt: tuple[nn.Module, prompts.Prompt], backend: Backend, settings: dict[str, Any], court: Court
+    prompt: tuple[nn.Module, prompts.Prompt], backend: Backend, settings: dict[str, Any], context: EvaluationContext
 ) -> None:
     model, given = prompt
-    found = verdict(model, backend, court, **given, **settings)
+    found = verdict(model, backend, context, **given, **settings)
     assert found.outcome is Outcome.PASS, found.sentence
 
 
@@ -96,21 +96,21 @@ def test_one_forward_call_scores_tokens_as_eagers_own_steps_did(
     [("token_types", ORT), ("git", OPENVINO), ("no_mask", OPENVINO)],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_an_exported_graph_takes_them(name: str, backend: Backend, court: Court) -> None:
+def test_an_exported_graph_takes_them(name: str, backend: Backend, context: EvaluationContext) -> None:
     if reason := unmet_requirement(backend):
         pytest.skip(reason)
     model, given = prompts.PROMPTS[name]()
-    found = verdict(model, backend, court, **given, **GREEDY)
+    found = verdict(model, backend, context, **given, **GREEDY)
     assert found.outcome is Outcome.PASS, found.sentence
 
 
 @pytest.mark.parametrize("backend", [ORT, OPENVINO], ids=lambda backend: backend.name)
-def test_what_no_graph_takes_is_refused_by_its_name(backend: Backend, court: Court) -> None:
+def test_what_no_graph_takes_is_refused_by_its_name(backend: Backend, context: EvaluationContext) -> None:
     if reason := unmet_requirement(backend):
         pytest.skip(reason)
     model, given = prompts.embeddings()
     with pytest.raises(BuildError, match=r"a decoder's graph takes input_ids; given were .*inputs_embeds"):
-        verdict(model, backend, court, **given, **GREEDY)
+        verdict(model, backend, context, **given, **GREEDY)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_no_graph_takes_is_refused_by_its_name(backend: Backend, court: Cou
         ("embeddings", "inputs_embeds"),
     ],
 )
-def test_a_backend_that_ignores_one_fails(name: str, ignored: str, court: Court) -> None:
+def test_a_backend_that_ignores_one_fails(name: str, ignored: str, context: EvaluationContext) -> None:
     def without(inputs: dict[str, Any]) -> dict[str, Any]:
         return {key: torch.zeros_like(value) if key == ignored else value for key, value in inputs.items()}
 
@@ -138,14 +138,14 @@ def test_a_backend_that_ignores_one_fails(name: str, ignored: str, court: Court)
         )
 
     model, given = prompts.PROMPTS[name]()
-    found = verdict(model, replace(EAGER, name="blind", load=load), court, **given, **GREEDY)
+    found = verdict(model, replace(EAGER, name="blind", load=load), context, **given, **GREEDY)
     assert found.outcome is Outcome.FAIL, found.sentence
 
 
-def test_a_loop_around_the_models_forward_is_refused_with_what_would_do(court: Court) -> None:
+def test_a_loop_around_the_models_forward_is_refused_with_what_would_do(context: EvaluationContext) -> None:
     model, given = prompts.blip()
     with pytest.raises(BuildError, match=r"does not go through the forward\(\) of Blip.* the part of the model"):
-        verdict(model, EAGER, court, **given)
+        verdict(model, EAGER, context, **given)
 
 
 def test_following_a_loop_leaves_the_model_as_it_was() -> None:

@@ -16,17 +16,17 @@ from pytest_cpuaccel.backends.registry import BUILTIN, EAGER
 from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.backends.torch_int8 import TORCH_INT8
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.context import Court
-from pytest_cpuaccel.judge.evaluation import Scores, Trial
+from pytest_cpuaccel.judge.context import EvaluationContext
+from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
 from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.recording.cpu_model import Recorder, calls_of
+from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
 from pytest_cpuaccel.recording.workload import workloads
 from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 from tests import compiling, models
@@ -40,11 +40,11 @@ TOO_LOSSY = "openvino-int8-ptq"  # of weights as wide as these models' its activ
 
 
 @pytest.fixture(scope="module")
-def court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court]:
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EvaluationContext]:
     store = ArtifactStore(tmp_path_factory.mktemp("artifacts"), 10**9)
-    workshop = Workshop(store, 1, say=[].append, busy=lambda _: contextlib.nullcontext())
-    yield Court(workshop, ReferenceBook(), contextlib.nullcontext, RaceConfig())
-    workshop.release()
+    builder = Builder(store, 1, say=[].append, busy=lambda _: contextlib.nullcontext())
+    yield EvaluationContext(builder, ReferenceCache(), contextlib.nullcontext, RaceConfig())
+    builder.release()
 
 
 @pytest.fixture(
@@ -69,21 +69,21 @@ def gpt2() -> nn.Module:
     return models.gpt2()
 
 
-def assert_as_eager(model: nn.Module, backend: Backend, court: Court, *args: Any, **kwargs: Any) -> None:
-    recorder = Recorder(model, backend, court.workshop)
+def assert_as_eager(model: nn.Module, backend: Backend, context: EvaluationContext, *args: Any, **kwargs: Any) -> None:
+    recorder = CpuModel(model, backend, context.builder)
     try:
         recorder(*args, **kwargs)
     except BuildError as refusal:
         if backend.name in REFUSE_NOTHING:
             raise
         pytest.skip(str(refusal))
-    assert_judged_right(recorder, model, backend, court)
+    assert_judged_right(recorder, model, backend, context)
 
 
-def assert_judged_right(recorder: Recorder, model: nn.Module, backend: Backend, court: Court) -> None:
+def assert_judged_right(recorder: CpuModel, model: nn.Module, backend: Backend, context: EvaluationContext) -> None:
     calls = calls_of(recorder)
-    trial = Trial(model, model, backend, EAGER, calls, Scores(), Budgets())
-    verdict = judge_parity(workloads(calls)[0], Comparisons(trial, ParityBudget(), court))
+    evaluation = Evaluation(model, model, backend, EAGER, calls, Scores(), Budgets())
+    verdict = judge_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), context))
     assert verdict.outcome is Outcome.PASS, verdict.sentence
 
 
@@ -94,97 +94,108 @@ def left_padded(batch: int, length: int, padding: int) -> dict[str, torch.Tensor
 
 @pytest.mark.parametrize(("batch", "length"), [(1, 1), (1, 128), (3, 17), (8, 1), (8, 128)])
 def test_any_batch_and_length(
-    bert: nn.Module, backend: Backend, court: Court, batch: int, length: int, request: pytest.FixtureRequest
+    bert: nn.Module,
+    backend: Backend,
+    context: EvaluationContext,
+    batch: int,
+    length: int,
+    request: pytest.FixtureRequest,
 ) -> None:
     if (backend.name, batch, length) == MISCOMPILED and request.config.getoption(compiling.OPTION):
         request.applymarker(pytest.mark.xfail(reason="torch.compile of torchao's own module errs so too", strict=True))
-    assert_as_eager(bert, backend, court, **models.tokens(batch, length, padding=length // 4))
+    assert_as_eager(bert, backend, context, **models.tokens(batch, length, padding=length // 4))
 
 
-def test_padding_on_the_right_of_an_encoder(bert: nn.Module, backend: Backend, court: Court) -> None:
+def test_padding_on_the_right_of_an_encoder(bert: nn.Module, backend: Backend, context: EvaluationContext) -> None:
     if backend.name in NOT_FOR_BERT:
         pytest.skip("it has nothing for BERT")
-    recorder = Recorder(bert, backend, court.workshop)
+    recorder = CpuModel(bert, backend, context.builder)
     recorder(**models.tokens(3, 17, padding=5))  # the one call here that no other may refuse
-    assert_judged_right(recorder, bert, backend, court)
+    assert_judged_right(recorder, bert, backend, context)
 
 
-def test_padding_on_the_left_of_an_encoder(bert: nn.Module, backend: Backend, court: Court) -> None:
-    assert_as_eager(bert, backend, court, **left_padded(3, 17, padding=5))
+def test_padding_on_the_left_of_an_encoder(bert: nn.Module, backend: Backend, context: EvaluationContext) -> None:
+    assert_as_eager(bert, backend, context, **left_padded(3, 17, padding=5))
 
 
-def test_padding_on_the_left_of_a_decoder(gpt2: nn.Module, backend: Backend, court: Court) -> None:
+def test_padding_on_the_left_of_a_decoder(gpt2: nn.Module, backend: Backend, context: EvaluationContext) -> None:
     try:
-        assert_as_eager(gpt2, backend, court, **left_padded(3, 17, padding=5))
+        assert_as_eager(gpt2, backend, context, **left_padded(3, 17, padding=5))
     except BuildError as refusal:
         if backend.name != "torchscript":  # which the masks of some versions of transformers can't be traced for
             raise
         pytest.skip(str(refusal))
 
 
-def test_a_row_of_padding_alone_spoils_no_other(bert: nn.Module, backend: Backend, court: Court) -> None:
+def test_a_row_of_padding_alone_spoils_no_other(bert: nn.Module, backend: Backend, context: EvaluationContext) -> None:
     given = models.tokens(3, 17, padding=5)
     given["attention_mask"][1] = 0
-    assert_as_eager(bert, backend, court, **given)
+    assert_as_eager(bert, backend, context, **given)
 
 
-def test_a_call_without_a_mask(bert: nn.Module, backend: Backend, court: Court) -> None:
+def test_a_call_without_a_mask(bert: nn.Module, backend: Backend, context: EvaluationContext) -> None:
     if backend.name == "openvino-bf16" and Version(metadata.version("openvino")) < Version("2026"):
         pytest.skip("OpenVINO 2025.2 answers NaN throughout, which parity tells")
-    assert_as_eager(bert, backend, court, input_ids=models.tokens(3, 17)["input_ids"])
+    assert_as_eager(bert, backend, context, input_ids=models.tokens(3, 17)["input_ids"])
 
 
-def test_keywords_in_another_order(bert: nn.Module, backend: Backend, court: Court) -> None:
+def test_keywords_in_another_order(bert: nn.Module, backend: Backend, context: EvaluationContext) -> None:
     given = models.tokens(3, 17, padding=5)
-    assert_as_eager(bert, backend, court, **dict(reversed(given.items())))
+    assert_as_eager(bert, backend, context, **dict(reversed(given.items())))
 
 
-def test_ids_and_mask_of_32_bits(bert: nn.Module, backend: Backend, court: Court) -> None:
+def test_ids_and_mask_of_32_bits(bert: nn.Module, backend: Backend, context: EvaluationContext) -> None:
     given = {name: tensor.int() for name, tensor in models.tokens(3, 17, padding=5).items()}
-    assert_as_eager(bert, backend, court, **given)
+    assert_as_eager(bert, backend, context, **given)
 
 
-def test_hidden_states(backend: Backend, court: Court) -> None:
+def test_hidden_states(backend: Backend, context: EvaluationContext) -> None:
     """Of a model with weights of its own: BetterTransformer refuses them in the call that it is built from."""
     bert = models.bert_encoder(max_position_embeddings=32)
-    assert_as_eager(bert, backend, court, **models.tokens(3, 17, padding=5), output_hidden_states=True)
+    assert_as_eager(bert, backend, context, **models.tokens(3, 17, padding=5), output_hidden_states=True)
 
 
-def test_floats_of_64_bits_for_a_model_that_takes_them(backend: Backend, court: Court) -> None:
+def test_floats_of_64_bits_for_a_model_that_takes_them(backend: Backend, context: EvaluationContext) -> None:
     """Fed to a model that casts its input itself: one that doesn't raises in eager mode too."""
     x = torch.randn(2, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert_as_eager(models.redraw(Casting()), backend, court, x=x)
+    assert_as_eager(models.redraw(Casting()), backend, context, x=x)
 
 
-def test_floats_of_64_bits_that_eager_refuses_are_refused_in_its_own_words(backend: Backend, court: Court) -> None:
-    recorder = Recorder(models.mlp(), backend, court.workshop)
+def test_floats_of_64_bits_that_eager_refuses_are_refused_in_its_own_words(
+    backend: Backend, context: EvaluationContext
+) -> None:
+    recorder = CpuModel(models.mlp(), backend, context.builder)
     with pytest.raises(RuntimeError, match="mat1 and mat2 must have the same dtype"):
         recorder(x=torch.zeros(2, 16, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("given", [{"scale": torch.tensor(2.0)}, {}])
-def test_optional_inputs_given_and_left_out(backend: Backend, court: Court, given: dict[str, torch.Tensor]) -> None:
+def test_optional_inputs_given_and_left_out(
+    backend: Backend, context: EvaluationContext, given: dict[str, torch.Tensor]
+) -> None:
     x = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
-    assert_as_eager(models.two_heads(), backend, court, x=x, **given)
+    assert_as_eager(models.two_heads(), backend, context, x=x, **given)
 
 
-def test_a_cache_from_eager_is_continued_or_refused(gpt2: nn.Module, backend: Backend, court: Court) -> None:
+def test_a_cache_from_eager_is_continued_or_refused(
+    gpt2: nn.Module, backend: Backend, context: EvaluationContext
+) -> None:
     given = models.tokens(2, 9, padding=0)
     with torch.no_grad():
         cache = gpt2(input_ids=given["input_ids"][:, :-1], use_cache=True).past_key_values
     with contextlib.suppress(BuildError):
         assert_as_eager(
-            gpt2, backend, court, **{**given, "input_ids": given["input_ids"][:, -1:]}, past_key_values=cache
+            gpt2, backend, context, **{**given, "input_ids": given["input_ids"][:, -1:]}, past_key_values=cache
         )
 
 
-def test_generated_tokens_without_the_one_that_the_decoder_starts_from(court: Court) -> None:
+def test_generated_tokens_without_the_one_that_the_decoder_starts_from(context: EvaluationContext) -> None:
     """As Whisper returns them in transformers 5: int8 may then differ from eager in the very first."""
     whisper = next(item for item in ARCHITECTURES if item.name == "whisper")
     model: Any = whisper.make()
-    recorder: Any = Recorder(model, TORCH_INT8, court.workshop)
+    recorder: Any = CpuModel(model, TORCH_INT8, context.builder)
     recorder.generate(input_features=whisper.inputs(model).kwargs["input_features"], max_new_tokens=5)
-    assert_judged_right(recorder, model, TORCH_INT8, court)
+    assert_judged_right(recorder, model, TORCH_INT8, context)
 
 
 class Casting(nn.Module):

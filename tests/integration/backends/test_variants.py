@@ -20,7 +20,7 @@ from pytest_cpuaccel.backends import openvino, ort
 from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.backends.toolkit import runtime_export as exporting
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Workshop
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.calibration import calibration_of
 from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.call import Method
@@ -51,9 +51,9 @@ def cache(tmp_path: Path) -> Path:
 def built(backend: Backend, cache: Path, *, limit: int = 10**9, data: Sequence[Any] = ()) -> list[str]:
     """Build an MLP in a session of its own; return the notes for the user."""
     notes: list[str] = []
-    workshop = Workshop(ArtifactStore(cache, limit), torch.get_num_threads(), notes.append, at_rest)
-    workshop.calibrate(MLP, calibration_of(data) if data else None)
-    workshop.built(MLP, backend, "forward", Inputs(kwargs={"x": X}))
+    builder = Builder(ArtifactStore(cache, limit), torch.get_num_threads(), notes.append, at_rest)
+    builder.calibrate(MLP, calibration_of(data) if data else None)
+    builder.built(MLP, backend, "forward", Inputs(kwargs={"x": X}))
     return notes
 
 
@@ -187,10 +187,10 @@ def test_what_a_base_refused_is_not_tried_again_for_every_variant(cache: Path) -
         raise ValueError("no such operator")
 
     base = replace(STORED, export=export)
-    workshop = Workshop(ArtifactStore(cache, 10**9), torch.get_num_threads(), [].append, at_rest)
+    builder = Builder(ArtifactStore(cache, 10**9), torch.get_num_threads(), [].append, at_rest)
     for backend in (base, replace(VARIANT, base=base), replace(READER, base=base), base):
         with pytest.raises(BuildError, match=f"^{backend.name}: ValueError: no such operator$"):
-            workshop.built(MLP, backend, "forward", Inputs(kwargs={"x": X}))
+            builder.built(MLP, backend, "forward", Inputs(kwargs={"x": X}))
     assert len(tried) == 1
 
 
@@ -254,10 +254,10 @@ def assert_one_export(
     variants = [variant for variant in variants if unmet_requirement(variant) is None]
     if not variants:
         pytest.skip(f"no variant of {base.name} is installed")
-    workshop = Workshop(ArtifactStore(cache, 10**9), torch.get_num_threads(), [].append, at_rest)
+    builder = Builder(ArtifactStore(cache, 10**9), torch.get_num_threads(), [].append, at_rest)
 
     def build(backend: Backend) -> None:
-        workshop.built(model, backend, method, Inputs(kwargs=inputs))
+        builder.built(model, backend, method, Inputs(kwargs=inputs))
 
     try:
         build(variants[0])
@@ -266,6 +266,6 @@ def assert_one_export(
     before = digests(entry(cache, base))
     for backend in (*variants[1:], base):
         build(backend)
-    workshop.release()
+    builder.release()
     assert len(exports) == 1
     assert digests(entry(cache, base)) == before

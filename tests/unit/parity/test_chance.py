@@ -14,7 +14,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook, check_agreement
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache, check_agreement
 from tests.unit.parity.test_ill_conditioned import Function
 
 X = torch.linspace(-2, 2, 100).reshape(1, 100)
@@ -24,7 +24,7 @@ RARE = torch.tensor([0.0, 1.0, 1e-6])
 def references(function, only=()):
     model, call = Function(function), Call("forward", Inputs((X,)), None)
     check_agreement(model, call.inputs, only)
-    return ReferenceBook().references(model, call, Precision.FP32, only)
+    return ReferenceCache().references(model, call, Precision.FP32, only)
 
 
 def seeded(x):
@@ -108,7 +108,7 @@ def test_only_outputs_that_are_compared_must_not_hang_on_a_draw() -> None:
 
 def test_what_was_seen_of_some_outputs_is_not_taken_for_others() -> None:
     model = Function(lambda x: {"mu": x * 2, "recon": x + torch.randn_like(x)})
-    book, call = ReferenceBook(), Call("forward", Inputs((X,)), None)
+    book, call = ReferenceCache(), Call("forward", Inputs((X,)), None)
     book.references(model, call, Precision.FP32, ("mu",))
     with pytest.raises(EagerError, match="'recon'"):
         book.references(model, call, Precision.FP32)
@@ -138,12 +138,12 @@ class DrawsAtFirst(nn.Module):
 def test_what_a_first_call_draws_and_later_ones_keep_is_chance_until_it_is_drawn() -> None:
     model, call = DrawsAtFirst().eval(), Call("forward", Inputs((X,)), None)
     with pytest.raises(EagerError, match="does a layer draw random numbers"):
-        ReferenceBook().references(model, call, Precision.FP32)
+        ReferenceCache().references(model, call, Precision.FP32)
     model(X)
-    assert ReferenceBook().references(model, call, Precision.FP32).unproven == ()
+    assert ReferenceCache().references(model, call, Precision.FP32).unproven == ()
 
 
 def test_calls_in_a_row_are_seen_to_hang_on_a_draw() -> None:
     model, call = Function(lambda x: functional.dropout(x, 1e-6, training=True)), Call("forward", Inputs((X,)), None)
     with pytest.raises(EagerError, match="does a layer draw random numbers"):
-        ReferenceBook().sequence(model, [call, call], Precision.FP32, (), None)
+        ReferenceCache().sequence(model, [call, call], Precision.FP32, (), None)

@@ -14,7 +14,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -63,7 +63,7 @@ CHAOTIC = {
 
 
 def references(function, x, precision=Precision.FP32) -> References:
-    return ReferenceBook().references(Function(function).eval(), Call("forward", Inputs((x,)), None), precision)
+    return ReferenceCache().references(Function(function).eval(), Call("forward", Inputs((x,)), None), precision)
 
 
 def judge(actual, known: References, x, precision=Precision.FP32, **budget) -> Comparison:

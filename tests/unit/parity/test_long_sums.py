@@ -15,7 +15,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.parity import running
 from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
 from tests.unit.parity.test_ill_conditioned import Function
@@ -61,7 +61,7 @@ ORDERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def references(model: nn.Module, x: torch.Tensor) -> References:
-    return ReferenceBook().references(model.eval(), Call("forward", Inputs((x,)), None), Precision.FP32)
+    return ReferenceCache().references(model.eval(), Call("forward", Inputs((x,)), None), Precision.FP32)
 
 
 def judge(actual: torch.Tensor, known: References, x: torch.Tensor) -> Comparison:

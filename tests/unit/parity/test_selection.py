@@ -10,7 +10,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.parity.comparison import compare
 from tests.unit.parity.test_ill_conditioned import Function
 
@@ -18,7 +18,7 @@ TIED = torch.tensor([[3.0, 5.0, 5.0, 1.0, 2.0, 1.0], [7.0, 0.0, 7.0, 7.0, -1.0, 
 
 
 def judge(function, actual, x=TIED, precision=Precision.FP32):
-    references = ReferenceBook().references(Function(function), Call("forward", Inputs((x,)), None), precision)
+    references = ReferenceCache().references(Function(function), Call("forward", Inputs((x,)), None), precision)
     return compare(actual, references, inputs=Inputs((x,)), precision=precision, budget=ParityBudget())
 
 

@@ -11,7 +11,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.reference_cache import ReferenceBook
+from pytest_cpuaccel.judge.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.parity.comparison import compare
 
 SCORES = torch.tensor([[0.0, 3.0, 3.0, 3.0, 1.0, 0.0], [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]])
@@ -30,7 +30,7 @@ class LooksUp(nn.Module):
 def judge(function, change, scores=SCORES, budget=None):
     """Judge eager's own answer, with some elements changed."""
     inputs = Inputs((scores, VALUES))
-    references = ReferenceBook().references(LooksUp(function).eval(), Call("forward", inputs, None), Precision.FP32)
+    references = ReferenceCache().references(LooksUp(function).eval(), Call("forward", inputs, None), Precision.FP32)
     actual = function(scores, VALUES)
     change(actual)
     return compare(actual, references, inputs=inputs, precision=Precision.FP32, budget=budget or ParityBudget())
