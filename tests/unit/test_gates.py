@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from benchmarks.gates.evaluation import Evaluation, Ruling
 
 from benchmarks import binomial
 from benchmarks.gates.calibration import Calibration
@@ -18,6 +17,7 @@ from benchmarks.gates.plan import Plan
 from benchmarks.gates.results import Results
 from benchmarks.gates.speedup import Speedup
 from benchmarks.gates.tally import Share, Tally
+from benchmarks.gates.trial import Ruling, Trial
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.verdict import Outcome
 
@@ -30,13 +30,13 @@ def ruling(outcome: Outcome = Outcome.PASS, seconds: float = 1.0, gate: str = "c
     return Ruling(gate, outcome, 1.0, seconds)
 
 
-def goal(claim: str, evaluations: list[Evaluation], speedups: list[Speedup] | None = None) -> Goal:
-    (found,) = (item for item in goals(evaluations, speedups or []) if item.claim.startswith(claim))
+def goal(claim: str, trials: list[Trial], speedups: list[Speedup] | None = None) -> Goal:
+    (found,) = (item for item in goals(trials, speedups or []) if item.claim.startswith(claim))
     return found
 
 
 @pytest.mark.parametrize(
-    ("successes", "evaluations", "low", "high"),
+    ("successes", "trials", "low", "high"),
     [
         (0, 10, 0.0, 1 - 0.025 ** (1 / 10)),
         (10, 10, 0.025 ** (1 / 10), 1.0),
@@ -45,8 +45,8 @@ def goal(claim: str, evaluations: list[Evaluation], speedups: list[Speedup] | No
         (1000, 2000, 0.47785, 0.52215),
     ],
 )
-def test_bounds_are_those_of_clopper_and_pearson(successes: int, evaluations: int, low: float, high: float) -> None:
-    assert binomial.bounds(successes, evaluations) == pytest.approx((low, high), abs=2e-5)
+def test_bounds_are_those_of_clopper_and_pearson(successes: int, trials: int, low: float, high: float) -> None:
+    assert binomial.bounds(successes, trials) == pytest.approx((low, high), abs=2e-5)
 
 
 def test_nothing_measured_bounds_nothing() -> None:
@@ -64,19 +64,19 @@ def test_a_tally_counts_outcomes_and_times() -> None:
 
 
 def test_a_false_alarm_misses_the_goal_of_its_condition_alone() -> None:
-    evaluations = [Evaluation(A_A, pair, ruling(Outcome.FAIL if pair == 0 else Outcome.PASS)) for pair in range(50)]
-    assert goal("quiet: A/A", evaluations).met is False
-    assert goal("drift: A/A", evaluations).met is None
+    trials = [Trial(A_A, pair, ruling(Outcome.FAIL if pair == 0 else Outcome.PASS)) for pair in range(50)]
+    assert goal("quiet: A/A", trials).met is False
+    assert goal("drift: A/A", trials).met is None
 
 
 def test_what_rivals_say_does_not_count_for_our_goals() -> None:
-    evaluations = [Evaluation(A_A, 0, ruling()), Evaluation(A_A, 0, ruling(Outcome.FAIL, gate="welch"))]
-    assert goal("quiet: A/A", evaluations).met is True
+    trials = [Trial(A_A, 0, ruling()), Trial(A_A, 0, ruling(Outcome.FAIL, gate="welch"))]
+    assert goal("quiet: A/A", trials).met is True
 
 
 def test_a_slow_detection_misses_the_goal_of_speed() -> None:
-    quick = [Evaluation(SLOWER, pair, ruling(Outcome.FAIL, 0.2)) for pair in range(10)]
-    slow = [Evaluation(SLOWER, pair, ruling(Outcome.FAIL, 4.0)) for pair in range(10, 20)]
+    quick = [Trial(SLOWER, pair, ruling(Outcome.FAIL, 0.2)) for pair in range(10)]
+    slow = [Trial(SLOWER, pair, ruling(Outcome.FAIL, 4.0)) for pair in range(10, 20)]
     claim = "quiet, calls <= 2 ms, +10 %: median"
     assert goal(claim, quick).met is True
     assert goal(claim, quick + slow).met is False
@@ -94,23 +94,23 @@ def test_speedups_are_compared_by_their_medians() -> None:
 def test_results_are_there_again_after_a_kill_in_the_middle_of_a_line(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     calibration = Calibration("mlp", "eager", 10, 17, 0.098)
-    evaluation = Evaluation(A_A, 3, ruling(Outcome.INCONCLUSIVE, gate="pytest-benchmark min"))
+    trial = Trial(A_A, 3, ruling(Outcome.INCONCLUSIVE, gate="pytest-benchmark min"))
     speedup = Speedup("mlp", "ort", 0, 1.5, 1.4)
     results = Results(file, ENVIRONMENT)
-    for result in (calibration, evaluation, speedup):
+    for result in (calibration, trial, speedup):
         results.add(result)
     with file.open("a") as cut:
-        cut.write('{"evaluation": {"cell": {"mod')
+        cut.write('{"trial": {"cell": {"mod')
     again = Results(file, ENVIRONMENT)
-    again.add(Evaluation(SLOWER, 0, ruling()))
+    again.add(Trial(SLOWER, 0, ruling()))
     last = Results(file, ENVIRONMENT)
     assert (last.calibrations, last.speedups) == ([calibration], [speedup])
-    assert last.evaluations == [evaluation, Evaluation(SLOWER, 0, ruling())]
+    assert last.trials == [trial, Trial(SLOWER, 0, ruling())]
 
 
 def test_what_was_judged_is_not_judged_again(tmp_path: Path) -> None:
     results = Results(tmp_path / "results.jsonl", ENVIRONMENT)
-    results.add(Evaluation(A_A, 0, ruling(gate="pytest-benchmark median")))
+    results.add(Trial(A_A, 0, ruling(gate="pytest-benchmark median")))
     assert results.is_judged(A_A, 0, "pytest-benchmark")
     assert not results.is_judged(A_A, 1, "pytest-benchmark")
     assert not results.is_judged(A_A, 0, "cpuaccel")
@@ -156,8 +156,8 @@ def test_the_slowest_rival_judges_on_a_quiet_machine_alone() -> None:
 def test_the_page_sets_gates_side_by_side(tmp_path: Path) -> None:
     results = Results(tmp_path / "results.jsonl", ENVIRONMENT)
     for pair in range(4):
-        results.add(Evaluation(A_A, pair, ruling(seconds=0.25)))
-        results.add(Evaluation(A_A, pair, ruling(Outcome.FAIL if pair else Outcome.PASS, gate="welch")))
+        results.add(Trial(A_A, pair, ruling(seconds=0.25)))
+        results.add(Trial(A_A, pair, ruling(Outcome.FAIL if pair else Outcome.PASS, gate="welch")))
     text = page(results, ["gates/detection.svg"])
     ours, rival = (next(line for line in text.splitlines() if f"| {gate} " in line) for gate in ("cpuaccel", "welch"))
     assert "0/4 [0.0, 60.2]" in ours
