@@ -21,13 +21,14 @@ def batch_size(call: Call) -> int:
     sizes = _first_dimensions([call.inputs.args, dict(call.inputs.kwargs)])
     found = set(sizes) - {1} or set(sizes)
     if len(found) != 1:
-        stand = f"begin with {', '.join(map(str, sorted(found)))}" if found else "have no dimension"
-        raise UsageError(f"no batch is to be found, for the tensors that it was given {stand}; p50= needs none")
+        sizes_found = " and ".join(map(str, sorted(found)))
+        why = f"inputs start with {sizes_found}" if found else "the inputs are tensors without dimensions"
+        raise UsageError(f"can't infer the batch size: {why}; use p50= instead")
     size = found.pop()
     answered = _first_dimensions(call.output)[:1]
     if call.method == "forward" and answered not in ([], [size]):
         raise UsageError(
-            f"no batch is to be found: inputs begin with {size}, the first output with {answered[0]}; p50= needs none"
+            f"can't infer the batch size: inputs start with {size}, the first output with {answered[0]}; use p50= instead"
         )
     return size
 

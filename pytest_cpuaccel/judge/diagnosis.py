@@ -37,8 +37,8 @@ def accusation(
 ) -> str | None:
     """Return the mistake behind a backend's failing answer to a forward call; None where none of those known is.
 
-    It is the mark's where the default tolerance takes the answer. Else the backend is asked again, and eager is made
-    to make the mistakes too: its answers are compared with the wrong one. Each mistake takes three eager calls.
+    Checks in this order. Is the mark's tolerance too strict: does the default one accept the answer? Does the backend
+    disagree with itself? Does eager with a known fault give the same wrong answer? Each fault takes three eager calls.
     """
     own = replace(budget, tolerance=Tolerance(), outputs={})
     try:

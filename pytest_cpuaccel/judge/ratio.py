@@ -27,7 +27,7 @@ eager moved by up to 12 % from one run to the next, much further than the interv
 
 
 def lengthened(config: RaceConfig, evaluation: Evaluation, baselines: BaselineSettings) -> RaceConfig:
-    """Return a race's settings; those of one as long as an estimate where its ratio is to be kept or compared."""
+    """Return a race's settings: it lasts at least ``ESTIMATE_S`` where its ratio is saved or compared."""
     if evaluation.backend.exports_model or not baselines.needs_ratios:
         return config
     return replace(config, min_s=max(config.min_s, ESTIMATE_S))

@@ -50,7 +50,7 @@ def check_heard(limits: Mapping[str, Limit], first: Reading, workload: Workload)
     Raises:
         UsageError: too few tokens came.
     """
-    reason = "it came to one token, and a time per output token takes two" if "ttft" in first else _UNHEARD
+    reason = "only one token was generated; tpot= needs at least two" if "ttft" in first else _UNHEARD
     for name, limit in limits.items():
         if limit.quantity not in first:
             raise UsageError(f"latency_budget({name}=): {workload.label}: {reason}")

@@ -205,7 +205,7 @@ def read_settings(config: pytest.Config) -> Settings:
     values = {option.name: _read(config, option) for option in OPTIONS}
     given = config.getoption("cpu_against_slowdown")
     if given is not None and values["against"] is None:
-        raise UsageError(f"--cpu-against-slowdown={given}: of no baseline; name one with --cpu-against=NAME")
+        raise UsageError(f"--cpu-against-slowdown={given} needs --cpu-against=NAME")
     return Settings(
         backends=values["backends"],
         model=values["model"],

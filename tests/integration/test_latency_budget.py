@@ -160,8 +160,8 @@ def test_a_throughput_is_judged_shown_and_refused_without_a_batch(mlp_project: p
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "latency_budget(min_throughput=): forward 16: no batch is to be found: inputs begin with 16, the first "
-            "output with 4; p50= needs none",
+            "latency_budget(min_throughput=): forward 16: can't infer the batch size: inputs start with 16, the "
+            "first output with 4; use p50= instead",
             "model *p50 *throughput *vs eager *verdict",
             "Mlp *forward 8x16 *twin * items/s *PASS",
         ]
@@ -290,7 +290,7 @@ def test_drafted(cpu_accelerate, decoder):
     result.stdout.fnmatch_lines(
         [
             "*eager: generate 1x3: ttft was *s, budget 1 ns (* drawn calls broke the budget*",
-            "latency_budget(tpot=): generate 1x3: it came to one token, and a time per output token takes two",
+            "latency_budget(tpot=): generate 1x3: only one token was generated; tpot= needs at least two",
             "latency_budget(tpot=): generate 1x3: prompt_lookup_num_tokens= drafts several tokens in a step, *",
             "model *p50 *ttft *tpot *vs eager *verdict",
         ]

@@ -91,8 +91,8 @@ REDUCED = frozenset({Precision.FP16, Precision.BF16, Precision.INT8})
 """Precisions in which no answer comes out as eager's fp32 does, to the last bit."""
 
 TELLING_ELEMENTS = 8
-"""Fewest elements that more than bf16's digits tell apart from their neighbours, for that to be no accident: each of
-them has 2**-16 of a chance to come out of coarser arithmetic with the same last 16 bits."""
+"""Minimum count of values not representable in bf16 before bit-equality with fp32 counts as proof that fp32 ran. One
+such value comes out of coarser arithmetic with the same last 16 bits with a chance of 2**-16."""
 
 NEEDED = 5.0
 """Times eager's rounding that the least exact of the right backends needed, on outputs of many elements."""
