@@ -27,9 +27,8 @@ def batch_size(call: Call) -> int:
     size = found.pop()
     answered = _first_dimensions(call.output)[:1]
     if call.method == "forward" and answered not in ([], [size]):
-        raise UsageError(
-            f"can't infer the batch size: inputs start with {size}, the first output with {answered[0]}; use p50= instead"
-        )
+        why = f"inputs start with {size}, the first output with {answered[0]}"
+        raise UsageError(f"can't infer the batch size: {why}; use p50= instead")
     return size
 
 
