@@ -26,7 +26,7 @@ def is_recognised(model, item):
 
 class TestPruned:
     @pytest.fixture
-    def candidate_model(self):
+    def cpu_candidate(self):
         return smaller.pruned()
 
     @pytest.mark.parity(cosine=0.98)
@@ -42,7 +42,7 @@ class TestPruned:
 
 class TestDistilled:
     @pytest.fixture
-    def candidate_model(self):
+    def cpu_candidate(self):
         return smaller.distilled()
 
     @pytest.mark.accuracy_budget(max_drop="3%")

@@ -132,7 +132,7 @@ class ModelsUnderTest:
         if any(issubclass(type(given), CpuModel) for given in (source, reference)):
             raise UsageError("cpu_accelerate: that is a model under a backend already; give it the model itself")
         is_candidate = reference is not None and reference is not source
-        model = self.resolve(source, "candidate_model" if is_candidate else "eager_model")
+        model = self.resolve(source, "cpu_candidate" if is_candidate else "eager_model")
         held_to = self.resolve(reference, "eager_model") if is_candidate else model
         for known in self._works:
             if known.model is model and known.reference is held_to:

@@ -295,5 +295,5 @@ def _references(call: Call, evaluation: Evaluation, budget: ParityBudget, contex
         if not evaluation.is_of_candidate:
             raise
         raise EagerError(
-            f"{error}; candidate_model took these inputs, and is judged by what eager_model says to them"
+            f"{error}; cpu_candidate took these inputs, and is judged by what eager_model says to them"
         ) from error

@@ -259,7 +259,7 @@ def eager_model(request: pytest.FixtureRequest) -> nn.Module | str:
 
 
 @pytest.fixture(scope="session")
-def candidate_model(request: pytest.FixtureRequest) -> nn.Module | str | None:
+def cpu_candidate(request: pytest.FixtureRequest) -> nn.Module | str | None:
     """Another checkpoint to take ``eager_model``'s place: override it to return what ``eager_model`` may return."""
     return request.config.stash[SETTINGS].candidate
 
@@ -318,11 +318,11 @@ def cpu_accelerate(_cpu_models: ModelsUnderTest) -> Callable[..., Any]:
 def cpu_model(
     _cpu_models: ModelsUnderTest,
     eager_model: nn.Module | str,
-    candidate_model: nn.Module | str | None,
+    cpu_candidate: nn.Module | str | None,
     cpu_calibration: Iterable[Any] | None,
 ) -> Any:
-    """``candidate_model``, or else ``eager_model``, under the backend in force: call it like the original."""
-    source = eager_model if candidate_model is None else candidate_model
+    """``cpu_candidate``, or else ``eager_model``, under the backend in force: call it like the original."""
+    source = eager_model if cpu_candidate is None else cpu_candidate
     return _cpu_models.accelerate(source, eager_model, cpu_calibration)
 
 
@@ -330,14 +330,14 @@ def cpu_model(
 def score_items(
     _cpu_models: ModelsUnderTest,
     eager_model: nn.Module | str,
-    candidate_model: nn.Module | str | None,
+    cpu_candidate: nn.Module | str | None,
     cpu_calibration: Iterable[Any] | None,
 ) -> Callable[[Callable[[Any, Any], float], Iterable[Any]], list[float]]:
     """``score_items(fn, items)``: ``fn(model, item)`` for every item, under the backend and under eager.
 
     Returns the backend's scores; ``accuracy_budget`` judges them against eager's.
     """
-    source = eager_model if candidate_model is None else candidate_model
+    source = eager_model if cpu_candidate is None else cpu_candidate
 
     def score(fn: Callable[[Any, Any], float], items: Iterable[Any]) -> list[float]:
         return _cpu_models.score(source, eager_model, fn, items, cpu_calibration)

@@ -1,4 +1,4 @@
-"""``candidate_model``: another checkpoint under test, held to the eager model whose place it is to take."""
+"""``cpu_candidate``: another checkpoint under test, held to the eager model whose place it is to take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest, torch
 from torch.nn.utils import prune
 
 @pytest.fixture(scope="session")
-def candidate_model(eager_model):
+def cpu_candidate(eager_model):
     import copy
     pruned = copy.deepcopy(eager_model)
     for layer in (pruned.layers[0], pruned.layers[2]):
@@ -36,9 +36,9 @@ def test_it_runs_under_every_backend_and_is_held_to_the_original(mlp_project: py
         """
 @pytest.mark.parity
 @pytest.mark.latency_budget(max_slowdown="300%")
-def test_close(cpu_model, eager_model, candidate_model):
+def test_close(cpu_model, eager_model, cpu_candidate):
     with torch.no_grad():
-        torch.testing.assert_close(cpu_model(X), candidate_model(X))
+        torch.testing.assert_close(cpu_model(X), cpu_candidate(X))
         assert not torch.equal(cpu_model(X), eager_model(X))
 """,
     )
@@ -107,7 +107,7 @@ def test_a_folder_that_is_not_there_is_named_as_the_candidates(mlp_project: pyte
 import pytest
 
 @pytest.fixture(scope="session")
-def candidate_model():
+def cpu_candidate():
     return "./smaller"
 
 def test_it(cpu_model):
@@ -116,7 +116,7 @@ def test_it(cpu_model):
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=eager")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*candidate_model: no folder './smaller'; *"])
+    result.stdout.fnmatch_lines(["*cpu_candidate: no folder './smaller'; *"])
 
 
 def test_inputs_that_the_original_refuses_are_told_from_a_wrong_candidate(mlp_project: pytest.Pytester) -> None:
@@ -126,7 +126,7 @@ import pytest, torch
 from torch import nn
 
 @pytest.fixture(scope="session")
-def candidate_model():
+def cpu_candidate():
     return nn.Linear(3, 4).eval()
 
 @pytest.mark.parity
@@ -136,7 +136,7 @@ def test_it(cpu_model):
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=eager")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*eager model itself raises*; candidate_model took these inputs*"])
+    result.stdout.fnmatch_lines(["*eager model itself raises*; cpu_candidate took these inputs*"])
 
 
 def test_a_folder_will_do_without_code(project: pytest.Pytester) -> None:
@@ -177,7 +177,7 @@ def eager_model():
     return models.bert_classifier()
 
 @pytest.fixture(scope="session")
-def candidate_model():
+def cpu_candidate():
     model = models.bert_classifier()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     # Its own list: the default one is shared, and keeps the first configuration for the whole process. And an
@@ -192,8 +192,8 @@ def candidate_model():
     return model.eval()
 
 @pytest.mark.parity(cosine=0.5)
-def test_pruned(cpu_model, candidate_model):
-    weight = candidate_model.bert.encoder.layer[0].intermediate.dense.weight
+def test_pruned(cpu_model, cpu_candidate):
+    weight = cpu_candidate.bert.encoder.layer[0].intermediate.dense.weight
     assert 0.1 < (weight == 0).float().mean() < 0.9
     cpu_model(**models.tokens())
 """

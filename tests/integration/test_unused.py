@@ -66,14 +66,14 @@ def cpu_model(cpu_backend): return f"model on {cpu_backend}"
 def eager_model(): return 1
 
 @pytest.fixture
-def candidate_model(eager_model): return eager_model + 1
+def cpu_candidate(eager_model): return eager_model + 1
 
 @pytest.fixture
 def score_items(): return 3
 
 @pytest.mark.parity
-def test_theirs(cpu_backend, cpu_model, candidate_model, score_items):
-    assert (cpu_model, candidate_model, score_items) == (f"model on {cpu_backend}", 2, 3)
+def test_theirs(cpu_backend, cpu_model, cpu_candidate, score_items):
+    assert (cpu_model, cpu_candidate, score_items) == (f"model on {cpu_backend}", 2, 3)
 
 @pytest.mark.parametrize("cpu_backend", ["c", "d"])
 @pytest.mark.parametrize("cpu_model", [0])
