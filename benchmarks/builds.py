@@ -106,6 +106,7 @@ def _build_once(name: str, cache: str) -> Cost:
     from pytest_cpuaccel.backends.registry import register
     from pytest_cpuaccel.builder.artifact_store import ArtifactStore
     from pytest_cpuaccel.builder.builder import Builder
+    from pytest_cpuaccel.core.build_request import BuildRequest
     from pytest_cpuaccel.core.inputs import Inputs
 
     model, kwargs = _model_and_inputs()
@@ -114,7 +115,7 @@ def _build_once(name: str, cache: str) -> Cost:
 
     def build() -> None:
         with torch.no_grad():
-            builder.built(model, register([])[name], "forward", inputs).forward(**kwargs)
+            builder.built(BuildRequest(model, register([])[name], "forward", inputs)).forward(**kwargs)
 
     return _cost_of(build)
 

@@ -25,6 +25,7 @@ from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.latency.config import RaceConfig, say_nothing
 from pytest_cpuaccel.measure.latency.e_values import median_interval
@@ -52,7 +53,7 @@ def _race(name: str, model: nn.Module, inputs: Sequence[Inputs], folder: Path) -
     recorded = itertools.chain.from_iterable(
         itertools.repeat(CpuModel(model, EAGER, builder), CALLS_PER_TEST) for _ in itertools.count()
     )
-    built = builder.built(model, EAGER, "forward", inputs[0])
+    built = builder.built(BuildRequest(model, EAGER, "forward", inputs[0]))
     turns = itertools.cycle(inputs)
 
     @torch.no_grad()

@@ -31,6 +31,7 @@ from pytest_cpuaccel.backends.toolkit import optimum
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.latency.e_values import median_interval
@@ -110,7 +111,7 @@ def _built(
     builder = Builder(ArtifactStore(folder, 1 << 40), 1, say=print, busy=lambda _: contextlib.nullcontext())
     opened.callback(builder.release)
     try:
-        built = builder.built(model, backend, "generate", Inputs(kwargs=dict(given)))
+        built = builder.built(BuildRequest(model, backend, "generate", Inputs(kwargs=dict(given))))
     except CpuaccelError as refusal:
         print(f"{backend.name}: {refusal}")
         return {}

@@ -15,6 +15,7 @@ from benchmarks.gates.work import Work, with_work
 from pytest_cpuaccel.backends.registry import register
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.builder import Builder
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.measure.latency.config import say_nothing
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.turn import Call
@@ -39,7 +40,9 @@ class Stable:
             BuildError: the backend can't build this model.
         """
         example = self._example(model)
-        built = self._builder.build_anew(example.model, self._backends[backend], "forward", example.inputs)
+        built = self._builder.build_anew(
+            BuildRequest(example.model, self._backends[backend], "forward", example.inputs)
+        )
         opened.callback(built.close)
         return functools.partial(built.forward, *example.inputs.args, **example.inputs.kwargs)
 

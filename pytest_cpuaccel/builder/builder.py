@@ -38,6 +38,7 @@ from pytest_cpuaccel.builder.state.search import TABLE
 from pytest_cpuaccel.builder.state.snapshot import Snapshot, untouched
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError
 from pytest_cpuaccel.core.gc_freeze import give_back, older_objects_uncollected
@@ -126,7 +127,7 @@ class Builder:
         """Let builds of a model from now on use this data; with None, the inputs of the first call that needs any."""
         self._models.setdefault(model, _Known).calibration = calibration
 
-    def built(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> BuiltModel:
+    def built(self, request: BuildRequest) -> BuiltModel:
         """Return the model under a backend, fit for these inputs; built now unless it was before.
 
         Raises:
@@ -134,55 +135,51 @@ class Builder:
             BuildError: the backend can't build this model for them.
             BackendUnavailableError: the backend's packages don't import.
         """
-        return self.build(model, backend, method, inputs).model
+        return self.build(request).model
 
-    def build(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> Build:
+    def build(self, request: BuildRequest) -> Build:
         """Return what is behind :meth:`built`."""
-        needed = _needed(model, method, inputs)
-        known = self._models.setdefault(model, _Known)
-        calibration = self._calibration_for(known, backend, needed)
-        builds = known.builds.setdefault((backend.name, calibration.digest), [])
+        needed, known = _needed(request), self._models.setdefault(request.model, _Known)
+        calibration = self._calibration_for(known, request.backend, needed)
+        builds = known.builds.setdefault((request.backend.name, calibration.digest), [])
         for build in [*builds]:
-            if not self._is_current(model, known, build):
+            if not self._is_current(request.model, known, build):
                 builds.remove(build)
                 build.model.close()
-            elif build.model.accepts(needed) and _serves(build.model, method):
+            elif build.model.accepts(needed) and _serves(build.model, request.method):
                 return build
-        builds.append(self._make(model, backend, method, inputs))
+        builds.append(self._make(request))
         known.trusted.add(id(builds[-1]))
         return builds[-1]
 
-    def is_made_for(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> bool:
+    def is_made_for(self, request: BuildRequest) -> bool:
         """Tell whether the build that serves these inputs was made for such, or for others and accepts these too."""
-        needed = _needed(model, method, inputs)
-        return self.build(model, backend, method, inputs).signature == inputs_signature(needed)
+        return self.build(request).signature == inputs_signature(_needed(request))
 
-    def build_anew(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> BuiltModel:
+    def build_anew(self, request: BuildRequest) -> BuiltModel:
         """Return a fresh build that nobody else uses; from the same artifact where there is one."""
-        return self._make(model, backend, method, inputs).model
+        return self._make(request).model
 
-    def build_from(
-        self, artifact: Path, model: nn.Module, backend: Backend, method: Method, inputs: Inputs
-    ) -> BuiltModel:
+    def build_from(self, artifact: Path, request: BuildRequest) -> BuiltModel:
         """Return a fresh build that nobody else uses, from an artifact that lies elsewhere; nothing is exported.
 
         Raises:
             BuildError: the backend can't load it.
             BackendUnavailableError: the backend's packages don't import.
         """
-        return self._make(model, backend, method, inputs, lambda *_: contextlib.nullcontext(artifact)).model
+        return self._make(request, lambda *_: contextlib.nullcontext(artifact)).model
 
     @contextlib.contextmanager
-    def exported_anew(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> Iterator[BuiltModel]:
+    def exported_anew(self, request: BuildRequest) -> Iterator[BuiltModel]:
         """Yield a fresh build, of an export of its own, that is otherwise made as the build in use was.
 
         Raises:
             BuildError: the backend can't build it again.
         """
-        in_use = self.build(model, backend, method, inputs).subject
+        in_use = self.build(request).subject
         with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder:
             exports = Exports(ArtifactStore(Path(folder), _NO_LIMIT), self.say)
-            built = self._make(model, backend, method, inputs, exports.artifact, in_use.inputs).model
+            built = self._make(request, exports.artifact, in_use.inputs).model
             try:
                 yield built
             finally:
@@ -198,15 +195,13 @@ class Builder:
                         self.store.discard(folder)
                 build.model.close()
 
-    def artifact(
-        self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs
-    ) -> contextlib.AbstractContextManager[Path | None]:
+    def artifact(self, request: BuildRequest) -> contextlib.AbstractContextManager[Path | None]:
         """Return a context with the folder of the artifact behind ``built()``; None for a backend without any."""
-        return self.build(model, backend, method, inputs).artifact()
+        return self.build(request).artifact()
 
-    def subject(self, model: nn.Module, backend: Backend, method: Method, inputs: Inputs) -> Subject:
+    def subject(self, request: BuildRequest) -> Subject:
         """Return what the backend was asked to build when it made ``built()``."""
-        return self.build(model, backend, method, inputs).subject
+        return self.build(request).subject
 
     def release(self) -> None:
         """Close every build and forget it."""
@@ -235,14 +230,12 @@ class Builder:
 
     def _made(
         self,
-        model: nn.Module,
-        backend: Backend,
-        method: Method,
-        inputs: Inputs,
+        request: BuildRequest,
         artifact: Callable[..., contextlib.AbstractContextManager[Path | None]] | None = None,
         example: Inputs | None = None,
     ) -> Build:
-        needed = _needed(model, method, inputs) if example is None else example
+        model, backend, method = request.model, request.backend, request.method
+        needed = _needed(request) if example is None else example
         known = self._models.setdefault(model, _Known)
         calibration = _fitting(self._calibration_for(known, backend, needed), needed)
         answer, state, start = _observed(model, needed)
@@ -261,7 +254,7 @@ class Builder:
             threads=self.threads,
             generates=method == "generate",
             options=backend.options,
-            calibration=tuple(private_inputs(_needed(model, method, item)) for item in calibration.inputs),
+            calibration=tuple(private_inputs(_needed(replace(request, inputs=item))) for item in calibration.inputs),
         )
         artifact = artifact or self._exports.artifact
         busy = self.busy(f"building {type(model).__name__} for {backend.name}")
@@ -445,8 +438,8 @@ def _serves(built: BuiltModel, method: Method) -> bool:
     return built.generate is not None if method == "generate" else not built.lacks
 
 
-def _needed(model: nn.Module, method: Method, inputs: Inputs) -> Inputs:
-    return forward_inputs(model, inputs) if method == "generate" else inputs
+def _needed(request: BuildRequest) -> Inputs:
+    return forward_inputs(request.model, request.inputs) if request.method == "generate" else request.inputs
 
 
 @contextlib.contextmanager

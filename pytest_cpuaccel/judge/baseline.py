@@ -72,7 +72,7 @@ def _by_artifact(comparison: BaselineComparison, artifact: Path) -> Verdict | No
         found = f'the artifact of baseline "{name}" {fault}: {artifact}; save the baseline anew'
         return comparison.verdict(Outcome.INCONCLUSIVE, found, "race")
     evaluation, call = comparison.evaluation, comparison.call
-    with comparison.context.builder.artifact(evaluation.model, evaluation.backend, call.method, call.inputs) as folder:
+    with comparison.context.builder.artifact(evaluation.request(call)) as folder:
         assert folder is not None
         before, today = manifest_of(artifact), manifest_of(folder)
     if before.key.get("options") != today.key.get("options"):
@@ -108,9 +108,7 @@ def _raced(comparison: BaselineComparison, artifact: Path, changes: Sequence[str
             found = f'the artifact of baseline "{comparison.baseline.name}" does not run here: {refusal}'
             return comparison.verdict(Outcome.INCONCLUSIVE, found, "race", changes)
         evaluation, call = comparison.evaluation, comparison.call
-        candidate = timed(
-            comparison.context.builder.built(evaluation.model, evaluation.backend, call.method, call.inputs), call
-        )
+        candidate = timed(comparison.context.builder.built(evaluation.request(call)), call)
         rebuild = partial(_rebuilt, comparison, artifact, opened)
         with comparison.context.alone():
             result = race(
@@ -129,9 +127,7 @@ def _raced(comparison: BaselineComparison, artifact: Path, changes: Sequence[str
 
 def _loaded(comparison: BaselineComparison, artifact: Path, opened: contextlib.ExitStack) -> Callable[[], object]:
     evaluation, call = comparison.evaluation, comparison.call
-    built = comparison.context.builder.build_from(
-        artifact, evaluation.model, evaluation.backend, call.method, call.inputs
-    )
+    built = comparison.context.builder.build_from(artifact, evaluation.request(call))
     opened.callback(built.close)
     return timed(built, call)
 

@@ -14,6 +14,7 @@ from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.precision import Precision
@@ -61,8 +62,9 @@ def _accusations(
     for suspect in suspects(call.inputs, model, backend.precision):
         if _is_it(suspect, call.output, model, budget, context):
             yield suspect.sentence
-    if not context.builder.is_made_for(model, backend, "forward", call.inputs):
-        anew = context.builder.build_anew(model, backend, "forward", call.inputs)
+    request = BuildRequest(model, backend, "forward", call.inputs)
+    if not context.builder.is_made_for(request):
+        anew = context.builder.build_anew(request)
         answer = rehearse(anew.forward, call.inputs)
         anew.close()
         if _passes(answer, call, model, backend.precision, budget, context):
@@ -78,7 +80,7 @@ def _whose_fault(backend: Backend) -> str:
 
 def self_disagreement(call: Call, model: nn.Module, backend: Backend, context: EvaluationContext) -> str | None:
     """Return the sentence that says how a backend's answers to a forward call differ from one another; None if none."""
-    built = context.builder.built(model, backend, "forward", call.inputs)
+    built = context.builder.built(BuildRequest(model, backend, "forward", call.inputs))
     again = (rehearse(built.forward, call.inputs) for _ in range(ASKED_AGAIN))
     found = next(filter(None, (self_agreement(call.output, answer) for answer in again)), None)
     return found and found.replace("eager disagrees", f"{backend.name} disagrees")

@@ -1,4 +1,4 @@
-"""A evaluation: what one test did with one model under one backend, and what its marks allow."""
+"""An evaluation: what one test did with one model under one backend, and what its marks allow."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 from pytest_cpuaccel.builder.state.snapshot import Snapshot
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call
 
 
@@ -42,9 +43,13 @@ class Evaluation:
     raised: int = 0
     start: Snapshot | None = None
 
+    def request(self, call: Call) -> BuildRequest:
+        """Return the request for a build of the model that takes a call."""
+        return BuildRequest(self.model, self.backend, call.method, call.inputs)
+
     @property
     def is_of_candidate(self) -> bool:
-        """Tell whether another checkpoint than the reference is on evaluation."""
+        """Tell whether another checkpoint than the reference is evaluated."""
         return self.model is not self.reference
 
     @property

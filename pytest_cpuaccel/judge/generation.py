@@ -11,6 +11,7 @@ from torch import nn
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.builder.first_step import FirstStep
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import BuildError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -157,9 +158,9 @@ def _same(forced: torch.Tensor, steps: torch.Tensor) -> bool:
 def _backend_output(call: Call, evaluation: Evaluation, forced: Inputs, builder: Builder) -> Any | None:
     """What the build that generated answers; where its graph takes no such call, what one made for it does."""
     try:
-        built = builder.built(evaluation.model, evaluation.backend, "generate", call.inputs)
+        built = builder.built(evaluation.request(call))
         if not built.accepts(forced):
-            built = builder.built(evaluation.model, evaluation.backend, "forward", forced)
+            built = builder.built(BuildRequest(evaluation.model, evaluation.backend, "forward", forced))
     except BuildError:
         return None
     with torch.no_grad():

@@ -29,12 +29,12 @@ def dispatched(call: Call, evaluation: Evaluation, context: EvaluationContext) -
     Raises:
         BuildError: the model or the backend can't be sent to another process.
     """
-    order = evaluation.model, evaluation.backend, call.method, call.inputs
+    request = evaluation.request(call)
     sent = replace(call, inputs=repeatable(call.inputs), output=None)
-    with context.alone(), context.builder.artifact(*order) as artifact, tempfile.TemporaryDirectory() as folder:
+    with context.alone(), context.builder.artifact(request) as artifact, tempfile.TemporaryDirectory() as folder:
         with upstream.contained():
             pack(
-                Bundle(evaluation.backend, context.builder.subject(*order), artifact, sent),
+                Bundle(evaluation.backend, context.builder.subject(request), artifact, sent),
                 evaluation.model,
                 Path(folder),
             )

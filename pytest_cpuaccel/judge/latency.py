@@ -16,6 +16,7 @@ from pytest_cpuaccel.builder.state.snapshot import untouched
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Scalar
 from pytest_cpuaccel.core.budget import LatencyBudget
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
 from pytest_cpuaccel.core.estimate import Estimate
@@ -80,7 +81,7 @@ def _caching(call: Call, evaluation: Evaluation, context: EvaluationContext) -> 
     """What a build's ``generate()`` lacks where it runs the whole text at every step, which eager's does not."""
     if call.method != "generate":
         return {}
-    facts = context.builder.built(evaluation.model, evaluation.backend, call.method, call.inputs).facts
+    facts = context.builder.built(evaluation.request(call)).facts
     if facts.get("kv_cache", True):
         return {}
     return {"kv_cache": False, "without_kv_cache": facts.get("without_kv_cache", "")}
@@ -114,7 +115,7 @@ def _read(
     if all(limit.quantity == "latency" for limit in limits.values()):
         return partial(read_latency, candidate)
     clock = TokenClock()
-    built = context.builder.built(evaluation.model, evaluation.backend, call.method, call.inputs)
+    built = context.builder.built(evaluation.request(call))
     return partial(clock.read, timed(built, heard_by(clock, call)))
 
 
@@ -173,11 +174,13 @@ def _of_limits(read: Read, limits: Mapping[str, Limit], reach: Reach) -> Iterato
 
 def _sides(call: Call, evaluation: Evaluation, context: EvaluationContext, opened: contextlib.ExitStack) -> Sides:
     """The builds in use. A build that would race itself gets a second one to race: the A/A row."""
-    candidate = context.builder.built(evaluation.model, evaluation.backend, call.method, call.inputs)
+    candidate = context.builder.built(evaluation.request(call))
     if evaluation.versus.name == EAGER.name:
         return Sides(timed(candidate, call), timed(_as_built(evaluation), call))
     try:
-        reference = context.builder.built(evaluation.reference, evaluation.versus, call.method, call.inputs)
+        reference = context.builder.built(
+            BuildRequest(evaluation.reference, evaluation.versus, call.method, call.inputs)
+        )
         if reference is candidate:
             reference = fresh(evaluation.reference, evaluation.versus, call, context, opened)
     except CpuaccelError as error:
@@ -197,7 +200,7 @@ def fresh(
     model: nn.Module, backend: Backend, call: Call, context: EvaluationContext, opened: contextlib.ExitStack
 ) -> BuiltModel:
     """Return a build that nobody else uses, which ``opened`` closes."""
-    built = context.builder.build_anew(model, backend, call.method, call.inputs)
+    built = context.builder.build_anew(BuildRequest(model, backend, call.method, call.inputs))
     opened.callback(built.close)
     return built
 

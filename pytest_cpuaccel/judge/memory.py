@@ -36,7 +36,7 @@ def _parts(
             report = run(bundle, "start", threads=context.race.threads, timeout_s=TIMEOUT_S)
         yield _peak(report, budget.peak_bytes)
     if budget.artifact_bytes is not None:
-        with context.builder.artifact(evaluation.model, evaluation.backend, call.method, call.inputs) as folder:
+        with context.builder.artifact(evaluation.request(call)) as folder:
             yield _artifact(_sizes(folder) if folder else {}, budget.artifact_bytes)
 
 

@@ -136,7 +136,7 @@ def _is_right_anew(
 ) -> bool:
     """Whether a fresh export, made as the one in use was, answers as eager does, and that one always as it did."""
     try:
-        anew = context.builder.exported_anew(evaluation.model, evaluation.backend, call.method, call.inputs)
+        anew = context.builder.exported_anew(evaluation.request(call))
         with in_state(evaluation.model, evaluation.start), anew as built:
             if state:
                 made = _forward_calls(evaluation)
@@ -197,7 +197,7 @@ def _compare_whole_sequence(
 ) -> dict[int, Comparison]:
     """The comparison of every forward call, and of one more, which shows what state the last one left."""
     calls = _forward_calls(evaluation)
-    built = context.builder.built(evaluation.model, evaluation.backend, "forward", calls[-1].inputs)
+    built = context.builder.built(evaluation.request(calls[-1]))
     with untouched(evaluation.model):
         calls.append(_called(built, calls[-1], evaluation))
     found: dict[int, Comparison] = {}

@@ -22,7 +22,7 @@ def with_saved_artifact(
         return latency
     facts: dict[str, Scalar] = {**latency.facts, "inputs": inputs_signature(call.inputs)}
     if evaluation.backend.exports_model:
-        with context.builder.artifact(evaluation.model, evaluation.backend, call.method, call.inputs) as folder:
+        with context.builder.artifact(evaluation.request(call)) as folder:
             assert folder is not None
             copy_artifact(folder, shelf)
             facts["artifact"] = folder.name

@@ -27,6 +27,7 @@ from pytest_cpuaccel.builder.state.kept import State
 from pytest_cpuaccel.builder.state.snapshot import Snapshot
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, EagerRaisesError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -307,7 +308,9 @@ class CpuModel:
         if build is None:
             check_devices(inputs)
             try:
-                build = self._builds[key] = self._workshop.build(self._model, self._backend, method, inputs)
+                build = self._builds[key] = self._workshop.build(
+                    BuildRequest(self._model, self._backend, method, inputs)
+                )
             except BuildError as error:
                 refusal = error
             else:

@@ -16,6 +16,7 @@ from pytest_cpuaccel.builder.calibration import Calibration
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -93,10 +94,10 @@ class Examination:
         """The model, calibrated on data of both shapes; on the call's own where its graph takes but one."""
         builder = self.context.builder
         try:
-            return builder.built(self.model, self.backend, method, inputs)
+            return builder.built(BuildRequest(self.model, self.backend, method, inputs))
         except UsageError:
             builder.calibrate(self.model, None)
-            return builder.built(self.model, self.backend, method, inputs)
+            return builder.built(BuildRequest(self.model, self.backend, method, inputs))
 
     def _unnamed(self, sentence: str) -> str:
         return sentence.removeprefix(f"{self.backend.name}: ")

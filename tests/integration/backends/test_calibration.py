@@ -13,6 +13,7 @@ from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.calibration import calibration_of
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from tests import models
@@ -145,5 +146,5 @@ def test_without_data_a_build_for_another_shape_is_calibrated_on_its_own_inputs(
     builder = Builder(ArtifactStore(tmp_path, 0), 1, lambda _: None, lambda _: contextlib.nullcontext())
     model = models.mlp()
     for batch in (2, 3, 2):
-        builder.built(model, backend, "forward", Inputs(kwargs={"x": torch.ones(batch, 16)}))
+        builder.built(BuildRequest(model, backend, "forward", Inputs(kwargs={"x": torch.ones(batch, 16)})))
     assert seen == [[(2, 16)], [(3, 16)]]

@@ -38,6 +38,7 @@ WAYS = """
 import pytest, torch
 from conftest import Streamer
 from pytest_cpuaccel import Inputs
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.judge.tokens import heard_by
 from pytest_cpuaccel.measure.latency.tokens import TokenClock
@@ -75,7 +76,7 @@ def test_streaming(cpu_accelerate, model, prompt):
 TOKENS = """
 @pytest.mark.parametrize("beams", [1, 3])
 def test_every_token_is_heard(_cpu_models, model, prompt, beams):
-    built = _cpu_models.builder.built(model, _cpu_models.backend, "generate", Inputs(kwargs=prompt))
+    built = _cpu_models.builder.built(BuildRequest(model, _cpu_models.backend, "generate", Inputs(kwargs=prompt)))
     clock = TokenClock()
     settings = {"min_new_tokens": 5, "max_new_tokens": 5, "num_beams": beams, "do_sample": False}
     call = heard_by(clock, Call("generate", Inputs(kwargs=prompt | settings), None))
@@ -86,7 +87,7 @@ def test_every_token_is_heard(_cpu_models, model, prompt, beams):
 CACHES = """
 def test_keys_and_values_are_kept_from_step_to_step(_cpu_models, decoder, prompt):
     builder = _cpu_models.builder
-    built = builder.built(decoder, _cpu_models.backend, "generate", Inputs(kwargs=prompt))
+    built = builder.built(BuildRequest(decoder, _cpu_models.backend, "generate", Inputs(kwargs=prompt)))
     assert built.facts["kv_cache"] is True
 """
 

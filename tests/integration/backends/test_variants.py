@@ -23,6 +23,7 @@ from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.calibration import calibration_of
 from pytest_cpuaccel.core.backend import Backend, Subject
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -53,7 +54,7 @@ def built(backend: Backend, cache: Path, *, limit: int = 10**9, data: Sequence[A
     notes: list[str] = []
     builder = Builder(ArtifactStore(cache, limit), torch.get_num_threads(), notes.append, at_rest)
     builder.calibrate(MLP, calibration_of(data) if data else None)
-    builder.built(MLP, backend, "forward", Inputs(kwargs={"x": X}))
+    builder.built(BuildRequest(MLP, backend, "forward", Inputs(kwargs={"x": X})))
     return notes
 
 
@@ -190,7 +191,7 @@ def test_what_a_base_refused_is_not_tried_again_for_every_variant(cache: Path) -
     builder = Builder(ArtifactStore(cache, 10**9), torch.get_num_threads(), [].append, at_rest)
     for backend in (base, replace(VARIANT, base=base), replace(READER, base=base), base):
         with pytest.raises(BuildError, match=f"^{backend.name}: ValueError: no such operator$"):
-            builder.built(MLP, backend, "forward", Inputs(kwargs={"x": X}))
+            builder.built(BuildRequest(MLP, backend, "forward", Inputs(kwargs={"x": X})))
     assert len(tried) == 1
 
 
@@ -257,7 +258,7 @@ def assert_one_export(
     builder = Builder(ArtifactStore(cache, 10**9), torch.get_num_threads(), [].append, at_rest)
 
     def build(backend: Backend) -> None:
-        builder.built(model, backend, method, Inputs(kwargs=inputs))
+        builder.built(BuildRequest(model, backend, method, Inputs(kwargs=inputs)))
 
     try:
         build(variants[0])

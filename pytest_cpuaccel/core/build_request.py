@@ -1,0 +1,23 @@
+"""A request for a build: which model is to run under which backend, and the call that it must take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.call import Method
+from pytest_cpuaccel.core.inputs import Inputs
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, eq=False)
+class BuildRequest:
+    """``inputs`` are those of a call of ``method``."""
+
+    model: nn.Module
+    backend: Backend
+    method: Method
+    inputs: Inputs
