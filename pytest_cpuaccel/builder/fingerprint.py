@@ -5,6 +5,7 @@ They tell apart, they don't prove equal: whether a model still computes what it 
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -83,9 +84,16 @@ def version(tensor: torch.Tensor) -> int:
 
 
 def tensor_bytes(tensor: torch.Tensor) -> memoryview:
-    """Return the bytes of a CPU tensor in row-major order, whatever its dtype."""
-    flat = tensor.detach().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().data
+    """Return the bytes of a CPU tensor in row-major order, whatever its dtype.
+
+    ``tensor.numpy()`` would forbid the tensor's memory to grow, for good.
+    """
+    held = tensor.detach().resolve_conj().resolve_neg().contiguous()
+    if type(held) is not torch.Tensor or held.device.type != "cpu" or not held.data_ptr():
+        return held.reshape(-1).view(torch.uint8).numpy().data
+    memory: Any = (ctypes.c_ubyte * held.nbytes).from_address(held.data_ptr())
+    memory.tensor = held  # for as long as its bytes are looked at
+    return memoryview(memory).cast("B")
 
 
 def _leaf_signature(leaf: Any) -> str:

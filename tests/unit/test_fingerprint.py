@@ -13,7 +13,13 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel.builder.fingerprint import inputs_digest, inputs_signature, model_key, parameters_stamp
+from pytest_cpuaccel.builder.fingerprint import (
+    buffers_stamp,
+    inputs_digest,
+    inputs_signature,
+    model_key,
+    parameters_stamp,
+)
 from pytest_cpuaccel.core.inputs import Inputs
 
 CODE = """
@@ -114,6 +120,15 @@ def test_inference_tensors_have_a_stamp() -> None:
     with torch.inference_mode():
         net = Net()
     assert parameters_stamp(net) == parameters_stamp(Net())
+
+
+def test_the_memory_of_what_was_looked_at_may_still_grow() -> None:
+    model, x = Net(), torch.ones(2, 3)
+    parameters_stamp(model)
+    buffers_stamp(model)
+    inputs_digest(Inputs((x,)))
+    for tensor in (x, *(item.data for item in model.parameters()), *model.buffers()):
+        tensor.resize_(100)
 
 
 def test_transformers_configs_count() -> None:

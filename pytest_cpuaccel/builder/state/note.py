@@ -277,22 +277,10 @@ def _equal_tensors(one: torch.Tensor, other: torch.Tensor) -> bool:
         return False
     if one.layout is not torch.strided:
         return all(map(_equal_tensors, _pieces(one), _pieces(other)))
-    if _are_equal_numbers(one, other):
+    if torch.equal(one, other):
         return True
     may_be_nan = one.is_floating_point() or one.is_complex()
     return may_be_nan and bool(((one == other) | (one.isnan() & other.isnan())).all())
-
-
-def _are_equal_numbers(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """As ``torch.equal``, which takes twice as long as numpy where that has the type."""
-    if all(map(_is_numpys, (one, other))):
-        return np.array_equal(one.detach().numpy(), other.detach().numpy())
-    return torch.equal(one, other)
-
-
-def _is_numpys(tensor: torch.Tensor) -> bool:
-    is_real = tensor.dtype in (torch.float32, torch.float64) and not tensor.is_neg()
-    return is_real and type(tensor) in (torch.Tensor, nn.Parameter)
 
 
 def _pieces(sparse: torch.Tensor) -> tuple[torch.Tensor, ...]:
