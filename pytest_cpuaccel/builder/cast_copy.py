@@ -16,6 +16,8 @@ _LARGE = 2**20
 
 _KEEPS_THE_TYPE = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
 
+_NO_MEMORY = "a parameter that is cast at each use has no memory of its own"
+
 
 def cast_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return a private copy of a model with floating-point parameters and buffers in ``dtype``.
@@ -68,6 +70,12 @@ class _CastWhenUsed(torch.Tensor):
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         return f"{self.dtype} of {self._kept!r}"
+
+    def data_ptr(self) -> int:
+        raise RuntimeError(_NO_MEMORY)
+
+    def __dlpack__(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError(_NO_MEMORY)
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]

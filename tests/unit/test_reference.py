@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from queue import SimpleQueue
 
 import pytest
@@ -86,6 +87,23 @@ def test_casting_weights_when_they_are_used_gives_what_casting_them_before_does(
     light, whole = (make(model, torch.float64) for make in (cast.light_cast_copy, cast.cast_copy))
     answers = [[*tree.tensors(run_eager(copied, "forward", inputs))] for copied in (light, whole)]
     torch.testing.assert_close(*answers, rtol=1e-12, atol=1e-12)
+
+
+class _ReadsMemory(nn.Linear):
+    """Multiplies by what stands in the memory of its first weight."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        number = ctypes.c_double if self.weight.dtype is torch.float64 else ctypes.c_float
+        return super().forward(x) * number.from_address(self.weight.data_ptr()).value
+
+
+@pytest.mark.usefixtures("_large")
+def test_a_large_model_may_read_the_memory_of_its_weights() -> None:
+    model = _ReadsMemory(13, 5)
+    expected = run_eager(model, "forward", X)
+    answer = reference.run_in(model, X, torch.float64)
+    assert answer is not None
+    assert torch.allclose(answer.output.float(), expected, atol=1e-6)
 
 
 class _Writes(nn.Linear):
