@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
@@ -18,6 +18,16 @@ class Outcome(str, Enum):
     PASS = "PASS"
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
+
+    @property
+    def severity(self) -> int:
+        """Return how bad it is: 0 for PASS, 1 for INCONCLUSIVE, 2 for FAIL."""
+        return (Outcome.PASS, Outcome.INCONCLUSIVE, Outcome.FAIL).index(self)
+
+    @staticmethod
+    def worst(outcomes: Iterable[Outcome]) -> Outcome:
+        """Return the worst of one outcome or more."""
+        return max(outcomes, key=lambda outcome: outcome.severity)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from pytest_cpuaccel.judge.pool import Pool
 from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
 from pytest_cpuaccel.measure.parity.defaults import COMPRESSED
 from pytest_cpuaccel.measure.parity.hints import HINT
-from pytest_cpuaccel.measure.parity.match import SEVERITY
 from pytest_cpuaccel.measure.parity.top1 import Share
 from pytest_cpuaccel.recording.workload import Workload
 
@@ -92,7 +91,7 @@ def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     """
     evaluation, budget, context = comparisons_of.evaluation, comparisons_of.budget, comparisons_of.context
     comparisons = comparisons_of.of(workload.calls)
-    worst = max((comparison.outcome for comparison in comparisons), key=lambda outcome: SEVERITY[outcome])
+    worst = Outcome.worst(comparison.outcome for comparison in comparisons)
     alike = [comparison for comparison in comparisons if comparison.outcome is worst]
     shown = alike[-1] if worst is Outcome.PASS else alike[0]
     call = workload.calls[comparisons.index(shown)]

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 
-_SEVERITY = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
-
 
 @dataclass(frozen=True)
 class Part:
@@ -26,7 +24,7 @@ class Part:
 
 def verdict(kind: Kind, about: str, parts: Sequence[Part]) -> Verdict:
     """Return the worst of the outcomes, with the sentences and the evidence of the parts that have it."""
-    outcome = min((part.outcome for part in parts if part.outcome), key=_SEVERITY.index)
+    outcome = Outcome.worst(part.outcome for part in parts if part.outcome)
     worst = [part for part in parts if part.outcome is outcome]
     facts = {name: value for part in parts for name, value in part.facts.items()}
     sentence = f"{about}: {'; '.join(part.sentence for part in worst)}"

@@ -26,8 +26,6 @@ from pytest_cpuaccel.measure.latency.running_percentiles import Observation
 from pytest_cpuaccel.measure.latency.undisturbed import attended, no_collection
 from pytest_cpuaccel.measure.latency.warmup import warm_up
 
-SEVERITY = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
-
 RARE = 0.99
 """From this percentile on a PASS takes over 500 blocks, so the long cap holds."""
 
@@ -73,9 +71,8 @@ class PercentileResult:
 
     @property
     def outcome(self) -> Outcome:
-        """The worst of the outcomes: FAIL before INCONCLUSIVE before PASS."""
-        found = {hold.outcome for hold in self.holds.values()}
-        return next(outcome for outcome in SEVERITY if outcome in found)
+        """The worst of the outcomes."""
+        return Outcome.worst(hold.outcome for hold in self.holds.values())
 
     @property
     def sentence(self) -> str:

@@ -25,7 +25,6 @@ from pytest_cpuaccel.measure.parity.pieces import Pieces, without_repeats
 from pytest_cpuaccel.measure.parity.selection import is_selected, tie_of
 from pytest_cpuaccel.measure.parity.top1 import Share, top1_share
 
-SEVERITY = {Outcome.PASS: 0, Outcome.INCONCLUSIVE: 1, Outcome.FAIL: 2}
 """What beats what: one wrong output is wrong however little can be said of the others."""
 
 _INSTEAD = "return them in a tuple, dict, dataclass or ModelOutput instead"
@@ -263,7 +262,7 @@ def _of_floats(
         return Match(name, Outcome.PASS, note, use=0.0, notes=(note,))
     if elements.are_identical:  # which arithmetic of finite precision may deny: 1 - cosine is 1e-16 here
         made = [_of_the_same(check) for check in made]
-    worst = max(made, key=lambda check: (SEVERITY[check.outcome], check.use))
+    worst = max(made, key=lambda check: (check.outcome.severity, check.use))
     facts = _measures(elements, in_full=is_full or worst.outcome is not Outcome.PASS)
     if top1 is not None:
         facts["top1"] = top1.value
