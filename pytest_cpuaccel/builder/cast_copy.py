@@ -48,7 +48,7 @@ def light_cast_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     return copied
 
 
-def settled(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value; of a parameter that is cast at each use, what it is now."""
     return value._kept.to(value.dtype) if isinstance(value, _CastWhenUsed) else value
 
@@ -85,7 +85,7 @@ class _CastWhenUsed(torch.Tensor):
             return cls(args[0]._kept, args[0].dtype)
         if any(isinstance(written, cls) for written in _written(func, args)):
             raise RuntimeError(f"{func} writes to a parameter that is cast at each use")
-        cast_args, cast_kwargs = tree.map_leaves(settled, (args, kwargs or {}))
+        cast_args, cast_kwargs = tree.map_leaves(plain, (args, kwargs or {}))
         return func(*cast_args, **cast_kwargs)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pytest_cpuaccel.backends.toolkit.weights import drop_weights
-from pytest_cpuaccel.builder.cast_copy import cast_copy, light_cast_copy, settled
+from pytest_cpuaccel.builder.cast_copy import cast_copy, light_cast_copy, plain
 from pytest_cpuaccel.builder.eager import answer_of, call_eager
 from pytest_cpuaccel.builder.fingerprint import inputs_digest, weights_stamp
 from pytest_cpuaccel.builder.random_generators import Generators, seeded
@@ -172,7 +172,7 @@ def _taking_after(model: nn.Module, copied: nn.Module) -> nn.Module:
 
 def _detached(leaf: Any) -> Any:
     """The leaf, which may be one of the model's own parameters, apart from the model."""
-    return settled(leaf.detach()) if isinstance(leaf, torch.Tensor) else leaf
+    return plain(leaf.detach()) if isinstance(leaf, torch.Tensor) else leaf
 
 
 def _size(model: nn.Module) -> int:
