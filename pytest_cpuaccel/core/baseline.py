@@ -21,7 +21,7 @@ class Timed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Result:
+class SavedResult:
     """``ratio`` is latency over that of ``versus``; ``artifact`` the folder that the timed model can be loaded from.
 
     Each is None where the run had none.
@@ -42,4 +42,4 @@ class Baseline:
     isa: tuple[str, ...]
     threads: int
     versions: Mapping[str, str]
-    results: Mapping[Timed, Result]
+    results: Mapping[Timed, SavedResult]

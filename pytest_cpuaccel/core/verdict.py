@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Literal
 
 from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.diagnosis import Diagnosis
 
 Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory"]
 
@@ -42,3 +43,4 @@ class Verdict:
     sentence: str
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_cpuaccel.core.backend import Requirement, Scalar
-from pytest_cpuaccel.core.baseline import Baseline, Result
+from pytest_cpuaccel.core.baseline import Baseline, SavedResult
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
@@ -30,7 +30,7 @@ class BaselineComparison:
     context: EvaluationContext
     config: RaceConfig
     baseline: Baseline
-    result: Result
+    result: SavedResult
 
     @property
     def call(self) -> Call:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
 from pytest_cpuaccel.core.errors import BusyError
-from pytest_cpuaccel.core.finding import Finding
+from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.judge.baseline import judge_baseline
 from pytest_cpuaccel.judge.chances import sharing
@@ -25,7 +25,7 @@ from pytest_cpuaccel.measure.accuracy import judge_accuracy
 from pytest_cpuaccel.recording.workload import Workload, workloads
 
 
-def judge_test(evaluations: Sequence[Evaluation], context: EvaluationContext) -> Iterator[Finding]:
+def judge_test(evaluations: Sequence[Evaluation], context: EvaluationContext) -> Iterator[Result]:
     """Yield what was found about the evaluations of one test, one workload after the other, as it is found.
 
     However much it runs, it leaves the process as it was.
@@ -39,22 +39,22 @@ def judge_test(evaluations: Sequence[Evaluation], context: EvaluationContext) ->
             yield from _judge(evaluation, sharing(context, evaluations))
 
 
-def judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Finding]:
+def judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Result]:
     """Yield what was found about the only evaluation of a test, as :func:`judge_test` does."""
     return judge_test([evaluation], context)
 
 
-def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Finding]:
+def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Result]:
     if evaluation.budgets.accuracy is not None:
-        yield _finding(evaluation, f"score_items x{len(evaluation.scores.actual)}", _accuracy(evaluation))
+        yield _result(evaluation, f"score_items x{len(evaluation.scores.actual)}", _accuracy(evaluation))
     groups = workloads(evaluation.calls)
     if not groups and (evaluation.budgets.parity or evaluation.budgets.of_performance):
-        yield _finding(evaluation, "no call", *_nothing_called(evaluation))
+        yield _result(evaluation, "no call", *_nothing_called(evaluation))
     comparisons = Comparisons(evaluation, evaluation.budgets.parity or ParityBudget(), context)
     for workload in groups:
         verdicts = tuple(_verdicts(workload, evaluation, context, comparisons))
         if verdicts:
-            yield _finding(evaluation, workload.label, *verdicts)
+            yield _result(evaluation, workload.label, *verdicts)
     if comparisons.is_stale:
         context.builder.discard(evaluation.model, evaluation.backend)
 
@@ -128,5 +128,5 @@ def _nothing_called(evaluation: Evaluation) -> Iterator[Verdict]:
         yield Verdict("memory", Outcome.FAIL, sentence)
 
 
-def _finding(evaluation: Evaluation, call: str, *verdicts: Verdict) -> Finding:
-    return Finding(evaluation.label, evaluation.backend.name, call, verdicts)
+def _result(evaluation: Evaluation, call: str, *verdicts: Verdict) -> Result:
+    return Result(evaluation.label, evaluation.backend.name, call, verdicts)

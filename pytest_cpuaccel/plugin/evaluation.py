@@ -31,10 +31,10 @@ from pytest_cpuaccel.plugin.parametrize import uses_model
 from pytest_cpuaccel.plugin.stash import SETTINGS, choice_of, session_of
 from pytest_cpuaccel.plugin.tracebacks import at, to_the_test, without_ours
 from pytest_cpuaccel.plugin.unparametrized import is_test_case
-from pytest_cpuaccel.report.row import is_of_finding, note_property, properties_of
+from pytest_cpuaccel.report.row import is_of_result, note_property, properties_of
 
 if TYPE_CHECKING:
-    from pytest_cpuaccel.core.finding import Finding
+    from pytest_cpuaccel.core.result import Result
     from pytest_cpuaccel.judge.evaluation import Evaluation
     from pytest_cpuaccel.judge.models_under_test import ModelsUnderTest
     from pytest_cpuaccel.plugin.selection import BackendSelection
@@ -116,7 +116,7 @@ class EvaluatedTest:
 
 def open_hearing(item: pytest.Item, models: ModelsUnderTest) -> EvaluatedTest:
     """Return a evaluated for a test that begins; what an earlier try of it left on its report is taken off."""
-    item.user_properties[:] = [found for found in item.user_properties if not is_of_finding(found[0])]
+    item.user_properties[:] = [found for found in item.user_properties if not is_of_result(found[0])]
     models.compared = partial(_compared_outputs, item, models.backend.name)
     evaluated = EvaluatedTest(item, models)
     if item.config.getoption("usepdb"):
@@ -209,24 +209,24 @@ def versus_name(item: pytest.Item, backend: str, selection: BackendSelection) ->
 
 
 def judged(item: pytest.Item, models: ModelsUnderTest) -> None:
-    """Judge what a test left on its models; put the findings on its report, and fail or skip it accordingly.
+    """Judge what a test left on its models; put the results on its report, and fail or skip it accordingly.
 
-    Findings are put there one by one, so that an interrupt keeps those that are complete.
+    Results are put there one by one, so that an interrupt keeps those that are complete.
     """
     from pytest_cpuaccel.report.failure import failure_text
 
     session = session_of(item.config)
-    findings = []
+    results = []
     try:
-        for number, finding in enumerate(_findings(item, models)):
-            item.user_properties.extend(properties_of(number, finding))
-            findings.append(finding)
+        for number, result in enumerate(_results(item, models)):
+            item.user_properties.extend(properties_of(number, result))
+            results.append(result)
     finally:
         item.user_properties.extend(note_property(note) for note in session.take_notes())
-    failed = failure_text(findings, Outcome.FAIL)
-    undecided = failure_text(findings, Outcome.INCONCLUSIVE)
+    failed = failure_text(results, Outcome.FAIL)
+    undecided = failure_text(results, Outcome.INCONCLUSIVE)
     policy = item.config.stash[SETTINGS].inconclusive
-    refused = policy == "warn" and not _warned(item, findings)
+    refused = policy == "warn" and not _warned(item, results)
     if failed or (undecided and (policy == "fail" or refused)):
         pytest.fail("\n".join(filter(None, (failed, undecided and f"INCONCLUSIVE {undecided}"))), pytrace=False)
     if undecided and policy == "skip":
@@ -243,7 +243,7 @@ def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:
     return failure.with_traceback(to_the_test(frames, item.path) or without_ours(frames))
 
 
-def _findings(item: pytest.Item, models: ModelsUnderTest) -> Iterator[Finding]:
+def _results(item: pytest.Item, models: ModelsUnderTest) -> Iterator[Result]:
     from pytest_cpuaccel.judge.judge import judge_test
 
     if not marks.judged(item):
@@ -266,10 +266,10 @@ def _holding(item: pytest.Item, evaluation: Evaluation) -> Budgets:
     return evaluation.budgets if asked or others == type(others)() else others
 
 
-def _warned(item: pytest.Item, findings: Iterable[Finding]) -> bool:
+def _warned(item: pytest.Item, results: Iterable[Result]) -> bool:
     """Warn of each INCONCLUSIVE verdict; tell whether that went well, and not as an error under ``-W error``."""
     well = True
-    for verdict in (verdict for finding in findings for verdict in finding.verdicts):
+    for verdict in (verdict for result in results for verdict in result.verdicts):
         if verdict.outcome is Outcome.INCONCLUSIVE:
             try:
                 item.warn(CpuaccelWarning(f"INCONCLUSIVE {verdict.sentence}"))

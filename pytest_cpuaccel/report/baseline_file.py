@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pytest_cpuaccel.core.backend import Scalar
-from pytest_cpuaccel.core.baseline import Baseline, Result, Timed
+from pytest_cpuaccel.core.baseline import Baseline, SavedResult, Timed
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.report.json_file import JsonFile
@@ -189,9 +189,9 @@ def _timed(row: Row) -> Timed:
     return Timed(row.test, *(row.text(name) for name in ("model", "backend", "call", "latency.inputs")))
 
 
-def _result(row: Row, folder: Path) -> Result:
+def _result(row: Row, folder: Path) -> SavedResult:
     artifact = Path(row.text("latency.artifact")).name
-    return Result(
+    return SavedResult(
         versus=row.text("latency.vs"),
         ratio=Estimate.among(row.facts, "latency."),
         p50_ns=row.number("latency.p50_ns"),

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_cpuaccel.core.backend import Scalar
-from pytest_cpuaccel.core.finding import Finding
+from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.report.facts.result import facts_of
 
 PREFIX = "cpuaccel"
 KINDS = ("parity", "accuracy", "latency", "baseline", "startup", "memory")
@@ -18,7 +19,7 @@ _PROPERTY = re.compile(rf"{PREFIX}\.(?P<number>\d+)\.(?P<name>.+)")
 
 @dataclass(frozen=True)
 class Row:
-    """``test`` is a node id, ``outcome`` pytest's word for the test, ``facts`` as ``Finding.facts`` names them."""
+    """``test`` is a node id, ``outcome`` pytest's word for the test, ``facts`` as :func:`facts_of` names them."""
 
     test: str
     outcome: str
@@ -57,13 +58,13 @@ class Row:
         return Row(self.test, self.outcome, {**self.facts, **other.facts})
 
 
-def properties_of(number: int, finding: Finding) -> Iterator[tuple[str, Scalar]]:
-    """Yield a finding as pytest user properties: they reach JUnit and xdist's controller by themselves."""
-    return ((f"{PREFIX}.{number}.{name}", value) for name, value in finding.facts())
+def properties_of(number: int, result: Result) -> Iterator[tuple[str, Scalar]]:
+    """Yield a result as pytest user properties: they reach JUnit and xdist's controller by themselves."""
+    return ((f"{PREFIX}.{number}.{name}", value) for name, value in facts_of(result))
 
 
-def is_of_finding(key: str) -> bool:
-    """Tell whether a user property of this name is a fact of a finding."""
+def is_of_result(key: str) -> bool:
+    """Tell whether a user property of this name is a fact of a result."""
     return _PROPERTY.fullmatch(key) is not None
 
 

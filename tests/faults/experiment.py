@@ -71,7 +71,7 @@ class Experiment:
         calls, start = calls_of(recorder), start_of(recorder)
         evaluation = Evaluation(self.model, self.model, backend, EAGER, calls, Scores(), budgets, start=start)
         context = EvaluationContext(builder, self.book, contextlib.nullcontext, RaceConfig())
-        verdicts = [verdict for finding in judge(evaluation, context) for verdict in finding.verdicts]
+        verdicts = [verdict for result in judge(evaluation, context) for verdict in result.verdicts]
         found = [verdict for verdict in verdicts if verdict.outcome is outcome]
         return "\n".join(line for verdict in found for line in (verdict.sentence, *verdict.evidence)) or None
 

@@ -1,0 +1,1 @@
+"""What was measured, by kind: frozen values that know no budget."""
