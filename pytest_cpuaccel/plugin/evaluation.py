@@ -35,8 +35,8 @@ from pytest_cpuaccel.report.row import is_of_result, note_property, properties_o
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.result import Result
-    from pytest_cpuaccel.judge.evaluation import Evaluation
-    from pytest_cpuaccel.judge.models_under_test import ModelsUnderTest
+    from pytest_cpuaccel.evaluation.evaluation import Evaluation
+    from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
     from pytest_cpuaccel.plugin.selection import BackendSelection
 
 _BUDGETS: pytest.StashKey[tuple[str, list[pytest.Mark], Budgets]] = pytest.StashKey()
@@ -244,7 +244,7 @@ def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:
 
 
 def _results(item: pytest.Item, models: ModelsUnderTest) -> Iterator[Result]:
-    from pytest_cpuaccel.judge.judge import judge_test
+    from pytest_cpuaccel.evaluation.test import judge_test
 
     if not marks.judged(item):
         return

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_cpuaccel.core.backend import Backend
-    from pytest_cpuaccel.judge.models_under_test import ModelsUnderTest
+    from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
     from pytest_cpuaccel.plugin.evaluation import EvaluatedTest
 
 EVALUATED_TEST: pytest.StashKey[EvaluatedTest] = pytest.StashKey()

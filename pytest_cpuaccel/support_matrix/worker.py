@@ -32,8 +32,8 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
 
     from pytest_cpuaccel.builder.artifact_store import ArtifactStore
     from pytest_cpuaccel.builder.builder import Builder
-    from pytest_cpuaccel.judge.context import EvaluationContext
-    from pytest_cpuaccel.judge.reference_cache import ReferenceCache
+    from pytest_cpuaccel.evaluation.context import EvaluationContext
+    from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
     from pytest_cpuaccel.measure.latency.config import RaceConfig
     from pytest_cpuaccel.support_matrix.examination import Examination
 

@@ -207,9 +207,9 @@ def alphas(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
         return measured
 
-    monkeypatch.setattr("pytest_cpuaccel.judge.latency.race", noting(race))
-    monkeypatch.setattr("pytest_cpuaccel.judge.latency.hold_percentiles", noting(hold_percentiles))
-    monkeypatch.setattr("pytest_cpuaccel.judge.baseline.race", noting(race))
+    monkeypatch.setattr("pytest_cpuaccel.evaluation.latency.race", noting(race))
+    monkeypatch.setattr("pytest_cpuaccel.evaluation.latency.hold_percentiles", noting(hold_percentiles))
+    monkeypatch.setattr("pytest_cpuaccel.evaluation.baseline.race", noting(race))
     return spent
 
 

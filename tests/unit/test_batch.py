@@ -11,7 +11,7 @@ import torch
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.judge.batch import batch_size
+from pytest_cpuaccel.evaluation.batch import batch_size
 
 
 def size(*args: Any, output: Any = None, method: Any = "forward", **kwargs: Any) -> int:

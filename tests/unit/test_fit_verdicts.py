@@ -12,11 +12,11 @@ import pytest
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.errors import BuildError, BusyError
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge import noise_check as fitness
-from pytest_cpuaccel.judge import threads
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.noise_check import with_fitness
-from pytest_cpuaccel.judge.threads import check_threads
+from pytest_cpuaccel.evaluation import noise_check as fitness
+from pytest_cpuaccel.evaluation import threads
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.noise_check import with_fitness
+from pytest_cpuaccel.evaluation.threads import check_threads
 from pytest_cpuaccel.machine import traits as machine_fitness
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Sides

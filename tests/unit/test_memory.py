@@ -15,9 +15,9 @@ from pytest_cpuaccel.core.budget import Budgets, MemoryBudget
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.evaluation import memory
+from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
 from pytest_cpuaccel.isolated.report import Report, Stage
-from pytest_cpuaccel.judge import memory
-from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
 from pytest_cpuaccel.machine.memory import Memory, read_memory
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.workload import Workload

@@ -9,12 +9,12 @@ from pytest_cpuaccel.builder.artifact_store import files_of
 from pytest_cpuaccel.core.budget import MemoryBudget
 from pytest_cpuaccel.core.units import format_bytes
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.isolated_run import dispatched, measured
 from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
 from pytest_cpuaccel.isolated.report import Report
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.isolated_run import dispatched, measured
-from pytest_cpuaccel.judge.part import Part
+from pytest_cpuaccel.judge.partial_verdict import Part
 from pytest_cpuaccel.recording.workload import Workload
 
 _SHOWN_FILES = 3

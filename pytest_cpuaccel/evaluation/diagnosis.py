@@ -19,8 +19,8 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.known_faults import Suspect, suspects
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.known_faults import Suspect, suspects
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
 from pytest_cpuaccel.measure.parity.hints import proved

@@ -18,12 +18,12 @@ from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.baseline_comparison import BaselineComparison
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.latency import fresh, timed
-from pytest_cpuaccel.judge.noise_check import with_fitness
-from pytest_cpuaccel.judge.ratio import judge_by_ratio
+from pytest_cpuaccel.evaluation.baseline_comparison import BaselineComparison
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.latency import fresh, timed
+from pytest_cpuaccel.evaluation.noise_check import with_fitness
+from pytest_cpuaccel.evaluation.ratio import judge_by_ratio
 from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Sides

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pytest_cpuaccel.builder.builder import Builder
-from pytest_cpuaccel.judge.baseline_settings import NO_LEDGER, BaselineSettings
-from pytest_cpuaccel.judge.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation.baseline_settings import NO_LEDGER, BaselineSettings
+from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.self_check import Resolution
 

@@ -10,8 +10,8 @@ from pytest_cpuaccel.core.baseline import Baseline, SavedResult
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.workload import Workload

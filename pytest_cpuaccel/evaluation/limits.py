@@ -6,8 +6,8 @@ from torch import nn
 
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.judge.batch import batch_size
-from pytest_cpuaccel.judge.tokens import why_not_heard
+from pytest_cpuaccel.evaluation.batch import batch_size
+from pytest_cpuaccel.evaluation.tokens import why_not_heard
 from pytest_cpuaccel.measure.latency.limit import Limit
 from pytest_cpuaccel.recording.workload import Workload
 

@@ -12,10 +12,10 @@ import torch
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.baseline_comparison import BaselineComparison
-from pytest_cpuaccel.judge.baseline_settings import BaselineSettings
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.latency import fresh_sides
+from pytest_cpuaccel.evaluation.baseline_comparison import BaselineComparison
+from pytest_cpuaccel.evaluation.baseline_settings import BaselineSettings
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.latency import fresh_sides
 from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.race import race

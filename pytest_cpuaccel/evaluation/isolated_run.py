@@ -12,11 +12,11 @@ from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BusyError, CpuaccelError
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.generation import repeatable
 from pytest_cpuaccel.isolated.bundle import Bundle, pack
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.generation import repeatable
-from pytest_cpuaccel.judge.part import Part, verdict
+from pytest_cpuaccel.judge.partial_verdict import Part, verdict
 from pytest_cpuaccel.recording.workload import Workload
 
 

@@ -1,4 +1,4 @@
-"""The judge: holds a evaluation to its budgets, parity first, because a wrong answer has no speed."""
+"""A test is evaluated: its calls are held to its budgets, parity first, because a wrong answer has no speed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
 from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
-from pytest_cpuaccel.judge.baseline import judge_baseline
-from pytest_cpuaccel.judge.chances import sharing
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.latency import judge_latency
-from pytest_cpuaccel.judge.memory import judge_memory
-from pytest_cpuaccel.judge.noise_check import with_fitness
-from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
-from pytest_cpuaccel.judge.ratio import lengthened
-from pytest_cpuaccel.judge.saved_artifact import with_saved_artifact
-from pytest_cpuaccel.judge.startup import judge_startup
+from pytest_cpuaccel.evaluation.baseline import judge_baseline
+from pytest_cpuaccel.evaluation.chances import sharing
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.latency import judge_latency
+from pytest_cpuaccel.evaluation.memory import judge_memory
+from pytest_cpuaccel.evaluation.noise_check import with_fitness
+from pytest_cpuaccel.evaluation.parity import Comparisons, judge_parity
+from pytest_cpuaccel.evaluation.ratio import lengthened
+from pytest_cpuaccel.evaluation.saved_artifact import with_saved_artifact
+from pytest_cpuaccel.evaluation.startup import judge_startup
 from pytest_cpuaccel.measure.accuracy import judge_accuracy
 from pytest_cpuaccel.recording.workload import Workload, workloads
 

@@ -16,8 +16,8 @@ from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import BuildError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.reference_cache import rounded, run_in
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.reference_cache import rounded, run_in
 from pytest_cpuaccel.measure.parity.comparison import Comparison
 from pytest_cpuaccel.measure.parity.generation import compare_generation
 

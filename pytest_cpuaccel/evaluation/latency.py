@@ -24,13 +24,13 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import is_cache
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.generation import repeatable
-from pytest_cpuaccel.judge.limits import limits_of
-from pytest_cpuaccel.judge.part import Part, verdict
-from pytest_cpuaccel.judge.threads import check_threads
-from pytest_cpuaccel.judge.tokens import check_heard, heard_by
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.generation import repeatable
+from pytest_cpuaccel.evaluation.limits import limits_of
+from pytest_cpuaccel.evaluation.threads import check_threads
+from pytest_cpuaccel.evaluation.tokens import check_heard, heard_by
+from pytest_cpuaccel.judge.partial_verdict import Part, verdict
 from pytest_cpuaccel.measure.latency.call_times import Read, Reading, read_latency
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.feasibility import Reach

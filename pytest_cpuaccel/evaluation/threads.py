@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.errors import BuildError
-from pytest_cpuaccel.judge.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.threads import threads_used
 

@@ -17,11 +17,11 @@ from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.diagnosis import accusation, self_disagreement
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.generation import compare_generated
-from pytest_cpuaccel.judge.pool import Pool
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.diagnosis import accusation, self_disagreement
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.generation import compare_generated
+from pytest_cpuaccel.evaluation.pool import Pool
 from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
 from pytest_cpuaccel.measure.parity.defaults import COMPRESSED
 from pytest_cpuaccel.measure.parity.hints import HINT

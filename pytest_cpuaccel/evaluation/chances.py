@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_cpuaccel.judge.baseline_settings import BaselineSettings
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.baseline_settings import BaselineSettings
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.recording.workload import workloads
 
 

@@ -8,8 +8,8 @@ from pytest_cpuaccel.builder.artifact_store import copy_artifact
 from pytest_cpuaccel.builder.fingerprint import inputs_signature
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Verdict
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.recording.workload import Workload
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytest_cpuaccel.builder.random_generators import Generators, lean, seeded
 from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
-from pytest_cpuaccel.judge.extremes import Drawing, Draws
+from pytest_cpuaccel.evaluation.extremes import Drawing, Draws
 from pytest_cpuaccel.measure.parity.agreement import ON_THE_SAME, self_agreement
 
 TRIES = 8

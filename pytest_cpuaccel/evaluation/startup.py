@@ -9,12 +9,12 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import StartupBudget
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Verdict
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.isolated_run import dispatched, measured
 from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
 from pytest_cpuaccel.isolated.report import EXPORT, FIRST_CALL, IMPORTS, LOAD, Stage
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.isolated_run import dispatched, measured
-from pytest_cpuaccel.judge.part import Part
+from pytest_cpuaccel.judge.partial_verdict import Part
 from pytest_cpuaccel.measure.startup import Attempt, hold_seconds, machine_slowdown
 from pytest_cpuaccel.recording.workload import Workload
 

@@ -19,10 +19,10 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
-from pytest_cpuaccel.judge.generation import repeatable
-from pytest_cpuaccel.judge.reference_cache import check_agreement, forget_casts
-from pytest_cpuaccel.judge.scoring import ScoreItem, listed, name_of, scored
+from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
+from pytest_cpuaccel.evaluation.generation import repeatable
+from pytest_cpuaccel.evaluation.reference_cache import check_agreement, forget_casts
+from pytest_cpuaccel.evaluation.scoring import ScoreItem, listed, name_of, scored
 from pytest_cpuaccel.recording.cpu_model import CpuModel, begun_of, calls_of, close, raised_of, start_of
 
 
