@@ -9,8 +9,12 @@ from typing import Literal
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.diagnosis import Diagnosis
+from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
+from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 
 Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory"]
+Measurement = LatencyMeasurement | BaselineMeasurement
+"""What verdicts of these kinds stand on; the others still keep flat facts."""
 
 
 class Outcome(str, Enum):
@@ -35,7 +39,8 @@ class Outcome(str, Enum):
 class Verdict:
     """``sentence`` holds both numbers, what was found and what was allowed; ``evidence`` the lines below it.
 
-    ``facts`` are the numbers behind it, scalars only: they travel through JUnit and xdist as they are.
+    ``measurement`` holds the numbers behind it. A verdict of a kind that has no such type yet keeps them as ``facts``,
+    scalars only.
     """
 
     kind: Kind
@@ -44,3 +49,4 @@ class Verdict:
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    measurement: Measurement | None = None

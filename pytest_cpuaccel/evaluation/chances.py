@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_cpuaccel.evaluation.baseline_settings import BaselineSettings
+from pytest_cpuaccel.baselines.settings import BaselineSettings
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.recording.workload import workloads

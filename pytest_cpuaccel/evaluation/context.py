@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pytest_cpuaccel.baselines.settings import NO_BASELINES, BaselineSettings
 from pytest_cpuaccel.builder.builder import Builder
-from pytest_cpuaccel.evaluation.baseline_settings import NO_LEDGER, BaselineSettings
+from pytest_cpuaccel.core.measurement.latency import SelfCheck
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.self_check import Resolution
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,5 @@ class EvaluationContext:
     book: ReferenceCache
     alone: Callable[[], contextlib.AbstractContextManager[None]]
     race: RaceConfig
-    baselines: BaselineSettings = NO_LEDGER
-    self_checks: list[Resolution] = field(default_factory=list)
+    baselines: BaselineSettings = NO_BASELINES
+    self_checks: list[SelfCheck] = field(default_factory=list)

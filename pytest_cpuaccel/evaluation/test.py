@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from pytest_cpuaccel.baselines.saved_artifact import with_saved_artifact
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
 from pytest_cpuaccel.core.errors import BusyError
+from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
-from pytest_cpuaccel.evaluation.baseline import judge_baseline
+from pytest_cpuaccel.evaluation.baseline import evaluate_baseline, lengthened
 from pytest_cpuaccel.evaluation.chances import sharing
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
-from pytest_cpuaccel.evaluation.latency import judge_latency
+from pytest_cpuaccel.evaluation.latency import evaluate_latency
 from pytest_cpuaccel.evaluation.memory import judge_memory
-from pytest_cpuaccel.evaluation.noise_check import with_fitness
 from pytest_cpuaccel.evaluation.parity import Comparisons, judge_parity
-from pytest_cpuaccel.evaluation.ratio import lengthened
-from pytest_cpuaccel.evaluation.saved_artifact import with_saved_artifact
 from pytest_cpuaccel.evaluation.startup import judge_startup
 from pytest_cpuaccel.measure.accuracy import judge_accuracy
 from pytest_cpuaccel.recording.workload import Workload, workloads
@@ -82,11 +81,13 @@ def _verdicts(
 def _latency(
     workload: Workload, evaluation: Evaluation, budget: LatencyBudget, context: EvaluationContext
 ) -> Iterator[Verdict]:
-    config = context.race
-    latency = judge_latency(workload, evaluation, budget, context, lengthened(config, evaluation, context.baselines))
-    latency = with_fitness(latency, workload.sample, evaluation, budget, context, config)
-    yield with_saved_artifact(latency, workload, evaluation, context)
-    baseline = judge_baseline(workload, evaluation, latency, context, config)
+    config = lengthened(context.race, evaluation, context.baselines)
+    verdict = evaluate_latency(workload, evaluation, budget, context, config)
+    latency = verdict.measurement
+    assert isinstance(latency, LatencyMeasurement)
+    request, builder = evaluation.request(workload.sample), context.builder
+    yield replace(verdict, measurement=with_saved_artifact(latency, request, builder, context.baselines.shelf))
+    baseline = evaluate_baseline(workload, evaluation, latency, context)
     yield from _unless_busy("baseline", workload, evaluation, baseline)
 
 

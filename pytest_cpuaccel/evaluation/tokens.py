@@ -11,8 +11,8 @@ from torch import nn
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.limit import Limit
 from pytest_cpuaccel.measure.latency.call_times import Reading
-from pytest_cpuaccel.measure.latency.limit import Limit
 from pytest_cpuaccel.measure.latency.tokens import TokenClock
 from pytest_cpuaccel.recording.workload import Workload
 

@@ -13,8 +13,8 @@ from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.plugin.stash import SETTINGS, choice_of
 
 if TYPE_CHECKING:
+    from pytest_cpuaccel.baselines.store import Draft
     from pytest_cpuaccel.core.backend import Backend, Scalar
-    from pytest_cpuaccel.report.baseline_file import Draft
     from pytest_cpuaccel.report.json_file import JsonFile
     from pytest_cpuaccel.report.row import Row
 
@@ -38,7 +38,7 @@ class Reporter:
         """Begin the baseline to be saved, before xdist's workers put artifacts there."""
         chosen = self._config.stash[SETTINGS]
         if chosen.save and not self._config.option.collectonly:
-            from pytest_cpuaccel.report.baseline_file import Draft
+            from pytest_cpuaccel.baselines.store import Draft
 
             try:
                 self._draft = Draft(chosen.baselines_dir, chosen.save, self._environment())

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tabulate import tabulate
 
-from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.units import format_duration
+from pytest_cpuaccel.report.facts import race
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.saved import SavedReport
 
@@ -64,8 +64,8 @@ def _by_ratio(before: Row | None, after: Row | None) -> str:
     """Today's ratio to a backend over the earlier one; each was found in one process."""
     if not before or not after or before.text("latency.vs") != after.text("latency.vs"):
         return _NONE
-    old, new = (Estimate.among(row.facts, "latency.") for row in (before, after))
-    return str(new.over(old)) if old and new else _NONE
+    old, new = (race.read(row.of_kind("latency")) for row in (before, after))
+    return str(new.estimate.over(old.estimate)) if old and new else _NONE
 
 
 def _verdict(row: Row | None) -> str:

@@ -34,6 +34,11 @@ class Row:
         value = self.facts.get(name)
         return float(value) if isinstance(value, (int, float)) else None
 
+    def of_kind(self, kind: str) -> dict[str, Scalar]:
+        """Return the facts of one kind of verdict, by their names within it."""
+        prefix = f"{kind}."
+        return {name.removeprefix(prefix): value for name, value in self.facts.items() if name.startswith(prefix)}
+
     @property
     def verdict(self) -> str:
         """Return the worst verdict, with its kind unless it is PASS."""

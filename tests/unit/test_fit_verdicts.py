@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pytest_cpuaccel.evaluation.noise_check import with_fitness
 
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.errors import BuildError, BusyError
@@ -15,12 +16,11 @@ from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.evaluation import noise_check as fitness
 from pytest_cpuaccel.evaluation import threads
 from pytest_cpuaccel.evaluation.context import EvaluationContext
-from pytest_cpuaccel.evaluation.noise_check import with_fitness
 from pytest_cpuaccel.evaluation.threads import check_threads
 from pytest_cpuaccel.machine import traits as machine_fitness
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.self_check import Resolution
+from pytest_cpuaccel.measure.latency.side import local_sides
 
 NOTHING: Any = None
 FIVE_PERCENT = LatencyBudget(max_slowdown=0.05)
@@ -125,7 +125,7 @@ def test_on_a_quiet_machine_nothing_is_blamed() -> None:
 
 def sides_of(evaluation: Any, used: dict[str, int | None], monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(threads, "threads_used", lambda call, _: used[call()])
-    return check_threads(Sides(lambda: "ours", lambda: "theirs"), evaluation, 1)
+    return check_threads(local_sides(lambda: "ours", lambda: "theirs"), evaluation, 1)
 
 
 def test_a_side_on_more_threads_than_it_was_told_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

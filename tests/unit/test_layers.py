@@ -30,7 +30,7 @@ HEAVY = {
 }
 ALLOWED = {
     "core": ("core",),
-    "machine": ("core", "machine", "measure.latency.config"),
+    "machine": ("core", "machine"),
     "measure": ("core", "machine", "measure"),
     "backends.toolkit": ("core", "backends.toolkit", "measure.parity"),
     "backends": ("core", "backends"),
@@ -38,6 +38,7 @@ ALLOWED = {
     "recording": ("core", "backends.toolkit", "builder", "recording"),
     "isolated": ("core", "machine", "backends.toolkit", "isolated"),
     "judge": ("core", "judge"),
+    "baselines": ("core", "machine", "builder", "report", "baselines"),
     "evaluation": (
         "core",
         "machine",
@@ -47,6 +48,7 @@ ALLOWED = {
         "recording",
         "isolated",
         "judge",
+        "baselines",
         "evaluation",
     ),
     "report": ("core", "machine", "report"),
@@ -74,7 +76,18 @@ ALLOWED = {
         "report",
         "support_matrix",
     ),
-    "cli": ("core", "machine", "measure", "backends", "builder", "report", "support_matrix", "cli"),
+    "cli": (
+        "core",
+        "machine",
+        "measure",
+        "judge",
+        "backends",
+        "builder",
+        "report",
+        "baselines",
+        "support_matrix",
+        "cli",
+    ),
 }
 """Layer -> the parts of the package that it may import. The plugin may import everything but the command line."""
 AT_START = (

@@ -25,4 +25,4 @@ class BaselineSettings:
         return self.shelf is not None or self.against is not None
 
 
-NO_LEDGER = BaselineSettings()
+NO_BASELINES = BaselineSettings()

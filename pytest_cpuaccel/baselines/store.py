@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.baseline import Baseline, SavedResult, Timed
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.core.estimate import Estimate
+from pytest_cpuaccel.report.facts import latency
 from pytest_cpuaccel.report.json_file import JsonFile
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.saved import read_report
@@ -190,10 +190,13 @@ def _timed(row: Row) -> Timed:
 
 
 def _result(row: Row, folder: Path) -> SavedResult:
-    artifact = Path(row.text("latency.artifact")).name
+    found = latency.read(row.of_kind("latency"))
+    if found is None:
+        return SavedResult("", None, None, None)
+    artifact = Path(found.artifact or "").name
     return SavedResult(
-        versus=row.text("latency.vs"),
-        ratio=Estimate.among(row.facts, "latency."),
-        p50_ns=row.number("latency.p50_ns"),
+        versus=found.vs,
+        ratio=found.race.estimate if found.race else None,
+        p50_ns=found.p50_ns,
         artifact=folder / _ARTIFACTS / artifact if artifact else None,
     )

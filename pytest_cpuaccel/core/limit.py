@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.units import format_duration, format_rate
-from pytest_cpuaccel.measure.latency.quantile import MEDIAN
 
 Quantity = Literal["latency", "ttft", "tpot"]
 """What is timed of a call: all of it, the time to its first token, or the time per token after that."""
@@ -22,7 +20,7 @@ class Limit:
     """
 
     ns: float
-    level: float = MEDIAN
+    level: float = 0.5
     quantity: Quantity = "latency"
     items: int | None = None
 
@@ -34,9 +32,3 @@ class Limit:
     def show(self, ns: float) -> str:
         """Return a time as what is limited: a duration, or the throughput of calls that take so long."""
         return format_duration(ns) if self.items is None else format_rate(self.items * 1e9 / ns)
-
-    def facts(self, name: str, ns: float) -> dict[str, Scalar | None]:
-        """Return what was found as flat scalars; ``name`` is the limit's."""
-        if self.items is None:
-            return {f"{name}_ns": ns}
-        return {"items": self.items, "items_per_s": self.items * 1e9 / ns}
