@@ -80,7 +80,8 @@ ALLOWED = {
 AT_START = (
     "plugin.hooks",
     "plugin.hookspecs",
-    "plugin.marks",
+    "plugin.fixture_names",
+    "plugin.marks.names",
     "plugin.options",
     "plugin.stash",
     "plugin.reporter",
@@ -90,14 +91,17 @@ AT_START = (
 )
 ON_FIRST_USE_OF_BACKENDS = (
     "plugin.selection",
-    "plugin.mark_selection",
-    "plugin.mark_arguments",
-    "plugin.mark_budgets",
+    "plugin.marks.narrowing",
+    "plugin.marks.arguments",
+    "plugin.marks.budgets",
+    "plugin.marks.checks",
     "plugin.parametrize",
     "plugin.added_backends",
     "plugin.unparametrized",
     "plugin.dynamic_fixtures",
     "plugin.evaluation",
+    "plugin.evaluated_test",
+    "plugin.failures",
     "backends.registry",
     "report.header",
 )
