@@ -47,7 +47,7 @@ def _other_versions(before: SavedReport, after: SavedReport) -> Iterator[str]:
 def _timed(report: SavedReport) -> dict[tuple[str, str, str], Row]:
     """The rows that have a latency; the backend stands in the test's name."""
     rows = (row for row in report.rows if row.number("latency.p50_ns"))
-    return {(row.test, row.text("model"), row.text("call")): row for row in rows}
+    return {(row.test, row.result.model, row.result.call): row for row in rows}
 
 
 def _p50(row: Row | None) -> str:

@@ -16,9 +16,9 @@ def pytest_cpuaccel_result(item, result):
     from pytest_cpuaccel import Outcome, Result, Verdict
 
     assert isinstance(result, Result) and all(isinstance(verdict, Verdict) for verdict in result.verdicts)
-    found = [item.name, result.backend, result.call, {each.kind: each.outcome is Outcome.PASS for each in result.verdicts}]
+    passes = {verdict.kind: verdict.outcome is Outcome.PASS for verdict in result.verdicts}
     with Path("found.jsonl").open("a") as file:
-        file.write(json.dumps(found) + "\\n")
+        file.write(json.dumps([item.name, result.backend, result.call, passes]) + "\\n")
 """
 RAISING = """
 @pytest.hookimpl(optionalhook=True)

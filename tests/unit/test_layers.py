@@ -37,7 +37,7 @@ ALLOWED = {
     "builder": ("core", "machine.cpu", "backends", "builder"),
     "recording": ("core", "backends.toolkit", "builder", "recording"),
     "isolated": ("core", "machine", "backends.toolkit", "isolated"),
-    "judge": ("core", "judge"),
+    "judge": ("core", "measure.distribution", "judge"),
     "evaluation": (
         "core",
         "machine",
