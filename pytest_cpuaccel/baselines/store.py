@@ -9,7 +9,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -17,7 +16,7 @@ from filelock import FileLock, Timeout
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.baseline import Baseline, SavedResult, Timed
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.report.facts import latency
+from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.report.json_file import JsonFile
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.saved import read_report
@@ -127,13 +126,13 @@ class Draft:
                 f"another session is saving baseline {name!r} in {root}; save under another name"
             ) from None
         _clear(self._folder)
-        self._file = JsonFile(self._folder / FILE, environment)
+        self._file = JsonFile(self._folder / FILE, environment, _LEFT_OUT)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add the results that have a latency; the report on disk is whole again when this returns."""
         kept = [row for row in rows if row.text("latency.inputs")]
         self._count += len(kept)
-        self._file.add([replace(row, facts=_without(row.facts)) for row in kept])
+        self._file.add(kept)
 
     def finish(self, whole: bool) -> str:
         """Give the baseline its name, in place of an earlier one, if its run was whole; return what was saved."""
@@ -181,16 +180,14 @@ def _clear(folder: Path) -> None:
         folder.rmdir()
 
 
-def _without(facts: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    return {name: value for name, value in facts.items() if name not in _LEFT_OUT}
-
-
 def _timed(row: Row) -> Timed:
-    return Timed(row.test, *(row.text(name) for name in ("model", "backend", "call", "latency.inputs")))
+    found, latency = row.result, row.measured(LatencyMeasurement)
+    inputs = latency.inputs if latency else None
+    return Timed(row.test, found.model, found.backend, found.call, inputs or "")
 
 
 def _result(row: Row, folder: Path) -> SavedResult:
-    found = latency.read(row.of_kind("latency"))
+    found = row.measured(LatencyMeasurement)
     if found is None:
         return SavedResult("", None, None, None)
     artifact = Path(found.artifact or "").name

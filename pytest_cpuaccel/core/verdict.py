@@ -8,12 +8,16 @@ from enum import Enum
 from typing import Literal
 
 from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.bounds import Bounds
 from pytest_cpuaccel.core.diagnosis import Diagnosis
+from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
 from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
+from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
+from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
 
 Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory"]
-Measurement = LatencyMeasurement | BaselineMeasurement
+Measurement = AccuracyMeasurement | BaselineMeasurement | LatencyMeasurement | MemoryMeasurement | StartupMeasurement
 """What verdicts of these kinds stand on; the others still keep flat facts."""
 
 
@@ -39,8 +43,8 @@ class Outcome(str, Enum):
 class Verdict:
     """``sentence`` holds both numbers, what was found and what was allowed; ``evidence`` the lines below it.
 
-    ``measurement`` holds the numbers behind it. A verdict of a kind that has no such type yet keeps them as ``facts``,
-    scalars only.
+    ``measurement`` holds the numbers behind it, and ``bounds`` what they show, where that was inferred from a sample. A
+    verdict of a kind that has no such type yet keeps them as ``facts``, scalars only.
     """
 
     kind: Kind
@@ -50,3 +54,4 @@ class Verdict:
     evidence: tuple[str, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
     measurement: Measurement | None = None
+    bounds: tuple[Bounds, ...] = ()

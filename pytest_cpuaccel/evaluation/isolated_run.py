@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.generation import repeatable
 from pytest_cpuaccel.isolated.bundle import Bundle, pack
-from pytest_cpuaccel.judge.partial_verdict import Part, verdict
 from pytest_cpuaccel.recording.workload import Workload
 
 
@@ -41,15 +40,15 @@ def dispatched(call: Call, evaluation: Evaluation, context: EvaluationContext) -
         yield Path(folder)
 
 
-def measured(kind: Kind, workload: Workload, evaluation: Evaluation, parts: Iterable[Part]) -> Verdict:
-    """Return the verdict on parts that are measured while they are iterated.
+def verdict_on(kind: Kind, workload: Workload, evaluation: Evaluation, judged: Callable[[str], Verdict]) -> Verdict:
+    """Return what ``judged`` measures and judges in fresh processes; it gets the words that say of what.
 
     A process that dies is a FAIL, and so is a model or a backend that can't be sent to one; where the machine did not
     become free, nothing is known.
     """
     about = f"{evaluation.backend.name}: {workload.label}"
     try:
-        return verdict(kind, about, list(parts))
+        return judged(about)
     except BusyError as busy:
         return Verdict(kind, Outcome.INCONCLUSIVE, f"{about}: not measured, because {busy}")
     except CpuaccelError as error:

@@ -1,69 +1,49 @@
-"""The verdict on starting: how long a fresh process takes to a first answer, and to a build."""
+"""A workload's start: fresh processes that answer its call, or build its model, held to a budget."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import StartupBudget
-from pytest_cpuaccel.core.units import format_duration
+from pytest_cpuaccel.core.measurement.startup import Attempt, StageTime, Starts, StartupMeasurement
 from pytest_cpuaccel.core.verdict import Verdict
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
-from pytest_cpuaccel.evaluation.isolated_run import dispatched, measured
+from pytest_cpuaccel.evaluation.isolated_run import dispatched, verdict_on
 from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
-from pytest_cpuaccel.isolated.report import EXPORT, FIRST_CALL, IMPORTS, LOAD, Stage
-from pytest_cpuaccel.judge.partial_verdict import Part
-from pytest_cpuaccel.measure.startup import Attempt, hold_seconds, machine_slowdown
+from pytest_cpuaccel.isolated.report import EXPORT, FIRST_CALL, IMPORTS, LOAD
+from pytest_cpuaccel.judge.startup import judge_startup
+from pytest_cpuaccel.measure.startup import attempt_of, start_until
 from pytest_cpuaccel.recording.workload import Workload
 
-COLD_START = (IMPORTS, LOAD, FIRST_CALL)
-BUILD = (EXPORT, LOAD)
-"""The stages that each is made of."""
+STAGES = {"start": (IMPORTS, LOAD, FIRST_CALL), "build": (EXPORT, LOAD)}
+"""The stages that count of each task."""
 
 
-def judge_startup(
+def evaluate_startup(
     workload: Workload, evaluation: Evaluation, budget: StartupBudget, context: EvaluationContext
 ) -> Verdict:
     """Return the verdict on a workload's cold start and on the build behind it, the worse of the two."""
-    return measured("startup", workload, evaluation, _parts(workload, evaluation, budget, context))
+
+    def judged(about: str) -> Verdict:
+        with dispatched(workload.sample, evaluation, context) as bundle:
+            starts = partial(_starts, bundle, context.race.threads)
+            measurement = StartupMeasurement(starts("start", budget.cold_start_ns), starts("build", budget.build_ns))
+        return judge_startup(measurement, budget, about)
+
+    return verdict_on("startup", workload, evaluation, judged)
 
 
-def _parts(
-    workload: Workload, evaluation: Evaluation, budget: StartupBudget, context: EvaluationContext
-) -> Iterator[Part]:
-    with dispatched(workload.sample, evaluation, context) as bundle:
-        if budget.cold_start_ns is not None:
-            yield _part("cold start", bundle, "start", COLD_START, budget.cold_start_ns, context)
-        if budget.build_ns is not None:
-            yield _part("build", bundle, "build", BUILD, budget.build_ns, context)
-
-
-def _part(
-    name: str, bundle: Path, task: str, stages: tuple[str, ...], budget_ns: int, context: EvaluationContext
-) -> Part:
-    counted: list[list[Stage]] = []
+def _starts(bundle: Path, threads: int, task: str, limit_ns: int | None) -> Starts | None:
+    if limit_ns is None:
+        return None
 
     def attempt() -> Attempt:
-        report = run(bundle, task, threads=context.race.threads, timeout_s=TIMEOUT_S + budget_ns / 1e9)
-        counted.append([stage for stage in report.stages if stage.name in stages])
-        ns = sum(stage.ns for stage in counted[-1])
-        return Attempt(ns, sum(stage.queued_ns for stage in counted[-1]), machine_slowdown())
+        report = run(bundle, task, threads=threads, timeout_s=TIMEOUT_S + limit_ns / 1e9)
+        counted = [stage for stage in report.stages if stage.name in STAGES[task]]
+        return attempt_of(
+            [StageTime(stage.name, stage.ns) for stage in counted], sum(stage.queued_ns for stage in counted)
+        )
 
-    held = hold_seconds(attempt, budget_ns)
-    best = counted[held.attempts.index(held.best)]
-    prefix = name.replace(" ", "_")
-    facts: dict[str, Scalar] = {f"{prefix}_{stage.name.replace(' ', '_')}_ns": stage.ns for stage in best}
-    return Part(
-        held.outcome,
-        f"{name} took {format_duration(held.best.ns)}, budget {format_duration(budget_ns)} ({held.reason})",
-        f"of the {name}: {', '.join(f'{stage.name} {format_duration(stage.ns)}' for stage in best)}",
-        facts
-        | {
-            f"{prefix}_ns": held.best.ns,
-            f"{prefix}_queued_ns": held.best.queued_ns,
-            f"{prefix}_attempts_ns": " ".join(str(made.ns) for made in held.attempts),
-            f"{prefix}_probe_slowdown": held.best.slowdown,
-        },
-    )
+    return start_until(limit_ns, attempt)

@@ -17,10 +17,11 @@ from pytest_cpuaccel.evaluation.chances import sharing
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.latency import evaluate_latency
-from pytest_cpuaccel.evaluation.memory import judge_memory
+from pytest_cpuaccel.evaluation.memory import evaluate_memory
 from pytest_cpuaccel.evaluation.parity import Comparisons, judge_parity
-from pytest_cpuaccel.evaluation.startup import judge_startup
-from pytest_cpuaccel.measure.accuracy import judge_accuracy
+from pytest_cpuaccel.evaluation.startup import evaluate_startup
+from pytest_cpuaccel.judge.accuracy import judge_accuracy
+from pytest_cpuaccel.measure.accuracy import compare_scores
 from pytest_cpuaccel.recording.workload import Workload, workloads
 
 
@@ -73,9 +74,9 @@ def _verdicts(
             "latency", workload, evaluation, _latency(workload, evaluation, budgets.latency, context)
         )
     if budgets.startup is not None:
-        yield judge_startup(workload, evaluation, budgets.startup, context)
+        yield evaluate_startup(workload, evaluation, budgets.startup, context)
     if budgets.memory is not None:
-        yield judge_memory(workload, evaluation, budgets.memory, context)
+        yield evaluate_memory(workload, evaluation, budgets.memory, context)
 
 
 def _latency(
@@ -106,13 +107,8 @@ def _accuracy(evaluation: Evaluation) -> Verdict:
     if evaluation.budgets.accuracy is None or not evaluation.scores.actual:
         sentence = f"{evaluation.backend.name}: nothing was scored; call score_items(fn, items) in the test"
         return Verdict("accuracy", Outcome.FAIL, sentence)
-    result = judge_accuracy(evaluation.scores.actual, evaluation.scores.expected, evaluation.budgets.accuracy)
-    return Verdict(
-        "accuracy",
-        result.outcome,
-        f"{evaluation.backend.name}: {result.sentence}",
-        {**result.facts, "figure": result.figure},
-    )
+    measurement = compare_scores(evaluation.scores.actual, evaluation.scores.expected)
+    return judge_accuracy(measurement, evaluation.budgets.accuracy, evaluation.backend.name)
 
 
 def _nothing_called(evaluation: Evaluation) -> Iterator[Verdict]:

@@ -101,7 +101,7 @@ class Reporter:
         """The rows by backend, in the order chosen: under xdist they come in any."""
         names = [backend.name for backend in self._chosen()]
         ranks = {name: rank for rank, name in enumerate(names)}
-        return sorted(self._rows, key=lambda row: (ranks.get(row.text("backend"), len(names)), row.test))
+        return sorted(self._rows, key=lambda row: (ranks.get(row.result.backend, len(names)), row.test))
 
     def _open_json_files(self) -> Sequence[JsonFile]:
         if self._json_files is None:

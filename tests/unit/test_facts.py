@@ -1,129 +1,117 @@
-"""Measurements as flat facts, and read back."""
+"""Results as flat facts, and read back."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from math import inf
+from typing import Any
 
 import pytest
 
-from pytest_cpuaccel.core.estimate import Estimate
-from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement, RatioMeasurement
-from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
-from pytest_cpuaccel.core.measurement.strain import Strain
-from pytest_cpuaccel.report.facts import baseline, latency
-from tests.unit.measurements import LATENCY, PERCENTILES, RACE, SELF_CHECK
-
-TOO_FEW_PAIRS = replace(RACE, interval=(0.0, inf), cpu_ratio=None, confirmed=None, strain=Strain(load_after=1.0))
-
-LATENCIES = {
-    "all": LATENCY,
-    "a race alone": LatencyMeasurement("ort", race=RACE),
-    "percentiles alone": LatencyMeasurement("eager", percentiles=PERCENTILES),
-    "too few pairs": LatencyMeasurement("eager", race=TOO_FEW_PAIRS),
-    "nothing": LatencyMeasurement("eager"),
-    "a machine that resolves nothing": replace(LATENCY, self_check=replace(SELF_CHECK, slowdown=inf)),
-}
-BY_RATIO = RatioMeasurement(
-    Estimate(1.2, 1.1, 1.3).over(Estimate(0.7, 0.6, 0.9)), Estimate(1.2, 1.1, 1.3), Estimate(0.7, 0.6, 0.9), "eager"
+from pytest_cpuaccel.core.bounds import Bounds
+from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
+from pytest_cpuaccel.core.measurement.memory import (
+    ArtifactSize,
+    FileSize,
+    MemoryMeasurement,
+    ProcessMemory,
+    StageMemory,
 )
-BASELINES = {
-    "raced": BaselineMeasurement("main", "race", 1.05, ("torch 1 -> 2", "the model"), replace(RACE, pairs_ns=())),
-    "by ratio": BaselineMeasurement("main", "ratio", 1.05, by_ratio=BY_RATIO, self_check=SELF_CHECK),
-    "unchanged": BaselineMeasurement("main", "unchanged", 1.05),
-    "not raced": BaselineMeasurement("main", "race", 1.05, obstacle="does not run here"),
-}
+from pytest_cpuaccel.core.measurement.startup import Attempt, StageTime, Starts, StartupMeasurement
+from pytest_cpuaccel.core.result import Result
+from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.report.facts import accuracy, bounds, memory, startup
+from pytest_cpuaccel.report.facts.result import facts_of, result_of
+
+SCORES = AccuracyMeasurement(2, 0.5, 1.0, 0.5, PairedScores((0.0, 1.0), (1.0, 1.0)))
+PROCESS = ProcessMemory((StageMemory("imports", 100), StageMemory("first call", 300)), 400, 50)
+COLD_START = Starts(
+    (
+        Attempt(90, 5, 1.2, False, (StageTime("imports", 40), StageTime("first call", 50))),
+        Attempt(80, 4, 1.1, True, (StageTime("imports", 30), StageTime("first call", 50))),
+    )
+)
+BUILD = Starts((Attempt(70, 0, 1.0, True, (StageTime("export", 60), StageTime("load", 10))),))
 
 
-@pytest.mark.parametrize("found", LATENCIES.values(), ids=list(LATENCIES))
-def test_a_latency_read_back_has_the_same_facts(found: LatencyMeasurement) -> None:
-    facts = latency.flat(found)
-    read = latency.read(facts)
-    assert read is not None
-    assert list(latency.flat(read).items()) == list(facts.items())
+@pytest.mark.parametrize(
+    ("kind", "measurement", "facts"),
+    [
+        (
+            accuracy,
+            SCORES,
+            {"items": 2, "score": 0.5, "eager_score": 1.0, "drop": 0.5, "figure": "0.500 (eager 1.000)"},
+        ),
+        (
+            memory,
+            MemoryMeasurement(PROCESS, ArtifactSize(12, (FileSize("a", 12),))),
+            {
+                "peak_bytes": 400,
+                "above_imports_bytes": 300,
+                "anonymous_bytes": 50,
+                "after_imports_bytes": 100,
+                "after_first_call_bytes": 300,
+                "artifact_bytes": 12,
+            },
+        ),
+        (memory, MemoryMeasurement(artifact=ArtifactSize(12)), {"artifact_bytes": 12}),
+        (
+            startup,
+            StartupMeasurement(COLD_START, BUILD),
+            {
+                "cold_start_imports_ns": 30,
+                "cold_start_first_call_ns": 50,
+                "cold_start_ns": 80,
+                "cold_start_queued_ns": 4,
+                "cold_start_attempts_ns": "90 80",
+                "cold_start_probe_slowdown": 1.1,
+                "build_export_ns": 60,
+                "build_load_ns": 10,
+                "build_ns": 70,
+                "build_queued_ns": 0,
+                "build_attempts_ns": "70",
+                "build_probe_slowdown": 1.0,
+            },
+        ),
+        (
+            bounds,
+            (Bounds("drop", 0.01, -0.1, 0.1, 3, 2, 40), Bounds("score", 0.9, 0.8, 0.95)),
+            {
+                "max_drop": 0.01,
+                "drop_lower": -0.1,
+                "drop_upper": 0.1,
+                "lost_items": 3,
+                "gained_items": 2,
+                "more_items": 40,
+                "min_score": 0.9,
+                "score_lower": 0.8,
+                "score_upper": 0.95,
+            },
+        ),
+        (bounds, (Bounds("score", 0.9),), {"min_score": 0.9, "of": "these"}),
+    ],
+)
+def test_what_is_measured_becomes_facts_and_is_read_back(kind: Any, measurement: Any, facts: dict[str, Any]) -> None:
+    assert kind.flat(measurement) == facts
+    assert kind.flat(kind.read(facts)) == facts
 
 
-@pytest.mark.parametrize("found", BASELINES.values(), ids=list(BASELINES))
-def test_a_baseline_read_back_has_the_same_facts(found: BaselineMeasurement) -> None:
-    facts = baseline.flat(found)
-    read = baseline.read(facts)
-    assert read is not None
-    assert list(baseline.flat(read).items()) == list(facts.items())
+@pytest.mark.parametrize("kind", [accuracy, memory, startup])
+@pytest.mark.parametrize("facts", [{}, {"items": 2, "peak_bytes": 4, "cold_start_ns": 9}, {"build_attempts_ns": "a b"}])
+def test_facts_that_are_not_all_there_are_no_measurement(kind: Any, facts: dict[str, Any]) -> None:
+    assert kind.read(facts) is None
 
 
-def test_a_race_read_back_is_the_race_but_for_what_was_shown() -> None:
-    read = latency.read(latency.flat(LatencyMeasurement("eager", race=RACE)))
-    assert read is not None
-    unknown = replace(RACE, shown=None, reason="", strain=replace(RACE.strain, cpus=None))
-    assert read.race == unknown
-
-
-def test_facts_are_named_as_reports_know_them() -> None:
-    assert latency.flat(LATENCY) == {
-        "vs": "eager",
-        "kv_cache": False,
-        "without_kv_cache": "no cache that it knows",
-        "threads_used": 1,
-        "reference_threads_used": 1,
-        "ratio": 1.07,
-        "ratio_low": 1.06,
-        "ratio_high": 1.09,
-        "pairs": 3,
-        "seconds": 0.5,
-        "p50_ns": 215.0,
-        "p90_ns": 300.0,
-        "reference_p50_ns": 200.0,
-        "reference_p90_ns": 300.0,
-        "cpu_ratio": 1.08,
-        "off_cpu_share": 0.01,
-        "queued_share": 0.02,
-        "context_switches": 4,
-        "load_before": 1.5,
-        "load_after": 2.25,
-        "cpu_waiting_before": 0.01,
-        "cpu_waiting_after": 0.02,
-        "confirmed": True,
-        "threads": 1,
-        "seed": 7,
-        "throttled": 0,
-        "steal": 0.001,
-        "pairs_ns": "107/100 214/200 321/300",
-        "p99_ns": 330.0,
-        "percentile_calls": 900,
-        "percentile_seconds": 4.25,
-        "percentile_context_switches": 3,
-        "probe_slowdown": 1.02,
-        "percentile_throttled": 1,
-        "percentile_steal": 0.002,
-        "p50_held_blocks": 8,
-        "p50_blocks": 8,
-        "p99_held_blocks": 70,
-        "p99_blocks": 70,
-        "p99_more_blocks": 458,
-        "items": 3,
-        "items_per_s": 3e9 / 215.0,
-        "throughput_held_blocks": 1,
-        "throughput_blocks": 30,
-        "ttft_ns": 110.0,
-        "ttft_held_blocks": 8,
-        "ttft_blocks": 8,
-        "aa_ratio": 1.001,
-        "aa_pairs": 80,
-        "aa_seconds": 1.25,
-        "aa_slowdown": 0.0101,
-        "inputs": "x: 2x16 float32",
-        "artifact": "0123abcd",
-    }
-
-
-def test_facts_can_be_carried_by_json() -> None:
-    for found in LATENCIES.values():
-        facts = latency.flat(found)
-        assert json.loads(json.dumps(facts, allow_nan=False)) == facts
-
-
-@pytest.mark.parametrize("facts", [{}, {"verdict": "INCONCLUSIVE", "sentence": "not measured"}])
-def test_where_nothing_was_measured_nothing_is_read(facts: dict[str, str]) -> None:
-    assert latency.read(facts) is None
-    assert baseline.read(facts) is None
+def test_a_result_is_read_back_with_what_was_measured_and_with_facts_of_kinds_without_a_type() -> None:
+    verdicts = (
+        Verdict("parity", Outcome.PASS, "alike", facts={"figure": "1e-7", "output.logits.rmse": 0.5}),
+        Verdict("accuracy", Outcome.FAIL, "worse", measurement=SCORES, bounds=(Bounds("drop", 0.01),)),
+        Verdict("startup", Outcome.INCONCLUSIVE, "not measured"),
+        Verdict("memory", Outcome.PASS, "small", measurement=MemoryMeasurement(PROCESS)),
+    )
+    result = Result("Mlp", "ort", "forward 2x16", verdicts)
+    read = result_of(dict(facts_of(result)))
+    assert dict(facts_of(read)) == dict(facts_of(result))
+    assert [verdict.kind for verdict in read.verdicts] == ["parity", "accuracy", "startup", "memory"]
+    assert read.verdicts[0] == verdicts[0]
+    assert read.verdicts[2:] == verdicts[2:]
+    assert read.verdicts[1].bounds == verdicts[1].bounds
+    assert not read.verdicts[1].facts

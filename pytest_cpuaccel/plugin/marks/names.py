@@ -15,8 +15,6 @@ DECLARATIONS = (
     "accuracy_budget(max_drop=, min_score=, of=): what score_items may lose",
     "cpu_backends(*names, exclude=): the backends, of those chosen, that a test runs under",
 )
-PARAMETER = "_cpu_backend"
-"""The fixture that has backends as parameters. A fixture ``cpu_backend`` of somebody else's has none of it."""
 JUDGED = ("parity", "latency_budget", "memory_budget", "accuracy_budget")
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
-from pytest_cpuaccel.plugin import marks
-from pytest_cpuaccel.plugin.mark_arguments import refuse_unknown
+from pytest_cpuaccel.plugin.marks.arguments import refuse_unknown
+from pytest_cpuaccel.plugin.marks.names import closest
 
 if TYPE_CHECKING:
     import pytest
@@ -55,7 +55,7 @@ def check_narrowing(test: pytest.Item, known: Iterable[str]) -> None:
 
 
 def _closest(test: pytest.Item) -> pytest.Mark | None:
-    return next(iter(marks.closest(test, "cpu_backends")), None)
+    return next(iter(closest(test, "cpu_backends")), None)
 
 
 def _any_matches(name: str, patterns: Iterable[object]) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from pytest_cpuaccel.core import pattern
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.core.pattern import closest
 from pytest_cpuaccel.core.suggestion import suggestion
-from pytest_cpuaccel.plugin import marks
+from pytest_cpuaccel.plugin.marks.names import closest
 
 if TYPE_CHECKING:
     import pytest
@@ -71,16 +71,16 @@ def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
     for key, given in mark.kwargs.items() if mark else ():
         if key == "outputs" or not isinstance(given, Mapping):
             continue
-        for pattern in given:
-            if not any(fnmatchcase(known_name, str(pattern)) for known_name in names):
+        for named in given:
+            if not any(fnmatchcase(known_name, str(named)) for known_name in names):
                 raise UsageError(
-                    f"{item.nodeid}: @{name}({key}=): no backend named {pattern!r}; {suggestion(pattern, names)}"
+                    f"{item.nodeid}: @{name}({key}=): no backend named {named!r}; {suggestion(named, names)}"
                 )
 
 
 def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
     """The closest mark, as everywhere in pytest. Of two on one test, class or module pytest would drop one unsaid."""
-    found = marks.closest(item, name)
+    found = closest(item, name)
     if len(found) > 1:
         raise UsageError(f"{item.nodeid}: two @{name} in one place, of which only one would count; write them as one")
     return found[0] if found else None
@@ -88,7 +88,7 @@ def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
 
 def _for_backend(value: Any, backend: str) -> Any:
     """The value itself, or the one that a ``{"ort*": ..., "*": ...}`` dict has for this backend."""
-    return closest(backend, value) if isinstance(value, Mapping) else value
+    return pattern.closest(backend, value) if isinstance(value, Mapping) else value
 
 
 @contextlib.contextmanager

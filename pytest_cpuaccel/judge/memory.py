@@ -1,0 +1,44 @@
+"""The verdict on memory: what a process that runs the model held at most, and what the artifact takes on disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_cpuaccel.core.budget import MemoryBudget
+from pytest_cpuaccel.core.measurement.memory import ArtifactSize, MemoryMeasurement, ProcessMemory
+from pytest_cpuaccel.core.units import format_bytes
+from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.judge.partial_verdict import Part, verdict
+
+
+def judge_memory(measurement: MemoryMeasurement, budget: MemoryBudget, about: str) -> Verdict:
+    """Return the verdict on a process's peak and on the artifact's size, the worse of the two; ``about`` says of what.
+
+    A peak that has a budget and is None was not told by the kernel.
+    """
+    parts = []
+    if budget.peak_bytes is not None:
+        parts.append(_peak(measurement.process, budget.peak_bytes))
+    if budget.artifact_bytes is not None and measurement.artifact is not None:
+        parts.append(_artifact(measurement.artifact, budget.artifact_bytes))
+    return replace(verdict("memory", about, parts), measurement=measurement)
+
+
+def _peak(process: ProcessMemory | None, budget: int) -> Part:
+    if process is None:
+        return Part(Outcome.INCONCLUSIVE, "peak memory is unknown: /proc/self/status does not tell it here")
+    stages = ", ".join(f"{format_bytes(stage.resident_bytes)} after {stage.name}" for stage in process.stages)
+    return Part(
+        Outcome.PASS if process.peak_bytes <= budget else Outcome.FAIL,
+        f"peak memory was {format_bytes(process.peak_bytes)}, budget {format_bytes(budget)}",
+        f"{stages}; of the last, {format_bytes(process.anonymous_bytes)} without a file behind it",
+    )
+
+
+def _artifact(artifact: ArtifactSize, budget: int) -> Part:
+    files = ", ".join(f"{file.path} {format_bytes(file.bytes)}" for file in artifact.largest)
+    return Part(
+        Outcome.PASS if artifact.bytes <= budget else Outcome.FAIL,
+        f"artifact is {format_bytes(artifact.bytes)}, budget {format_bytes(budget)}",
+        f"of the artifact: {files}" if files else "",
+    )

@@ -1,0 +1,48 @@
+"""The verdict on starting: how long a fresh process took to a first answer, and to a build.
+
+PASS needs an attempt that keeps the budget. FAIL needs that none does, not even the fastest less the time that it
+queued for a processor, while a probe shows that the machine was itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_cpuaccel.core.budget import StartupBudget
+from pytest_cpuaccel.core.measurement.startup import Starts, StartupMeasurement
+from pytest_cpuaccel.core.units import format_duration
+from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.judge.partial_verdict import Part, verdict
+
+
+def judge_startup(measurement: StartupMeasurement, budget: StartupBudget, about: str) -> Verdict:
+    """Return the verdict on a cold start and on a build, the worse of the two; ``about`` says of what."""
+    parts = []
+    if measurement.cold_start is not None and budget.cold_start_ns is not None:
+        parts.append(_part("cold start", measurement.cold_start, budget.cold_start_ns))
+    if measurement.build is not None and budget.build_ns is not None:
+        parts.append(_part("build", measurement.build, budget.build_ns))
+    return replace(verdict("startup", about, parts), measurement=measurement)
+
+
+def _part(name: str, starts: Starts, budget_ns: int) -> Part:
+    outcome, reason = _decided(starts, budget_ns)
+    stages = ", ".join(f"{stage.name} {format_duration(stage.ns)}" for stage in starts.best.stages)
+    return Part(
+        outcome,
+        f"{name} took {format_duration(starts.best.ns)}, budget {format_duration(budget_ns)} ({reason})",
+        f"of the {name}: {stages}",
+    )
+
+
+def _decided(starts: Starts, budget_ns: int) -> tuple[Outcome, str]:
+    """The outcome, and how it follows from the attempts."""
+    if starts.best.ns <= budget_ns:
+        return Outcome.PASS, f"attempt {starts.attempts.index(starts.best) + 1} kept it"
+    unqueued_ns = min(attempt.ns - (attempt.queued_ns or 0) for attempt in starts.attempts)
+    if unqueued_ns <= budget_ns:
+        return Outcome.INCONCLUSIVE, f"but {format_duration(unqueued_ns)} without waiting for a processor"
+    if not any(attempt.undisturbed for attempt in starts.attempts):
+        slowdown = min(attempt.slowdown or 1.0 for attempt in starts.attempts)
+        return Outcome.INCONCLUSIVE, f"but the machine was not itself: a probe took {slowdown:.2f} times its best"
+    return Outcome.FAIL, f"the fastest of {len(starts.attempts)} fresh processes"
