@@ -92,6 +92,7 @@ ALLOWED = {
 """Layer -> the parts of the package that it may import. The plugin may import everything but the command line."""
 AT_START = (
     "plugin.hooks",
+    "plugin.fixtures",
     "plugin.hookspecs",
     "plugin.fixture_names",
     "plugin.marks.names",
