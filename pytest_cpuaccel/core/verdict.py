@@ -9,6 +9,7 @@ from typing import Literal
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.diagnosis import Diagnosis
+from pytest_cpuaccel.core.parity_summary import ParitySummary
 
 Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory"]
 
@@ -35,7 +36,8 @@ class Outcome(str, Enum):
 class Verdict:
     """``sentence`` holds both numbers, what was found and what was allowed; ``evidence`` the lines below it.
 
-    ``facts`` are the numbers behind it, scalars only: they travel through JUnit and xdist as they are.
+    ``measurement`` is what was measured, where its kind has a type for that; else ``facts`` are the numbers behind it,
+    scalars only: they travel through JUnit and xdist as they are. ``notes`` are said after the diagnoses.
     """
 
     kind: Kind
@@ -44,3 +46,5 @@ class Verdict:
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    notes: tuple[str, ...] = ()
+    measurement: ParitySummary | None = None

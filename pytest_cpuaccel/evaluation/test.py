@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
@@ -12,15 +11,17 @@ from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.evaluation.baseline import judge_baseline
 from pytest_cpuaccel.evaluation.chances import sharing
+from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.latency import judge_latency
 from pytest_cpuaccel.evaluation.memory import judge_memory
 from pytest_cpuaccel.evaluation.noise_check import with_fitness
-from pytest_cpuaccel.evaluation.parity import Comparisons, judge_parity
+from pytest_cpuaccel.evaluation.parity import judge_parity
 from pytest_cpuaccel.evaluation.ratio import lengthened
 from pytest_cpuaccel.evaluation.saved_artifact import with_saved_artifact
 from pytest_cpuaccel.evaluation.startup import judge_startup
+from pytest_cpuaccel.judge.parity.workload import withholding
 from pytest_cpuaccel.measure.accuracy import judge_accuracy
 from pytest_cpuaccel.recording.workload import Workload, workloads
 
@@ -66,7 +67,7 @@ def _verdicts(
     if budgets.parity is not None:
         verdict = judge_parity(workload, comparisons)
         if (verdict.outcome is Outcome.FAIL or comparisons.is_stale) and budgets.of_performance:
-            yield replace(verdict, facts={**verdict.facts, "withholds": " ".join(budgets.of_performance)})
+            yield withholding(verdict, budgets.of_performance)
             return
         yield verdict
     if budgets.latency is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.result import Result
+from pytest_cpuaccel.report.facts.parity import flat
 
 
 def facts_of(result: Result) -> Iterator[tuple[str, Scalar]]:
@@ -14,5 +15,6 @@ def facts_of(result: Result) -> Iterator[tuple[str, Scalar]]:
     for verdict in result.verdicts:
         yield f"{verdict.kind}.verdict", verdict.outcome.value
         yield f"{verdict.kind}.sentence", verdict.sentence
-        for name, value in verdict.facts.items():
+        measured = flat(verdict.measurement) if verdict.measurement is not None else {}
+        for name, value in {**measured, **verdict.facts}.items():
             yield f"{verdict.kind}.{name}", value
