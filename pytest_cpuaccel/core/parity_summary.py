@@ -53,10 +53,10 @@ class OutputSummary:
 class OutputCounts:
     """The name of the worst output, and how many outputs and elements there were; the count alone where it is 0."""
 
-    compared_elements: int
     output: str | None = None
     outputs: int | None = None
     failing_outputs: int | None = None
+    compared_elements: int = 0
     masked_elements: int | None = None
 
 

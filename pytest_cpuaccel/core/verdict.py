@@ -11,6 +11,9 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.diagnosis import Diagnosis
 from pytest_cpuaccel.core.parity_summary import ParitySummary
 
+Measurement = ParitySummary
+"""What verdicts of this kind stand on; the others still keep flat facts."""
+
 Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory"]
 
 
@@ -47,4 +50,4 @@ class Verdict:
     evidence: tuple[str, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
     notes: tuple[str, ...] = ()
-    measurement: ParitySummary | None = None
+    measurement: Measurement | None = None

@@ -10,7 +10,8 @@ from pytest_cpuaccel.core.measurement.parity import ParityMeasurement, Share
 from pytest_cpuaccel.core.parity_summary import OutputCounts, OutputSummary, ParitySummary
 from pytest_cpuaccel.core.rounding import TELLING_ELEMENTS
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.parity.output import JudgedOutput, judge_output
+from pytest_cpuaccel.judge.parity.judged_output import JudgedOutput
+from pytest_cpuaccel.judge.parity.output import judge_output
 from pytest_cpuaccel.judge.parity.terms import Terms
 
 MOST_EXPLAINED = 5
@@ -80,7 +81,7 @@ def judge_comparison(measurement: ParityMeasurement, terms: Terms) -> Comparison
     )
 
 
-_NOTHING = ParitySummary("nothing compared", counts=OutputCounts(compared_elements=0))
+_NOTHING = ParitySummary("nothing compared", counts=OutputCounts())
 
 
 def _summary(worst: JudgedOutput, judged: Sequence[JudgedOutput], measurement: ParityMeasurement) -> ParitySummary:

@@ -16,7 +16,8 @@ from pytest_cpuaccel.core.parity_summary import ParitySummary, TokenSummary
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.comparison import MOST_EXPLAINED, Comparison
-from pytest_cpuaccel.judge.parity.output import JudgedOutput, judge_output
+from pytest_cpuaccel.judge.parity.judged_output import JudgedOutput
+from pytest_cpuaccel.judge.parity.output import judge_output
 from pytest_cpuaccel.judge.parity.terms import Terms
 
 

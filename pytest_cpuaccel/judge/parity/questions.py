@@ -7,8 +7,9 @@ from dataclasses import replace
 from pytest_cpuaccel.core.measurement.parity import FloatFigures, OutputMeasurement
 from pytest_cpuaccel.core.parity_questions import ParityQuestions
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.parity.check import asks_for_constants, checks, likely_limit, worst_limit
-from pytest_cpuaccel.judge.parity.output import judge_output, leaves_nothing, wrong_elements
+from pytest_cpuaccel.judge.parity.checks import asks_for_constants, checks, likely_limit, worst_limit
+from pytest_cpuaccel.judge.parity.floats import leaves_nothing, wrong_elements
+from pytest_cpuaccel.judge.parity.output import judge_output
 from pytest_cpuaccel.judge.parity.terms import Terms
 
 

@@ -40,6 +40,7 @@ class Floats:
     _elements: Elements | None = None
     _in_fp64: bool = False
     _worst: dict[Limit, WorstElement] = field(default_factory=dict)
+    _beyond: dict[tuple[Limit, Limit], Excess] = field(default_factory=dict)
 
     def figures(self, asked: ParityQuestions) -> FloatFigures:
         """Return what there is to know of them, with the answers to what is asked."""
@@ -78,6 +79,7 @@ class Floats:
             self._elements = Elements.of(self.pair, self.valid, likely, in_fp64=asked.in_fp64)
             self._in_fp64 = asked.in_fp64
             self._worst.clear()
+            self._beyond.clear()
         return self._elements
 
     def _mismatch(self, elements: Elements, strays: Strays) -> Mismatch | None:
@@ -103,9 +105,11 @@ class Floats:
     def _excess(self, elements: Elements, limit: Limit, farthest: Limit) -> Excess | None:
         if not elements.count:
             return None
-        place = elements.worst(*farthest).place
-        values = elements.at("actual", place), elements.at("expected", place)
-        return Excess(elements.beyond(*limit), elements.index(place), *values)
+        if (limit, farthest) not in self._beyond:
+            place = elements.worst(*farthest).place
+            values = elements.at("actual", place), elements.at("expected", place)
+            self._beyond[limit, farthest] = Excess(elements.beyond(*limit), elements.index(place), *values)
+        return self._beyond[limit, farthest]
 
     @cached_property
     def _top1(self) -> Share | None:

@@ -10,9 +10,10 @@ import torch
 
 from pytest_cpuaccel.core.measurement.parity import (
     Emptiness,
+    ExactFigures,
     FormDifference,
+    ObjectFigures,
     OtherChoice,
-    OutputFigures,
     OutputMeasurement,
 )
 from pytest_cpuaccel.core.parity_questions import ParityQuestions
@@ -43,18 +44,15 @@ class Output:
 
     def measure(self, asked: ParityQuestions) -> OutputMeasurement:
         """Return what there is to know of it, with the answers to what is asked."""
-        pair = self.pair
-        form = _form(pair)
+        name, form = self.pair.name, self._form
         if form is not None:
-            return OutputMeasurement(pair.name, form, asked=asked)
+            return OutputMeasurement(name, form, asked=asked)
         valid = self._valid
         if not bool(without_repeats(valid).any()):
-            empty = Emptiness(tuple(pair.expected.shape), is_padding=valid.numel() > 0)
-            return OutputMeasurement(pair.name, empty, valid.numel(), asked)
-        masked = valid.numel() - Pieces((), valid).count
-        if self._floats is not None:
-            return OutputMeasurement(pair.name, self._floats.figures(asked), masked, asked)
-        return OutputMeasurement(pair.name, exact_figures(pair, valid, self.precision), masked, asked)
+            empty = Emptiness(tuple(valid.shape), is_padding=valid.numel() > 0)
+            return OutputMeasurement(name, empty, valid.numel(), asked)
+        figures = self._exact if self._floats is None else self._floats.figures(asked)
+        return OutputMeasurement(name, figures, valid.numel() - Pieces((), valid).count, asked)
 
     @property
     def elsewhere(self) -> Output | None:
@@ -69,6 +67,10 @@ class Output:
         return Output(replace(pair, actual=settled, tied=None), self.mask, self.precision)
 
     @cached_property
+    def _form(self) -> ObjectFigures | FormDifference | None:
+        return _form(self.pair)
+
+    @cached_property
     def _valid(self) -> torch.Tensor:
         return valid_elements(self.pair.name, self.pair.expected.shape, self.mask)
 
@@ -77,6 +79,10 @@ class Output:
         expected = self.pair.expected
         is_of_floats = expected.is_floating_point() or expected.is_complex()
         return Floats(self.pair, self._valid) if is_of_floats else None
+
+    @cached_property
+    def _exact(self) -> ExactFigures:
+        return exact_figures(self.pair, self._valid, self.precision)
 
 
 def measured(output: Output, ask: Ask) -> OutputMeasurement:
@@ -95,7 +101,7 @@ def measured(output: Output, ask: Ask) -> OutputMeasurement:
     return replace(found, choice=choice)
 
 
-def _form(pair: Pair) -> OutputFigures | None:
+def _form(pair: Pair) -> ObjectFigures | FormDifference | None:
     """What keeps a pair from being compared element by element; None for nothing."""
     actual, expected = pair.actual, pair.expected
     if not isinstance(actual, torch.Tensor) or not isinstance(expected, torch.Tensor):
