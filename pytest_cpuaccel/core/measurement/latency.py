@@ -88,6 +88,11 @@ class LimitMeasurement:
     probe_slowdown: float | None = None
     block_s: float | None = None
 
+    @property
+    def items_per_s(self) -> float | None:
+        """The throughput; None where there are no items."""
+        return None if self.items is None else self.items * 1e9 / self.found_ns
+
 
 @dataclass(frozen=True)
 class PercentileMeasurement:
