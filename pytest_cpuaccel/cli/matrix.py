@@ -25,7 +25,7 @@ from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 
 _ALL = "all"
 _TOLD = ("isa", "threads", "python", "versions")
-"""What answers depend on, of what is known of the environment."""
+"""The parts of the environment that answers depend on."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, report each cell on stderr as it comes, and write what was asked for.
+    """Measure, report each cell on stderr as it is finished, and write the files that were asked for.
 
     Raises:
         UsageError: a name that nothing has, a backend that isn't installed, a file that can't be written.

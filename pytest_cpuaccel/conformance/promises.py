@@ -1,4 +1,4 @@
-"""The promises, each with what breaks it."""
+"""The promises, each with the check that finds its breaches."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _wrong_answers(seen: Observation) -> Iterator[str]:
 
 
 def _false_precision(seen: Observation) -> Iterator[str]:
-    """One answer that fp32 would not give is proof enough: a sample may hold nothing that the backend reduces."""
+    """Ask for one answer that fp32 would not give: some samples may have no layer that the backend reduces."""
     if seen.backend.precision not in REDUCED:
         return
     fp32 = [(answered, _compared(answered, Precision.FP32)) for answered in seen.of(Answered)]
@@ -139,4 +139,4 @@ PROMISES: tuple[Promise, ...] = (
     Promise("leaves-the-process", "leaves generators, filters, settings alone", _alterations(Belonging.PROCESS)),
     Promise("closes-what-it-opened", "holds no file or thread once it is closed", _alterations(Belonging.MACHINE)),
 )
-"""All of them, in the order in which a new backend comes to keep them."""
+"""All promises, in the order in which a new backend usually comes to keep them."""

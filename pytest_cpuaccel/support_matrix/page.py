@@ -55,7 +55,7 @@ def page(
 
 
 def _in_general(cells: Iterable[Cell], models: Mapping[str, str]) -> Iterator[Cell]:
-    """The cells with reasons that don't name the model, so that equal ones are said once, and that fit a page."""
+    """Return the cells with short reasons that don't name the model, so that equal reasons appear once."""
     for cell in cells:
         reason = re.sub(rf"\b{re.escape(models[cell.architecture])}\b", "the model", cell.reason)
         yield replace(cell, reason=textwrap.shorten(reason, _LONGEST_REASON, placeholder=" ..."))
@@ -94,7 +94,7 @@ def _word(cell: Cell | None, reasons: Mapping[str, int]) -> str:
 
 
 def _numbered(cells: Sequence[Cell]) -> dict[str, int]:
-    """Reasons by number, the worst first."""
+    """Number the reasons, the worst first."""
     severe_first = sorted(cells, key=lambda cell: -list(Status).index(cell.status))
     return {reason: place for place, reason in enumerate(dict.fromkeys(c.reason for c in severe_first if c.reason), 1)}
 

@@ -15,7 +15,15 @@ from pytest_cpuaccel.plugin.options import OPTIONS, Option
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
-FIXTURES = ("eager_model", "cpu_model", "cpu_backend", "cpu_candidate", "cpu_accelerate", "cpu_calibration", "score_items")
+FIXTURES = (
+    "eager_model",
+    "cpu_model",
+    "cpu_backend",
+    "cpu_candidate",
+    "cpu_accelerate",
+    "cpu_calibration",
+    "score_items",
+)
 
 
 def text_of(page: Path) -> str:
