@@ -15,7 +15,7 @@ from pytest_cpuaccel.builder.state.snapshot import Snapshot, keeps_state_in_para
 
 @dataclass(frozen=True)
 class Start:
-    """``state`` and ``glance`` describe ``model`` at the first call; ``parameters`` and ``buffers`` are its weights' digests."""
+    """A ``model`` at its first call; ``parameters`` and ``buffers`` are digests of its weights."""
 
     model: nn.Module
     state: Snapshot
