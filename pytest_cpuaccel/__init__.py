@@ -1,7 +1,7 @@
 """Test PyTorch and Hugging Face models under every CPU backend, as pytest verdicts.
 
-The public names are for those who add a backend; tests use fixtures and marks and import nothing. A name is looked up
-when it is first used, because pytest imports this package in every project where it is installed.
+What stands here is for those who add a backend; tests use fixtures and marks and import nothing. Names are looked
+up when first used: pytest imports this package in every project where it is installed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exports: artifacts that backends write, taken from the store if a stored one is still right."""
+"""Exports: what backends write of a model to disk, taken from the store of artifacts where that is still right."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _EXPORTERS = (
     "onnx",
     "onnxscript",
 )
-"""Distributions whose version may change any backend's export."""
+"""Distributions whose version may change what an export writes, whatever the backend."""
 
 _FORMAT = 3
-"""The number of the format of our own exports; raise it with every change that makes older artifacts wrong."""
+"""Of what our own exports write; raised with every change by which an older one would be taken for today's."""
 
 _OURS = __name__.partition(".")[0]
 
 
 @dataclass(frozen=True)
 class Exports:
-    """``say`` takes notes for the user. ``refusals`` holds the reasons of failed exports, by model and key."""
+    """``say`` gets notes for the user. ``refusals`` are the reasons of exports that failed, by model and key."""
 
     store: ArtifactStore
     say: Callable[[str], None]
@@ -52,10 +52,9 @@ class Exports:
     ) -> contextlib.AbstractContextManager[Path | None]:
         """Return a context with the folder that the last exporter wrote; None without any exporter.
 
-        ``weights`` is the stamp of the model's current weights.
-
-        Each exporter starts from a copy of its predecessor's folder, which is kept too. An artifact of an earlier
-        session is used only if eager still gives the answers of that export.
+        ``weights`` is the stamp of the model's weights, as they are now.
+        It starts from a copy of what those before it left, which is kept too. An artifact of an earlier session is
+        taken only where eager still answers as it did when that was exported.
         """
         if not exporters:
             return contextlib.nullcontext()
@@ -63,7 +62,7 @@ class Exports:
         key = _key(model_key(model, weights), model, exporters, subject, calibration)
 
         def export(folder: Path) -> None:
-            if before:  # a base is locked while its variant is, never the other way round, so that there is no deadlock
+            if before:  # a base is locked while its variant is, never the other way round: nobody waits in a circle
                 with self.artifact(model, weights, before, subject, calibration) as base:
                     assert base is not None
                     copy_files(base, folder)
@@ -73,7 +72,7 @@ class Exports:
         return self.store.artifact(key, partial(self._unless_refused, model, key, export), self.say, proof)
 
     def _unless_refused(self, model: nn.Module, key: ArtifactKey, export: Callable[[Path], None], folder: Path) -> None:
-        """Export, unless the same export was refused before: another try would cost time in each test and variant."""
+        """Export, but not again what was refused before: that takes as long, for each test and each variant."""
         refused = self.refusals.setdefault(model, dict)
         if refusal := refused.get(key.folder_name):
             raise BuildError(refusal)
@@ -113,7 +112,7 @@ def _key(
 
 
 def code_of(backend: Backend) -> str:
-    """Return a digest of the current code of a backend's functions; a version may not identify it."""
+    """Return a digest of the code of a backend's functions as it is now, for which a version may not stand."""
     functions = [function for function in (backend.export, backend.load) if function is not None]
     return " ".join((code_digest(functions), *(package_digest(item) for item in functions if not _is_ours(item))))
 

@@ -1,4 +1,4 @@
-"""The promises of every backend, ours or a third party's, and the checks that it keeps them.
+"""The contract: what every backend promises, ours or a third party's, checked by watching it at work.
 
 A package that adds a backend certifies it with this test::
 
@@ -16,7 +16,7 @@ A package that adds a backend certifies it with this test::
     def test_backend_keeps(promise, observed):
         promise.check(observed)
 
-The backend runs once, on small models that are made here. Every promise is then checked against that observation.
+The backend is watched once, on small models that are made here; then every promise is judged by what was seen.
 """
 
 from pytest_cpuaccel.conformance.example_model import Sample, samples

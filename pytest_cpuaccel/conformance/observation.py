@@ -1,4 +1,4 @@
-"""An observation: a backend's events with the samples, in order."""
+"""An observation: what a backend did with the samples, event by event, in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_cpuaccel.measure.parity.comparison import References
 
 
 class Doing(str, Enum):
-    """The step during which an event occurred."""
+    """What was being done when an event occurred."""
 
     BUILD = "the first build"
     CALL = "a call"
@@ -25,7 +25,7 @@ class Doing(str, Enum):
 
 
 class Belonging(str, Enum):
-    """A thing that a backend must not alter or keep."""
+    """What is not the backend's to alter, or to keep."""
 
     REFERENCE = "the eager model"
     INPUTS = "the inputs of a call"
@@ -59,7 +59,7 @@ class Failed(Event):
 
 @dataclass(frozen=True)
 class Built(Event):
-    """A build for this number of threads; ``accepted`` tells whether it accepts the inputs that it was made for."""
+    """A build for so many threads; ``accepted`` tells whether it accepts the inputs it was made for."""
 
     threads: int
     facts: Mapping[str, Scalar]
@@ -84,7 +84,7 @@ class Warned(Event):
 
 @dataclass(frozen=True)
 class Altered(Event):
-    """Something was altered."""
+    """Something did not stay as it was."""
 
     belonging: Belonging
     change: str
@@ -95,7 +95,7 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(frozen=True)
 class Observation:
-    """The events of one backend."""
+    """What was seen of one backend."""
 
     backend: Backend
     events: tuple[Event, ...]

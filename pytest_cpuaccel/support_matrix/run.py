@@ -1,4 +1,4 @@
-"""The run of the matrix: a process for each architecture, and a cell for each result in it."""
+"""The run of the matrix: a process for each architecture, and a cell for whatever happens in it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from pytest_cpuaccel.support_matrix.cell import Cell, Status, without_folders
 from pytest_cpuaccel.support_matrix.worker import READY, log_of, work
 
 _START_S = 120
-"""The most seconds that a process may take to import torch and transformers and to make its model."""
+"""How long a process may take to import torch and transformers and to make its model."""
 
 _GOODBYE_S = 20
-"""The most seconds that a process may take to end by itself; it removes its temporary files then."""
+"""How long a process may take to end in peace, which lets it remove what it left in the machine."""
 
 
 def matrix(plan: Iterable[tuple[Architecture, Sequence[Backend]]], *, timeout_s: float, jobs: int) -> Iterator[Cell]:
-    """Yield a cell for each architecture under each of its backends, when finished, from ``jobs`` processes at a time.
+    """Yield a cell for each architecture under each of its backends, as they come, from ``jobs`` processes at a time.
 
-    A crash, or a cell that takes longer than ``timeout_s`` (without imports), loses that cell alone. All processes have
-    ended when the iterator ends or is closed.
+    A crash, or a cell that takes longer than ``timeout_s`` (imports not counted), loses that cell alone. All
+    processes are gone when the iterator ends or is closed.
     """
     waiting = deque((architecture.name, tuple(backends)) for architecture, backends in plan if backends)
     running: list[_Worker] = []
@@ -67,11 +67,11 @@ class _Worker:
     is_over: bool = False
 
     def left_s(self, timeout_s: float) -> float:
-        """Return how long the current cell may still take."""
+        """Return how long the cell at work may still take."""
         return max(0.0, self.began + timeout_s - time.monotonic())
 
     def news(self, timeout_s: float) -> Iterator[Cell]:
-        """Yield the cell that was finished or lost, if there is one."""
+        """Yield the cell that is finished, or lost, if any is."""
         if self.cells.poll():
             try:
                 cell = self.cells.recv()
@@ -86,7 +86,7 @@ class _Worker:
             yield self._lost(f"hangs: no answer within {timeout_s:g} s")
 
     def stop(self) -> None:
-        """End the process and its children; one that has sent all its cells may end by itself."""
+        """End the process, and all that it started; one that has said all it had to say may go in peace."""
         assert self.process.pid is not None
         self.process.join(0 if self.backends else _GOODBYE_S)
         with contextlib.suppress(ProcessLookupError):
@@ -109,7 +109,7 @@ class _Worker:
 
 
 def _started(architecture: str, backends: tuple[Backend, ...], folder: Path) -> _Worker:
-    context = multiprocessing.get_context("spawn")  # a fork would share the state of the caller's imports
+    context = multiprocessing.get_context("spawn")  # a fork would share the state of whatever the caller imported
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(architecture, backends, sending, folder))
     process.start()

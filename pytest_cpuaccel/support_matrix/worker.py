@@ -1,4 +1,4 @@
-"""The program of a process that examines one architecture under several backends, one cell after the other."""
+"""What runs in a process of its own: one architecture under several backends, one cell after the other."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 
 THREADS = 1
 READY = None
-"""The message before the first cell, when all imports are done."""
+"""What is sent before the first cell, once all is imported."""
 
 _CACHE_BYTES = 2 * 10**9
 
 
 def work(architecture_name: str, backends: Sequence[Backend], cells: Connection, folder: Path) -> None:
-    """Send READY, then a cell for each backend, in order; builds and output go to ``folder``.
+    """Send READY, then a cell for each backend, in order; builds, and what is printed, go to ``folder``.
 
-    The process leads a session of its own, so that its children can be killed with it.
+    The process leads a session of its own, so that whoever kills it can kill what it started.
     """
     os.setsid()
     _print_to(log_of(architecture_name, folder))
@@ -52,7 +52,7 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
 
 
 def log_of(architecture_name: str, folder: Path) -> Path:
-    """Return the file for output during the work on an architecture."""
+    """Return the file that takes what is printed during the work on an architecture."""
     return folder / f"{architecture_name}.log"
 
 
@@ -63,4 +63,4 @@ def _print_to(log: Path) -> None:
 
 
 def _ignore(note: str) -> None:
-    """Ignore notes; they are for people who run tests, and a cell says enough."""
+    """Notes are for whoever runs tests; a cell says all that is to be said here."""

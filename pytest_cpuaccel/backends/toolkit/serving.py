@@ -1,4 +1,4 @@
-"""A decoder's graph with a key/value cache, called like the model that it was made of."""
+"""A decoder's graph with a key/value cache, called like its model."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def generate_of(step: Step, steps: Steps, shapes: Shapes, module: nn.Module) -> 
 
 
 def _with_cache(answer: Any, layout: CacheLayout, cache: Any | None) -> Any:
-    """A step's answer with the cache in it, which some loops take from there."""
+    """Return a step's answer with the cache in it, because some loops read it there."""
     if cache is not None:
         setattr(answer, layout.argument, cache)
     return answer
 
 
 def _with_mask(inputs: Inputs, past: int) -> Inputs:
-    """A later step with a mask that covers the cache too, where the loop hands on none."""
+    """Return a later step with a mask that covers the cache too, if the loop passes none."""
     if "attention_mask" in inputs.kwargs or "input_ids" not in inputs.kwargs:
         return inputs
     ids = inputs.kwargs["input_ids"]
@@ -69,7 +69,7 @@ def _with_mask(inputs: Inputs, past: int) -> Inputs:
 
 
 def _answer(step: Step, steps: Steps, inputs: Inputs, cache: Any | None, keep: int) -> Any:
-    """The graph's answer, with logits of the last ``keep`` positions; 0 for all."""
+    """Return the graph's answer, with logits of the last ``keep`` positions; 0 for all."""
     given = step.call.tensors(inputs.args, dict(inputs.kwargs))
     ready = [
         tensor.detach().to(example.dtype).contiguous() for tensor, example in zip(given, step.call.example, strict=True)
