@@ -27,10 +27,11 @@ from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.measure.latency.config import RaceConfig, say_nothing
+from pytest_cpuaccel.core.progress import say_nothing
+from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.e_values import median_interval
-from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.race import race
+from pytest_cpuaccel.measure.latency.side import local_sides
 from pytest_cpuaccel.recording.cpu_model import CpuModel
 
 CALLS_PER_TEST = 50
@@ -65,7 +66,7 @@ def _race(name: str, model: nn.Module, inputs: Sequence[Inputs], folder: Path) -
         turn = next(turns)
         return next(recorded)(*turn.args, **turn.kwargs)
 
-    sides = Sides(recording, bare)
+    sides = local_sides(recording, bare)
     result = race(sides, limit=None, rebuild=lambda: sides, config=RaceConfig())
     added_us = [(recorded - alone) / 1000 for recorded, alone in result.pairs_ns]
     low, high = median_interval([recorded / alone for recorded, alone in result.pairs_ns], alpha=0.005)

@@ -1,7 +1,7 @@
 """Test PyTorch and Hugging Face models under every CPU backend, as pytest verdicts.
 
-What stands here is for those who add a backend; tests use fixtures and marks and import nothing. Names are looked
-up when first used: pytest imports this package in every project where it is installed.
+What stands here is for those who add a backend or hear of results; tests use fixtures and marks and import nothing.
+Names are looked up when first used: pytest imports this package in every project where it is installed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     )
     from pytest_cpuaccel.core.inputs import Inputs
     from pytest_cpuaccel.core.precision import Precision
+    from pytest_cpuaccel.core.result import Result
+    from pytest_cpuaccel.core.verdict import Outcome, Verdict
 
 _HOMES = {
     "Backend": "backend",
@@ -31,10 +33,13 @@ _HOMES = {
     "CpuaccelWarning": "errors",
     "EagerError": "errors",
     "Inputs": "inputs",
+    "Outcome": "verdict",
     "Precision": "precision",
     "Requirement": "backend",
+    "Result": "result",
     "Subject": "backend",
     "UsageError": "errors",
+    "Verdict": "verdict",
 }
 
 __all__ = [
@@ -46,10 +51,13 @@ __all__ = [
     "CpuaccelWarning",
     "EagerError",
     "Inputs",
+    "Outcome",
     "Precision",
     "Requirement",
+    "Result",
     "Subject",
     "UsageError",
+    "Verdict",
 ]
 
 

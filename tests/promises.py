@@ -18,7 +18,7 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.parity.comparison import compare
 
 __all__ = ["assert_alike", "assert_parity", "assert_same_state", "build", "state"]

@@ -29,8 +29,8 @@ from benchmarks.gates.speedup import Speedup
 from benchmarks.gates.stable import Stable
 from benchmarks.gates.trial import Trial
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.race import race
+from pytest_cpuaccel.measure.latency.side import local_sides
 
 REFERENCE = "eager"
 
@@ -89,7 +89,7 @@ class Bench:
             alone(model, backend, self.cache) as candidate_ns,
             alone(model, REFERENCE, self.cache) as reference_ns,
         ):
-            sides = Sides(
+            sides = local_sides(
                 self.stable.bare_call(model, backend, opened), self.stable.bare_call(model, REFERENCE, opened)
             )
             for ask in (candidate_ns, reference_ns):  # now both have started

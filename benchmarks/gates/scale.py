@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from benchmarks.gates.calibration import SLOWDOWNS, STANDARD_SLOWDOWN, Calibration
 from benchmarks.gates.work import ROUND_NS, Work, with_work
-from pytest_cpuaccel.measure.latency.pair import Pair, Sides, take_pairs
+from pytest_cpuaccel.measure.latency.pair import Pair, take_pairs
 from pytest_cpuaccel.measure.latency.quantile import quantile
+from pytest_cpuaccel.measure.latency.side import local_sides
 from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS, Burst, Call
 from pytest_cpuaccel.measure.latency.warmup import warm_up
 
@@ -46,7 +47,7 @@ def calibrate(call: Call, model: str, backend: str) -> Iterator[Calibration]:
 
 def _share(call: Call, rounds: int, burst: Burst) -> float:
     pairs: list[Pair] = []
-    for pair in take_pairs(Sides(with_work(call, Work(rounds)), with_work(call, Work())), burst, seed=0):
+    for pair in take_pairs(local_sides(with_work(call, Work(rounds)), with_work(call, Work())), burst, seed=0):
         pairs.append(pair)
         if len(pairs) >= _LEAST_PAIRS and pair.elapsed_s >= _LEAST_S:
             break

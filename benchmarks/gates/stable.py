@@ -16,8 +16,8 @@ from pytest_cpuaccel.backends.registry import register
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core.build_request import BuildRequest
-from pytest_cpuaccel.measure.latency.config import say_nothing
-from pytest_cpuaccel.measure.latency.pair import Sides
+from pytest_cpuaccel.core.progress import say_nothing
+from pytest_cpuaccel.measure.latency.side import Sides, local_sides
 from pytest_cpuaccel.measure.latency.turn import Call
 
 _CACHE_BYTES = 10**10
@@ -52,7 +52,7 @@ class Stable:
 
     def sides(self, contest: Contest, opened: contextlib.ExitStack) -> Sides:
         """Return two separate builds, each with its work."""
-        return Sides(
+        return local_sides(
             self.call(contest.model, contest.backend, contest.candidate, opened),
             self.call(contest.model, contest.backend, contest.reference, opened),
         )

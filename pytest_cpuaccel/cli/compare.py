@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pytest_cpuaccel.report.baseline_file import FILE, file_of
+from pytest_cpuaccel.baselines.store import FILE, file_of
 from pytest_cpuaccel.report.comparison import comparison
 from pytest_cpuaccel.report.saved import read_report
 

@@ -78,6 +78,7 @@ def self_checks(seconds: float, wait_s: float) -> Iterator[str]:
         raise UsageError(f"--aa races PyTorch models; {missing}") from None
     import torch
 
+    from pytest_cpuaccel.judge.latency import outcome_of
     from pytest_cpuaccel.machine.lock import MachineLock, default_lock_path
     from pytest_cpuaccel.measure.latency.config import RaceConfig
     from pytest_cpuaccel.measure.latency.self_check import resolve
@@ -90,8 +91,9 @@ def self_checks(seconds: float, wait_s: float) -> Iterator[str]:
             found = resolve(specimen.copies(), RaceConfig(), seconds)
             interval = "" if found.slowdown == inf else " [{:.4f}, {:.4f}]".format(*found.interval)
             resolved = "too few pairs" if found.slowdown == inf else f"{100 * found.slowdown:.2g} % and more"
+            outcome = outcome_of(found.shown(ALLOWED))
             yield (
-                f"{specimen.name:18} {format_duration(found.call_ns)} a call: {found.outcome(ALLOWED).value}, "
+                f"{specimen.name:18} {format_duration(found.call_ns)} a call: {outcome.value}, "
                 f"ratio {found.ratio:.4f}{interval}; slowdowns told: {resolved} "
                 f"({found.pairs} pairs in {found.seconds:.1f} s)"
             )

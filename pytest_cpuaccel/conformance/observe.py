@@ -42,7 +42,7 @@ from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
 from pytest_cpuaccel.core.gc_freeze import older_objects_uncollected
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import without_state
-from pytest_cpuaccel.judge.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 
 LOADS_WATCHED = 2
 """The number of loads after which open resources are counted; a leak grows with each load."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-from pytest_cpuaccel.core.backend import Scalar
-from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.core.measurement.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -18,27 +16,25 @@ class Estimate:
     low: float = 0.0
     high: float = inf
 
-    @classmethod
-    def among(cls, facts: Mapping[str, Scalar], prefix: str = "") -> Estimate | None:
-        """Return the estimate that facts hold as ``ratio``, ``ratio_low`` and ``ratio_high``; None without any."""
-        value, low, high = (facts.get(f"{prefix}{name}") for name in ("ratio", "ratio_low", "ratio_high"))
-        if not isinstance(value, (int, float)) or value <= 0:
-            return None
-        return cls(
-            float(value),
-            float(low) if isinstance(low, (int, float)) else 0.0,
-            float(high) if isinstance(high, (int, float)) else inf,
-        )
-
     def over(self, other: Estimate) -> Estimate:
         """Return the ratio of two ratios, with every value that both intervals allow."""
         return Estimate(self.value / other.value, self.low / other.high, self.high / other.low if other.low else inf)
 
-    def held_to(self, limit: float) -> Outcome:
-        """Tell whether it lies above ``limit`` or below it; INCONCLUSIVE while the interval reaches across."""
+    def side_of(self, limit: float) -> Shown:
+        """Tell whether it lies above ``limit`` or below it; OPEN while the interval reaches across."""
         if self.low > limit:
-            return Outcome.FAIL
-        return Outcome.PASS if self.high < limit else Outcome.INCONCLUSIVE
+            return Shown.ABOVE
+        return Shown.BELOW if self.high < limit else Shown.OPEN
+
+    @property
+    def smallest_slowdown(self) -> float:
+        """Return the smallest slowdown that a race could tell from none: ``max(high / ratio, ratio / low) - 1``.
+
+        The interval is made of the limits that neither sign test rejects. Were one side slower by a factor 1 + s, every
+        ratio and both ends would grow by that factor, so a slowdown is told from none once ``low (1 + s) > 1``; and one
+        of s is excluded once ``high < 1 + s``. It is infinite after too few pairs.
+        """
+        return max(self.high / self.value, self.value / self.low) - 1 if self.low else inf
 
     @property
     def inverse(self) -> Estimate:

@@ -8,9 +8,17 @@ from enum import Enum
 from typing import Literal
 
 from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.bounds import Bounds
 from pytest_cpuaccel.core.diagnosis import Diagnosis
+from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
+from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
+from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
+from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
+from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
 
 Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory"]
+Measurement = AccuracyMeasurement | BaselineMeasurement | LatencyMeasurement | MemoryMeasurement | StartupMeasurement
+"""What verdicts of these kinds stand on; the others still keep flat facts."""
 
 
 class Outcome(str, Enum):
@@ -35,7 +43,8 @@ class Outcome(str, Enum):
 class Verdict:
     """``sentence`` holds both numbers, what was found and what was allowed; ``evidence`` the lines below it.
 
-    ``facts`` are the numbers behind it, scalars only: they travel through JUnit and xdist as they are.
+    ``measurement`` holds the numbers behind it, and ``bounds`` what they show, where that was inferred from a sample. A
+    verdict of a kind that has no such type yet keeps them as ``facts``, scalars only.
     """
 
     kind: Kind
@@ -44,3 +53,5 @@ class Verdict:
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    measurement: Measurement | None = None
+    bounds: tuple[Bounds, ...] = ()

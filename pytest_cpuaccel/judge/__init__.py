@@ -1,1 +1,1 @@
-"""Holds recorded calls to their marks."""
+"""Verdicts: pure functions of a measurement and a budget. Nothing here runs a model or reads a clock."""

@@ -1,139 +1,78 @@
-"""The verdict on a workload against a baseline: its old artifact is raced or, where there is none, ratios compared."""
+"""The verdict on a workload against a baseline: by a race with its artifact, or by two ratios."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from pathlib import Path
+from dataclasses import replace
 
-import torch
-
-from pytest_cpuaccel.backends.toolkit import upstream
-from pytest_cpuaccel.builder.artifact_store import manifest_of
-from pytest_cpuaccel.builder.fingerprint import inputs_signature
-from pytest_cpuaccel.core.baseline import Timed
 from pytest_cpuaccel.core.budget import LatencyBudget
-from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.estimate import Estimate
+from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement, RatioMeasurement
+from pytest_cpuaccel.core.measurement.latency import RaceMeasurement
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.baseline_comparison import BaselineComparison
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.latency import fresh, timed
-from pytest_cpuaccel.judge.noise_check import with_fitness
-from pytest_cpuaccel.judge.ratio import judge_by_ratio
-from pytest_cpuaccel.machine.cpu import this_machine
-from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.pair import Sides
-from pytest_cpuaccel.measure.latency.race import race
-from pytest_cpuaccel.recording.workload import Workload
+from pytest_cpuaccel.judge.latency import outcome_of
+from pytest_cpuaccel.judge.noise import with_noise
+
+DRIFT = 0.15
+"""A comparison by ratio fails only when it is above its limit by more than this share: with equal artifacts, ratios to
+eager moved by up to 12 % from one run to the next, much further than the interval that either run gave them."""
 
 
-def judge_baseline(
-    workload: Workload, evaluation: Evaluation, latency: Verdict, context: EvaluationContext, config: RaceConfig
-) -> Iterator[Verdict]:
-    """Yield the verdict on a workload against the run's baseline; none where nothing can be compared, but a note."""
-    baseline = context.baselines.against
-    if baseline is None:
-        return
-    name, inputs = evaluation.backend.name, inputs_signature(workload.sample.inputs)
-    result = baseline.results.get(Timed(evaluation.test, evaluation.label, name, workload.label, inputs))
-    if result is None:
-        context.builder.say(
-            f'baseline "{baseline.name}" has no {workload.label} of {evaluation.test}; --cpu-save makes one'
-        )
-        return
-    comparison = BaselineComparison(workload, evaluation, latency, context, config, baseline, result)
-    _note_another_machine(comparison)
-    if result.artifact is not None and evaluation.backend.exports_model:
-        verdict = _by_artifact(comparison, result.artifact)
-    else:
-        verdict = judge_by_ratio(comparison, comparison.changes())
-    if verdict is not None:
-        allowed = LatencyBudget(max_slowdown=context.baselines.max_slowdown)
-        yield with_fitness(verdict, workload.sample, evaluation, allowed, context, config)
+def judge_baseline(measurement: BaselineMeasurement, budget: LatencyBudget) -> Verdict:
+    """Return the verdict on what a workload takes over what it took, which ``max_slowdown`` limits."""
+    verdict = _judged(measurement, 1 + (budget.max_slowdown or 0.0))
+    if measurement.changes:
+        verdict = replace(verdict, sentence=f"{verdict.sentence}; changed since: {', '.join(measurement.changes)}")
+    return with_noise(verdict, measurement, budget)
 
 
-def _note_another_machine(comparison: BaselineComparison) -> None:
-    here, baseline = this_machine(), comparison.baseline
-    if comparison.on_another_cpu or baseline.isa != here.isa:
-        comparison.context.builder.say(
-            f'baseline "{baseline.name}" was saved on {baseline.cpu} ({" ".join(baseline.isa)}), this is {here.cpu} '
-            f"({' '.join(here.isa)}): times are not compared"
-        )
+def _judged(measurement: BaselineMeasurement, limit: float) -> Verdict:
+    outcome, sentence = Outcome.INCONCLUSIVE, f'the artifact of baseline "{measurement.name}" {measurement.obstacle}'
+    if measurement.how == "unchanged":
+        found = f'artifact, versions and threads are those of baseline "{measurement.name}"'
+        outcome, sentence = Outcome.PASS, f"{found}, so there is nothing to race"
+    elif measurement.race is not None:
+        outcome, sentence = _by_race(measurement.race, measurement.name, limit)
+    elif measurement.by_ratio is not None:
+        outcome, sentence = _by_ratio(measurement.by_ratio, measurement.name, limit)
+    return Verdict("baseline", outcome, sentence, measurement=measurement)
 
 
-def _by_artifact(comparison: BaselineComparison, artifact: Path) -> Verdict | None:
-    """A race against the old artifact, unless it is the new one: a race of equals tells nothing."""
-    name, changes = comparison.baseline.name, comparison.changes()
-    if fault := comparison.context.builder.store.fault_of(artifact):
-        found = f'the artifact of baseline "{name}" {fault}: {artifact}; save the baseline anew'
-        return comparison.verdict(Outcome.INCONCLUSIVE, found, "race")
-    evaluation, call = comparison.evaluation, comparison.call
-    with comparison.context.builder.artifact(evaluation.request(call)) as folder:
-        assert folder is not None
-        before, today = manifest_of(artifact), manifest_of(folder)
-    if before.key.get("options") != today.key.get("options"):
-        changes.append(f"options {before.key.get('options')} -> {today.key.get('options')}")
-    if before.key.get("backend_code") != today.key.get("backend_code"):
-        changes.append("the code of the backend")
-    if before.files == today.files:
-        return judge_by_ratio(comparison, changes) if changes else _unchanged(comparison)
-    if comparison.ratio is None:
-        comparison.note("its calls are too slow to race")
-        return None
-    if lacking := [name for name in comparison.baseline.isa if name not in this_machine().isa]:
-        comparison.note(f"its artifact was made for a CPU with {' '.join(lacking)}, which this one lacks")
-        return None
-    if before.key.get("model") != today.key.get("model"):
-        changes.append("the model or its weights")
-    return _raced(comparison, artifact, changes)
+def _by_race(race: RaceMeasurement, name: str, limit: float) -> tuple[Outcome, str]:
+    times = f"p50 {format_duration(race.p50_ns)} against {format_duration(race.reference_p50_ns)}"
+    found = f"{_as_long(race.estimate, name, limit)}, {times}"
+    outcome = outcome_of(race.shown or Shown.OPEN)
+    return outcome, f"{found}; {race.reason}" if outcome is Outcome.INCONCLUSIVE else found
 
 
-def _unchanged(comparison: BaselineComparison) -> Verdict:
-    name = comparison.baseline.name
-    found = f'artifact, versions and threads are those of baseline "{name}", so there is nothing to race'
-    return comparison.verdict(Outcome.PASS, found, "unchanged", figure="unchanged")
+def _by_ratio(found: RatioMeasurement, name: str, limit: float) -> tuple[Outcome, str]:
+    """The answer by the intervals of both ratios. A FAIL is to be confirmed by fresh builds."""
+    outcome, reason = outcome_of(found.ratio.side_of(limit)), ""
+    if outcome is not Outcome.PASS and (reason := _doubt(found, limit)):
+        outcome = Outcome.INCONCLUSIVE
+    ratios = f"{found.now} as long as {found.versus} now, {found.then} then"
+    return outcome, f"{_as_long(found.ratio, name, limit)}, by ratio, not by a race: {ratios}{_times(found)}{reason}"
 
 
-def _raced(comparison: BaselineComparison, artifact: Path, changes: Sequence[str]) -> Verdict:
-    with contextlib.ExitStack() as opened, torch.no_grad():
-        try:
-            with upstream.contained():
-                reference = _loaded(comparison, artifact, opened)
-                reference()
-        except CpuaccelError as refusal:
-            found = f'the artifact of baseline "{comparison.baseline.name}" does not run here: {refusal}'
-            return comparison.verdict(Outcome.INCONCLUSIVE, found, "race", changes)
-        evaluation, call = comparison.evaluation, comparison.call
-        candidate = timed(comparison.context.builder.built(evaluation.request(call)), call)
-        rebuild = partial(_rebuilt, comparison, artifact, opened)
-        with comparison.context.alone():
-            result = race(
-                Sides(candidate, reference), limit=comparison.limit, rebuild=rebuild, config=comparison.config
-            )
-    ratio = Estimate(result.ratio, *result.interval)
-    found = (
-        f"{comparison.as_long(ratio)}, p50 {format_duration(result.p50_ns)} against "
-        f"{format_duration(result.reference_p50_ns)}"
-    )
-    outcome = result.outcome or Outcome.INCONCLUSIVE
-    if outcome is Outcome.INCONCLUSIVE:
-        found = f"{found}; {result.reason}"
-    return comparison.verdict(outcome, found, "race", changes, **result.facts(), figure=f"{ratio} as long")
+def _doubt(found: RatioMeasurement, limit: float) -> str:
+    """Why a ratio that is not within the limit proves nothing; "" where it does."""
+    if found.ratio.low <= limit:
+        return "; the intervals are too wide to tell"
+    if found.on_another_cpu:
+        return "; on another CPU ratios may differ by themselves"
+    if found.ratio.low <= limit * (1 + DRIFT):
+        return f"; from run to run ratios move by up to {100 * DRIFT:.0f}% by themselves"
+    return "; fresh builds did not confirm it" if found.confirmed is False else ""
 
 
-def _loaded(comparison: BaselineComparison, artifact: Path, opened: contextlib.ExitStack) -> Callable[[], object]:
-    evaluation, call = comparison.evaluation, comparison.call
-    built = comparison.context.builder.build_from(artifact, evaluation.request(call))
-    opened.callback(built.close)
-    return timed(built, call)
+def _times(found: RatioMeasurement) -> str:
+    """Both times, where they can be compared."""
+    if not found.p50_ns or not found.then_p50_ns:
+        return ""
+    return f"; p50 {format_duration(found.p50_ns)} now, {format_duration(found.then_p50_ns)} then"
 
 
-def _rebuilt(comparison: BaselineComparison, artifact: Path, opened: contextlib.ExitStack) -> Sides:
-    candidate = fresh(
-        comparison.evaluation.model, comparison.evaluation.backend, comparison.call, comparison.context, opened
-    )
-    return Sides(timed(candidate, comparison.call), _loaded(comparison, artifact, opened))
+def _as_long(ratio: Estimate, name: str, limit: float) -> str:
+    """A ratio to the baseline as a clause, with what is allowed."""
+    return f'{ratio.value:.2f}x as long as baseline "{name}" {ratio.interval(limit)}, allowed {limit:.4g}x'

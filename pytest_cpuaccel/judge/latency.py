@@ -2,232 +2,126 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterator
 
-import torch
-from torch import nn
-
-from pytest_cpuaccel.backends.registry import EAGER
-from pytest_cpuaccel.backends.toolkit.upstream import reason
-from pytest_cpuaccel.builder.state.snapshot import untouched
-from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.backend import Backend, BuiltModel, Scalar
 from pytest_cpuaccel.core.budget import LatencyBudget
-from pytest_cpuaccel.core.build_request import BuildRequest
-from pytest_cpuaccel.core.call import Call
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
-from pytest_cpuaccel.core.estimate import Estimate
-from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.kv_cache import is_cache
+from pytest_cpuaccel.core.limit import Limit
+from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement, LimitMeasurement, RaceMeasurement, TooSlow
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.generation import repeatable
-from pytest_cpuaccel.judge.limits import limits_of
-from pytest_cpuaccel.judge.part import Part, verdict
-from pytest_cpuaccel.judge.threads import check_threads
-from pytest_cpuaccel.judge.tokens import check_heard, heard_by
-from pytest_cpuaccel.measure.latency.call_times import Read, Reading, read_latency
-from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.feasibility import Reach
-from pytest_cpuaccel.measure.latency.limit import Limit
-from pytest_cpuaccel.measure.latency.pair import Sides
-from pytest_cpuaccel.measure.latency.percentile import hold_percentiles
-from pytest_cpuaccel.measure.latency.race import Race, race
-from pytest_cpuaccel.measure.latency.tokens import TokenClock
-from pytest_cpuaccel.recording.workload import Workload
+from pytest_cpuaccel.judge.noise import with_noise
+from pytest_cpuaccel.judge.partial_verdict import Part
+from pytest_cpuaccel.judge.ratio_limit import ratio_limit
+
+_LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+
+_OUTCOMES = {Shown.ABOVE: Outcome.FAIL, Shown.BELOW: Outcome.PASS, Shown.OPEN: Outcome.INCONCLUSIVE}
 
 
-def judge_latency(
-    workload: Workload, evaluation: Evaluation, budget: LatencyBudget, context: EvaluationContext, config: RaceConfig
-) -> Verdict:
-    """Return the verdict on a workload's ratio and limits, the worst of its parts.
-
-    Each part may be called broken wrongly with probability ``config.alpha_fail``. The bare backend call is timed, with
-    equal threads on both sides, while nothing else runs on this machine. What calls are too slow for is not begun: both
-    sides are called once, and that says whether a verdict is within reach.
-
-    Raises:
-        UsageError: a budget that this call can't be held to.
-        BuildError: a build for timing failed, or raises.
-    """
-    limits = limits_of(budget, workload, evaluation.model)
-    _check_opponent(budget, evaluation)
-    with context.alone(), torch.no_grad(), contextlib.ExitStack() as opened:
-        for model in (evaluation.model, evaluation.reference):
-            opened.enter_context(untouched(model))
-        sides = _sides(workload.sample, evaluation, context, opened)
-        read = _read(sides.candidate, workload.sample, limits, evaluation, context)
-        first = _first(read, evaluation.backend)
-        check_heard(limits, first, workload)
-        reach = Reach(first["latency"], 0, config)
-        if reach.holds_a_pair:
-            against = _first(partial(read_latency, sides.reference), evaluation.versus)
-            reach = replace(reach, reference_ns=against["latency"])
-        rebuild = partial(fresh_sides, workload.sample, evaluation, context, opened)
-        parts = [
-            Part(None, "", facts={"vs": budget.vs, **_caching(workload.sample, evaluation, context)}),
-            *_of_ratio(sides, evaluation, budget, reach, rebuild),
-            *_of_limits(read, limits, reach),
-        ]
-    return verdict("latency", f"{evaluation.backend.name}: {workload.label}", parts)
+def judge_latency(measurement: LatencyMeasurement, budget: LatencyBudget) -> Verdict:
+    """Return the verdict on a workload's ratio and limits, the worst of its parts, and what the machine says to it."""
+    parts = [*_of_ratio(measurement, budget), *_of_limits(measurement, budget)]
+    outcome = Outcome.worst(part.outcome for part in parts if part.outcome)
+    sentence = "; ".join(part.sentence for part in parts if part.outcome is outcome)
+    return with_noise(Verdict("latency", outcome, sentence, measurement=measurement), measurement, budget)
 
 
-def _caching(call: Call, evaluation: Evaluation, context: EvaluationContext) -> dict[str, Scalar]:
-    """What a build's ``generate()`` lacks where it runs the whole text at every step, which eager's does not."""
-    if call.method != "generate":
-        return {}
-    facts = context.builder.built(evaluation.request(call)).facts
-    if facts.get("kv_cache", True):
-        return {}
-    return {"kv_cache": False, "without_kv_cache": facts.get("without_kv_cache", "")}
+def outcome_of(shown: Shown) -> Outcome:
+    """Return what it means for a greatest allowed figure."""
+    return _OUTCOMES[shown]
 
 
-def ratio_limit(budget: LatencyBudget) -> float | None:
-    """Return the greatest allowed ``latency(backend) / latency(vs)``; None where the budget sets none."""
-    if budget.speedup is not None:
-        return 1 / budget.speedup
-    return None if budget.max_slowdown is None else 1 + budget.max_slowdown
+def limits_of(budget: LatencyBudget, items: int | None = None) -> dict[str, Limit]:
+    """Return the limits by name, none where the budget sets none; a call answers ``items``."""
+    limits = {name: Limit(ns, level) for name, level in _LEVELS.items() if (ns := getattr(budget, f"{name}_ns"))}
+    if budget.min_throughput is not None and items is not None:
+        limits["throughput"] = Limit(items / budget.min_throughput * 1e9, items=items)
+    if budget.ttft_ns is not None:
+        limits["ttft"] = Limit(budget.ttft_ns, quantity="ttft")
+    if budget.tpot_ns is not None:
+        limits["tpot"] = Limit(budget.tpot_ns, quantity="tpot")
+    return limits
 
 
-def _check_opponent(budget: LatencyBudget, evaluation: Evaluation) -> None:
-    """Nothing is faster than itself. That it is no slower is worth a race: it shows what the machine can tell."""
-    itself = evaluation.backend.name == evaluation.versus.name and not evaluation.is_of_candidate
-    if itself and budget.speedup is not None and budget.speedup > 1:
-        name = evaluation.backend.name
-        raise UsageError(
-            f"latency_budget(speedup={budget.speedup:g}): {name} would race itself; leave it out by "
-            f'speedup={{"{name}": None, "*": {budget.speedup:g}}}, or name another backend in vs='
-        )
+def judge_limit(name: str, limit: Limit, found: LimitMeasurement) -> Part:
+    """Return the answer to one limit, with what was found and what is allowed."""
+    outcome = outcome_of(found.shown or Shown.OPEN)
+    sentence = f"{name} was {limit.show(found.found_ns)}, budget {limit.text} ({_reason(name, limit, found)})"
+    return Part(outcome, sentence)
 
 
-def _read(
-    candidate: Callable[[], object],
-    call: Call,
-    limits: Mapping[str, Limit],
-    evaluation: Evaluation,
-    context: EvaluationContext,
-) -> Read:
-    if all(limit.quantity == "latency" for limit in limits.values()):
-        return partial(read_latency, candidate)
-    clock = TokenClock()
-    built = context.builder.built(evaluation.request(call))
-    return partial(clock.read, timed(built, heard_by(clock, call)))
+def said_of_slow_calls(found: TooSlow, versus: str) -> str:
+    """Return the sentence on calls that are too slow to be measured."""
+    against = f", one of {versus} {format_duration(found.reference_ns)}" if found.reference_ns else ""
+    return (
+        f"one call took {format_duration(found.call_ns)}{against}; the {found.count} that a verdict on {found.what} "
+        f"needs take {format_duration(found.least_ns)}, and {format_duration(found.allowed_ns)} are allowed"
+    )
 
 
-def _first(read: Read, backend: Backend) -> Reading:
-    """The first reading, which also shows that the call can be made again."""
-    try:
-        return read()
-    except CpuaccelError:
-        raise
-    except Exception as error:
-        raise BuildError(f"{backend.name}: raises when its latency is taken: {reason(error)}") from error
+def _of_ratio(measurement: LatencyMeasurement, budget: LatencyBudget) -> Iterator[Part]:
+    if ratio_limit(budget) is None:
+        return
+    if measurement.race is None:
+        if measurement.race_too_slow is not None:
+            yield Part(Outcome.INCONCLUSIVE, said_of_slow_calls(measurement.race_too_slow, budget.vs))
+        return
+    outcome = outcome_of(measurement.race.shown or Shown.OPEN)
+    yield Part(outcome, _ratio_sentence(measurement.race, outcome, budget))
 
 
-def _of_ratio(
-    sides: Sides, evaluation: Evaluation, budget: LatencyBudget, reach: Reach, rebuild: Callable[[], Sides]
-) -> Iterator[Part]:
-    """The answer to the ratio; where none is asked, only its estimate, and none at all of calls too slow for that."""
-    allowed = ratio_limit(budget)
-    refusal = reach.why_no_race(budget.vs)
-    if allowed is not None and refusal:
-        yield Part(Outcome.INCONCLUSIVE, refusal)
-    elif reach.holds_a_pair:
-        threads = check_threads(sides, evaluation, reach.config.threads)
-        result = race(sides, limit=allowed, rebuild=rebuild, config=reach.config)
-        pairs_ns = " ".join(f"{ours:.0f}/{theirs:.0f}" for ours, theirs in result.pairs_ns)
-        facts = {**threads, **result.facts(), "pairs_ns": pairs_ns}
-        yield Part(result.outcome, _ratio_sentence(result, budget), facts=facts)
-
-
-def _ratio_sentence(result: Race, budget: LatencyBudget) -> str:
+def _ratio_sentence(race: RaceMeasurement, outcome: Outcome, budget: LatencyBudget) -> str:
     limit = ratio_limit(budget)
-    ratio = Estimate(result.ratio, *result.interval).inverse
-    interval = ratio.interval(apart_from=None if limit is None else 1 / limit, pairs=len(result.pairs))
+    interval = race.estimate.inverse.interval(apart_from=None if limit is None else 1 / limit, pairs=race.pairs)
     found = (
-        f"{result.speedup:.2f}x the speed of {budget.vs} {interval}, "
-        f"p50 {format_duration(result.p50_ns)} against {format_duration(result.reference_p50_ns)}"
+        f"{race.speedup:.2f}x the speed of {budget.vs} {interval}, "
+        f"p50 {format_duration(race.p50_ns)} against {format_duration(race.reference_p50_ns)}"
     )
     allowed = (
         f"budget {budget.speedup:.2f}x or more"
         if budget.speedup is not None
         else f"budget at most {100 * (budget.max_slowdown or 0):.3g}% slower"
     )
-    reason = f"; {result.reason}" if result.outcome is Outcome.INCONCLUSIVE else ""
+    reason = f"; {race.reason}" if outcome is Outcome.INCONCLUSIVE else ""
     return f"{found}, {allowed}{reason}"
 
 
-def _of_limits(read: Read, limits: Mapping[str, Limit], reach: Reach) -> Iterator[Part]:
-    if not limits:
+def _of_limits(measurement: LatencyMeasurement, budget: LatencyBudget) -> Iterator[Part]:
+    if measurement.limits_too_slow is not None:
+        yield Part(Outcome.INCONCLUSIVE, said_of_slow_calls(measurement.limits_too_slow, budget.vs))
+    if measurement.percentiles is None:
         return
-    if refusal := reach.why_no_hold(limits):
-        yield Part(Outcome.INCONCLUSIVE, refusal)
-        return
-    held = hold_percentiles(read, limits, reach.config)
-    yield Part(held.outcome, held.sentence, facts=held.facts())
+    found = measurement.percentiles.limits
+    throughput = found.get("throughput")
+    limits = limits_of(budget, throughput.items if throughput else None)
+    for name, limit in limits.items():
+        yield judge_limit(name, limit, found[name])
 
 
-def _sides(call: Call, evaluation: Evaluation, context: EvaluationContext, opened: contextlib.ExitStack) -> Sides:
-    """The builds in use. A build that would race itself gets a second one to race: the A/A row."""
-    candidate = context.builder.built(evaluation.request(call))
-    if evaluation.versus.name == EAGER.name:
-        return Sides(timed(candidate, call), timed(_as_built(evaluation), call))
-    try:
-        reference = context.builder.built(
-            BuildRequest(evaluation.reference, evaluation.versus, call.method, call.inputs)
-        )
-        if reference is candidate:
-            reference = fresh(evaluation.reference, evaluation.versus, call, context, opened)
-    except CpuaccelError as error:
-        raise type(error)(f"{error} (latency_budget names it in vs=)") from error
-    return Sides(timed(candidate, call), timed(reference, call))
+def _reason(name: str, limit: Limit, found: LimitMeasurement) -> str:
+    broken = found.blocks - found.held
+    if found.shown is Shown.BELOW:
+        return f"{found.held} of {found.blocks} drawn calls kept the budget"
+    if found.shown is Shown.ABOVE:
+        return f"{broken} of {found.blocks} drawn calls broke the budget, and so did the best moments of the run"
+    if found.held > found.level * found.blocks:
+        return f"{found.held} of {found.blocks} drawn calls kept the budget{_wanting(found)}"
+    return f"{broken} of {found.blocks} drawn calls broke the budget{_excuse(name, limit, found)}{_wanting(found)}"
 
 
-def fresh_sides(call: Call, evaluation: Evaluation, context: EvaluationContext, opened: contextlib.ExitStack) -> Sides:
-    """Return both sides on builds that nobody else uses, which ``opened`` closes."""
-    return Sides(
-        timed(fresh(evaluation.model, evaluation.backend, call, context, opened), call),
-        timed(fresh(evaluation.reference, evaluation.versus, call, context, opened), call),
-    )
+def _wanting(found: LimitMeasurement) -> str:
+    if found.more_blocks is None or found.block_s is None:
+        return ""
+    needed = format_duration(found.more_blocks * found.block_s * 1e9)
+    return f"; needs {found.more_blocks} more blocks that all do, about {needed}"
 
 
-def fresh(
-    model: nn.Module, backend: Backend, call: Call, context: EvaluationContext, opened: contextlib.ExitStack
-) -> BuiltModel:
-    """Return a build that nobody else uses, which ``opened`` closes."""
-    built = context.builder.build_anew(BuildRequest(model, backend, call.method, call.inputs))
-    opened.callback(built.close)
-    return built
-
-
-def _as_built(evaluation: Evaluation) -> BuiltModel:
-    """The user's own eager model: what runs today if no backend is chosen."""
-    return BuiltModel(evaluation.reference, {}, getattr(evaluation.reference, "generate", None))
-
-
-def timed(built: BuiltModel, call: Call) -> Callable[[], object]:
-    """Return a call of a build, without arguments; a ``generate()`` starts from the generator state of the record."""
-    inputs = repeatable(call.inputs)
-    run = built.forward if call.method == "forward" else built.generate
-    if run is None:
-        raise TypeError("a build without generate() can't be timed generating")
-    if call.method == "generate":
-        return partial(_seeded, run, inputs, call.rng_state)
-    if call.written or _holds_cache(inputs):
-        return lambda: run(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))
-    return partial(run, *inputs.args, **inputs.kwargs)
-
-
-def _seeded(run: Callable[..., object], inputs: Inputs, rng_state: torch.Tensor) -> object:
-    torch.set_rng_state(rng_state)
-    return run(*inputs.args, **inputs.kwargs)
-
-
-def _holds_cache(inputs: Inputs) -> bool:
-    """Tell whether the call brings a key/value cache, which every call would lengthen."""
-    return any(is_cache(leaf) for _, leaf in tree.named_leaves(dict(inputs.kwargs)))
+def _excuse(name: str, limit: Limit, found: LimitMeasurement) -> str:
+    """What speaks against blaming the call; "" where more blocks could blame it."""
+    if found.more_blocks is not None or found.best_ns is None or found.probe_slowdown is None:
+        return ""
+    if found.best_ns <= limit.ns:
+        return f", but in its best moments {name} was {limit.show(found.best_ns)}"
+    percentile = f"p{100 * found.level:.0f} of a probe was {found.probe_slowdown:.2f} times its best"
+    return f", but the machine was not itself: {percentile}"

@@ -1,69 +1,48 @@
-"""The verdict on starting: how long a fresh process takes to a first answer, and to a build."""
+"""The verdict on starting: how long a fresh process took to a first answer, and to a build.
+
+PASS needs an attempt that keeps the budget. FAIL needs that none does, not even the fastest less the time that it
+queued for a processor, while a probe shows that the machine was itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
-from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.budget import StartupBudget
+from pytest_cpuaccel.core.measurement.startup import Starts, StartupMeasurement
 from pytest_cpuaccel.core.units import format_duration
-from pytest_cpuaccel.core.verdict import Verdict
-from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
-from pytest_cpuaccel.isolated.report import EXPORT, FIRST_CALL, IMPORTS, LOAD, Stage
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation
-from pytest_cpuaccel.judge.isolated_run import dispatched, measured
-from pytest_cpuaccel.judge.part import Part
-from pytest_cpuaccel.measure.startup import Attempt, hold_seconds, machine_slowdown
-from pytest_cpuaccel.recording.workload import Workload
-
-COLD_START = (IMPORTS, LOAD, FIRST_CALL)
-BUILD = (EXPORT, LOAD)
-"""The stages that each is made of."""
+from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.judge.partial_verdict import Part, verdict
 
 
-def judge_startup(
-    workload: Workload, evaluation: Evaluation, budget: StartupBudget, context: EvaluationContext
-) -> Verdict:
-    """Return the verdict on a workload's cold start and on the build behind it, the worse of the two."""
-    return measured("startup", workload, evaluation, _parts(workload, evaluation, budget, context))
+def judge_startup(measurement: StartupMeasurement, budget: StartupBudget, about: str) -> Verdict:
+    """Return the verdict on a cold start and on a build, the worse of the two; ``about`` says of what."""
+    parts = []
+    if measurement.cold_start is not None and budget.cold_start_ns is not None:
+        parts.append(_part("cold start", measurement.cold_start, budget.cold_start_ns))
+    if measurement.build is not None and budget.build_ns is not None:
+        parts.append(_part("build", measurement.build, budget.build_ns))
+    return replace(verdict("startup", about, parts), measurement=measurement)
 
 
-def _parts(
-    workload: Workload, evaluation: Evaluation, budget: StartupBudget, context: EvaluationContext
-) -> Iterator[Part]:
-    with dispatched(workload.sample, evaluation, context) as bundle:
-        if budget.cold_start_ns is not None:
-            yield _part("cold start", bundle, "start", COLD_START, budget.cold_start_ns, context)
-        if budget.build_ns is not None:
-            yield _part("build", bundle, "build", BUILD, budget.build_ns, context)
-
-
-def _part(
-    name: str, bundle: Path, task: str, stages: tuple[str, ...], budget_ns: int, context: EvaluationContext
-) -> Part:
-    counted: list[list[Stage]] = []
-
-    def attempt() -> Attempt:
-        report = run(bundle, task, threads=context.race.threads, timeout_s=TIMEOUT_S + budget_ns / 1e9)
-        counted.append([stage for stage in report.stages if stage.name in stages])
-        ns = sum(stage.ns for stage in counted[-1])
-        return Attempt(ns, sum(stage.queued_ns for stage in counted[-1]), machine_slowdown())
-
-    held = hold_seconds(attempt, budget_ns)
-    best = counted[held.attempts.index(held.best)]
-    prefix = name.replace(" ", "_")
-    facts: dict[str, Scalar] = {f"{prefix}_{stage.name.replace(' ', '_')}_ns": stage.ns for stage in best}
+def _part(name: str, starts: Starts, budget_ns: int) -> Part:
+    outcome, reason = _decided(starts, budget_ns)
+    stages = ", ".join(f"{stage.name} {format_duration(stage.ns)}" for stage in starts.best.stages)
     return Part(
-        held.outcome,
-        f"{name} took {format_duration(held.best.ns)}, budget {format_duration(budget_ns)} ({held.reason})",
-        f"of the {name}: {', '.join(f'{stage.name} {format_duration(stage.ns)}' for stage in best)}",
-        facts
-        | {
-            f"{prefix}_ns": held.best.ns,
-            f"{prefix}_queued_ns": held.best.queued_ns,
-            f"{prefix}_attempts_ns": " ".join(str(made.ns) for made in held.attempts),
-            f"{prefix}_probe_slowdown": held.best.slowdown,
-        },
+        outcome,
+        f"{name} took {format_duration(starts.best.ns)}, budget {format_duration(budget_ns)} ({reason})",
+        f"of the {name}: {stages}",
     )
+
+
+def _decided(starts: Starts, budget_ns: int) -> tuple[Outcome, str]:
+    """The outcome, and how it follows from the attempts."""
+    if starts.best.ns <= budget_ns:
+        return Outcome.PASS, f"attempt {starts.attempts.index(starts.best) + 1} kept it"
+    unqueued_ns = min(attempt.ns - (attempt.queued_ns or 0) for attempt in starts.attempts)
+    if unqueued_ns <= budget_ns:
+        return Outcome.INCONCLUSIVE, f"but {format_duration(unqueued_ns)} without waiting for a processor"
+    if not any(attempt.undisturbed for attempt in starts.attempts):
+        slowdown = min(attempt.slowdown or 1.0 for attempt in starts.attempts)
+        return Outcome.INCONCLUSIVE, f"but the machine was not itself: a probe took {slowdown:.2f} times its best"
+    return Outcome.FAIL, f"the fastest of {len(starts.attempts)} fresh processes"

@@ -54,3 +54,8 @@ def _cpuinfo() -> dict[str, str]:
 
 def _usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpus_online() -> int:
+    """Return the CPUs that the machine has, whether or not this process may use them: the load is over all of them."""
+    return os.cpu_count() or 1

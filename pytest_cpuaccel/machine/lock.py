@@ -25,8 +25,8 @@ from time import monotonic, sleep
 from typing import NamedTuple
 
 from pytest_cpuaccel.core.errors import BusyError, UsageError
+from pytest_cpuaccel.core.progress import say_nothing
 from pytest_cpuaccel.machine.process import ancestors, described
-from pytest_cpuaccel.measure.latency.config import say_nothing
 
 PATIENCE_S = 600.0
 """Longer than a clock takes, a model's build, or most tests."""

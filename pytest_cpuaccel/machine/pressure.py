@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.measurement.strain import Strain
 from pytest_cpuaccel.machine.cgroup import read_cpu_group
+from pytest_cpuaccel.machine.cpu import cpus_online
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,18 @@ def read_pressure(root: Path = Path("/")) -> Pressure:
     )
 
 
-def strain(before: Pressure, after: Pressure) -> dict[str, Scalar]:
-    """Return, as facts, what was taken from a measurement between two readings; what is not known is left out.
-
-    ``throttled``: how often the control group was; ``steal``: the share of the wanted CPU time that a hypervisor gave
-    to others, over all CPUs.
-    """
-    facts: dict[str, Scalar] = {}
-    if before.throttled is not None and after.throttled is not None:
-        facts["throttled"] = after.throttled - before.throttled
-    stolen = steal(before, after)
-    if stolen is not None:
-        facts["steal"] = stolen
-    return facts
+def strain(before: Pressure, after: Pressure) -> Strain:
+    """Return what was taken from a measurement between two readings."""
+    known = before.throttled is not None and after.throttled is not None
+    return Strain(
+        load_before=before.load,
+        load_after=after.load,
+        cpu_waiting_before=before.cpu_waiting,
+        cpu_waiting_after=after.cpu_waiting,
+        throttled=(after.throttled or 0) - (before.throttled or 0) if known else None,
+        steal=steal(before, after),
+        cpus=cpus_online(),
+    )
 
 
 def steal(before: Pressure, after: Pressure) -> float | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_cpuaccel.core.measurement.strain import MUCH_STEAL
 from pytest_cpuaccel.machine.cgroup import read_cpu_group
-from pytest_cpuaccel.machine.cpu import this_machine
+from pytest_cpuaccel.machine.cpu import cpus_online, this_machine
 from pytest_cpuaccel.machine.pressure import Pressure, read_pressure, steal
 
 UNKNOWN = "unknown"
-MUCH_STEAL = 0.02
 MUCH_WAITING = 0.10
 
 _CPUS = Path("sys/devices/system/cpu")
@@ -50,11 +49,6 @@ def traits(root: Path = Path("/")) -> Iterator[Trait]:
 def crowded(load: float) -> bool:
     """Tell whether more work wanted to run than there are CPUs."""
     return load > cpus_online()
-
-
-def cpus_online() -> int:
-    """Return the CPUs that the machine has, whether or not this process may use them: the load is over all of them."""
-    return os.cpu_count() or 1
 
 
 def _affinity() -> Trait:

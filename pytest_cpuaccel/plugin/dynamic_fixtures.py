@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_cpuaccel.plugin.marks import PARAMETER
+from pytest_cpuaccel.plugin.fixture_names import BACKEND
 
 _OF_NO_USER = ("_pytest.", "pytest_cpuaccel.")
 """Modules whose fixtures never ask for ours."""
@@ -31,7 +31,7 @@ def asks_for_ours(item: pytest.Item) -> bool:
         new = [name for name in dict.fromkeys(names) if name not in seen]
         seen.update(new)
         found = itertools.chain.from_iterable(_closest(item, name) for name in new)
-        return PARAMETER in new or any(reaches_ours([*each.argnames, *_asked_for(each.func)]) for each in found)
+        return BACKEND in new or any(reaches_ours([*each.argnames, *_asked_for(each.func)]) for each in found)
 
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     by_test = _asked_for(getattr(item, "function", None), *parameters.values())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
-from pytest_cpuaccel.plugin import hookspecs, marks, tracebacks
-from pytest_cpuaccel.plugin import options as settings
-from pytest_cpuaccel.plugin.marks import PARAMETER
+from pytest_cpuaccel.plugin import hookspecs, options, tracebacks
+from pytest_cpuaccel.plugin.fixture_names import BACKEND, uses_backend, uses_model
+from pytest_cpuaccel.plugin.marks.names import DECLARATIONS, on_test_itself
 from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, journal_of
 from pytest_cpuaccel.plugin.stash import (
     IS_OURS,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_cpuaccel.core.backend import Backend
-    from pytest_cpuaccel.judge.models_under_test import ModelsUnderTest
-    from pytest_cpuaccel.plugin.evaluation import EvaluatedTest
+    from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
+    from pytest_cpuaccel.plugin.evaluated_test import EvaluatedTest
 
 EVALUATED_TEST: pytest.StashKey[EvaluatedTest] = pytest.StashKey()
 THREADS: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
@@ -65,7 +65,7 @@ def _failures() -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    settings.add_options(parser)
+    options.add_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -74,15 +74,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(tracebacks, tracebacks.__name__)
-    for line in marks.DECLARATIONS:
+    for line in DECLARATIONS:
         config.addinivalue_line("markers", line)
     with _usage_errors(config):
-        config.stash[SETTINGS] = settings.read_settings(config)
+        config.stash[SETTINGS] = options.read_settings(config)
         if config.stash[SETTINGS].backends and not names_may_come(config):
             check_names(config)
         if not is_worker(config):
-            settings.check_reports(config.stash[SETTINGS])
-            settings.check_baselines(config.stash[SETTINGS])
+            options.check_reports(config.stash[SETTINGS])
+            options.check_baselines(config.stash[SETTINGS])
             config.pluginmanager.register(Reporter(config), NAME)
 
 
@@ -98,7 +98,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if PARAMETER not in metafunc.fixturenames:
+    if BACKEND not in metafunc.fixturenames:
         return
     from pytest_cpuaccel.plugin.parametrize import parametrize
 
@@ -107,7 +107,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if PARAMETER in getattr(item, "fixturenames", ()):
+    if uses_backend(item):
         from pytest_cpuaccel.plugin.parametrize import number_backend
 
         number_backend(item)
@@ -121,22 +121,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not _is_ours(config, items):
             return
         config.stash[IS_OURS] = config.stash[SHARES_MACHINE] = True
-        from pytest_cpuaccel.plugin.evaluation import check_marks
-        from pytest_cpuaccel.plugin.parametrize import backend_name, uses_backend
+        from pytest_cpuaccel.plugin.marks.checks import check_marks
+        from pytest_cpuaccel.plugin.parametrize import backend_name
         from pytest_cpuaccel.plugin.unparametrized import sole_backend
 
         lock_of(config).check()
         selection = choice_of(config)
         for item in items:
-            if uses_backend(item) or marks.on_test_itself(item):
+            if uses_backend(item) or on_test_itself(item):
                 check_marks(item, backend_name(item) or sole_backend(item).name, selection)
 
 
 def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
     """Tell whether the marks of our names are ours: the run is addressed to us, or a test uses our fixtures."""
-    if any(PARAMETER in getattr(item, "fixturenames", ()) for item in items):
+    if any(map(uses_backend, items)):
         return True
-    if not any(map(marks.on_test_itself, items)):
+    if not any(map(on_test_itself, items)):
         return False
     from pytest_cpuaccel.plugin.dynamic_fixtures import asks_for_ours
 
@@ -171,9 +171,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         from pytest_cpuaccel.plugin.unparametrized import renew_backend
 
         renew_backend(item, item.config.stash[STANDING])
-    if SHARES_MACHINE in item.config.stash and PARAMETER in getattr(item, "fixturenames", ()):
-        from pytest_cpuaccel.plugin.parametrize import uses_model
-
+    if SHARES_MACHINE in item.config.stash and uses_backend(item):
         _check_backend(item)
         if uses_model(item):
             session_of(item.config)  # for what it refuses, before a fixture of the user's meets it
@@ -183,13 +181,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Judge a test of any kind when its body is through, still in the call phase, so that xfail and --pdb apply."""
     if EVALUATED_TEST in item.stash:
-        item.stash[EVALUATED_TEST].hold_within_test_case()
+        item.stash[EVALUATED_TEST].evaluate_within_test_case()
     try:
         result = yield
         if EVALUATED_TEST in item.stash:
-            item.stash[EVALUATED_TEST].hold()
+            item.stash[EVALUATED_TEST].evaluate()
         elif IS_OURS in item.config.stash:
-            from pytest_cpuaccel.plugin.evaluation import check_something_is_judged
+            from pytest_cpuaccel.plugin.marks.checks import check_something_is_judged
 
             check_something_is_judged(item)
     except KeyboardInterrupt:
@@ -207,7 +205,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """
     raised = None if call.excinfo is None else call.excinfo.value
     if isinstance(raised, CpuaccelError):
-        from pytest_cpuaccel.plugin.evaluation import failure_of
+        from pytest_cpuaccel.plugin.failures import failure_of
 
         call.excinfo = pytest.ExceptionInfo.from_exception(failure_of(raised, item))
     elif isinstance(raised, (Exception, pytest.fail.Exception)) and SHARES_MACHINE in item.config.stash:
@@ -220,7 +218,7 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     """Fail a test as one line when a fixture, ours or one that uses ours, meets what is wrong with a model."""
-    if fixturedef.argname == PARAMETER:
+    if fixturedef.argname == BACKEND:
         request.config.stash[STANDING] = Standing(fixturedef, request, request.config.stash[RUNNING])
     with _failures():
         return (yield)
@@ -275,13 +273,13 @@ def cpu_calibration() -> Iterable[Any] | None:
 
 @pytest.fixture
 def _cpu_models(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Iterator[ModelsUnderTest]:
-    from pytest_cpuaccel.plugin.evaluation import open_hearing
+    from pytest_cpuaccel.plugin.evaluated_test import evaluated_test
 
     item: pytest.Item = request.node
     item.config.stash[SHARES_MACHINE] = True
     _check_backend(item)
     session = session_of(item.config)
-    evaluated = open_hearing(item, session.models(_cpu_backend))
+    evaluated = evaluated_test(item, session.models(_cpu_backend))
     item.stash[EVALUATED_TEST] = evaluated
     item.stash[THREADS].enter_context(session.on_threads())
     yield evaluated.models

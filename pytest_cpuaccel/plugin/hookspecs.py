@@ -1,4 +1,4 @@
-"""The hook by which a conftest or a package adds backends."""
+"""The hooks by which a conftest or a package adds backends, and hears of results."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.backend import Backend
+    from pytest_cpuaccel.core.result import Result
 
 
 @pytest.hookspec
@@ -19,4 +20,18 @@ def pytest_cpuaccel_backends(config: pytest.Config) -> list[Backend]:  # type: i
 
     In a conftest mark the implementation ``@pytest.hookimpl(optionalhook=True)``, so that the suite also runs
     where the plugin is switched off.
+    """
+
+
+@pytest.hookspec
+def pytest_cpuaccel_result(item: pytest.Item, result: Result) -> None:
+    """Take what was found about one workload of a test: the model, the backend, the call, and a verdict for each mark.
+
+    It is called as soon as the result is complete, before the test passes, fails or is skipped by it; a test has one
+    result for each kind of call, and one for its scores. It is called in the process that runs the test: under
+    pytest-xdist that is a worker. A conftest.py hears of the tests in its folder and below. What an implementation
+    raises fails the test as its own error.
+
+    Mark the implementation ``@pytest.hookimpl(optionalhook=True)``, so that the suite also runs where the plugin is
+    switched off.
     """

@@ -123,7 +123,7 @@ def _percentage(text: str) -> float:
 def _saved_name(text: str) -> str | None:
     if not text:  # as in most runs; the import would slow down their start
         return None
-    from pytest_cpuaccel.report.baseline_file import new_name
+    from pytest_cpuaccel.baselines.store import new_name
 
     return new_name(text)
 
@@ -131,7 +131,7 @@ def _saved_name(text: str) -> str | None:
 def _baseline_name(text: str) -> str | None:
     if not text:
         return None
-    from pytest_cpuaccel.report.baseline_file import checked_name
+    from pytest_cpuaccel.baselines.store import checked_name
 
     return checked_name(text)
 
@@ -258,7 +258,7 @@ def check_baselines(settings: Settings) -> None:
             folder of baselines can't be written.
     """
     if settings.against is not None:
-        from pytest_cpuaccel.report.baseline_file import read_baseline
+        from pytest_cpuaccel.baselines.store import read_baseline
 
         try:
             read_baseline(settings.baselines_dir, settings.against)
@@ -273,7 +273,7 @@ def check_baselines(settings: Settings) -> None:
         )
     import tempfile
 
-    from pytest_cpuaccel.report.baseline_file import check_free
+    from pytest_cpuaccel.baselines.store import check_free
 
     try:
         check_free(settings.baselines_dir, settings.save)

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_cpuaccel.plugin.mark_selection import Narrowing
-from pytest_cpuaccel.plugin.marks import PARAMETER
+from pytest_cpuaccel.plugin.fixture_names import BACKEND
+from pytest_cpuaccel.plugin.marks.narrowing import Narrowing
 from pytest_cpuaccel.plugin.selection import BackendSelection
 
-BENCH = "_cpu_models"
-"""The fixture that every test has which uses a model of ours."""
 _NAME = "_cpu_backend_name"
 """The parameter of a test that runs under the one backend there is."""
 _NUMBERS: pytest.StashKey[dict[str, int]] = pytest.StashKey()
@@ -26,7 +24,7 @@ def parametrize(metafunc: pytest.Metafunc, selection: BackendSelection) -> None:
     narrowing = Narrowing.of(metafunc.definition)
     parameters = list(backend_parameters(selection, narrowing))
     if _several_can_run(selection) and running_names(selection, narrowing):
-        metafunc.parametrize(PARAMETER, parameters, indirect=True, scope="session")
+        metafunc.parametrize(BACKEND, parameters, indirect=True, scope="session")
     else:
         metafunc.fixturenames.append(_NAME)
         metafunc.parametrize(_NAME, parameters)
@@ -55,26 +53,16 @@ def none_running(selection: BackendSelection) -> str:
     return f"{', '.join(selection.unknown)}: added for the tests of other folders, by their conftest.py"
 
 
-def uses_backend(item: pytest.Item) -> bool:
-    """Tell whether pytest knows beforehand that a test uses one of our fixtures with a backend."""
-    return PARAMETER in getattr(item, "fixturenames", ())
-
-
-def uses_model(item: pytest.Item) -> bool:
-    """Tell whether pytest knows beforehand that a test uses a model under a backend."""
-    return BENCH in getattr(item, "fixturenames", ())
-
-
 def backend_name(item: pytest.Item) -> str | None:
     """Return the backend that a test is parametrized with, if any."""
     callspec = getattr(item, "callspec", None)
-    name = callspec.params.get(PARAMETER, callspec.params.get(_NAME)) if callspec else None
+    name = callspec.params.get(BACKEND, callspec.params.get(_NAME)) if callspec else None
     return name if isinstance(name, str) else None
 
 
 def has_fixture_parameter(item: pytest.Item) -> bool:
     """Tell whether pytest gives a test's backend to the fixture of it."""
-    return PARAMETER in getattr(getattr(item, "callspec", None), "params", ())
+    return BACKEND in getattr(getattr(item, "callspec", None), "params", ())
 
 
 def number_backend(item: pytest.Item) -> None:
@@ -83,9 +71,9 @@ def number_backend(item: pytest.Item) -> None:
     A test that leaves a backend out numbers its backends otherwise than the rest do.
     """
     callspec = getattr(item, "callspec", None)
-    if callspec and PARAMETER in callspec.params:
+    if callspec and BACKEND in callspec.params:
         numbers = item.config.stash.setdefault(_NUMBERS, {})
-        callspec.indices[PARAMETER] = numbers.setdefault(callspec.params[PARAMETER], len(numbers))
+        callspec.indices[BACKEND] = numbers.setdefault(callspec.params[BACKEND], len(numbers))
 
 
 def _several_can_run(selection: BackendSelection) -> bool:

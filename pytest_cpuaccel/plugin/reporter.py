@@ -13,8 +13,8 @@ from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.plugin.stash import SETTINGS, choice_of
 
 if TYPE_CHECKING:
+    from pytest_cpuaccel.baselines.store import Draft
     from pytest_cpuaccel.core.backend import Backend, Scalar
-    from pytest_cpuaccel.report.baseline_file import Draft
     from pytest_cpuaccel.report.json_file import JsonFile
     from pytest_cpuaccel.report.row import Row
 
@@ -38,7 +38,7 @@ class Reporter:
         """Begin the baseline to be saved, before xdist's workers write artifacts to it."""
         chosen = self._config.stash[SETTINGS]
         if chosen.save and not self._config.option.collectonly:
-            from pytest_cpuaccel.report.baseline_file import Draft
+            from pytest_cpuaccel.baselines.store import Draft
 
             try:
                 self._draft = Draft(chosen.baselines_dir, chosen.save, self._environment())
@@ -101,7 +101,7 @@ class Reporter:
         """Return the rows by backend, in the chosen order: under xdist they arrive in any order."""
         names = [backend.name for backend in self._chosen()]
         ranks = {name: rank for rank, name in enumerate(names)}
-        return sorted(self._rows, key=lambda row: (ranks.get(row.text("backend"), len(names)), row.test))
+        return sorted(self._rows, key=lambda row: (ranks.get(row.result.backend, len(names)), row.test))
 
     def _open_json_files(self) -> Sequence[JsonFile]:
         if self._json_files is None:

@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 import platformdirs
 from torch import nn
 
+from pytest_cpuaccel.baselines.settings import BaselineSettings
+from pytest_cpuaccel.baselines.store import read_baseline, shelf_of
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.compiled_models import without_compiler
 from pytest_cpuaccel.builder.load_model import eager_model_of
 from pytest_cpuaccel.builder.process_state import on_threads
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.judge.baseline_settings import BaselineSettings
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.models_under_test import ModelsUnderTest
-from pytest_cpuaccel.judge.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
+from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.machine.lock import MachineLock
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.plugin.options import Settings
 from pytest_cpuaccel.plugin.progress import Progress
-from pytest_cpuaccel.report.baseline_file import read_baseline, shelf_of
 
 _CACHE = "pytest-cpuaccel-1"
 """The plugin's own folder within the user's cache folder; another layout gets another number."""

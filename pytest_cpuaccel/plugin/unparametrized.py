@@ -8,7 +8,7 @@ import pytest
 
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.plugin.mark_selection import Narrowing
+from pytest_cpuaccel.plugin.marks.narrowing import Narrowing
 from pytest_cpuaccel.plugin.parametrize import backend_name, has_fixture_parameter, none_running, running_names
 from pytest_cpuaccel.plugin.selection import BackendSelection
 from pytest_cpuaccel.plugin.stash import Standing, choice_of, selection_for

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tabulate import tabulate
 
-from pytest_cpuaccel.core.estimate import Estimate
+from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.saved import SavedReport
@@ -46,26 +46,34 @@ def _other_versions(before: SavedReport, after: SavedReport) -> Iterator[str]:
 
 def _timed(report: SavedReport) -> dict[tuple[str, str, str], Row]:
     """The rows that have a latency; the backend stands in the test's name."""
-    rows = (row for row in report.rows if row.number("latency.p50_ns"))
-    return {(row.test, row.text("model"), row.text("call")): row for row in rows}
+    return {(row.test, row.result.model, row.result.call): row for row in report.rows if _p50_ns(row)}
 
 
 def _p50(row: Row | None) -> str:
-    found = row.number("latency.p50_ns") if row else None
+    found = _p50_ns(row)
     return format_duration(found) if found else _NONE
 
 
 def _as_long(before: Row | None, after: Row | None) -> str:
-    old, new = (row.number("latency.p50_ns") if row else None for row in (before, after))
+    old, new = _p50_ns(before), _p50_ns(after)
     return f"{new / old:.2f}x" if old and new else _NONE
 
 
 def _by_ratio(before: Row | None, after: Row | None) -> str:
     """Today's ratio to a backend over the earlier one; each was found in one process."""
-    if not before or not after or before.text("latency.vs") != after.text("latency.vs"):
+    old, new = _latency(before), _latency(after)
+    if not (old and new and old.race and new.race) or old.vs != new.vs:
         return _NONE
-    old, new = (Estimate.among(row.facts, "latency.") for row in (before, after))
-    return str(new.over(old)) if old and new else _NONE
+    return str(new.race.estimate.over(old.race.estimate))
+
+
+def _p50_ns(row: Row | None) -> float | None:
+    found = _latency(row)
+    return found.p50_ns if found else None
+
+
+def _latency(row: Row | None) -> LatencyMeasurement | None:
+    return row.measured(LatencyMeasurement) if row else None
 
 
 def _verdict(row: Row | None) -> str:

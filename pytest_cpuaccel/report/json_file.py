@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 from pytest_cpuaccel.core.backend import Scalar
@@ -16,10 +16,16 @@ _TAIL = "\n]}\n"
 
 
 class JsonFile:
-    """A report file that grows by results; ``environment`` is what they were measured on."""
+    """A report file that grows by results; ``environment`` is what they were measured on.
 
-    def __init__(self, path: Path, environment: Mapping[str, Scalar | Sequence[str]]) -> None:
+    The facts named in ``left_out`` are not written.
+    """
+
+    def __init__(
+        self, path: Path, environment: Mapping[str, Scalar | Sequence[str]], left_out: Container[str] = ()
+    ) -> None:
         self._path = path
+        self._left_out = left_out
         self._empty = True
         head = json.dumps({"schema": SCHEMA, "environment": environment}, indent=1)
         path.write_text(f'{head[:-2]},\n "results": [{_TAIL}', encoding="utf-8")
@@ -31,21 +37,22 @@ class JsonFile:
             self._empty = False
             with self._path.open("r+b", buffering=0) as file:  # one write, so that a kill leaves all of it or nothing
                 file.seek(-len(_TAIL), 2)
-                file.write(f"{separator}\n{json.dumps(_result(row))}{_TAIL}".encode())
+                file.write(f"{separator}\n{json.dumps(self._result(row))}{_TAIL}".encode())
 
-
-def _result(row: Row) -> dict[str, object]:
-    """The facts by kind: ``{"test": ..., "parity": {"verdict": ...}, "latency": {"pairs_ns": [[1, 2]]}}``."""
-    result: dict[str, object] = {"test": row.test, "outcome": row.outcome}
-    for name, value in row.facts.items():
-        kind, _, fact = name.rpartition(".")
-        if kind:
-            group = result.setdefault(kind, {})
-            assert isinstance(group, dict)
-            group[fact] = _pairs(str(value)) if fact == "pairs_ns" else _plain(value)
-        else:
-            result[name] = value
-    return result
+    def _result(self, row: Row) -> dict[str, object]:
+        """The facts by kind: ``{"test": ..., "parity": {"verdict": ...}, "latency": {"pairs_ns": [[1, 2]]}}``."""
+        result: dict[str, object] = {"test": row.test, "outcome": row.outcome}
+        for name, value in row.facts.items():
+            if name in self._left_out:
+                continue
+            kind, _, fact = name.rpartition(".")
+            if kind:
+                group = result.setdefault(kind, {})
+                assert isinstance(group, dict)
+                group[fact] = _pairs(str(value)) if fact == "pairs_ns" else _plain(value)
+            else:
+                result[name] = value
+        return result
 
 
 def _pairs(text: str) -> list[list[int]]:

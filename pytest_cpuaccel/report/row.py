@@ -1,29 +1,36 @@
-"""One line of every report: a workload of a test, with the facts that its verdicts stand on."""
+"""One line of every report: a workload of a test, with what was found about it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.result import Result
-from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.report.facts.result import facts_of
+from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.report.facts.result import KINDS, facts_of, result_of
 
 PREFIX = "cpuaccel"
-KINDS = ("parity", "accuracy", "latency", "baseline", "startup", "memory")
 
 _PROPERTY = re.compile(rf"{PREFIX}\.(?P<number>\d+)\.(?P<name>.+)")
+_M = TypeVar("_M")
 
 
 @dataclass(frozen=True)
 class Row:
-    """``test`` is a node id, ``outcome`` pytest's word for the test, ``facts`` as :func:`facts_of` names them."""
+    """``test`` is a node id, ``outcome`` pytest's word for the test."""
 
     test: str
     outcome: str
-    facts: Mapping[str, Scalar]
+    result: Result
+
+    @cached_property
+    def facts(self) -> Mapping[str, Scalar]:
+        """The result as flat facts."""
+        return dict(facts_of(self.result))
 
     def text(self, name: str) -> str:
         """Return a fact as text; "" where there is none."""
@@ -34,18 +41,23 @@ class Row:
         value = self.facts.get(name)
         return float(value) if isinstance(value, (int, float)) else None
 
+    def measured(self, kind: type[_M]) -> _M | None:
+        """Return the measurement of this type behind one of the verdicts; None where there is none."""
+        found = (verdict.measurement for verdict in self.result.verdicts)
+        return next((measurement for measurement in found if isinstance(measurement, kind)), None)
+
     @property
     def verdict(self) -> str:
         """Return the worst verdict, with its kind unless it is PASS."""
         for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
-            kinds = [kind for kind in KINDS if self.facts.get(f"{kind}.verdict") == outcome.value]
+            kinds = [verdict.kind for verdict in self._verdicts(outcome)]
             if kinds:
                 return f"{outcome.value} {', '.join(kinds)}"
         return Outcome.PASS.value
 
     def sentences(self, outcome: Outcome) -> list[str]:
         """Return the sentences of the verdicts with this outcome."""
-        return [self.text(f"{kind}.sentence") for kind in KINDS if self.text(f"{kind}.verdict") == outcome.value]
+        return [verdict.sentence for verdict in self._verdicts(outcome)]
 
     def agrees_with(self, other: Row) -> bool:
         """Tell whether nothing that both rows hold differs, so that one line can show them."""
@@ -55,7 +67,12 @@ class Row:
 
     def joined_with(self, other: Row) -> Row:
         """Return one row with the facts of both."""
-        return Row(self.test, self.outcome, {**self.facts, **other.facts})
+        return Row(self.test, self.outcome, result_of({**self.facts, **other.facts}))
+
+    def _verdicts(self, outcome: Outcome) -> list[Verdict]:
+        """Those with this outcome, in the order in which reports name kinds."""
+        found = (verdict for verdict in self.result.verdicts if verdict.outcome is outcome)
+        return sorted(found, key=lambda verdict: KINDS.index(verdict.kind))
 
 
 def properties_of(number: int, result: Result) -> Iterator[tuple[str, Scalar]]:
@@ -85,4 +102,4 @@ def rows_of(test: str, outcome: str, properties: Iterable[tuple[str, object]]) -
         match = _PROPERTY.fullmatch(key)
         if match and isinstance(value, (str, int, float, bool)):
             facts.setdefault(match["number"], {})[match["name"]] = value
-    return [Row(test, outcome, found) for found in facts.values()]
+    return [Row(test, outcome, result_of(found)) for found in facts.values()]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.report.facts.result import result_of
 from pytest_cpuaccel.report.json_file import SCHEMA
 from pytest_cpuaccel.report.row import Row
 
@@ -58,7 +59,7 @@ def read_report(path: Path) -> SavedReport:
 
 
 def _row(result: Mapping[str, object]) -> Row:
-    return Row(str(result["test"]), str(result["outcome"]), dict(_facts(result)))
+    return Row(str(result["test"]), str(result["outcome"]), result_of(dict(_facts(result))))
 
 
 def _facts(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Scalar]]:

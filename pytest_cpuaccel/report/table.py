@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
+from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
+from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
 from pytest_cpuaccel.core.units import format_bytes, format_duration, format_rate
+from pytest_cpuaccel.report.facts.accuracy import figure
 from pytest_cpuaccel.report.row import Row
 
 COLUMNS = (
@@ -42,8 +46,8 @@ def merged(rows: Sequence[Row]) -> list[Row]:
     Tests that judge the same call of the same model by different marks share a row.
     """
     groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row.text("model"), row.text("call"))):
-        alike = groups.setdefault(tuple(row.text(name) for name in ("model", "call", "backend")), [])
+    for row in sorted(rows, key=lambda row: (row.result.model, row.result.call)):
+        alike = groups.setdefault((row.result.model, row.result.call, row.result.backend), [])
         partner = next((known for known in alike if known.agrees_with(row)), None)
         if partner is None:
             alike.append(row)
@@ -54,11 +58,11 @@ def merged(rows: Sequence[Row]) -> list[Row]:
 
 def _cells(row: Row) -> list[str]:
     return [
-        row.text("model"),
-        row.text("call"),
-        row.text("backend"),
+        row.result.model,
+        row.result.call,
+        row.result.backend,
         row.text("parity.figure"),
-        row.text("accuracy.figure"),
+        _accuracy(row.measured(AccuracyMeasurement)),
         _figure(row, "latency.p50_ns", format_duration) or _withheld(row),
         _percentile(row, "p90"),
         _percentile(row, "p99"),
@@ -67,11 +71,28 @@ def _cells(row: Row) -> list[str]:
         _figure(row, "latency.tpot_ns", format_duration),
         _ratio(row),
         row.text("baseline.figure"),
-        _figure(row, "startup.cold_start_ns", format_duration),
-        _figure(row, "startup.build_ns", format_duration),
-        _figure(row, "memory.peak_bytes", format_bytes),
-        _figure(row, "memory.artifact_bytes", format_bytes),
+        *_startup(row.measured(StartupMeasurement)),
+        *_memory(row.measured(MemoryMeasurement)),
         row.verdict + (" (xfail)" if row.outcome == "xfailed" else ""),
+    ]
+
+
+def _accuracy(found: AccuracyMeasurement | None) -> str:
+    return "" if found is None else figure(found)
+
+
+def _startup(found: StartupMeasurement | None) -> list[str]:
+    """The cold start and the build."""
+    starts = (None, None) if found is None else (found.cold_start, found.build)
+    return ["" if each is None else format_duration(each.best.ns) for each in starts]
+
+
+def _memory(found: MemoryMeasurement | None) -> list[str]:
+    """The peak and the artifact."""
+    process, artifact = (None, None) if found is None else (found.process, found.artifact)
+    return [
+        "" if process is None else format_bytes(process.peak_bytes),
+        "" if artifact is None else format_bytes(artifact.bytes),
     ]
 
 

@@ -21,9 +21,9 @@ from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
-from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
+from pytest_cpuaccel.evaluation.parity import Comparisons, judge_parity
 from pytest_cpuaccel.recording.workload import workloads
 from pytest_cpuaccel.support_matrix.architecture import Architecture
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, worst

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
-import signal
+import pickle
 import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.isolated.exit_status import death
+from pytest_cpuaccel.machine.child_process import ChildProcess, Program
 from pytest_cpuaccel.support_matrix.architecture import Architecture
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, without_folders
-from pytest_cpuaccel.support_matrix.worker import READY, log_of, work
+from pytest_cpuaccel.support_matrix.worker import READY
+
+_WORKER = "pytest_cpuaccel.support_matrix.worker"
 
 _START_S = 120
 """How long a process may take to import torch and transformers and to make its model."""
@@ -60,9 +60,8 @@ class _Worker:
 
     architecture: str
     backends: tuple[Backend, ...]
-    process: BaseProcess
+    process: ChildProcess
     cells: Connection
-    log: Path
     began: float
     is_over: bool = False
 
@@ -80,19 +79,14 @@ class _Worker:
                 else:
                     yield self._next(cell)
             except EOFError:
-                self.process.join()
-                yield self._lost(death(self.process.exitcode or 0, self.log))
+                yield self._lost(str(self.process.wait()))
         elif not self.left_s(timeout_s):
             yield self._lost(f"hangs: no answer within {timeout_s:g} s")
 
     def stop(self) -> None:
         """End the process, and all that it started; one that has said all it had to say may go in peace."""
-        assert self.process.pid is not None
-        self.process.join(0 if self.backends else _GOODBYE_S)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
-        self.process.join()
+        self.process.wait(0 if self.backends else _GOODBYE_S)
+        self.process.end()
         self.cells.close()
 
     def _next(self, cell: Cell) -> Cell:
@@ -109,10 +103,19 @@ class _Worker:
 
 
 def _started(architecture: str, backends: tuple[Backend, ...], folder: Path) -> _Worker:
-    context = multiprocessing.get_context("spawn")  # a fork would share the state of whatever the caller imported
-    receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=work, args=(architecture, backends, sending, folder))
-    process.start()
-    sending.close()
-    began = time.monotonic() + _START_S
-    return _Worker(architecture, backends, process, receiving, log_of(architecture, folder), began)
+    wanted = folder / f"{architecture}.pickle"
+    wanted.write_bytes(pickle.dumps(backends))
+    receiving, sending = Pipe(duplex=False)
+    with sending:
+        process = ChildProcess(
+            Program(
+                ("-m", _WORKER, architecture, str(wanted), str(sending.fileno()), str(folder)),
+                environment={
+                    "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor")),
+                    "HF_HUB_OFFLINE": "1",  # nothing here is on the hub; asking for it costs seconds
+                },
+                log=folder / f"{architecture}.log",
+                descriptors=(sending.fileno(),),
+            )
+        )
+    return _Worker(architecture, backends, process, receiving, time.monotonic() + _START_S)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import pickle
+import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,21 +20,13 @@ _CACHE_BYTES = 2 * 10**9
 
 
 def work(architecture_name: str, backends: Sequence[Backend], cells: Connection, folder: Path) -> None:
-    """Send READY, then a cell for each backend, in order; builds, and what is printed, go to ``folder``.
-
-    The process leads a session of its own, so that whoever kills it can kill what it started.
-    """
-    os.setsid()
-    _print_to(log_of(architecture_name, folder))
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))  # made whenever Dynamo is imported
-    os.environ["HF_HUB_OFFLINE"] = "1"  # nothing here is on the hub; asking for it costs seconds
-
+    """Send READY, then a cell for each backend, in order; builds go to ``folder``."""
     import torch
 
     from pytest_cpuaccel.builder.artifact_store import ArtifactStore
     from pytest_cpuaccel.builder.builder import Builder
-    from pytest_cpuaccel.judge.context import EvaluationContext
-    from pytest_cpuaccel.judge.reference_cache import ReferenceCache
+    from pytest_cpuaccel.evaluation.context import EvaluationContext
+    from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
     from pytest_cpuaccel.measure.latency.config import RaceConfig
     from pytest_cpuaccel.support_matrix.examination import Examination
 
@@ -51,16 +44,14 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
         builder.release()
 
 
-def log_of(architecture_name: str, folder: Path) -> Path:
-    """Return the file that takes what is printed during the work on an architecture."""
-    return folder / f"{architecture_name}.log"
-
-
-def _print_to(log: Path) -> None:
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for stream in (1, 2):
-        os.dup2(file, stream)
-
-
 def _ignore(note: str) -> None:
     """Notes are for whoever runs tests; a cell says all that is to be said here."""
+
+
+def _main(architecture_name: str, backends: Path, cells: int, folder: Path) -> None:
+    """Do the work on the backends in a pickle; the cells go to the pipe with the file descriptor ``cells``."""
+    work(architecture_name, pickle.loads(backends.read_bytes()), Connection(cells, readable=False), folder)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

@@ -25,10 +25,10 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
-from pytest_cpuaccel.judge.judge import judge
-from pytest_cpuaccel.judge.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
+from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation.test import judge
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import BARS

@@ -14,7 +14,7 @@ import torch
 from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.builder.artifact_store import MANIFEST, manifest_of
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.judge.reference_cache import run_in
+from pytest_cpuaccel.evaluation.reference_cache import run_in
 from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 from tests.faults.cases import CASES, Case
 from tests.faults.experiment import Experiment, experiment

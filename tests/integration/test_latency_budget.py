@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.percentile import hold_percentiles
+from pytest_cpuaccel.measure.latency.percentile import measure_percentiles
 from pytest_cpuaccel.measure.latency.race import race
 from tests.integration.conftest import CONFTEST, Builds
 from tests.integration.test_marks import marked
@@ -207,9 +207,9 @@ def alphas(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
         return measured
 
-    monkeypatch.setattr("pytest_cpuaccel.judge.latency.race", noting(race))
-    monkeypatch.setattr("pytest_cpuaccel.judge.latency.hold_percentiles", noting(hold_percentiles))
-    monkeypatch.setattr("pytest_cpuaccel.judge.baseline.race", noting(race))
+    monkeypatch.setattr("pytest_cpuaccel.evaluation.latency.race", noting(race))
+    monkeypatch.setattr("pytest_cpuaccel.evaluation.latency.measure_percentiles", noting(measure_percentiles))
+    monkeypatch.setattr("pytest_cpuaccel.evaluation.baseline.race", noting(race))
     return spent
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pytest_cpuaccel.core.budget import AccuracyBudget
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.accuracy import judge_accuracy
+from pytest_cpuaccel.judge.accuracy import judge_accuracy
+from pytest_cpuaccel.judge.paired import paired_p_value, paired_upper
+from pytest_cpuaccel.measure.accuracy import compare_scores
 from pytest_cpuaccel.measure.distribution import binomial_lower, binomial_upper, t_quantile
-from pytest_cpuaccel.measure.paired import paired_p_value, paired_upper
+from pytest_cpuaccel.report.facts.result import facts_of
 
 
 def right_wrong(n, losses=0, gains=0):
@@ -26,7 +30,15 @@ def right_wrong(n, losses=0, gains=0):
 
 
 def judge(scores, **budget):
-    return judge_accuracy(*scores, AccuracyBudget(**budget))
+    """The verdict, with its facts as reports show them."""
+    verdict = judge_accuracy(compare_scores(*scores), AccuracyBudget(**budget), "ort")
+    facts = dict(facts_of(Result("Mlp", "ort", "score_items", (verdict,))))
+    assert verdict.sentence.startswith("ort: ")
+    return SimpleNamespace(
+        outcome=verdict.outcome,
+        sentence=verdict.sentence.removeprefix("ort: "),
+        facts={name.removeprefix("accuracy."): value for name, value in facts.items()},
+    )
 
 
 # Right/wrong scores
@@ -93,10 +105,10 @@ def test_no_drop_allowed_is_kept_by_gains():
 
 
 def test_bools_are_right_wrong_scores():
-    result = judge_accuracy([True, False] * 50, [True, True] * 50, AccuracyBudget(max_drop=0.1))
+    result = judge(([True, False] * 50, [True, True] * 50), max_drop=0.1)
     assert result.outcome is Outcome.FAIL
     assert result.facts["lost_items"] == 50
-    assert result.figure == "0.500 (eager 1.000)"
+    assert result.facts["figure"] == "0.500 (eager 1.000)"
 
 
 def test_without_gains_the_bound_is_the_exact_binomial_one():
@@ -129,16 +141,12 @@ def test_a_wrong_pass_and_a_wrong_fail_are_rarer_than_five_percent(gain_rate, n)
 def test_graded_scores_are_compared_item_by_item():
     rng = np.random.default_rng(1)
     expected = rng.uniform(0.2, 0.9, 600)
-    kept = judge_accuracy(
-        (expected - 0.001 + rng.normal(0, 0.01, 600)).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01)
-    )
+    kept = judge(((expected - 0.001 + rng.normal(0, 0.01, 600)).tolist(), expected.tolist()), max_drop=0.01)
     assert kept.outcome is Outcome.PASS
     assert kept.facts["drop"] == pytest.approx(0.001, abs=0.002)
-    broken = judge_accuracy((expected - 0.05).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01))
+    broken = judge(((expected - 0.05).tolist(), expected.tolist()), max_drop=0.01)
     assert broken.outcome is Outcome.FAIL
-    unclear = judge_accuracy(
-        (expected + rng.normal(0, 0.3, 600)).tolist(), expected.tolist(), AccuracyBudget(max_drop=0.01)
-    )
+    unclear = judge(((expected + rng.normal(0, 0.3, 600)).tolist(), expected.tolist()), max_drop=0.01)
     assert unclear.outcome is Outcome.INCONCLUSIVE
     assert unclear.facts["more_items"] > 400
 
@@ -271,7 +279,7 @@ def test_a_result_on_the_limit_says_that_no_number_of_items_decides():
 )
 def test_unusable_scores_are_a_usage_error_of_one_line(actual, expected, message):
     with pytest.raises(UsageError, match=message) as error:
-        judge_accuracy(actual, expected, AccuracyBudget(max_drop=0.01))
+        judge((actual, expected), max_drop=0.01)
     assert "\n" not in str(error.value)
 
 
@@ -299,7 +307,7 @@ def test_a_least_score_that_right_wrong_scores_always_or_never_reach_is_refused(
 
 def test_a_budget_that_promises_nothing_is_a_usage_error():
     with pytest.raises(UsageError, match="give max_drop= or min_score="):
-        judge_accuracy([1], [1], AccuracyBudget())
+        judge(([1], [1]))
 
 
 # Distributions, against published tables

@@ -11,7 +11,7 @@ import torch
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.judge.batch import batch_size
+from pytest_cpuaccel.evaluation.batch import batch_size
 
 
 def size(*args: Any, output: Any = None, method: Any = "forward", **kwargs: Any) -> int:
@@ -42,11 +42,11 @@ def test_generated_sequences_may_be_more_than_prompts() -> None:
         (
             [torch.ones(3, 4), torch.ones(5, 4)],
             torch.ones(3),
-            "tensors that it was given begin with 3, 5; p50= needs none$",
+            "inputs start with 3 and 5; use p50= instead$",
         ),
-        (["text"], torch.ones(3), "tensors that it was given have no dimension; p50= needs none$"),
-        ([torch.tensor(1.0)], torch.ones(3), "have no dimension; p50= needs none$"),
-        ([torch.ones(16)], torch.ones(4), "inputs begin with 16, the first output with 4; p50= needs none$"),
+        (["text"], torch.ones(3), "the inputs are tensors without dimensions; use p50= instead$"),
+        ([torch.tensor(1.0)], torch.ones(3), "tensors without dimensions; use p50= instead$"),
+        ([torch.ones(16)], torch.ones(4), "inputs start with 16, the first output with 4; use p50= instead$"),
     ],
 )
 def test_without_a_batch_it_is_refused(inputs: list[Any], output: Any, words: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_cpuaccel.backends.registry import BUILTIN
 from pytest_cpuaccel.plugin import hooks
-from pytest_cpuaccel.plugin.marks import DECLARATIONS
+from pytest_cpuaccel.plugin.marks.names import DECLARATIONS
 from pytest_cpuaccel.plugin.options import OPTIONS, Option
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,8 @@ from math import inf
 import pytest
 
 from pytest_cpuaccel.core.estimate import Estimate
-from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.core.measurement.shown import Shown
+from pytest_cpuaccel.report.facts.race import read
 
 
 def test_a_ratio_of_ratios_has_room_for_both_intervals() -> None:
@@ -21,11 +22,11 @@ def test_what_is_not_known_stays_open() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "outcome"),
-    [(1.06, 1.2, Outcome.FAIL), (0.9, 1.04, Outcome.PASS), (1.04, 1.06, Outcome.INCONCLUSIVE)],
+    ("low", "high", "side"),
+    [(1.06, 1.2, Shown.ABOVE), (0.9, 1.04, Shown.BELOW), (1.04, 1.06, Shown.OPEN)],
 )
-def test_a_limit_is_passed_or_broken_by_the_whole_interval(low: float, high: float, outcome: Outcome) -> None:
-    assert Estimate(1.05, low, high).held_to(1.05) is outcome
+def test_a_limit_is_passed_or_broken_by_the_whole_interval(low: float, high: float, side: Shown) -> None:
+    assert Estimate(1.05, low, high).side_of(1.05) is side
 
 
 def test_an_interval_is_shown_on_its_side_of_the_limit() -> None:
@@ -46,6 +47,8 @@ def test_the_other_way_round_both_ends_change_places() -> None:
 
 
 def test_facts_without_a_ratio_hold_no_estimate() -> None:
-    assert Estimate.among({"p50_ns": 1.0}) is None
-    assert Estimate.among({"ratio": "damaged"}) is None
-    assert Estimate.among({"latency.ratio": 0.5}, "latency.") == Estimate(0.5)
+    assert read({"p50_ns": 1.0}) is None
+    assert read({"ratio": "damaged"}) is None
+    found = read({"ratio": 0.5})
+    assert found is not None
+    assert found.estimate == Estimate(0.5)

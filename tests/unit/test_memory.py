@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from pytest_cpuaccel.core.budget import Budgets, MemoryBudget
-from pytest_cpuaccel.core.call import Call
-from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.budget import MemoryBudget
+from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.isolated.report import Report, Stage
-from pytest_cpuaccel.judge import memory
-from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
+from pytest_cpuaccel.judge.memory import judge_memory
 from pytest_cpuaccel.machine.memory import Memory, read_memory
-from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.recording.workload import Workload
-from tests import doubles, models
+from pytest_cpuaccel.measure.memory import artifact_size, process_memory
 
 STATUS = """Name:\tpython
 VmPeak:\t  900000 kB
@@ -45,16 +37,27 @@ def test_a_kernel_that_does_not_tell_is_believed(tmp_path: Path, status: str | N
     assert read_memory(tmp_path / "status") is None
 
 
-def test_where_the_kernel_does_not_tell_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    untold = Report((Stage("imports", 1, 0, None), Stage("load", 1, 0, None), Stage("first call", 1, 0, None)))
-    monkeypatch.setattr(memory, "dispatched", lambda *_: contextlib.nullcontext(Path()))
-    monkeypatch.setattr(memory, "run", lambda *_, **__: untold)
-    model, call = models.mlp(), Call("forward", Inputs(), None)
-    evaluation = Evaluation(model, model, doubles.TWIN, doubles.TWIN, (call,), Scores(), Budgets())
-    context: Any = SimpleNamespace(race=RaceConfig())
-    found = memory.judge_memory(Workload("forward", (call,)), evaluation, MemoryBudget(peak_bytes=1), context)
+def test_where_the_kernel_does_not_tell_nothing_fails() -> None:
+    untold = MemoryMeasurement(process=process_memory({"imports": None, "load": None, "first call": None}))
+    found = judge_memory(untold, MemoryBudget(peak_bytes=1), "twin: forward")
     assert found.outcome is Outcome.INCONCLUSIVE
     assert found.sentence == "twin: forward: peak memory is unknown: /proc/self/status does not tell it here"
+
+
+def test_the_verdict_says_what_was_held_after_each_stage_and_which_files_are_large() -> None:
+    held = {"imports": Memory(10_000, 5_000, 12_000), "first call": Memory(30_000, 20_000, 40_000)}
+    sizes = {"a": 1_000, "b": 3_000, "c": 2_000, "d": 4_000}
+    found = judge_memory(
+        MemoryMeasurement(process_memory(held), artifact_size(sizes)), MemoryBudget(20_000, 5_000), "twin: forward"
+    )
+    assert found.outcome is Outcome.FAIL
+    assert (
+        found.sentence == "twin: forward: peak memory was 40.0 KB, budget 20.0 KB; artifact is 10.0 KB, budget 5.00 KB"
+    )
+    assert found.evidence == (
+        "10.0 KB after imports, 30.0 KB after first call; of the last, 20.0 KB without a file behind it",
+        "of the artifact: d 4.00 KB, b 3.00 KB, c 2.00 KB",
+    )
 
 
 def memory_now() -> Memory:

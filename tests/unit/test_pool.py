@@ -12,7 +12,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.pool import Pool
+from pytest_cpuaccel.evaluation.pool import Pool
 from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
 
 

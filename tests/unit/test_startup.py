@@ -2,33 +2,62 @@
 
 from __future__ import annotations
 
-from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.startup import ATTEMPTS, Attempt, SecondsHeld, hold_seconds, machine_slowdown
+from dataclasses import dataclass
+
+from pytest_cpuaccel.core.budget import StartupBudget
+from pytest_cpuaccel.core.measurement.startup import Attempt, StageTime, Starts, StartupMeasurement
+from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.judge.startup import judge_startup
+from pytest_cpuaccel.measure.startup import ATTEMPTS, machine_slowdown, start_until
 
 BUDGET_NS = 2_000_000_000
 
 
-def held(*attempts: Attempt) -> SecondsHeld:
-    return hold_seconds(iter(attempts).__next__, BUDGET_NS)
+@dataclass(frozen=True)
+class Held:
+    starts: Starts
+    verdict: Verdict
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.verdict.outcome
+
+    @property
+    def reason(self) -> str:
+        """What stands in brackets behind the figures."""
+        return self.verdict.sentence.partition("(")[2].removesuffix(")")
+
+
+def held(*attempts: Attempt) -> Held:
+    starts = start_until(BUDGET_NS, iter(attempts).__next__)
+    measurement = StartupMeasurement(cold_start=starts)
+    return Held(starts, judge_startup(measurement, StartupBudget(cold_start_ns=BUDGET_NS), "ort: forward"))
 
 
 def took(seconds: float, queued: float = 0.0, slowdown: float = 1.0) -> Attempt:
-    return Attempt(round(seconds * 1e9), round(queued * 1e9), slowdown)
+    ns = round(seconds * 1e9)
+    return Attempt(ns, round(queued * 1e9), slowdown, slowdown <= 1.1, (StageTime("load", ns),))
+
+
+def test_the_sentence_holds_what_was_found_and_allowed_and_the_evidence_the_stages() -> None:
+    found = held(took(3.0), took(1.9))
+    assert found.verdict.sentence == "ort: forward: cold start took 1.90 s, budget 2.00 s (attempt 2 kept it)"
+    assert found.verdict.evidence == ("of the cold start: load 1.90 s",)
 
 
 def test_the_first_attempt_that_keeps_the_budget_is_the_last() -> None:
     found = held(took(2.0), took(9.0))
-    assert (found.outcome, len(found.attempts)) == (Outcome.PASS, 1)
+    assert (found.outcome, len(found.starts.attempts)) == (Outcome.PASS, 1)
 
 
 def test_a_slow_attempt_is_forgiven() -> None:
     found = held(took(3.0), took(1.9))
-    assert (found.outcome, found.best) == (Outcome.PASS, took(1.9))
+    assert (found.outcome, found.starts.best) == (Outcome.PASS, took(1.9))
 
 
 def test_a_fail_needs_every_attempt_to_break_the_budget() -> None:
     found = held(took(2.5), took(2.1), took(2.3))
-    assert (found.outcome, found.best) == (Outcome.FAIL, took(2.1))
+    assert (found.outcome, found.starts.best) == (Outcome.FAIL, took(2.1))
     assert found.reason == f"the fastest of {ATTEMPTS} fresh processes"
 
 

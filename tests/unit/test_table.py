@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_cpuaccel.report.facts.result import result_of
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.table import COLUMNS, table
 from pytest_cpuaccel.report.terminal import summary
@@ -13,8 +14,13 @@ from pytest_cpuaccel.report.terminal import summary
 FACTS = {
     "model": "BertModel",
     "call": "forward 1x128",
+    "parity.verdict": "PASS",
     "parity.figure": "1.4e-07 (1.0x fp32 rounding)",
-    "accuracy.figure": "0.95 against 0.96",
+    "accuracy.verdict": "PASS",
+    "accuracy.items": 100,
+    "accuracy.score": 0.95,
+    "accuracy.eager_score": 0.96,
+    "accuracy.drop": 0.01,
     "latency.p50_ns": 1.5e6,
     "latency.p90_ns": 2.5e6,
     "latency.p90_blocks": 49,
@@ -25,11 +31,14 @@ FACTS = {
     "latency.tpot_ns": 1e5,
     "latency.ratio": 0.5,
     "latency.vs": "eager",
+    "baseline.verdict": "PASS",
     "baseline.figure": "unchanged",
-    "startup.cold_start_ns": 3e9,
-    "startup.build_ns": 6e9,
-    "memory.peak_bytes": 2.5e8,
-    "memory.artifact_bytes": 5e4,
+    "startup.cold_start_attempts_ns": "3000000000",
+    "startup.build_attempts_ns": "7000000000 6000000000",
+    "memory.peak_bytes": 250_000_000,
+    "memory.anonymous_bytes": 200_000_000,
+    "memory.after_imports_bytes": 100_000_000,
+    "memory.artifact_bytes": 50_000,
     "latency.verdict": "FAIL",
     "startup.verdict": "FAIL",
     "memory.verdict": "FAIL",
@@ -37,7 +46,8 @@ FACTS = {
 
 
 def row(backend: str, **facts: str) -> Row:
-    return Row(f"test_it.py::test_it[{backend}]", "passed", {**FACTS, "backend": backend, **facts})
+    result = result_of({**FACTS, "backend": backend, **facts})
+    return Row(f"test_it.py::test_it[{backend}]", "passed", result)
 
 
 def shown(width: float) -> Iterator[str]:
@@ -61,12 +71,13 @@ def test_a_table_that_fits_stays_whole() -> None:
 def test_percentiles_other_than_the_median_are_shown_where_they_had_a_budget() -> None:
     headings, (line,) = table([row("ort")])
     assert line[headings.index("p90")] == "2.50 ms"
-    headings, _ = table([Row("t", "passed", {"latency.p50_ns": 1e6, "latency.p90_ns": 2e6})])
+    headings, _ = table(
+        [Row("t", "passed", result_of({"latency.verdict": "PASS", "latency.p50_ns": 1e6, "latency.p90_ns": 2e6}))]
+    )
     assert headings == ["p50", "verdict"]
 
 
 def test_a_ratio_of_a_build_without_a_key_value_cache_says_so() -> None:
-    headings, lines = table(
-        [Row("t", "passed", {"latency.ratio": 2.0, "latency.vs": "eager", "latency.kv_cache": False})]
-    )
+    facts = {"latency.verdict": "PASS", "latency.ratio": 2.0, "latency.vs": "eager", "latency.kv_cache": False}
+    headings, lines = table([Row("t", "passed", result_of(facts))])
     assert lines[0][headings.index("vs eager")] == "0.50x (no KV cache)"

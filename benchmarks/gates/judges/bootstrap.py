@@ -11,7 +11,6 @@ from scipy import stats
 from benchmarks.gates.judges.match import Match, warm_calls
 from benchmarks.gates.trial import Ruling
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.latency.turn import time_call
 
 _RESAMPLES = 1999
 _CONFIDENCE = 0.95
@@ -21,7 +20,7 @@ def judge(match: Match) -> Ruling:
     """Hold a 95 % percentile interval of the ratio of medians to the limit; one that contains it is inconclusive."""
     started = perf_counter()
     calls = max(warm_calls(match.sides.candidate), warm_calls(match.sides.reference))
-    pairs = [(time_call(match.sides.candidate), time_call(match.sides.reference)) for _ in range(calls)]
+    pairs = [(match.sides.candidate.call_ns(), match.sides.reference.call_ns()) for _ in range(calls)]
     candidate, reference = np.array(pairs, dtype=float).T
     found = stats.bootstrap(
         (candidate, reference),

@@ -11,7 +11,6 @@ from scipy import stats
 from benchmarks.gates.judges.match import Match, warm_calls
 from benchmarks.gates.trial import Ruling
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.latency.turn import time_call
 
 _LEVEL = 0.05
 
@@ -20,8 +19,8 @@ def judge(match: Match) -> Ruling:
     """Test one-sided, at 5 %, that the geometric mean ratio is over the limit, and that it is under it."""
     started = perf_counter()
     calls = max(warm_calls(match.sides.reference), warm_calls(match.sides.candidate))
-    reference = np.log([time_call(match.sides.reference) for _ in range(calls)])
-    candidate = np.log([time_call(match.sides.candidate) for _ in range(calls)])
+    reference = np.log([match.sides.reference.call_ns() for _ in range(calls)])
+    candidate = np.log([match.sides.candidate.call_ns() for _ in range(calls)])
     shifted = candidate - math.log(match.limit)
     above = stats.ttest_ind(shifted, reference, equal_var=False, alternative="greater").pvalue
     below = stats.ttest_ind(shifted, reference, equal_var=False, alternative="less").pvalue

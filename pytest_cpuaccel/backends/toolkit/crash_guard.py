@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import subprocess
-import sys
-
 from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.machine.child_process import Program, run_program
 
 _NO_POOL = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
 """Nothing is compiled here, but importing Intel Extension for PyTorch would start Inductor's pool: 5 of 11 CPU s."""
@@ -23,15 +18,6 @@ def check_survival(program: str, *arguments: str, dies: str, patience_s: float =
     Raises:
         BuildError: it died of a signal.
     """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1"} | _NO_POOL
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        ended = subprocess.run(
-            [sys.executable, "-c", program, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            env=environment,
-            timeout=patience_s,
-        )
-        if ended.returncode < 0:
-            raise BuildError(dies.format(signal.Signals(-ended.returncode).name))
+    ended = run_program(Program(("-c", program, *arguments), _NO_POOL), patience_s)
+    if ended is not None and ended.signal:
+        raise BuildError(dies.format(ended.signal))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from resource import RUSAGE_SELF, getrusage
 from time import perf_counter_ns
 
+from pytest_cpuaccel.core.limit import Quantity
 from pytest_cpuaccel.measure.latency.call_times import Read
-from pytest_cpuaccel.measure.latency.limit import Quantity
 from pytest_cpuaccel.measure.latency.turn import burst_for
 
 BLOCK_NS = 50_000_000

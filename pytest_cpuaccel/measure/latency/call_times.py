@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_cpuaccel.measure.latency.limit import Quantity
-from pytest_cpuaccel.measure.latency.turn import Call, time_call
+from pytest_cpuaccel.core.limit import Quantity
+from pytest_cpuaccel.measure.latency.side import Side
 
 Reading = dict[Quantity, float]
 """ns by quantity; always with ``latency``."""
@@ -14,6 +14,6 @@ Read = Callable[[], Reading]
 """Makes one call and times it."""
 
 
-def read_latency(call: Call) -> Reading:
-    """Make one call and time all of it."""
-    return {"latency": time_call(call)}
+def read_latency(side: Side) -> Reading:
+    """Make one call of a side and time all of it."""
+    return {"latency": side.call_ns()}

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-
-def say_nothing(text: str) -> None:
-    """Report no progress."""
+from pytest_cpuaccel.core.progress import say_nothing
 
 
 @dataclass(frozen=True)

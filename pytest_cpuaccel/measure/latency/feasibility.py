@@ -1,14 +1,14 @@
-"""The reach of a measurement: which verdicts fit into the time it may take, known once a call was timed."""
+"""The reach of a measurement: what can be shown in the time it may take, known once a call was timed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_cpuaccel.core.units import format_duration
+from pytest_cpuaccel.core.limit import Limit
+from pytest_cpuaccel.core.measurement.latency import TooSlow
 from pytest_cpuaccel.measure.latency.block import BLOCK_NS
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.limit import Limit
 from pytest_cpuaccel.measure.latency.percentile import blocks_to_fail, blocks_to_pass
 from pytest_cpuaccel.measure.latency.sequential_test import rules_for
 
@@ -26,19 +26,18 @@ class Reach:
         """Tell whether a call of each side fits."""
         return self.call_ns + self.reference_ns <= self._cap_ns
 
-    def why_no_race(self, versus: str) -> str | None:
+    @property
+    def no_race(self) -> TooSlow | None:
         """Return why no race can be decided; None where one may be."""
         pairs = rules_for(self.call_ns, self.config).min_pairs
         least_ns = pairs * (self.call_ns + self.reference_ns)
-        against = f", one of {versus} {format_duration(self.reference_ns)}" if self.reference_ns else ""
-        return self._refusal(against, f"{pairs} pairs of calls", "a ratio", least_ns)
+        return self._too_slow("a ratio", f"{pairs} pairs of calls", least_ns, self.reference_ns)
 
-    def why_no_hold(self, limits: Mapping[str, Limit]) -> str | None:
+    def no_percentiles(self, limits: Mapping[str, Limit]) -> TooSlow | None:
         """Return why no limit can be decided, in either way; None where one may be."""
         blocks = {name: self._fewest_blocks(limit.level) for name, limit in limits.items()}
         name = min(blocks, key=lambda name: blocks[name])
-        least_ns = blocks[name] * max(self.call_ns, BLOCK_NS)
-        return self._refusal("", f"{blocks[name]} calls", name, least_ns)
+        return self._too_slow(name, f"{blocks[name]} calls", blocks[name] * max(self.call_ns, BLOCK_NS))
 
     @property
     def _cap_ns(self) -> float:
@@ -48,10 +47,7 @@ class Reach:
         to_pass = blocks_to_pass(0, 0, level, self.config.alpha_pass)
         return min(to_pass, blocks_to_fail(0, 0, level, self.config.alpha_fail))
 
-    def _refusal(self, against: str, count: str, of: str, least_ns: float) -> str | None:
+    def _too_slow(self, what: str, count: str, least_ns: float, reference_ns: float = 0.0) -> TooSlow | None:
         if least_ns <= self._cap_ns:
             return None
-        return (
-            f"one call took {format_duration(self.call_ns)}{against}; the {count} that a verdict on {of} needs "
-            f"take {format_duration(least_ns)}, and {format_duration(self._cap_ns)} are allowed"
-        )
+        return TooSlow(what, self.call_ns, reference_ns, count, least_ns, self._cap_ns)

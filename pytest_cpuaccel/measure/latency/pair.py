@@ -7,15 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter_ns
 
-from pytest_cpuaccel.measure.latency.turn import Burst, Call, Turn, settle, take_turn
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Two zero-argument callables, each making exactly one model call."""
-
-    candidate: Call
-    reference: Call
+from pytest_cpuaccel.measure.latency.side import Side, Sides
+from pytest_cpuaccel.measure.latency.turn import Burst, Turn
 
 
 @dataclass(frozen=True)
@@ -46,15 +39,15 @@ def take_pairs(sides: Sides, burst: Burst, seed: int) -> Iterator[Pair]:
     """
     order = random.Random(seed)
     started = perf_counter_ns()
-    settled: Call | None = None
+    settled: Side | None = None
     while True:
         candidate_first = order.random() < 0.5
         first, second = (sides.candidate, sides.reference) if candidate_first else (sides.reference, sides.candidate)
         if first is not settled:
-            settle(first, burst)
-        earlier = take_turn(first, burst)
-        settle(second, burst)
-        later = take_turn(second, burst)
+            first.settle(burst)
+        earlier = first.take_turn(burst)
+        second.settle(burst)
+        later = second.take_turn(burst)
         settled = second
         candidate, reference = (earlier, later) if candidate_first else (later, earlier)
         yield Pair(candidate, reference, candidate_first, (perf_counter_ns() - started) / 1e9)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pytest_cpuaccel.core.limit import Quantity
 from pytest_cpuaccel.measure.latency.block import Block
-from pytest_cpuaccel.measure.latency.limit import Quantity
 from pytest_cpuaccel.measure.latency.probe import TOLERANCE
 from pytest_cpuaccel.measure.latency.quantile import MEDIAN, quantile
 

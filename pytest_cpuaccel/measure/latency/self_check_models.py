@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from pytest_cpuaccel.measure.latency.pair import Sides
+from pytest_cpuaccel.measure.latency.side import Sides, local_sides
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Specimen:
 
     def copies(self) -> Sides:
         """Return calls of two separately built copies."""
-        return Sides(self._call(), self._call())
+        return local_sides(self._call(), self._call())
 
     def _call(self) -> Callable[[], object]:
         with torch.random.fork_rng(devices=[]):

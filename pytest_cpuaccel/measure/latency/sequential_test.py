@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log
 from statistics import median
 
-from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.measure.latency.bounds import MOST_WAITING, fewest_pairs, lower_bound, share, upper_bound
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.e_values import critical
@@ -45,12 +45,12 @@ class Rules:
 
 @dataclass(frozen=True)
 class SequentialTest:
-    """The pairs of one heat and what they settled; ``outcome`` is ``None`` where nothing was asked.
+    """The pairs of one heat and what they settled; ``shown`` is ``None`` where nothing was asked.
 
     ``cpu_arm`` tells whether CPU time was asked too.
     """
 
-    outcome: Outcome | None
+    shown: Shown | None
     reason: str
     pairs: tuple[Pair, ...]
     cpu_arm: bool = False
@@ -73,12 +73,12 @@ class Signs:
         """Return the signs with one more ratio."""
         return Signs(self.above + (ratio > limit), self.below + (ratio < limit), self.trials + 1)
 
-    def outcome(self, rules: Rules) -> Outcome | None:
+    def shown(self, rules: Rules) -> Shown | None:
         """Return what these signs show by themselves, or ``None`` while they show nothing."""
         if self.above >= critical(self.trials, rules.each_fail):
-            return Outcome.FAIL
+            return Shown.ABOVE
         if self.below >= critical(self.trials, rules.each_pass):
-            return Outcome.PASS
+            return Shown.BELOW
         return None
 
 
@@ -116,14 +116,14 @@ def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> SequentialTest:
         if rules.cpu_arm:
             cpu = cpu.then(pair.cpu_ratio, limit)
         if len(taken) >= rules.min_pairs and pair.elapsed_s >= rules.min_s:
-            if outcome := wall.outcome(rules):
-                return SequentialTest(outcome, _majority(wall, limit), tuple(taken), rules.cpu_arm)
-            outcome = _heavier(cpu, rules)
-            if outcome and off_cpu_share(taken) < MOST_WAITING and _excludes(outcome, taken, limit, rules):
-                return SequentialTest(outcome, _weighed(outcome, taken, limit), tuple(taken), rules.cpu_arm)
+            if shown := wall.shown(rules):
+                return SequentialTest(shown, _majority(wall, limit), tuple(taken), rules.cpu_arm)
+            shown = _heavier(cpu, rules)
+            if shown and off_cpu_share(taken) < MOST_WAITING and _excludes(shown, taken, limit, rules):
+                return SequentialTest(shown, _weighed(shown, taken, limit), tuple(taken), rules.cpu_arm)
         if pair.elapsed_s >= rules.cap_s:
             break
-    return SequentialTest(Outcome.INCONCLUSIVE, _undecided(taken, limit, rules), tuple(taken), rules.cpu_arm)
+    return SequentialTest(Shown.OPEN, _undecided(taken, limit, rules), tuple(taken), rules.cpu_arm)
 
 
 def estimate(pairs: Iterable[Pair], *, cpu_arm: bool = False) -> SequentialTest:
@@ -137,18 +137,18 @@ def estimate(pairs: Iterable[Pair], *, cpu_arm: bool = False) -> SequentialTest:
     return SequentialTest(None, f"estimated from {len(taken)} pairs", tuple(taken), cpu_arm)
 
 
-def _heavier(weighing: Weighing, rules: Rules) -> Outcome | None:
+def _heavier(weighing: Weighing, rules: Rules) -> Shown | None:
     """What the sizes of CPU-time ratios show by themselves, or None while they show nothing."""
     if weighing.log_evidence_above >= -log(rules.each_fail):
-        return Outcome.FAIL
+        return Shown.ABOVE
     if weighing.log_evidence_below >= -log(rules.each_pass):
-        return Outcome.PASS
+        return Shown.BELOW
     return None
 
 
-def _excludes(outcome: Outcome, pairs: Sequence[Pair], limit: float, rules: Rules) -> bool:
-    """Tell whether the bounds say what CPU time does: its verdicts need the median wall-clock ratio on their side."""
-    if outcome is Outcome.PASS:
+def _excludes(shown: Shown, pairs: Sequence[Pair], limit: float, rules: Rules) -> bool:
+    """Tell whether the bounds say what CPU time does: it needs the median wall-clock ratio on its side."""
+    if shown is Shown.BELOW:
         return upper_bound(pairs, rules.alpha_pass, cpu_arm=True) < limit
     return lower_bound(pairs, rules.alpha_fail, cpu_arm=True) > limit
 
@@ -158,11 +158,9 @@ def _majority(signs: Signs, limit: float) -> str:
     return f"{count} of {signs.trials} wall-clock ratios were {side} {limit:.4g}"
 
 
-def _weighed(outcome: Outcome, pairs: Sequence[Pair], limit: float) -> str:
-    failed = outcome is Outcome.FAIL
-    count = sum((pair.cpu_ratio > limit) is failed for pair in pairs)
-    side = "above" if failed else "below"
-    return f"{count} of {len(pairs)} CPU-time ratios, weighed by their distance, were {side} {limit:.4g}"
+def _weighed(shown: Shown, pairs: Sequence[Pair], limit: float) -> str:
+    count = sum((pair.cpu_ratio > limit) is (shown is Shown.ABOVE) for pair in pairs)
+    return f"{count} of {len(pairs)} CPU-time ratios, weighed by their distance, were {shown.value} {limit:.4g}"
 
 
 def _undecided(pairs: Sequence[Pair], limit: float, rules: Rules) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import inf
 from statistics import median
 from time import perf_counter_ns
 
-from pytest_cpuaccel.measure.latency.pair import Sides
 from pytest_cpuaccel.measure.latency.turn import Call, time_call
 
 STEADY_CALLS = 20
@@ -37,11 +36,3 @@ def warm_up(call: Call, cap_s: float) -> float:
         else:
             steady.append(call_ns)
     return median(calls_ns[len(calls_ns) // 2 :])
-
-
-def warm_up_both(sides: Sides, cap_s: float) -> float:
-    """Warm both sides up; return the ns of a call typical of both.
-
-    One figure for both, or two equal sides near a boundary would be timed in different ways.
-    """
-    return sqrt(warm_up(sides.candidate, cap_s) * warm_up(sides.reference, cap_s))

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, get_args
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.result import Result
+from pytest_cpuaccel.core.verdict import Kind, Measurement, Outcome, Verdict
+from pytest_cpuaccel.report.facts import accuracy, baseline, bounds, latency, memory, startup
+from pytest_cpuaccel.report.facts.scalars import Facts, text
+
+
+class _Form(NamedTuple):
+    """How the measurement of one kind of verdict becomes facts, and is read back."""
+
+    flat: Callable[[Any], dict[str, Scalar]]
+    read: Callable[[Facts], Measurement | None]
+
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_FORMS: Mapping[Kind, _Form] = {
+    "accuracy": _Form(accuracy.flat, accuracy.read),
+    "latency": _Form(latency.flat, latency.read),
+    "baseline": _Form(baseline.flat, baseline.read),
+    "startup": _Form(startup.flat, startup.read),
+    "memory": _Form(memory.flat, memory.read),
+}
 
 
 def facts_of(result: Result) -> Iterator[tuple[str, Scalar]]:
@@ -14,5 +37,36 @@ def facts_of(result: Result) -> Iterator[tuple[str, Scalar]]:
     for verdict in result.verdicts:
         yield f"{verdict.kind}.verdict", verdict.outcome.value
         yield f"{verdict.kind}.sentence", verdict.sentence
-        for name, value in verdict.facts.items():
+        for name, value in {**_measured(verdict), **verdict.facts}.items():
             yield f"{verdict.kind}.{name}", value
+
+
+def result_of(facts: Facts) -> Result:
+    """Return the result that facts hold; what they do not hold of a verdict, its evidence, it has not."""
+    verdicts = tuple(_verdict(kind, dict(_facts_of_kind(kind, facts))) for kind in KINDS if f"{kind}.verdict" in facts)
+    model, backend, call = (text(facts, name) or "" for name in ("model", "backend", "call"))
+    return Result(model, backend, call, verdicts)
+
+
+def _measured(verdict: Verdict) -> dict[str, Scalar]:
+    found = {} if verdict.measurement is None else _FORMS[verdict.kind].flat(verdict.measurement)
+    return {**found, **bounds.flat(verdict.bounds)}
+
+
+def _facts_of_kind(kind: Kind, facts: Facts) -> Iterator[tuple[str, Scalar]]:
+    for name, value in facts.items():
+        own, _, fact = name.partition(".")
+        if own == kind:
+            yield fact, value
+
+
+def _verdict(kind: Kind, facts: dict[str, Scalar]) -> Verdict:
+    verdict = Verdict(
+        kind,
+        Outcome(facts.pop("verdict")),
+        str(facts.pop("sentence", "")),
+        measurement=_FORMS[kind].read(facts) if kind in _FORMS else None,
+        bounds=bounds.read(facts),
+    )
+    told = _measured(verdict)
+    return replace(verdict, facts={name: value for name, value in facts.items() if name not in told})

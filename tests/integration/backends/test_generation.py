@@ -40,7 +40,7 @@ from conftest import Streamer
 from pytest_cpuaccel import Inputs
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call
-from pytest_cpuaccel.judge.tokens import heard_by
+from pytest_cpuaccel.evaluation.tokens import heard_by
 from pytest_cpuaccel.measure.latency.tokens import TokenClock
 
 def generated(model, prompt, **settings):

@@ -22,11 +22,11 @@ from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge import diagnosis as accusation
-from pytest_cpuaccel.judge.context import EvaluationContext
-from pytest_cpuaccel.judge.evaluation import Evaluation, Scores
-from pytest_cpuaccel.judge.parity import Comparisons, judge_parity
-from pytest_cpuaccel.judge.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation import diagnosis as accusation
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
+from pytest_cpuaccel.evaluation.parity import Comparisons, judge_parity
+from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
 from pytest_cpuaccel.recording.workload import workloads

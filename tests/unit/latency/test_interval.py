@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Pair
 from pytest_cpuaccel.measure.latency.race import confirm, heat_rules, interval_of, joint_interval
@@ -25,7 +25,7 @@ CHANCES = (1, 2, 4, 16)
 class Found:
     """What one simulated race found."""
 
-    outcome: Outcome | None
+    shown: Shown | None
     ratio: float
     low: float
     high: float
@@ -35,11 +35,11 @@ def raced(stream: Callable[[int], Iterator[Pair]], call_ns: float, limit: float,
     """Race as :func:`race` does, on pairs of a stream."""
     heat = decide(stream(config.seed), limit, heat_rules(call_ns, config))
     low, high = interval_of(heat, config)
-    if heat.outcome is Outcome.FAIL:
+    if heat.shown is Shown.ABOVE:
         second = decide(stream(config.seed + 10**6), limit, heat_rules(call_ns, config, repeats=True))
         low, high = joint_interval(heat, second, config)
         heat = confirm(heat, second)
-    return Found(heat.outcome, heat.ratio, low, high)
+    return Found(heat.shown, heat.ratio, low, high)
 
 
 def short_calls(ratio: float, noise: float) -> Callable[[int], Iterator[Pair]]:
@@ -72,15 +72,15 @@ def test_no_verdict_contradicts_its_interval(kind: str, limit: float, chances: i
         config = RaceConfig(alpha_fail=0.005 / chances, cap_s=0.6, long_cap_s=10.0, seed=seed)
         stream = make(limit * draw.choice((0.5, 0.9, 0.97, 1.0, 1.03, 1.1, 2.0)), draw.choice((0.0, 0.02, 0.1)))
         found = raced(stream, call_ns, limit, config)
-        seen.add(found.outcome)
+        seen.add(found.shown)
         assert found.low <= found.ratio <= found.high
-        if found.outcome is Outcome.PASS:
+        if found.shown is Shown.BELOW:
             assert 0 < found.low < found.high < limit or found.low == found.high < limit
-        elif found.outcome is Outcome.FAIL:
+        elif found.shown is Shown.ABOVE:
             assert limit < found.low <= found.high < math.inf
         else:
             assert found.low <= limit <= found.high
-    assert seen == {Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE}
+    assert seen == {Shown.BELOW, Shown.ABOVE, Shown.OPEN}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,7 +91,7 @@ def test_the_interval_leaves_out_the_true_ratio_no_more_often_than_stated(kind: 
     for seed in range(200):
         found = raced(make(1.05, 0.1), call_ns, 1.05, RaceConfig(seed=seed, **loose))
         missed += not found.low <= 1.05 <= found.high
-        wrong += found.outcome is Outcome.FAIL
+        wrong += found.shown is Shown.ABOVE
     assert missed <= 0.2 * 200
     assert wrong <= 16  # of 10 expected at most; 17 or more have probability 0.03, had every alpha been spent
 

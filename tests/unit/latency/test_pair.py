@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from itertools import islice
 
-from pytest_cpuaccel.measure.latency.pair import Sides, take_pairs
+from pytest_cpuaccel.measure.latency.pair import take_pairs
+from pytest_cpuaccel.measure.latency.side import Sides, local_sides
 from pytest_cpuaccel.measure.latency.turn import Burst
 from tests.unit.latency.clock import Clock
 
@@ -18,7 +19,7 @@ def observed(clock: Clock) -> tuple[Sides, list[str]]:
         clock.ns += 1
         clock.cpu_ns += 1
 
-    return Sides(lambda: call("candidate"), lambda: call("reference")), called
+    return local_sides(lambda: call("candidate"), lambda: call("reference")), called
 
 
 def orders(clock: Clock, seed: int, count: int = 200) -> list[bool]:
@@ -39,7 +40,7 @@ def test_the_order_follows_from_the_seed(clock: Clock) -> None:
 
 
 def test_a_pair_says_how_much_longer_the_candidate_takes_whoever_was_first(clock: Clock) -> None:
-    sides = Sides(clock.call(3_000_000), clock.call(2_000_000))
+    sides = local_sides(clock.call(3_000_000), clock.call(2_000_000))
     pairs = list(islice(take_pairs(sides, SINGLE, seed=0), 20))
     assert {pair.candidate_first for pair in pairs} == {True, False}
     assert {pair.ratio for pair in pairs} == {1.5}

@@ -2,24 +2,45 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import pytest
 
+from pytest_cpuaccel.core.limit import Limit
+from pytest_cpuaccel.core.measurement.latency import LimitMeasurement
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.judge.latency import judge_limit
 from pytest_cpuaccel.measure.latency.block import Block
 from pytest_cpuaccel.measure.latency.call_times import Reading, read_latency
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.limit import Limit
-from pytest_cpuaccel.measure.latency.percentile import Hold, hold, hold_percentiles
+from pytest_cpuaccel.measure.latency.percentile import measure_limits, measure_percentiles
 from pytest_cpuaccel.measure.latency.probe import Probe
 from pytest_cpuaccel.measure.latency.quantile import quantile
 from pytest_cpuaccel.measure.latency.running_percentiles import Observation
+from pytest_cpuaccel.measure.latency.side import LocalSide
+from pytest_cpuaccel.report.facts.percentiles import flat
 from tests.unit.latency import streams
 from tests.unit.latency.clock import Clock
 
 MS = 1e6
 LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What is found and said of one limit."""
+
+    outcome: Outcome
+    sentence: str
+    blocks: int
+    more_blocks: int | None
+
+    @property
+    def reason(self) -> str:
+        """The end of the sentence, in brackets."""
+        return self.sentence.partition(" (")[2].removesuffix(")")
 
 
 def limits_of(budgets: Mapping[str, float]) -> dict[str, Limit]:
@@ -35,8 +56,23 @@ def judge(
 ) -> tuple[dict[str, Hold], float]:
     """Return the holds and the seconds they took."""
     seen = Observation("latency", [LEVELS[name] for name in budgets], best_probe_ns)
-    holds = hold(blocks, limits_of(budgets), RaceConfig(), cap_s, {"latency": seen})
-    return holds, seen.blocks[-1].elapsed_s
+    found = measure_limits(blocks, limits_of(budgets), RaceConfig(), cap_s, {"latency": seen})
+    return holds_of(found, limits_of(budgets)), seen.blocks[-1].elapsed_s
+
+
+def holds_of(found: Mapping[str, LimitMeasurement], limits: Mapping[str, Limit]) -> dict[str, Hold]:
+    holds = {}
+    for name, limit in limits.items():
+        part = judge_limit(name, limit, found[name])
+        assert part.outcome is not None
+        holds[name] = Hold(part.outcome, part.sentence, found[name].blocks, found[name].more_blocks)
+    return holds
+
+
+def sentence_of(holds: Mapping[str, Hold]) -> str:
+    """What the verdict on these limits says."""
+    worst = Outcome.worst(hold.outcome for hold in holds.values())
+    return "; ".join(hold.sentence for hold in holds.values() if hold.outcome is worst)
 
 
 @pytest.mark.parametrize(("level", "value"), [(0.5, 5), (0.9, 9), (0.99, 10), (0.0, 1)])
@@ -134,48 +170,50 @@ def test_a_percentile_at_its_budget_passes_no_more_often_than_stated(name: str) 
 
 def test_a_live_hold_gives_scalars_and_a_sentence_with_both_numbers(clock: Clock) -> None:
     budgets = {"p50": 20 * MS, "p90": 40 * MS}
-    read = partial(read_latency, clock.call(30_000_000))
-    result = hold_percentiles(read, limits_of(budgets), RaceConfig(), SteadyProbe())
-    assert result.outcome is Outcome.FAIL
-    assert result.sentence.startswith("p50 was 30.0 ms, budget 20.0 ms (")
-    assert result.holds["p90"].outcome is Outcome.PASS
-    assert json.loads(json.dumps(result.facts(), allow_nan=False)) == result.facts()
-    assert result.facts()["p50_ns"] == 30_000_000
-    assert result.facts()["p90_held_blocks"] == result.holds["p90"].blocks
+    read = partial(read_latency, LocalSide(clock.call(30_000_000)))
+    result = measure_percentiles(read, limits_of(budgets), RaceConfig(), SteadyProbe())
+    holds = holds_of(result.limits, limits_of(budgets))
+    assert sentence_of(holds).startswith("p50 was 30.0 ms, budget 20.0 ms (")
+    assert (holds["p50"].outcome, holds["p90"].outcome) == (Outcome.FAIL, Outcome.PASS)
+    assert json.loads(json.dumps(flat(result), allow_nan=False)) == flat(result)
+    assert flat(result)["p50_ns"] == 30_000_000
+    assert flat(result)["p90_held_blocks"] == holds["p90"].blocks
 
 
 def test_a_p99_budget_gets_the_long_cap_without_being_asked(clock: Clock) -> None:
-    read = partial(read_latency, clock.call(1_000_000))
-    result = hold_percentiles(read, limits_of({"p99": 2 * MS}), RaceConfig(), SteadyProbe())
-    assert result.outcome is Outcome.PASS
+    read = partial(read_latency, LocalSide(clock.call(1_000_000)))
+    result = measure_percentiles(read, limits_of({"p99": 2 * MS}), RaceConfig(), SteadyProbe())
+    assert result.limits["p99"].shown is Shown.BELOW
     assert 20 < result.seconds < 30
 
 
 def test_throughput_is_items_over_the_median_and_says_so(clock: Clock) -> None:
-    read = partial(read_latency, clock.call(30_000_000))
+    read = partial(read_latency, LocalSide(clock.call(30_000_000)))
     limits = {"throughput": Limit(8 / 400 * 1e9, items=8), "p50": Limit(40 * MS)}
-    result = hold_percentiles(read, limits, RaceConfig(), SteadyProbe())
-    assert result.outcome is Outcome.FAIL
-    assert result.sentence.startswith("throughput was 267 items/s, budget 400 items/s (")
-    assert result.holds["p50"].outcome is Outcome.PASS
-    assert (result.facts()["items"], round(result.facts()["items_per_s"])) == (8, 267)
+    result = measure_percentiles(read, limits, RaceConfig(), SteadyProbe())
+    holds = holds_of(result.limits, limits)
+    assert holds["throughput"].outcome is Outcome.FAIL
+    assert sentence_of(holds).startswith("throughput was 267 items/s, budget 400 items/s (")
+    assert holds["p50"].outcome is Outcome.PASS
+    assert (flat(result)["items"], round(flat(result)["items_per_s"])) == (8, 267)
 
 
 def test_tokens_are_held_to_limits_of_their_own_beside_the_whole_call(clock: Clock) -> None:
-    whole = clock.call(30_000_000)
+    whole = LocalSide(clock.call(30_000_000))
     limits = {"p50": Limit(20 * MS), "ttft": Limit(12 * MS, quantity="ttft"), "tpot": Limit(1 * MS, quantity="tpot")}
 
     def read() -> Reading:
         return {**read_latency(whole), "ttft": 10 * MS, "tpot": 2 * MS}
 
-    result = hold_percentiles(read, limits, RaceConfig(), SteadyProbe())
-    assert {name: hold.outcome.value for name, hold in result.holds.items()} == {
+    result = measure_percentiles(read, limits, RaceConfig(), SteadyProbe())
+    holds = holds_of(result.limits, limits)
+    assert {name: hold.outcome.value for name, hold in holds.items()} == {
         "p50": "FAIL",
         "ttft": "PASS",
         "tpot": "FAIL",
     }
-    assert "tpot was 2.00 ms, budget 1.00 ms (" in result.sentence
-    assert (result.facts()["ttft_ns"], result.facts()["tpot_ns"]) == (10 * MS, 2 * MS)
+    assert "tpot was 2.00 ms, budget 1.00 ms (" in sentence_of(holds)
+    assert (flat(result)["ttft_ns"], flat(result)["tpot_ns"]) == (10 * MS, 2 * MS)
 
 
 def test_a_run_too_short_to_fail_says_how_many_more_blocks_would() -> None:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.core.measurement.latency import SelfCheck
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.e_values import critical, median_interval
-from pytest_cpuaccel.measure.latency.pair import Sides
-from pytest_cpuaccel.measure.latency.self_check import Resolution, resolve, smallest_slowdown
+from pytest_cpuaccel.measure.latency.self_check import resolve, smallest_slowdown
+from pytest_cpuaccel.measure.latency.side import Sides, local_sides
+from pytest_cpuaccel.report.facts.self_check import flat
 from tests.unit.latency.clock import Clock
 
 Build = Callable[[float], Sides]
@@ -26,11 +28,11 @@ def build(clock: Clock) -> Build:
         while True:
             yield round(ns * draw.lognormvariate(0, 0.02))
 
-    return lambda ratio: Sides(clock.call(durations(ratio * 1e6, 1)), clock.call(durations(1e6, 2)))
+    return lambda ratio: local_sides(clock.call(durations(ratio * 1e6, 1)), clock.call(durations(1e6, 2)))
 
 
-def found(low: float, high: float) -> Resolution:
-    return Resolution(math.sqrt(low * high), (low, high), 100, 1.0, 1e6)
+def found(low: float, high: float) -> SelfCheck:
+    return SelfCheck(math.sqrt(low * high), (low, high), smallest_slowdown((low, high)), 100, 1.0, 1e6)
 
 
 @pytest.mark.parametrize("bias", [0.99, 1.0, 1.02])
@@ -53,7 +55,7 @@ def test_the_longer_equal_copies_race_the_less_can_be_told(build: Build) -> None
     short, long = (resolve(build(1.0), RaceConfig(), seconds) for seconds in (0.3, 3.0))
     assert long.slowdown < short.slowdown < 0.05
     assert long.seconds >= 3.0
-    assert long.outcome(0.05) is Outcome.PASS
+    assert long.shown(0.05) is Shown.BELOW
 
 
 def test_a_race_ends_when_enough_is_resolved(build: Build) -> None:
@@ -64,25 +66,26 @@ def test_a_race_ends_when_enough_is_resolved(build: Build) -> None:
 
 def test_copies_that_differ_by_more_than_allowed_fail(build: Build) -> None:
     result = resolve(build(1.10), RaceConfig(), 1.0)
-    assert result.outcome(0.05) is Outcome.FAIL
+    assert result.shown(0.05) is Shown.ABOVE
     assert result.slowdown == pytest.approx(0.10, abs=0.02)
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "outcome"),
+    ("low", "high", "side"),
     [
-        (0.99, 1.01, Outcome.PASS),
-        (1.06, 1.08, Outcome.FAIL),
-        (0.90, 0.94, Outcome.FAIL),
-        (0.94, 1.06, Outcome.INCONCLUSIVE),
-        (0.0, math.inf, Outcome.INCONCLUSIVE),
+        (0.99, 1.01, Shown.BELOW),
+        (1.06, 1.08, Shown.ABOVE),
+        (0.90, 0.94, Shown.ABOVE),
+        (0.94, 1.06, Shown.OPEN),
+        (0.0, math.inf, Shown.OPEN),
     ],
 )
-def test_either_copy_may_be_the_slower(low: float, high: float, outcome: Outcome) -> None:
-    assert found(low, high).outcome(0.05) is outcome
+def test_either_copy_may_be_the_slower(low: float, high: float, side: Shown) -> None:
+    assert found(low, high).shown(0.05) is side
 
 
 def test_too_few_pairs_resolve_nothing() -> None:
-    result = Resolution(1.0, (0.0, math.inf), 3, 30.0, 1e10)
+    interval = (0.0, math.inf)
+    result = SelfCheck(1.0, interval, smallest_slowdown(interval), 3, 30.0, 1e10)
     assert result.slowdown == math.inf
-    assert "aa_slowdown" not in result.facts()
+    assert "aa_slowdown" not in flat(result)

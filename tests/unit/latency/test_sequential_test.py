@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Pair
 from pytest_cpuaccel.measure.latency.sequential_test import decide, estimate, rules_for
@@ -19,31 +19,31 @@ LIMIT = 1.05
 
 def test_equal_sides_pass() -> None:
     heat = decide(streams.pairs(1.0, noise=0.02), LIMIT, FAST)
-    assert heat.outcome is Outcome.PASS
+    assert heat.shown is Shown.BELOW
     assert heat.reason == "50 of 50 wall-clock ratios were below 1.05"
 
 
 def test_a_side_slower_than_allowed_fails() -> None:
-    assert decide(streams.pairs(1.10, noise=0.02), LIMIT, FAST).outcome is Outcome.FAIL
+    assert decide(streams.pairs(1.10, noise=0.02), LIMIT, FAST).shown is Shown.ABOVE
 
 
 def test_a_speedup_that_is_not_reached_fails() -> None:
-    assert decide(streams.pairs(1 / 1.2, noise=0.02), 1 / 1.3, FAST).outcome is Outcome.FAIL
-    assert decide(streams.pairs(1 / 1.4, noise=0.02), 1 / 1.3, FAST).outcome is Outcome.PASS
+    assert decide(streams.pairs(1 / 1.2, noise=0.02), 1 / 1.3, FAST).shown is Shown.ABOVE
+    assert decide(streams.pairs(1 / 1.4, noise=0.02), 1 / 1.3, FAST).shown is Shown.BELOW
 
 
 @pytest.mark.parametrize("limit", [LIMIT, 1 / 1.3])
 def test_a_ratio_at_the_limit_is_said_to_be_too_slow_no_more_often_than_stated(limit: float) -> None:
     rules = replace(FAST, cap_s=1.0)
-    outcomes = [decide(streams.pairs(limit, noise=0.2, seed=seed), limit, rules).outcome for seed in range(100)]
-    assert outcomes.count(Outcome.FAIL) <= 2
-    assert outcomes.count(Outcome.PASS) <= 4
-    assert outcomes.count(Outcome.INCONCLUSIVE) >= 95
+    outcomes = [decide(streams.pairs(limit, noise=0.2, seed=seed), limit, rules).shown for seed in range(100)]
+    assert outcomes.count(Shown.ABOVE) <= 2
+    assert outcomes.count(Shown.BELOW) <= 4
+    assert outcomes.count(Shown.OPEN) >= 95
 
 
 def test_a_ratio_exactly_at_the_limit_speaks_for_neither_verdict() -> None:
     heat = decide(streams.pairs(LIMIT), LIMIT, FAST)
-    assert heat.outcome is Outcome.INCONCLUSIVE
+    assert heat.shown is Shown.OPEN
     assert "did not tell the ratio 1.050 from the limit 1.05" in heat.reason
 
 
@@ -59,18 +59,18 @@ def test_slow_calls_may_take_thirty_seconds() -> None:
 
 def test_calls_too_slow_for_the_cap_are_inconclusive_and_say_how_many_pairs_are_missing() -> None:
     heat = decide(streams.pairs(2.0, call_ns=3e9), LIMIT, SLOW)
-    assert heat.outcome is Outcome.INCONCLUSIVE
+    assert heat.shown is Shown.OPEN
     assert heat.reason == "only 5 pairs in 30 s, and a verdict needs 12"
 
 
-@pytest.mark.parametrize(("ratio", "outcome"), [(1.0, Outcome.PASS), (1.10, Outcome.FAIL)])
-def test_cpu_time_settles_what_a_crowded_wall_clock_leaves_open(ratio: float, outcome: Outcome) -> None:
+@pytest.mark.parametrize(("ratio", "side"), [(1.0, Shown.BELOW), (1.10, Shown.ABOVE)])
+def test_cpu_time_settles_what_a_crowded_wall_clock_leaves_open(ratio: float, side: Shown) -> None:
     wall_only = replace(SLOW, cpu_arm=False)
-    both = [decide(streams.crowded_pairs(ratio, seed=seed), LIMIT, SLOW).outcome for seed in range(10)]
-    wall = [decide(streams.crowded_pairs(ratio, seed=seed), LIMIT, wall_only).outcome for seed in range(10)]
-    assert set(both) <= {outcome, Outcome.INCONCLUSIVE}
-    assert both.count(outcome) >= 9
-    assert wall.count(Outcome.INCONCLUSIVE) > 5
+    both = [decide(streams.crowded_pairs(ratio, seed=seed), LIMIT, SLOW).shown for seed in range(10)]
+    wall = [decide(streams.crowded_pairs(ratio, seed=seed), LIMIT, wall_only).shown for seed in range(10)]
+    assert set(both) <= {side, Shown.OPEN}
+    assert both.count(side) >= 9
+    assert wall.count(Shown.OPEN) > 5
 
 
 def test_cpu_time_of_short_calls_or_several_threads_is_not_asked() -> None:
@@ -87,9 +87,9 @@ def test_cpu_time_says_nothing_about_a_call_that_waits() -> None:
 def test_cpu_time_never_says_what_the_wall_clock_contradicts() -> None:
     for seed in range(10):
         busy = decide(streams.crowded_pairs(1.0, cpu_ratio=1.2, seed=seed), LIMIT, SLOW)
-        assert busy.outcome is not Outcome.FAIL or busy.ratio > LIMIT
+        assert busy.shown is not Shown.ABOVE or busy.ratio > LIMIT
         slower = decide(streams.crowded_pairs(1.2, cpu_ratio=1.0, seed=seed), LIMIT, SLOW)
-        assert slower.outcome is not Outcome.PASS or slower.ratio <= LIMIT
+        assert slower.shown is not Shown.BELOW or slower.ratio <= LIMIT
 
 
 def test_two_clocks_share_the_error_rates_of_one() -> None:
@@ -101,7 +101,7 @@ def test_two_clocks_share_the_error_rates_of_one() -> None:
 
 def test_an_estimate_takes_half_a_second_and_thirty_pairs() -> None:
     heat = estimate(streams.pairs(1.3, noise=0.1, call_ns=1e6))
-    assert heat.outcome is None
+    assert heat.shown is None
     assert len(heat.pairs) == 250
     assert heat.ratio == pytest.approx(1.3, rel=0.05)
     assert len(estimate(streams.pairs(1.3, call_ns=20e6)).pairs) == 30

@@ -14,7 +14,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.judge.reference_cache import ReferenceCache, check_agreement
+from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache, check_agreement
 from tests.unit.parity.test_ill_conditioned import Function
 
 X = torch.linspace(-2, 2, 100).reshape(1, 100)

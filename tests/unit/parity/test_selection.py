@@ -10,7 +10,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.parity.comparison import compare
 from tests.unit.parity.test_ill_conditioned import Function
 

@@ -11,7 +11,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.parity.comparison import compare
 
 SCORES = torch.tensor([[0.0, 3.0, 3.0, 3.0, 1.0, 0.0], [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]])

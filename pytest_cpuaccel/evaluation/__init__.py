@@ -1,0 +1,1 @@
+"""One test evaluated: its models built and run, measured, diagnosed and judged."""

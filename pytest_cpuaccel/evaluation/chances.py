@@ -1,0 +1,31 @@
+"""Chances of a wrong FAIL: how many a test has, and what each may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_cpuaccel.baselines.settings import BaselineSettings
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.recording.workload import workloads
+
+
+def sharing(context: EvaluationContext, evaluations: Sequence[Evaluation]) -> EvaluationContext:
+    """Return a context that fails the test behind these evaluations wrongly with ``alpha_fail`` at most, by time.
+
+    Any one verdict fails a test, so they share it (Bonferroni's inequality, which asks for no independence). A test
+    passes only if all of them do, so ``alpha_pass`` stands for each.
+    """
+    race = replace(context.race, alpha_fail=context.race.alpha_fail / max(1, chances(evaluations, context.baselines)))
+    return replace(context, race=race)
+
+
+def chances(evaluations: Sequence[Evaluation], baselines: BaselineSettings) -> int:
+    """Return how many limits may be broken: each budget of each workload of each model, and each race of a baseline."""
+    against_baseline = baselines.against is not None
+    return sum(
+        len(workloads(evaluation.calls)) * (evaluation.budgets.latency.promises + against_baseline)
+        for evaluation in evaluations
+        if evaluation.budgets.latency is not None
+    )

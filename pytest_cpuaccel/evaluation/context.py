@@ -1,0 +1,28 @@
+"""What judging needs beside the evaluation: builds, references, and a clock that runs alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pytest_cpuaccel.baselines.settings import NO_BASELINES, BaselineSettings
+from pytest_cpuaccel.builder.builder import Builder
+from pytest_cpuaccel.core.measurement.latency import SelfCheck
+from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
+from pytest_cpuaccel.measure.latency.config import RaceConfig
+
+
+@dataclass(frozen=True)
+class EvaluationContext:
+    """``alone()`` is a context in which no other test on the machine runs; it raises BusyError where it can't be had.
+
+    ``self_checks`` holds what the session's A/A check found, once there was need of it.
+    """
+
+    builder: Builder
+    book: ReferenceCache
+    alone: Callable[[], contextlib.AbstractContextManager[None]]
+    race: RaceConfig
+    baselines: BaselineSettings = NO_BASELINES
+    self_checks: list[SelfCheck] = field(default_factory=list)

@@ -1,0 +1,167 @@
+"""What ``generate()`` returned under a backend, compared with eager's tokens and with the logits behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.builder.builder import Builder
+from pytest_cpuaccel.builder.eager import run_eager
+from pytest_cpuaccel.builder.first_step import FirstStep
+from pytest_cpuaccel.core.build_request import BuildRequest
+from pytest_cpuaccel.core.call import Answer, Call
+from pytest_cpuaccel.core.errors import BuildError, EagerError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.reference_cache import rounded, run_in
+from pytest_cpuaccel.measure.parity.comparison import Comparison
+from pytest_cpuaccel.measure.parity.generation import compare_generation
+
+ONE_CALL = 1e-3
+"""Relative to the largest logit: how far one forward call over a text may be from the steps of a loop with a cache."""
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Logits (rows, length, vocabulary) over eager's tokens; ``logits[:, i]`` scores token ``i + 1``."""
+
+    expected: torch.Tensor
+    expected64: torch.Tensor | None = None
+    rounding: torch.Tensor | None = None
+    actual: torch.Tensor | None = None
+
+
+def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> Comparison:
+    """Compare a ``generate()`` call with eager's, run from the same generator state.
+
+    Logits are teacher-forced: one forward call over eager's own tokens, under eager and under the backend. Those
+    of a candidate are held to what int8 is: it differs from the reference by more than rounding. Where one forward
+    call is not what eager's own steps came to, eager's logits are those of the steps, and the backend's are not asked.
+
+    Raises:
+        BuildError: ``generate()`` can't be followed.
+    """
+    model = evaluation.reference
+    precision = Precision.INT8 if evaluation.is_of_candidate else evaluation.backend.precision
+    expected = _ids(_expected(call, model))
+    step = _first_step(model, call.inputs, len(expected))
+    actual = _ids(call.output)
+    if not _begins_with(expected, step.ids):  # embeddings have no tokens, and Whisper leaves them out
+        actual, expected = torch.cat([step.ids, actual], dim=1), torch.cat([step.ids, expected], dim=1)
+    scores = _forced(step.forced(expected), expected, precision, call, evaluation, builder)
+    if scores is None or not torch.equal(actual, expected):
+        steps = _of_steps(call, model, expected)
+        if steps is not None and (scores is None or not _same(scores.expected, steps)):
+            scores = _Scores(steps.nan_to_num())
+    if scores is None:
+        raise BuildError(f"{type(model).__name__}: no forward call scores the tokens that its generate() returns")
+    return compare_generation(
+        actual,
+        expected,
+        prompt_length=step.ids.shape[1],
+        expected_logits=scores.expected,
+        expected64_logits=scores.expected64,
+        rounding_logits=scores.rounding,
+        actual_logits=scores.actual,
+        logits_too=step.takes_more_than_text,
+        precision=precision,
+    )
+
+
+def repeatable(inputs: Inputs) -> Inputs:
+    """Return the inputs of a ``generate()`` call without its streamer, which would be fed twice."""
+    return Inputs(inputs.args, {name: value for name, value in inputs.kwargs.items() if name != "streamer"})
+
+
+def _expected(call: Call, model: nn.Module, **settings: Any) -> Any:
+    inputs = repeatable(call.inputs)
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(call.rng_state)
+        return run_eager(model, "generate", Inputs(inputs.args, {**inputs.kwargs, **settings}))
+
+
+def _ids(output: Any) -> torch.Tensor:
+    ids: torch.Tensor = output if isinstance(output, torch.Tensor) else output.sequences
+    return ids
+
+
+def _first_step(model: nn.Module, inputs: Inputs, rows: int) -> FirstStep:
+    """The call's first step, with as many rows as came out of it."""
+    step = FirstStep.of(model, inputs)
+    each = rows // len(step.ids)
+    return step if each == 1 else FirstStep.of(model, inputs, each)
+
+
+def _begins_with(tokens: torch.Tensor, given: torch.Tensor) -> bool:
+    return torch.equal(tokens[:, : given.shape[1]], given)
+
+
+def _forced(
+    forced: Inputs, tokens: torch.Tensor, precision: Precision, call: Call, evaluation: Evaluation, builder: Builder
+) -> _Scores | None:
+    """The teacher-forced logits; None where eager has none for this call."""
+    model, length = evaluation.reference, tokens.shape[1]
+    try:
+        expected = _logits(run_eager(model, "forward", forced), length)
+    except EagerError:  # a generated token that means an image, of which there is none, say
+        return None
+    if expected is None:
+        return None
+    return _Scores(
+        expected,
+        _logits(_output(run_in(model, forced, torch.float64)), length),
+        _logits(_output(rounded(model, forced, precision)), length),
+        _logits(_backend_output(call, evaluation, forced, builder), length),
+    )
+
+
+def _output(answer: Answer | None) -> Any | None:
+    return None if answer is None else answer.output
+
+
+def _logits(output: Any | None, length: int) -> torch.Tensor | None:
+    """Logits of the last ``length`` positions: GIT and older LLaVAs have some for the image before the text."""
+    logits = getattr(output, "logits", None)
+    return logits[:, -length:] if isinstance(logits, torch.Tensor) else None
+
+
+def _of_steps(call: Call, model: nn.Module, tokens: torch.Tensor) -> torch.Tensor | None:
+    """Eager's logits at each step of its own loop, NaN before the first; None where the loop does not tell them."""
+    try:
+        output = _expected(call, model, return_dict_in_generate=True, output_logits=True)
+        steps = torch.stack(output.logits, dim=1)
+        rows = getattr(output, "beam_indices", None)
+        if rows is not None:
+            places = torch.arange(rows.shape[1])
+            steps = steps[rows.clamp(min=0), places[None]].masked_fill((rows < 0)[..., None], torch.nan)
+    except (EagerError, AttributeError, IndexError, TypeError):  # Whisper's are not those of its whole batch
+        return None
+    count = min(steps.shape[1], tokens.shape[1] - 1)
+    if len(steps) != len(tokens):
+        return None
+    before = steps.new_full((len(steps), tokens.shape[1] - 1 - count, steps.shape[2]), torch.nan)
+    after = steps.new_full((len(steps), 1, steps.shape[2]), torch.nan)
+    return torch.cat([before, steps[:, :count], after], dim=1)
+
+
+def _same(forced: torch.Tensor, steps: torch.Tensor) -> bool:
+    """Tell whether two ways to the same logits agree, as far as ``steps`` are known."""
+    known = steps.isfinite()
+    apart = (forced - steps)[known].abs().max()
+    return bool(apart <= ONE_CALL * steps[known].abs().max())
+
+
+def _backend_output(call: Call, evaluation: Evaluation, forced: Inputs, builder: Builder) -> Any | None:
+    """What the build that generated answers; where its graph takes no such call, what one made for it does."""
+    try:
+        built = builder.built(evaluation.request(call))
+        if not built.accepts(forced):
+            built = builder.built(BuildRequest(evaluation.model, evaluation.backend, "forward", forced))
+    except BuildError:
+        return None
+    with torch.no_grad():
+        return built.forward(**forced.kwargs)

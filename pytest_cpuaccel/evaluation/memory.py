@@ -1,0 +1,47 @@
+"""A workload's memory: that of a fresh process which answers its call, and its artifact's, held to a budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_cpuaccel.builder.artifact_store import files_of
+from pytest_cpuaccel.core.budget import MemoryBudget
+from pytest_cpuaccel.core.measurement.memory import ArtifactSize, MemoryMeasurement, ProcessMemory
+from pytest_cpuaccel.core.verdict import Verdict
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.isolated_run import dispatched, verdict_on
+from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
+from pytest_cpuaccel.judge.memory import judge_memory
+from pytest_cpuaccel.measure.memory import artifact_size, process_memory
+from pytest_cpuaccel.recording.workload import Workload
+
+
+def evaluate_memory(
+    workload: Workload, evaluation: Evaluation, budget: MemoryBudget, context: EvaluationContext
+) -> Verdict:
+    """Return the verdict on the peak of a fresh process and on the artifact's size, the worse of the two."""
+
+    def judged(about: str) -> Verdict:
+        measurement = MemoryMeasurement(
+            None if budget.peak_bytes is None else _process(workload, evaluation, context),
+            None if budget.artifact_bytes is None else _artifact(workload, evaluation, context),
+        )
+        return judge_memory(measurement, budget, about)
+
+    return verdict_on("memory", workload, evaluation, judged)
+
+
+def _process(workload: Workload, evaluation: Evaluation, context: EvaluationContext) -> ProcessMemory | None:
+    with dispatched(workload.sample, evaluation, context) as bundle:
+        report = run(bundle, "start", threads=context.race.threads, timeout_s=TIMEOUT_S)
+    return process_memory({stage.name: stage.memory for stage in report.stages})
+
+
+def _artifact(workload: Workload, evaluation: Evaluation, context: EvaluationContext) -> ArtifactSize:
+    with context.builder.artifact(evaluation.request(workload.sample)) as folder:
+        return artifact_size(_sizes(folder) if folder else {})
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files_of(folder)}

@@ -1,0 +1,162 @@
+"""A models: where one test works with models, and what is left on it to be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from pytest_cpuaccel.builder.builder import Builder
+from pytest_cpuaccel.builder.calibration import calibration_of
+from pytest_cpuaccel.builder.eager import eager_asked, run_eager
+from pytest_cpuaccel.builder.process_state import process_kept
+from pytest_cpuaccel.builder.random_generators import Generators
+from pytest_cpuaccel.builder.state.snapshot import untouched
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.budget import Budgets
+from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
+from pytest_cpuaccel.evaluation.generation import repeatable
+from pytest_cpuaccel.evaluation.reference_cache import check_agreement, forget_casts
+from pytest_cpuaccel.evaluation.scoring import ScoreItem, listed, name_of, scored
+from pytest_cpuaccel.recording.cpu_model import CpuModel, begun_of, calls_of, close, raised_of, start_of
+
+
+@dataclass
+class _Work:
+    """What a test does with one model, which is held to ``reference``: the model itself unless it is a candidate."""
+
+    model: nn.Module
+    reference: nn.Module
+    recorder: CpuModel
+    calibration: object
+    scores: Scores = field(default_factory=Scores)
+
+
+@dataclass(repr=False)
+class ModelsUnderTest:
+    """Hands out models under ``backend`` and keeps what the test did with each.
+
+    ``resolve(given, name)`` makes a model of what the user gives as ``name``: a module, a folder or a hub id.
+    ``compared()`` are the patterns of the outputs that the test compares (none: all); None where it compares nothing.
+    ``seen()`` is called by every call of a model that begins.
+    """
+
+    backend: Backend
+    builder: Builder
+    resolve: Callable[[object, str], nn.Module]
+    compared: Callable[[], tuple[str, ...] | None] = lambda: None
+    seen: Callable[[], None] = lambda: None
+    _works: list[_Work] = field(default_factory=list)
+
+    def accelerate(self, source: object, reference: object = None, calibration: object = None) -> CpuModel:
+        """Return a model under the backend; the same stand-in for the same model.
+
+        With a ``reference``, another model in eager mode, ``source`` is a candidate to take its place.
+        ``calibration`` are inputs that stand for its data, for backends that quantise activations.
+
+        Raises:
+            UsageError: ``source`` is no model and leads to none; ``calibration`` has no meaning, or is not what
+                the model was given before.
+            EagerError: the model is unfit to be a reference.
+        """
+        with process_kept():
+            return self._work(source, reference, calibration).recorder
+
+    def score(
+        self,
+        source: object,
+        reference: object,
+        score_item: ScoreItem,
+        items: Iterable[Any],
+        calibration: object = None,
+    ) -> list[float]:
+        """Return ``score_item(model, item)`` for every item under the backend, and keep the reference's beside them.
+
+        Raises:
+            UsageError: there are no items, or ``score_item`` returns no number, or calls another model than the one
+                that it is given.
+        """
+        given = listed(score_item, items)
+        with process_kept():
+            work = self._work(source, reference, calibration)
+        before, generators = begun_of(work.recorder), Generators.now()
+        actual = scored(work.recorder, score_item, given, f"under {self.backend.name}")
+        if begun_of(work.recorder) == before:
+            raise UsageError(
+                f"score_items: {name_of(score_item)} never called the model that it was given as its first argument, "
+                "so that nothing was scored under the backend"
+            )
+        with process_kept(), untouched(work.reference), eager_asked():
+            generators.restore()  # so that a function which draws at random asks both the same
+            expected = scored(work.reference, score_item, given, "under eager")
+        work.scores = Scores(work.scores.actual + actual, work.scores.expected + expected)
+        return list(actual)
+
+    def evaluations(self, budgets: Budgets, versus: Backend) -> Iterator[Evaluation]:
+        """Yield what is to be judged: a evaluation for each model; accuracy only where something was scored."""
+        scored = any(work.scores.actual for work in self._works)
+        for work in self._works:
+            own = replace(budgets, accuracy=None) if scored and not work.scores.actual else budgets
+            calls = calls_of(work.recorder)
+            raised = raised_of(work.recorder)
+            yield Evaluation(
+                work.model,
+                work.reference,
+                self.backend,
+                versus,
+                calls,
+                work.scores,
+                own,
+                raised=raised,
+                start=start_of(work.recorder),
+            )
+
+    @property
+    def calls(self) -> int:
+        """Return how many calls the test has made, those that raised included."""
+        return sum(begun_of(work.recorder) for work in self._works)
+
+    def close(self) -> None:
+        """Refuse any further call: nobody would judge it. What was kept to judge the others by is freed."""
+        for work in self._works:
+            close(work.recorder)
+            for model in (work.model, work.reference):
+                forget_casts(model)
+
+    def _work(self, source: object, reference: object, calibration: object) -> _Work:
+        if any(issubclass(type(given), CpuModel) for given in (source, reference)):
+            raise UsageError("cpu_accelerate: that is a model under a backend already; give it the model itself")
+        is_candidate = reference is not None and reference is not source
+        model = self.resolve(source, "cpu_candidate" if is_candidate else "eager_model")
+        held_to = self.resolve(reference, "eager_model") if is_candidate else model
+        for known in self._works:
+            if known.model is model and known.reference is held_to:
+                if calibration is not None and calibration is not known.calibration:
+                    raise UsageError(
+                        f"calibration data: {type(model).__name__} was given other data, or none, earlier in this test"
+                    )
+                return known
+        data = None if calibration is None else calibration_of(calibration)
+        for either in (model, held_to):
+            self.builder.begin(either)
+            forget_casts(either)
+            self.builder.calibrate(either, data)
+        recorder = CpuModel(model, self.backend, self.builder, partial(self._check_reference, held_to), self._see)
+        self._works.append(_Work(model, held_to, recorder, calibration))
+        return self._works[-1]
+
+    def _see(self) -> None:
+        self.seen()
+
+    def _check_reference(self, reference: nn.Module, call: Call) -> None:
+        """Check, of a call that the backend refuses, that it could have been judged at all."""
+        only = self.compared()
+        if call.method == "generate":
+            run_eager(reference, "generate", repeatable(call.inputs))
+        elif only is not None:
+            check_agreement(reference, call.inputs, only)

@@ -1,0 +1,129 @@
+"""A test is evaluated: its calls are held to its budgets, parity first, because a wrong answer has no speed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pytest_cpuaccel.baselines.saved_artifact import with_saved_artifact
+from pytest_cpuaccel.builder.process_state import process_kept
+from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
+from pytest_cpuaccel.core.errors import BusyError
+from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
+from pytest_cpuaccel.core.result import Result
+from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
+from pytest_cpuaccel.evaluation.baseline import evaluate_baseline, lengthened
+from pytest_cpuaccel.evaluation.chances import sharing
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.latency import evaluate_latency
+from pytest_cpuaccel.evaluation.memory import evaluate_memory
+from pytest_cpuaccel.evaluation.parity import Comparisons, judge_parity
+from pytest_cpuaccel.evaluation.startup import evaluate_startup
+from pytest_cpuaccel.judge.accuracy import judge_accuracy
+from pytest_cpuaccel.measure.accuracy import compare_scores
+from pytest_cpuaccel.recording.workload import Workload, workloads
+
+
+def judge_test(evaluations: Sequence[Evaluation], context: EvaluationContext) -> Iterator[Result]:
+    """Yield what was found about the evaluations of one test, one workload after the other, as it is found.
+
+    However much it runs, it leaves the process as it was.
+
+    Raises:
+        EagerError: a reference is unfit.
+        BuildError: a build for timing failed.
+    """
+    with process_kept(context.builder.threads):
+        for evaluation in evaluations:
+            yield from _judge(evaluation, sharing(context, evaluations))
+
+
+def judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Result]:
+    """Yield what was found about the only evaluation of a test, as :func:`judge_test` does."""
+    return judge_test([evaluation], context)
+
+
+def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Result]:
+    if evaluation.budgets.accuracy is not None:
+        yield _result(evaluation, f"score_items x{len(evaluation.scores.actual)}", _accuracy(evaluation))
+    groups = workloads(evaluation.calls)
+    if not groups and (evaluation.budgets.parity or evaluation.budgets.of_performance):
+        yield _result(evaluation, "no call", *_nothing_called(evaluation))
+    comparisons = Comparisons(evaluation, evaluation.budgets.parity or ParityBudget(), context)
+    for workload in groups:
+        verdicts = tuple(_verdicts(workload, evaluation, context, comparisons))
+        if verdicts:
+            yield _result(evaluation, workload.label, *verdicts)
+    if comparisons.is_stale:
+        context.builder.discard(evaluation.model, evaluation.backend)
+
+
+def _verdicts(
+    workload: Workload, evaluation: Evaluation, context: EvaluationContext, comparisons: Comparisons
+) -> Iterator[Verdict]:
+    budgets = evaluation.budgets
+    if budgets.parity is not None:
+        verdict = judge_parity(workload, comparisons)
+        if (verdict.outcome is Outcome.FAIL or comparisons.is_stale) and budgets.of_performance:
+            yield replace(verdict, facts={**verdict.facts, "withholds": " ".join(budgets.of_performance)})
+            return
+        yield verdict
+    if budgets.latency is not None:
+        yield from _unless_busy(
+            "latency", workload, evaluation, _latency(workload, evaluation, budgets.latency, context)
+        )
+    if budgets.startup is not None:
+        yield evaluate_startup(workload, evaluation, budgets.startup, context)
+    if budgets.memory is not None:
+        yield evaluate_memory(workload, evaluation, budgets.memory, context)
+
+
+def _latency(
+    workload: Workload, evaluation: Evaluation, budget: LatencyBudget, context: EvaluationContext
+) -> Iterator[Verdict]:
+    config = lengthened(context.race, evaluation, context.baselines)
+    verdict = evaluate_latency(workload, evaluation, budget, context, config)
+    latency = verdict.measurement
+    assert isinstance(latency, LatencyMeasurement)
+    request, builder = evaluation.request(workload.sample), context.builder
+    yield replace(verdict, measurement=with_saved_artifact(latency, request, builder, context.baselines.shelf))
+    baseline = evaluate_baseline(workload, evaluation, latency, context)
+    yield from _unless_busy("baseline", workload, evaluation, baseline)
+
+
+def _unless_busy(
+    kind: Kind, workload: Workload, evaluation: Evaluation, verdicts: Iterator[Verdict]
+) -> Iterator[Verdict]:
+    """The verdicts; INCONCLUSIVE where the machine did not become free to measure for them."""
+    try:
+        yield from verdicts
+    except BusyError as busy:
+        sentence = f"{evaluation.backend.name}: {workload.label}: not measured, because {busy}"
+        yield Verdict(kind, Outcome.INCONCLUSIVE, sentence)
+
+
+def _accuracy(evaluation: Evaluation) -> Verdict:
+    if evaluation.budgets.accuracy is None or not evaluation.scores.actual:
+        sentence = f"{evaluation.backend.name}: nothing was scored; call score_items(fn, items) in the test"
+        return Verdict("accuracy", Outcome.FAIL, sentence)
+    measurement = compare_scores(evaluation.scores.actual, evaluation.scores.expected)
+    return judge_accuracy(measurement, evaluation.budgets.accuracy, evaluation.backend.name)
+
+
+def _nothing_called(evaluation: Evaluation) -> Iterator[Verdict]:
+    raised = f"{evaluation.raised} call{'s' * (evaluation.raised > 1)} raised and none returned"
+    what = raised if evaluation.raised else "the test never called the model"
+    sentence = f"{evaluation.backend.name}: {what}, so there is nothing to judge"
+    if evaluation.budgets.parity is not None:
+        yield Verdict("parity", Outcome.FAIL, sentence)
+    if evaluation.budgets.latency is not None:
+        yield Verdict("latency", Outcome.FAIL, sentence)
+    if evaluation.budgets.startup is not None:
+        yield Verdict("startup", Outcome.FAIL, sentence)
+    if evaluation.budgets.memory is not None:
+        yield Verdict("memory", Outcome.FAIL, sentence)
+
+
+def _result(evaluation: Evaluation, call: str, *verdicts: Verdict) -> Result:
+    return Result(evaluation.label, evaluation.backend.name, call, verdicts)

@@ -1,0 +1,53 @@
+"""How a test fails, is skipped or warns: of what was found about it, and of what went wrong with it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_cpuaccel.core.errors import CpuaccelError, CpuaccelWarning
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.plugin.stash import SETTINGS
+from pytest_cpuaccel.plugin.tracebacks import to_the_test, without_ours
+
+if TYPE_CHECKING:
+    from pytest_cpuaccel.core.result import Result
+
+
+def fail_or_skip(item: pytest.Item, results: Sequence[Result]) -> None:
+    """Fail a test of which a verdict is FAIL; treat what is INCONCLUSIVE as the settings say."""
+    from pytest_cpuaccel.report.failure import failure_text
+
+    failed = failure_text(results, Outcome.FAIL)
+    undecided = failure_text(results, Outcome.INCONCLUSIVE)
+    policy = item.config.stash[SETTINGS].inconclusive
+    refused = policy == "warn" and not _warned(item, results)
+    if failed or (undecided and (policy == "fail" or refused)):
+        pytest.fail("\n".join(filter(None, (failed, undecided and f"INCONCLUSIVE {undecided}"))), pytrace=False)
+    if undecided and policy == "skip":
+        pytest.skip(f"INCONCLUSIVE {undecided}")
+
+
+def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:
+    """Return what fails a test with an error's one line, after ``file:line: `` where a line of the test led to it."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(item.path)]
+    place = f"{item.path.name}:{lines[-1]}: " if lines else ""
+    failure = pytest.fail.Exception(f"{place}{error}", pytrace=False)
+    failure.__context__, failure.__suppress_context__ = error, True
+    frames = error.__traceback__
+    return failure.with_traceback(to_the_test(frames, item.path) or without_ours(frames))
+
+
+def _warned(item: pytest.Item, results: Iterable[Result]) -> bool:
+    """Warn of each INCONCLUSIVE verdict; tell whether that went well, and not as an error under ``-W error``."""
+    well = True
+    for verdict in (verdict for result in results for verdict in result.verdicts):
+        if verdict.outcome is Outcome.INCONCLUSIVE:
+            try:
+                item.warn(CpuaccelWarning(f"INCONCLUSIVE {verdict.sentence}"))
+            except CpuaccelWarning:
+                well = False
+    return well

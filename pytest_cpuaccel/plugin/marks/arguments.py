@@ -1,0 +1,111 @@
+"""The arguments of a mark, as they hold for one backend."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from pytest_cpuaccel.core import pattern
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.suggestion import suggestion
+from pytest_cpuaccel.plugin.marks.names import closest
+
+if TYPE_CHECKING:
+    import pytest
+
+Parser = Callable[[Any], Any]
+
+_QUALIFIERS = {"vs", "of"}
+"""Arguments that allow nothing by themselves."""
+
+
+def arguments(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser]) -> dict[str, Any] | None:
+    """Return the arguments of a mark for a backend, parsed; those set to None, or not set for it, are left out.
+
+    Raises:
+        UsageError: an argument or value that has no meaning, with the test's name.
+    """
+    mark = _only_mark(item, name)
+    if mark is None:
+        return None
+    if mark.args:
+        raise UsageError(f"{item.nodeid}: @{name}({mark.args[0]!r}): name the argument: {', '.join(parsers)}")
+    refuse_unknown(mark.kwargs, parsers, f"{item.nodeid}: @{name}")
+    values: dict[str, Any] = {}
+    for key, given in mark.kwargs.items():
+        with _placed(f"{item.nodeid}: @{name}({key}=)"):
+            value = given if key == "outputs" else _for_backend(given, backend)
+            if value is not None:
+                values[key] = parsers[key](value)
+    return values
+
+
+def compulsory_arguments(
+    item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser], example: str
+) -> dict[str, Any] | None:
+    """Return the arguments of a mark that must allow something; None where it does for other backends alone.
+
+    Raises:
+        UsageError: as :func:`arguments`, or where it allows nothing under any backend.
+    """
+    values = arguments(item, name, backend, parsers)
+    if values is None or set(values) - _QUALIFIERS:
+        return values
+    mark = _only_mark(item, name)
+    if mark and any(
+        isinstance(given, Mapping) and given for key, given in mark.kwargs.items() if key not in _QUALIFIERS
+    ):
+        return None
+    raise UsageError(f"{item.nodeid}: @{name} allows nothing yet; write {example}")
+
+
+def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
+    """Check that every name and glob in a mark's dicts by backend is one of a known backend.
+
+    Raises:
+        UsageError: one isn't; what it stands for would hold nothing to anything.
+    """
+    mark, names = _only_mark(item, name), tuple(known)
+    for key, given in mark.kwargs.items() if mark else ():
+        if key == "outputs" or not isinstance(given, Mapping):
+            continue
+        for named in given:
+            if not any(fnmatchcase(known_name, str(named)) for known_name in names):
+                raise UsageError(
+                    f"{item.nodeid}: @{name}({key}=): no backend named {named!r}; {suggestion(named, names)}"
+                )
+
+
+def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
+    """The closest mark, as everywhere in pytest. Of two on one test, class or module pytest would drop one unsaid."""
+    found = closest(item, name)
+    if len(found) > 1:
+        raise UsageError(f"{item.nodeid}: two @{name} in one place, of which only one would count; write them as one")
+    return found[0] if found else None
+
+
+def _for_backend(value: Any, backend: str) -> Any:
+    """The value itself, or the one that a ``{"ort*": ..., "*": ...}`` dict has for this backend."""
+    return pattern.closest(backend, value) if isinstance(value, Mapping) else value
+
+
+@contextlib.contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """Say where a mistake stands."""
+    try:
+        yield
+    except UsageError as mistake:
+        raise UsageError(f"{where}: {mistake}") from None
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuse an argument that a mark does not take.
+
+    Raises:
+        UsageError: names the first one.
+    """
+    for key in given:
+        if key not in known:
+            raise UsageError(f"{where} takes no {key!r}; {suggestion(key, known)}")

@@ -1,0 +1,62 @@
+"""The ``cpu_backends`` mark: it limits the backends that a test runs under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.suggestion import suggestion
+from pytest_cpuaccel.plugin.marks.arguments import refuse_unknown
+from pytest_cpuaccel.plugin.marks.names import closest
+
+if TYPE_CHECKING:
+    import pytest
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """Globs of backend names: the allowed ones (none means all) and the excluded ones."""
+
+    allowed: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(test: pytest.Item) -> Narrowing:
+        """Return the narrowing of a test's mark; without one, everything is allowed."""
+        mark = _closest(test)
+        if mark is None:
+            return Narrowing()
+        exclude = mark.kwargs.get("exclude", ())
+        return Narrowing(mark.args, (exclude,) if isinstance(exclude, str) else tuple(exclude))
+
+    def admits(self, name: str) -> bool:
+        """Tell whether a test may run under the backend of this name."""
+        return (not self.allowed or _any_matches(name, self.allowed)) and not _any_matches(name, self.excluded)
+
+
+def check_narrowing(test: pytest.Item, known: Iterable[str]) -> None:
+    """Check that the mark on a test has a meaning.
+
+    Raises:
+        UsageError: it names no known backend, or has another argument.
+    """
+    mark = _closest(test)
+    if mark is None:
+        return
+    where = f"{test.nodeid}: @cpu_backends"
+    refuse_unknown(mark.kwargs, ("exclude",), where)
+    narrowing, names = Narrowing.of(test), tuple(known)
+    for pattern in (*narrowing.allowed, *narrowing.excluded):
+        if not any(_any_matches(name, [pattern]) for name in names):
+            raise UsageError(f"{where}: no backend named {pattern!r}; {suggestion(pattern, names)}")
+
+
+def _closest(test: pytest.Item) -> pytest.Mark | None:
+    return next(iter(closest(test, "cpu_backends")), None)
+
+
+def _any_matches(name: str, patterns: Iterable[object]) -> bool:
+    return any(fnmatchcase(name, str(pattern)) for pattern in patterns)
