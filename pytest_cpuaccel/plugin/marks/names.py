@@ -1,4 +1,4 @@
-"""The marks: what they are called, and which of them stand on a test."""
+"""The marks: their names and arguments, and those on a test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JUDGED = ("parity", "latency_budget", "memory_budget", "accuracy_budget")
 
 
 def closest(node: pytest.Item | pytest.Collector, name: str) -> list[pytest.Mark]:
-    """Return the marks of a name in the closest place that has any; what a class sets itself is closer than its bases'.
+    """Return the marks of a name in the closest place that has any; a class's own are closer than its bases'.
 
     pytest puts those of bases first.
     """
@@ -35,10 +35,10 @@ def closest(node: pytest.Item | pytest.Collector, name: str) -> list[pytest.Mark
 
 
 def judged(item: pytest.Item) -> list[str]:
-    """Return the names of the marks that a verdict answers, on a test or on its class, module or package."""
+    """Return the names of the marks that are judged, on a test or on its class, module or package."""
     return [name for name in JUDGED if item.get_closest_marker(name)]
 
 
 def on_test_itself(item: pytest.Item) -> list[str]:
-    """Return those of them that stand on the test itself; the others hold for the tests that use a model."""
+    """Return the names of the judged marks on the test itself; the others apply only to tests that use a model."""
     return [name for name in JUDGED if any(mark.name == name for mark in item.own_markers)]
