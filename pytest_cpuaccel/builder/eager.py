@@ -47,8 +47,8 @@ def check_not_asked() -> None:
     """
     if _asked:
         raise UsageError(
-            "cpu_model: is called by what is to answer in eager mode, a model given to cpu_accelerate or a function "
-            "given to score_items; let that call the model itself, or the one that it is given"
+            "cpu_model: is called during an eager run, by a model given to cpu_accelerate or a function given to "
+            "score_items; let that call the model itself, or the one that it is given"
         )
 
 

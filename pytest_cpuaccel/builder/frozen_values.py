@@ -67,8 +67,8 @@ def _fault_of_form(example: Outputs, returned: Outputs, eager: Outputs) -> str:
         return ""
     if forms.keys() != forms_of_eager.keys():
         return (
-            f"returns {_listed(forms)} as in the call it was built for; eager returns {_listed(forms_of_eager)}: which "
-            "outputs there are must not depend on the inputs"
+            f"returns {_listed(forms)} as in the call it was built for; eager returns {_listed(forms_of_eager)}: the "
+            "set of outputs must not depend on the inputs"
         )
     name = next(name for name in forms if forms[name] is not forms_of_eager[name])
     return (

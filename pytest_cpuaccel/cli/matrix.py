@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--architectures", default=_ALL, metavar="NAMES", help="names and globs, such as bert,gpt*")
     parser.add_argument("--backends", default=_ALL, metavar="NAMES", help="names and globs, such as ort,openvino*")
     parser.add_argument("--json", type=Path, metavar="FILE", help="results; a file of the same versions is continued")
-    parser.add_argument("--missing", action="store_true", help="measure only what the --json file lacks")
+    parser.add_argument("--missing", action="store_true", help="measure only the cells that the --json file lacks")
     parser.add_argument("--page", type=Path, metavar="FILE", help="the same as a page of Markdown")
     parser.add_argument("--timeout", type=_positive(float), default=300.0, metavar="S", help="most seconds for a cell")
     parser.add_argument("--jobs", type=_positive(int), default=1, metavar="N", help="processes at a time")

@@ -133,7 +133,7 @@ PROMISES: tuple[Promise, ...] = (
     Promise("tells-its-threads", "reads back the number of threads that it was given", _wrong_facts),
     Promise("warns-of-nothing", "does not warn in a call, so that suites under -W error pass", _warnings),
     Promise("leaves-the-reference", "does not alter the eager model", _alterations(Belonging.REFERENCE)),
-    Promise("leaves-its-inputs", "does not alter what it is called with", _alterations(Belonging.INPUTS)),
+    Promise("leaves-its-inputs", "does not alter the inputs of a call", _alterations(Belonging.INPUTS)),
     Promise("leaves-its-answers", "does not alter an answer once it is given", _alterations(Belonging.ANSWER)),
     Promise("leaves-its-export", "loads from an export without altering it", _alterations(Belonging.EXPORT)),
     Promise("leaves-the-process", "leaves generators, filters, settings alone", _alterations(Belonging.PROCESS)),

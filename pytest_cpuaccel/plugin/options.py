@@ -155,7 +155,7 @@ OPTIONS = (
     Option(
         "inconclusive",
         "warn|fail|skip",
-        "what an INCONCLUSIVE verdict does to its test",
+        "the effect of an INCONCLUSIVE verdict on its test",
         "warn",
         _one_of("warn", "fail", "skip"),
     ),
@@ -268,8 +268,8 @@ def check_baselines(settings: Settings) -> None:
         return
     if settings.save == settings.against:
         raise UsageError(
-            f"--cpu-save and --cpu-against both name {settings.save!r}: a run that failed would become what the next "
-            "one is held to; save under another name"
+            f"--cpu-save and --cpu-against both name {settings.save!r}: a failed run would become the baseline of "
+            "the next one; save under another name"
         )
     import tempfile
 

@@ -26,7 +26,7 @@ MEANINGS: Mapping[Status, str] = {
     Status.RIGHT: "every call answers as eager PyTorch does",
     Status.LIMITED: "forward calls answer as eager does; something else is refused, with a reason",
     Status.UNSUPPORTED: "the model is refused, with upstream's reason",
-    Status.CRASH: "an error that nobody foresaw, a killed process or a hang",
+    Status.CRASH: "an unexpected error, a killed process or a hang",
     Status.WRONG: "another answer than eager's",
 }
 
@@ -45,7 +45,7 @@ def page(
     parts = [
         "# Support matrix",
         "Tiny models with random weights, each called with a padded batch, with another batch and length, and with "
-        "`generate()` where it has that; all answers are held to eager PyTorch's. Made by `cpuaccel matrix`.",
+        "`generate()` where it has that; all answers are compared with eager PyTorch's. Made by `cpuaccel matrix`.",
         as_list(environment),
         _legend(cells),
         *_tables(cells, architectures, backends, reasons),

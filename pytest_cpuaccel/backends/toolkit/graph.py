@@ -109,8 +109,8 @@ class Graph:
         if len(found) == len(self.output_names) and has_moved_up:
             return list(found.values())
         raise BuildError(
-            f"the call returns tensors as {_listed(found)}, in its example as {_listed(self.output_names)}: which "
-            "outputs there are must not depend on the inputs"
+            f"the call returns tensors as {_listed(found)}, in its example as {_listed(self.output_names)}: the "
+            "set of outputs must not depend on the inputs"
         )
 
     def rebuild(self, outputs: tuple[torch.Tensor, ...] | list[torch.Tensor]) -> Any:

@@ -171,7 +171,7 @@ def _checked(forward: Callable[..., Any], call: PreparedCall, shapes: Shapes) ->
         step = Inputs(kwargs=decoding.of_step(kwargs))
         refusal = call.refusal(shapes, step)
         if refusal:
-            raise BuildError(f"generate() calls for what the exported graph is not right for: {refusal}")
+            raise BuildError(f"generate() makes a call that the exported graph is not right for: {refusal}")
         return forward(**step.kwargs)
 
     return checked

@@ -44,7 +44,7 @@ def generate_of(step: Step, steps: Steps, shapes: Shapes, module: nn.Module) -> 
         if past:
             inputs = _with_mask(inputs, past)
         elif refusal := step.call.refusal(shapes, inputs):
-            raise BuildError(f"generate() calls for what the exported graph is not right for: {refusal}")
+            raise BuildError(f"generate() makes a call that the exported graph is not right for: {refusal}")
         kept = arguments.get(KEEP)
         answer = _answer(step, steps, inputs, cache, kept if isinstance(kept, int) else 0)
         return _with_cache(answer, step.layout, cache)
@@ -103,7 +103,7 @@ def seq2seq_generate_of(call: PreparedCall, opened: Opened, module: Any) -> Call
         cache, arguments = kv_cache.split(kwargs)
         given = decoding.of_step(arguments)
         if odd := [name for name in given if name not in known]:
-            raise BuildError(f"generate() calls for what the exported graphs have no place for: {', '.join(odd)}")
+            raise BuildError(f"generate() makes a call that the exported graphs have no place for: {', '.join(odd)}")
         answer = call.graph.rebuild([opened.decode(given, given["encoder_outputs"][0], cache)])
         return _with_cache(answer, opened.plan.layout, cache)
 

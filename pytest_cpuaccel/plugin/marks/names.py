@@ -11,8 +11,8 @@ DECLARATIONS = (
     "parity(rtol=, atol=, cosine=, sqnr_db=, top1=, outputs=, mask=): outputs equal eager's within tolerance",
     "latency_budget(p50=, p90=, p99=, min_throughput=, ttft=, tpot=, speedup=, max_slowdown=, vs='eager', cold_start=, "
     "build=): how fast a call must be",
-    "memory_budget(peak=, artifact=): what a process that runs the model may hold, and what its artifact may take",
-    "accuracy_budget(max_drop=, min_score=, of=): what score_items may lose",
+    "memory_budget(peak=, artifact=): the most memory of a process that runs the model, and the most bytes of its artifact",
+    "accuracy_budget(max_drop=, min_score=, of=): the greatest drop, or the least mean, of the scores of score_items",
     "cpu_backends(*names, exclude=): the backends, of those chosen, that a test runs under",
 )
 JUDGED = ("parity", "latency_budget", "memory_budget", "accuracy_budget")
