@@ -22,7 +22,7 @@ FILE = "model.pt2"
 def export(subject: Subject, folder: Path) -> None:
     """Write the subject's call as a compiled package to ``folder``.
 
-    For images of one size: with a free one Inductor is busy with the indices of Swin's windows for 15 minutes and more.
+    Images have a fixed size: with a free one Inductor takes 15 minutes and more for the indices of Swin's windows.
 
     Raises:
         BuildError: torch.export or AOTInductor can't take the model, or it is an encoder-decoder that generates.

@@ -1,4 +1,4 @@
-"""BetterTransformer: Optimum's fused encoder layers, of the days before transformers had sdpa attention."""
+"""BetterTransformer: Optimum's fused encoder layers, made before transformers had sdpa attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain PyTorch with images laid out channel by channel within a pixel, as oneDNN's convolutions like them."""
+"""Plain PyTorch with images laid out channel by channel within a pixel, the best layout for oneDNN's convolutions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     """Return the model with 4-d weights and inputs in ``torch.channels_last``.
 
     Raises:
-        BuildError: the model has no 2-d convolution, the one thing that gains by the layout.
+        BuildError: the model has no 2-d convolution, the only operator that gains by the layout.
     """
     import torch
     from torch import nn

@@ -1,4 +1,4 @@
-"""The fused encoder layers of ``nn.TransformerEncoder``: what BetterTransformer became in torch itself."""
+"""The fused encoder layers of ``nn.TransformerEncoder``: torch's own successor of BetterTransformer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def enable_nested_tensors(module: Any) -> int:
 
     encoders = [part for part in module.modules() if isinstance(part, nn.TransformerEncoder) and len(part.layers)]
     for encoder in encoders:
-        like_it = nn.TransformerEncoder(encoder.layers[0], num_layers=0)  # torch itself tells whether its layers can
+        like_it = nn.TransformerEncoder(encoder.layers[0], num_layers=0)  # torch's own answer whether its layers can
         encoder.enable_nested_tensor = encoder.use_nested_tensor = like_it.use_nested_tensor
     return sum(encoder.use_nested_tensor for encoder in encoders)
 

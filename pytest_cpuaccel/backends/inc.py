@@ -77,7 +77,7 @@ def _quantised(approach: str, module: Any, subject: Subject) -> Any:
 
 @contextlib.contextmanager
 def _process_kept() -> Iterator[None]:
-    """Keep what ``fit()`` does to the process from lasting: it seeds generators, and writes to the current folder."""
+    """Undo the effects of ``fit()`` on the process: it seeds generators, and writes to the current folder."""
     import numpy as np
     import torch
     from neural_compressor.config import options

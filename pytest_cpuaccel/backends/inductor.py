@@ -40,7 +40,7 @@ class Compiler:
             with silenced(), config.patch(self.options):  # autotuning prints what it tried
                 compiled = lookup_backend(self.backend)(graph, examples)
         except BuildError as error:
-            if isinstance(error.__cause__, RestartAnalysis):  # by which dynamo is told to begin again
+            if isinstance(error.__cause__, RestartAnalysis):  # dynamo's own signal to begin again
                 raise error.__cause__ from None
             raise
         self.graphs += 1
@@ -127,7 +127,7 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
 
 
 def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function``, refusing in one line the call that brings a graph which can't be compiled."""
+    """Return ``function``; a call with a graph that can't be compiled is refused in one line."""
     from torch._dynamo.exc import BackendCompilerFailed
 
     @functools.wraps(function)
@@ -141,15 +141,15 @@ def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _name(subject: Subject) -> str:
-    """The user's class: what is compiled may be a GraphModule that was made of it."""
+    """Return the name of the user's class; the compiled module may be a GraphModule that was made of it."""
     return type(subject.outline()).__name__
 
 
 def freezing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` with weights frozen in whatever it compiles.
+    """Return ``function`` so that everything it compiles has frozen weights.
 
-    Dynamo, too, looks at this setting, so that it can't be left to Inductor's options; and it compiles in any
-    call that brings a new shape. Setting it by hand costs 4 us a call, ``config.patch`` ten times that.
+    Dynamo reads this setting too, so Inductor's options are not enough; and any call with a new shape compiles. Setting
+    it by hand costs 4 us a call, ``config.patch`` ten times that.
     """
     from torch._inductor import config
 

@@ -1,7 +1,7 @@
 """Intel Extension for PyTorch, as transformers' Trainer runs it under ``--use_ipex --jit_mode_eval``.
 
-Importing it changes eager's own results for the rest of the process, by up to 7e-6: its operators take the
-place of some of torch's. Whatever eager result must not move has to be computed before :func:`load` runs.
+Importing it changes eager's own results for the rest of the process, by up to 7e-6, because its operators replace some
+of torch's. Eager results that must not change have to be computed before :func:`load` runs.
 """
 
 from __future__ import annotations

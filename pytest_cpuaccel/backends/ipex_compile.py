@@ -25,7 +25,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:
 
 
 def optimised(subject: Subject) -> Any:
-    """A private copy of the model after ``ipex.optimize``; its weights as they were, as packed ones don't compile."""
+    """Return a private copy of the model after ``ipex.optimize``, its weights unpacked: packed ones don't compile."""
     from pytest_cpuaccel.backends.toolkit import upstream
 
     module = subject.fresh_module()

@@ -70,7 +70,7 @@ with torch.no_grad():
 
 
 def _check_survival(script: Any, example: tuple[Any, ...]) -> None:
-    """Run a trace in another process first, as often as the executor takes to optimise it."""
+    """Run a trace in another process first, often enough for the executor to optimise it."""
     import torch
 
     from pytest_cpuaccel.backends.toolkit.crash_guard import check_survival

@@ -13,7 +13,7 @@ WRONG_UPSTREAM = {
     "GPTBigCodeForCausalLM": "misreads padding on the left, and is off by 2e-4 of its logits without any",
     "WhisperForConditionalGeneration": "answers logits in forward() that have nothing to do with the model's",
 }
-"""Classes whose layers in the extension's last release compute something else, and how that shows."""
+"""Classes whose layers compute wrong answers in the extension's last release -> the effect."""
 
 
 def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
@@ -34,7 +34,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
         raise BuildError(f"{name} is no transformers model; ipex.llm.optimize knows its classes alone")
     if name in WRONG_UPSTREAM:
         raise BuildError(f"the extension's own {name} {WRONG_UPSTREAM[name]}; use ipex")
-    module.config.architectures = [name]  # by which it knows them; a model made from a config lacks it
+    module.config.architectures = [name]  # the extension identifies models by it; a model made from a config lacks it
     with silenced(), torch.random.fork_rng(devices=[]):  # the extension draws weights, to replace them
         from intel_extension_for_pytorch import llm
 

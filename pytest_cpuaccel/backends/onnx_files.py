@@ -1,4 +1,4 @@
-"""The ONNX files of an artifact: their weights beside them, and what ONNX Runtime makes of them."""
+"""The ONNX files of an artifact: their separate weights, and the operators that ONNX Runtime runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CPU = "CPUExecutionProvider"
 
 
 def taken(file: Path) -> Any:
-    """Return the model in ``file`` with its weights, whose own files are removed: it is to be written anew."""
+    """Return the model in ``file`` with its weights, and remove the weights' own files: the caller writes them anew."""
     import onnx
 
     model = onnx.load(file)
@@ -22,7 +22,7 @@ def taken(file: Path) -> Any:
 
 
 def is_large(model: Any) -> bool:
-    """Tell whether a model may pass protobuf's limit of 2 GiB for one file, so that its weights need another."""
+    """Tell whether a model may exceed protobuf's limit of 2 GiB for one file, so that its weights need another file."""
     return bool(model.ByteSize() > 2**31)
 
 

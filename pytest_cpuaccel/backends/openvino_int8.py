@@ -38,7 +38,7 @@ def _compress_file(file: Path) -> int:
 
 
 def _is_compressed(operation: Any) -> bool:
-    """Whether an operation is an int8 weight, and not the zero points of one, of which there is one in a row."""
+    """Tell whether an operation is an int8 weight; zero points don't count: they have one value a row."""
     import openvino
 
     if operation.get_type_name() != "Constant":

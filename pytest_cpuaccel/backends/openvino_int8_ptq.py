@@ -42,7 +42,7 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
 
 @contextmanager
 def _recorded(feeds: list[Feed]) -> Iterator[None]:
-    """Keep what OpenVINO's requests are fed meanwhile, whoever made them: Optimum makes its own."""
+    """Record the inputs of all OpenVINO requests meanwhile, because Optimum makes its own requests."""
     import openvino
 
     methods = {name: getattr(openvino.InferRequest, name) for name in ("infer", "start_async")}

@@ -18,7 +18,7 @@ from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError
 
 _QUANTISED = ("MatMul", "Gemm", "Conv")
-"""What costs time. Every further operator in int8 loses accuracy and saves little."""
+"""The operators that cost time. Every further operator in int8 loses accuracy and saves little."""
 
 _INT8_OPERATORS = ("MatMulIntegerToFloat", "QLinearMatMul", "QGemm", "QLinearConv", "MatMulInteger", "ConvInteger")
 
@@ -39,7 +39,7 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
         run_over_data(runtime, subject, folder)
     reached = {file: _fed(file, feeds) for file in sorted(folder.rglob("*.onnx"))}
     missed = [file.name for file, own in reached.items() if not own]
-    if missed and subject.generates:  # a forward call needs no graph for later steps
+    if missed and subject.generates:  # a forward call runs no graph of later steps
         raise BuildError(f"the calibration data do not reach {', '.join(missed)}")
     count = sum(_quantise_file(file, own) for file, own in reached.items() if own)
     if not count:
@@ -51,7 +51,7 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
 
 @contextmanager
 def _recorded(feeds: list[Feed]) -> Iterator[None]:
-    """Keep what ONNX Runtime's sessions are fed meanwhile, whoever made them: Optimum makes its own."""
+    """Record the inputs of all ONNX Runtime sessions meanwhile, because Optimum makes its own sessions."""
     import onnxruntime
 
     run = onnxruntime.InferenceSession.run
@@ -68,7 +68,7 @@ def _recorded(feeds: list[Feed]) -> Iterator[None]:
 
 
 def _fed(file: Path, feeds: list[Feed]) -> list[Feed]:
-    """What of the feeds went to this file's graph."""
+    """Return the recorded inputs of this file's graph."""
     import onnx
 
     inputs = {item.name for item in onnx.load(file, load_external_data=False).graph.input}

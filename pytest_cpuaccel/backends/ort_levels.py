@@ -101,7 +101,7 @@ def _optimise(level: Level, subject: Subject, folder: Path) -> Facts:
 
 
 def _optimise_by_optimum(level: Level, folder: Path, files: list[Path]) -> str:
-    """What did it; "" where Optimum does not know the artifact's model."""
+    """Return the name of the optimizer; "" if Optimum does not know the artifact's model."""
     if not (folder / "config.json").exists():
         return ""
     from optimum.onnxruntime import AutoOptimizationConfig, ORTOptimizer
@@ -134,7 +134,7 @@ def _optimised(level: Level, file: Path, config: Any) -> Any:
     from onnxruntime.transformers.optimizer import MODEL_TYPES, optimize_model
 
     given = getattr(config, "model_type", "")
-    # "gpt2" takes every Gemm to have a bias, which the last one of a graph by torch.export has not.
+    # "gpt2" assumes that every Gemm has a bias; the last one of a graph by torch.export has none.
     kind = given if given in MODEL_TYPES and given != "gpt2" else "bert"
     options = FusionOptions(kind)
     options.enable_gelu_approximation = level.fast_gelu
@@ -154,7 +154,7 @@ def _optimised(level: Level, file: Path, config: Any) -> Any:
 
 
 def _check_survival(file: Path) -> None:
-    """Open a model in another process: ONNX Runtime 1.31 dies of some in float16, such as an LSTM."""
+    """Open a model in another process first: ONNX Runtime 1.31 crashes on some in float16, such as an LSTM."""
     check_survival(_OPEN, str(file), CPU, dies="ONNX Runtime dies of {} when it opens this model in float16")
 
 

@@ -1,4 +1,4 @@
-"""The backends that are known, and the choice among them by name."""
+"""The known backends, and the selection among them by name."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def is_known(name: str, known: Mapping[str, Backend]) -> bool:
 
 
 def no_such_backend(name: str, known: Mapping[str, Backend]) -> UsageError:
-    """Return the error for a name that no backend has, with the nearest that one has or needs installed."""
+    """Return the error for an unknown name, with the nearest name of a backend, installed or not."""
     needing = {item.distribution: backend.name for backend in reversed([*known.values()]) for item in backend.requires}
     return UsageError(f"no backend named {name!r}; {suggestion(name, known, needing)}")
 

@@ -13,9 +13,9 @@ from pytest_cpuaccel.core.errors import BackendUnavailableError
 
 
 def unmet_requirement(backend: Backend) -> str | None:
-    """Return why a backend can't run here, with the pip command that mends it; None when nothing is missing.
+    """Return why a backend can't run here, with the pip command that fixes it; None if nothing is missing.
 
-    Nothing is imported for it.
+    Imports nothing.
     """
     for requirement in backend.requires:
         unmet = _unmet(requirement)

@@ -38,20 +38,20 @@ def load(config: str, subject: Subject, folder: Path | None) -> BuiltModel:  # n
 
 
 def export_compiled(config: str, subject: Subject, folder: Path) -> None:
-    """Leave what Inductor compiles of the quantised model in ``folder``."""
+    """Write the kernels that Inductor compiles for the quantised model to ``folder``."""
     module, settings = quantised(config, subject)
     inductor.export_module(module, replace(subject, options={**subject.options, **settings}), folder)
 
 
 def load_compiled(config: str, subject: Subject, folder: Path | None) -> BuiltModel:
-    """Return the quantised model compiled by Inductor, which fuses the conversions with what is around them."""
+    """Return the quantised model compiled by Inductor, which fuses the conversions with the operators around them."""
     module, settings = quantised(config, subject)
     built = inductor.load_module(module, replace(subject, options={**subject.options, **settings}), folder)
     return replace(built, facts={**built.facts, "quantised_linears": quantised_linears(module)})
 
 
 def quantised(config: str, subject: Subject) -> tuple[Any, dict[str, Any]]:
-    """A private copy of the model, quantised by the config of that name, and Inductor's settings that torchao wants.
+    """Return a private copy of the model, quantised by the config of that name, and the Inductor settings of torchao.
 
     torchao sets them for the whole process.
     """
@@ -74,7 +74,7 @@ def quantised(config: str, subject: Subject) -> tuple[Any, dict[str, Any]]:
 
 
 def quantised_linears(module: Any) -> int:
-    """How many weights of a model are torchao's."""
+    """Return how many weights of a model are torchao's."""
     from torchao.utils import TorchAOBaseTensor
 
     return sum(isinstance(weight, TorchAOBaseTensor) for weight in module.parameters())

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 FILE = "model.pt"
 
 VALUES = "values.txt"
-"""What the model's Python code read of tensors; absent where that is nothing."""
+"""Tensor values that the model's Python code read while it was traced; absent if it read none."""
 
 
 def export(subject: Subject, folder: Path) -> None:
     """Write the frozen trace of the subject's call to ``folder``.
 
     Raises:
-        BuildError: the model can't be traced, or the test generates, which takes a loop that no trace holds.
+        BuildError: the model can't be traced, or the test generates: a trace has no loop.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What a call may be given, and where it may be made: plain tensors on the CPU, in no context that changes results."""
+"""Checks on a call: its inputs are plain tensors on the CPU, and no context changes its results."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def check_devices(inputs: Inputs, of: str = "") -> None:
 
 
 def check_plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Refuse tensors that stand for others, for several of different sizes, or wait for a gradient; and autocast.
+    """Refuse tensors that wrap others, nested tensors, tensors that require a gradient, and autocast.
 
     Raises:
-        UsageError: names the first one and what it is.
+        UsageError: names the first one and its kind.
     """
     _check_context()
     for name, leaf in tree.named_leaves([args, kwargs]):

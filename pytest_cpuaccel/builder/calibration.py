@@ -1,4 +1,4 @@
-"""Calibration data: inputs that stand for a model's data, for backends that quantise activations."""
+"""Calibration data: representative inputs of a model, for backends that quantise activations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WHAT_WOULD_DO = "give a list of inputs: dicts of keywords, tuples of arguments,
 
 @dataclass(frozen=True)
 class Calibration:
-    """Inputs of forward calls; ``given`` is false where a call's own inputs stand in for data that nobody gave."""
+    """Inputs of forward calls; ``given`` is false if the user gave none and a call's own inputs are used."""
 
     inputs: tuple[Inputs, ...] = ()
     given: bool = True
@@ -36,7 +36,7 @@ class Calibration:
 
     @property
     def facts(self) -> dict[str, Scalar]:
-        """Return how many items there are and where they came from, for a build that was calibrated on them."""
+        """Return the number of items and their origin, as facts of a calibrated build."""
         if not self.inputs:
             return {}
         return {"calibration_items": len(self.inputs), "calibration": "given" if self.given else "the first call"}

@@ -12,7 +12,7 @@ from pytest_cpuaccel.builder.private_copy import private_copy
 from pytest_cpuaccel.core import tree
 
 _LARGE = 2**20
-"""Bytes of a parameter from which on it is worth not to keep it in two types."""
+"""Bytes of a parameter from which on it is not kept in two types."""
 
 _KEEPS_THE_TYPE = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
 
@@ -22,7 +22,7 @@ _NO_MEMORY = "a parameter that is cast at each use has no memory of its own"
 def cast_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return a private copy of a model with floating-point parameters and buffers in ``dtype``.
 
-    Complex ones become complex128 with float64, and stay as they are with other types, which have no such.
+    Complex values become complex128 with float64; other types have no complex counterpart, so they stay as they are.
 
     Raises:
         BuildError: the model can't be copied.
@@ -33,9 +33,9 @@ def cast_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def light_cast_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Return such a copy whose large parameters take no memory but the original's, and are cast at each use.
+    """Return such a copy whose large parameters share the original's memory and are cast at each use.
 
-    It is for models that don't write to their parameters; what they write to one directly raises ``RuntimeError``.
+    It is for models that don't write to their parameters; a direct write raises ``RuntimeError``.
 
     Raises:
         BuildError: the model can't be copied.
@@ -49,12 +49,12 @@ def light_cast_copy(model: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def plain(value: Any) -> Any:
-    """Return a value; of a parameter that is cast at each use, what it is now."""
+    """Return a value; for a parameter that is cast at each use, its present value."""
     return value._kept.to(value.dtype) if isinstance(value, _CastWhenUsed) else value
 
 
 class _CastWhenUsed(torch.Tensor):
-    """A tensor that is cast by every operation on it; its own values stay in the type that they have."""
+    """A tensor that every operation casts; its stored values keep their type."""
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
@@ -90,7 +90,7 @@ class _CastWhenUsed(torch.Tensor):
 
 
 def _written(func: Any, args: tuple[Any, ...]) -> list[Any]:
-    """The arguments that an operation writes to."""
+    """Return the arguments that an operation writes to."""
     schema = zip(func._schema.arguments, args, strict=False)
     return [value for argument, value in schema if argument.alias_info is not None and argument.alias_info.is_write]
 
@@ -102,7 +102,7 @@ def _light(parameter: nn.Parameter, dtype: torch.dtype) -> nn.Parameter:
 
 
 def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """``to`` would drop the imaginary part of complex weights, which have no bf16 or fp16."""
+    """Cast a tensor; complex weights have no bf16 or fp16, and ``to`` would drop their imaginary part."""
     if tensor.is_complex():
         return tensor.to(torch.complex128) if dtype is torch.float64 else tensor
     return tensor.to(dtype) if tensor.is_floating_point() else tensor

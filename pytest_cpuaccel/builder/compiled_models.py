@@ -1,4 +1,4 @@
-"""Models that aren't plain PyTorch: compiled or scripted as a whole, in a part, or in a function that a call runs."""
+"""Models that aren't plain PyTorch: the whole model, a part, or a function that a call runs is compiled or scripted."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 _INSTEAD = "choose that by backend: --cpu-backends=inductor,torchscript"
 _SCRIPTED_FROM = "_torchdynamo_inline"
-"""Where functions under torch.jit keep the one that they were made of."""
+"""The attribute of a function under torch.jit that holds the original function."""
 _SCRIPTERS = ("jit/_script.py", "jit/_trace.py")
 _COMPILED = "_torchdynamo_orig_callable"
-"""What torch.compile sets on the functions that it returns."""
+"""The attribute that torch.compile sets on the functions that it returns."""
 
 _scripted: ByIdentity[nn.Module, dict[str, ScriptFunction]] = ByIdentity()
 """The functions under torch.jit that a model's project code refers to, by name."""
 
 
 def without_compiler(model: nn.Module) -> nn.Module:
-    """Return what ``torch.compile(model)`` was made of; any other model as it is."""
+    """Return the original of ``torch.compile(model)``; any other model as it is."""
     original = getattr(model, "_orig_mod", None) if type(model).__name__ == "OptimizedModule" else None
     return original if isinstance(original, nn.Module) else model
 
@@ -42,7 +42,7 @@ def check_plain(model: nn.Module, of: str) -> None:
     """Check that neither a model nor a part of it is compiled or scripted.
 
     Raises:
-        EagerError: one is.
+        EagerError: one of them is.
     """
     for path, child in model.named_modules():
         if how := _compiled_by(child):
@@ -54,9 +54,9 @@ def check_plain(model: nn.Module, of: str) -> None:
 
 
 def note_scripted_functions(model: nn.Module, functions: Iterable[ScriptFunction]) -> None:
-    """Let calls of a model be watched for functions under ``torch.jit.script`` that its code refers to.
+    """Have calls of a model watched for functions under ``torch.jit.script`` that its code refers to.
 
-    Those of installed packages are their own idea of eager.
+    Functions of installed packages are allowed: they are part of that package's eager code.
     """
     of_project = {str(item.name): item for item in functions if is_project_code(getattr(item, _SCRIPTED_FROM, None))}
     if of_project:
@@ -65,7 +65,7 @@ def note_scripted_functions(model: nn.Module, functions: Iterable[ScriptFunction
 
 @contextmanager
 def compiled_code_refused(model: nn.Module) -> Iterator[None]:
-    """Watch a call of a model for what runs compiled or scripted, wherever it is kept.
+    """Watch a call of a model for compiled or scripted code, wherever that is kept.
 
     Raises:
         EagerError: a function under ``torch.compile`` or ``torch.jit`` ran, or a ScriptModule.
@@ -86,7 +86,7 @@ def compiled_code_refused(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _compilers_watched(found: list[str]) -> Iterator[None]:
-    """Note what runs under ``torch.compile``, or is scripted, in this thread and in those that it starts."""
+    """Record functions that run under ``torch.compile`` or are scripted, in this thread and in those that it starts."""
     if sys.getprofile() is not None:
         yield
         return
@@ -112,7 +112,7 @@ def _compilers_watched(found: list[str]) -> Iterator[None]:
 
 @contextmanager
 def _scripted_functions_watched(found: list[str], known: Mapping[str, ScriptFunction]) -> Iterator[None]:
-    """Note which of the functions under ``torch.jit`` run, which Python's own profiler does not see."""
+    """Record which functions under ``torch.jit`` run; Python's own profiler does not see them."""
     if not known:
         yield
         return
@@ -147,7 +147,7 @@ def _compiled_by(module: nn.Module) -> str:
 
 
 def _is_compiled(value: object) -> bool:
-    """Tell a function under torch.compile; what torch.compiler.disable returns is marked alike, and a mock anyhow."""
+    """Tell whether a function is under torch.compile. torch.compiler.disable sets the same mark; a mock has any."""
     marks = getattr(value, "__dict__", {})
     if isinstance(value, types.MethodType):
         marks = vars(value.__func__) if isinstance(value.__func__, types.FunctionType) else {}

@@ -1,6 +1,6 @@
-"""The original: the user's eager model, and what it answers.
+"""The user's eager model and its answers.
 
-However often it is run here, it is left as it was: its state, and what its code keeps outside it.
+Running it here never changes it: neither its state, nor the variables outside it in which its code keeps state.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pytest_cpuaccel.core.kv_cache import is_cache
 from pytest_cpuaccel.core.private_inputs import attributes_of, is_object, private_inputs
 
 _asked = 0
-"""How often eager mode is being asked now, in any thread."""
+"""The number of eager runs in progress, in all threads."""
 
 
 @contextlib.contextmanager
 def eager_asked() -> Iterator[None]:
-    """While eager mode is asked, no stand-in may answer: a backend would be held to itself."""
+    """Forbid calls of stand-ins during an eager run: a backend would be compared with itself."""
     global _asked
     _asked += 1
     try:
@@ -40,20 +40,20 @@ def eager_asked() -> Iterator[None]:
 
 
 def check_not_asked() -> None:
-    """Check that a stand-in isn't called by what is to answer in eager mode.
+    """Check that no eager run calls a stand-in.
 
     Raises:
-        UsageError: it is.
+        UsageError: one does.
     """
     if _asked:
         raise UsageError(
-            "cpu_model: is called by what is to answer in eager mode, a model given to cpu_accelerate or a function "
-            "given to score_items; let that call the model itself, or the one that it is given"
+            "cpu_model: is called during an eager run, by a model given to cpu_accelerate or a function given to "
+            "score_items; let that call the model itself, or the one that it is given"
         )
 
 
 def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:
-    """Return what the eager model returns for private copies of the inputs.
+    """Return the eager model's output for private copies of the inputs.
 
     Raises:
         EagerRaisesError: it raises; the text names the exception.
@@ -62,7 +62,7 @@ def run_eager(model: nn.Module, method: Method, inputs: Inputs) -> Any:
 
 
 def answer_of(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
-    """Return what the eager model gives for private copies of the inputs.
+    """Return the eager model's answer to private copies of the inputs.
 
     Raises:
         EagerRaisesError: it raises; the text names the exception.
@@ -72,7 +72,7 @@ def answer_of(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
 
 
 def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
-    """Return what the eager model gives for private copies of the inputs, and leave its state as the call does.
+    """Return the eager model's answer to private copies of the inputs, and leave its state as the call does.
 
     Raises:
         EagerRaisesError: it raises; the text names the exception.
@@ -90,7 +90,7 @@ def call_eager(model: nn.Module, method: Method, inputs: Inputs) -> Answer:
 
 
 def _returned(given: Inputs, output: Any) -> int | str | None:
-    """The input that came back as the output: a mapping, which the model may have filled."""
+    """Return the input that is also the output: a mapping, which the model may have filled."""
     if not isinstance(output, MutableMapping):
         return None
     named: list[tuple[int | str, Any]] = [*enumerate(given.args), *given.kwargs.items()]
@@ -98,10 +98,10 @@ def _returned(given: Inputs, output: Any) -> int | str | None:
 
 
 def written_inputs(model: nn.Module, before: Inputs, after: Inputs) -> Mapping[str, Any]:
-    """Return what a call left in its inputs where it changed them, by the input's name.
+    """Return the inputs that a call changed, by name.
 
-    What it took out has ``(removed)`` after its name. A key/value cache is state for a next step and counts as none,
-    and so does an object itself: its attributes are looked at.
+    A removed entry has ``(removed)`` after its name. A key/value cache is state for a next step and doesn't count. An
+    object itself doesn't count either, but its attributes do.
     """
     if _are_untouched(before, after):
         return {}
@@ -115,7 +115,7 @@ def written_inputs(model: nn.Module, before: Inputs, after: Inputs) -> Mapping[s
 
 
 def _are_untouched(before: Inputs, after: Inputs) -> bool:
-    """A quick look: whether all is the same, and nothing has attributes of its own."""
+    """Tell quickly whether all is the same and nothing has attributes of its own."""
     given = after.args, dict(after.kwargs)
     return tree.same((before.args, dict(before.kwargs)), given) and not any(map(attributes_of, tree.tensors(given)))
 
@@ -129,7 +129,7 @@ def named_inputs(model: nn.Module, inputs: Inputs) -> dict[str, Any]:
 
 
 def _with_attributes(leaves: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Leaves by name, and those among the attributes of tensors and objects, such as ``state.h``."""
+    """Return the leaves by name, with those among attributes of tensors and objects, such as ``state.h``."""
     named: dict[str, Any] = {}
     for name, leaf in leaves:
         named[name] = leaf
@@ -138,7 +138,7 @@ def _with_attributes(leaves: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_now_within(name: str, named: Iterable[str]) -> bool:
-    """Whether a container stands now where a leaf stood."""
+    """Tell whether a container has replaced a leaf."""
     return any(other.startswith(f"{name}.") for other in named)
 
 

@@ -1,4 +1,4 @@
-"""What an artifact was exported with: inputs, and figures of what eager answered, by which it is recognised again."""
+"""The example of an export: its inputs, and figures of eager's answer, which show later whether it is still right."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from pytest_cpuaccel.core.errors import EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 
 MOST_BYTES = 64 * 2**20
-"""Inputs kept with an artifact; where a call has more, the artifact serves calls with the very same inputs."""
+"""Most bytes of inputs kept with an artifact; if a call has more, the artifact serves calls with equal inputs only."""
 
 _SAMPLE = 4096
 """Elements kept of each output, evenly spread."""
 
 _PIECE = 1 << 16
-"""Elements whose fp64 values stand in memory at a time."""
+"""Elements whose fp64 values are in memory at a time."""
 
 _BITS = 64
-"""Of an integer in a tensor, its sign included."""
+"""Bits of an integer in a tensor, including its sign."""
 
 _ALIKE = 1e-5
 """Difference, relative to an output's size, below which an answer is taken to be the same. IPEX, once imported, moves
-eager's own answers by up to 7e-6. What is edited by less shows in the parity verdict, which is repeated on a fresh
-export before it fails."""
+eager's own answers by up to 7e-6. An edit with a smaller effect shows in the parity verdict, which is repeated on a
+fresh export before it fails."""
 
 Figures = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Example:
-    """Inputs of a forward call of ``model``, whose artifact is asked for, and what eager answered them just now."""
+    """Inputs of a forward call of ``model``, and eager's present answer to them."""
 
     model: nn.Module
     inputs: Inputs
     answer: Any
 
     def write(self, folder: Path) -> None:
-        """Keep inputs, and figures of what eager answers them, in an artifact's folder."""
+        """Write the inputs, and figures of eager's answer, to an artifact's folder."""
         tensors = list(_tensors(self.model, self.inputs))
         fits = sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= MOST_BYTES
         kept = {
@@ -58,7 +58,7 @@ class Example:
         torch.save(kept, folder / EXAMPLE)
 
     def is_that_of(self, folder: Path) -> bool:
-        """Tell whether eager, today, gives the answers that an artifact was exported with."""
+        """Tell whether eager still gives the answer that an artifact was exported with."""
         try:
             kept = torch.load(folder / EXAMPLE, weights_only=True)
             inputs = self._inputs(kept["inputs"])
@@ -72,7 +72,7 @@ class Example:
         return seeded_figures(self.model, inputs)
 
     def _inputs(self, kept: list[torch.Tensor] | str) -> Inputs | None:
-        """The kept tensors in the structure of today's call, which is the same by the artifact's key."""
+        """Return the kept tensors in the structure of today's call; the artifact's key ensures that it is the same."""
         if isinstance(kept, str):
             return self.inputs if inputs_digest(self.inputs) == kept else None
         remaining = iter(kept)
@@ -97,7 +97,7 @@ def seeded_figures(model: nn.Module, inputs: Inputs) -> Figures:
 
 
 def figures(answer: Any) -> Figures:
-    """Return, by each output's name, type and shape, a sample of its elements, their root mean square and maximum."""
+    """Map each output's name, type and shape to a sample of its elements, their root mean square and maximum."""
     return dict(_figures(name or "output", leaf) for name, leaf in tree.named_leaves(answer) if _is_number(leaf))
 
 
@@ -125,7 +125,7 @@ def _figures(name: str, leaf: Any) -> tuple[str, torch.Tensor]:
 
 
 def _size(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The root mean square and the maximum of a vector's absolute values, found piece by piece."""
+    """Return the root mean square and the maximum of a vector's absolute values, computed piece by piece."""
     squares, largest = torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
     for part in flat.split(_PIECE):  # type: ignore[no-untyped-call]
         size = part.double().abs()

@@ -1,6 +1,7 @@
 """Digests and descriptions of models and inputs.
 
-They tell apart, they don't prove equal: whether a model still computes what it did is asked of the model itself.
+Different digests prove a difference; equal digests prove nothing. Only the model itself shows whether it still computes
+the same.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ _ROWS = 16
 
 
 def model_key(model: nn.Module, weights: str = "") -> dict[str, str]:
-    """Return what tells a model apart from others, in every process alike.
+    """Return a key that tells a model apart from others, the same in every process.
 
-    ``weights`` is the stamp of parameters and buffers, taken here unless it is given, ``structure`` a digest of the
-    modules' types and plain settings, ``code`` of the project's code behind them. Models that differ in nothing of this
-    may still compute different things.
+    ``weights`` is the stamp of parameters and buffers, taken here unless it is given. ``structure`` is a digest of the
+    modules' types and plain settings, ``code`` one of the project's code behind them. Two models with equal keys may
+    still compute different answers.
     """
     return {
         "weights": weights or weights_stamp(model),
@@ -45,21 +46,21 @@ def model_key(model: nn.Module, weights: str = "") -> dict[str, str]:
 
 
 def weights_stamp(model: nn.Module) -> str:
-    """Return a digest of parameters and buffers as they are now, as :func:`parameters_stamp`."""
+    """Return a digest of the current parameters and buffers, like :func:`parameters_stamp`."""
     return f"{parameters_stamp(model)} {buffers_stamp(model)}"
 
 
 def parameters_stamp(model: nn.Module) -> str:
-    """Return a digest of the parameters as they are now; read anew, for writes may leave no trace in their versions.
+    """Return a digest of the current parameters. They are read anew, because a write may not change a tensor's version.
 
-    Several times as fast as a cryptographic one: sums of signed 32-bit words by rows and by columns, each times a
-    factor that hangs on its place.
+    It is several times as fast as a cryptographic digest: sums of signed 32-bit words by rows and by columns, each word
+    times a factor that depends on its place.
     """
     return _stamp(model.named_parameters(remove_duplicate=False))
 
 
 def buffers_stamp(model: nn.Module) -> str:
-    """Return a digest of the buffers as they are now, as :func:`parameters_stamp`."""
+    """Return a digest of the current buffers, like :func:`parameters_stamp`."""
     return _stamp(model.named_buffers(remove_duplicate=False))
 
 
@@ -86,13 +87,13 @@ def version(tensor: torch.Tensor) -> int:
 def tensor_bytes(tensor: torch.Tensor) -> memoryview:
     """Return the bytes of a CPU tensor in row-major order, whatever its dtype.
 
-    ``tensor.numpy()`` would forbid the tensor's memory to grow, for good.
+    ``tensor.numpy()`` would forbid for ever that the tensor's memory grows.
     """
     held = tensor.detach().resolve_conj().resolve_neg().contiguous()
     if type(held) is not torch.Tensor or held.device.type != "cpu" or not held.data_ptr():
         return held.reshape(-1).view(torch.uint8).numpy().data
     memory: Any = (ctypes.c_ubyte * held.nbytes).from_address(held.data_ptr())
-    memory.tensor = held  # for as long as its bytes are looked at
+    memory.tensor = held  # as long as its bytes are read
     return memoryview(memory).cast("B")
 
 
@@ -115,10 +116,10 @@ def _stamp(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
 
 
 def _sums(tensor: torch.Tensor) -> bytes:
-    """What changes with any byte: sums of words by rows and by columns, and the bytes that fill no row.
+    """Return figures that change with any byte: sums of words by rows and by columns, and the bytes that fill no row.
 
-    A change of several words is missed only where it is orthogonal to the factors of every row and of every column,
-    which plain sums would let an exchange of rows among those of a permutation matrix be.
+    A change of several words is missed only if it is orthogonal to the factors of every row and of every column.
+    Without factors, an exchange of rows in a permutation matrix would be missed.
     """
     data = np.frombuffer(tensor_bytes(tensor), np.uint8)
     rows = data.size // (4 * _WORDS)
@@ -131,7 +132,7 @@ def _sums(tensor: torch.Tensor) -> bytes:
 
 
 def _both_sums(words: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sums of int32 (n, m) by rows and by columns, as products in fp64, which are exact here and far faster."""
+    """Return the sums of int32 (n, m) by rows and by columns, as products in fp64: exact here, and far faster."""
     block = torch.empty(_ROWS, words.shape[1], dtype=torch.float64)
     by_column, by_row = _factors(words.shape[1]), _factors(len(words))
     of_rows, of_columns = [], torch.zeros(words.shape[1], dtype=torch.int64)
@@ -144,7 +145,7 @@ def _both_sums(words: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 @functools.lru_cache(maxsize=64)
 def _factors(count: int) -> torch.Tensor:
-    """The same random integers from 1 on in every process: ``RandomState`` is frozen."""
+    """Return random integers from 1 on, the same in every process: the algorithm of ``RandomState`` is frozen."""
     return torch.from_numpy(np.random.RandomState(count).randint(1, _MOST_FACTOR, count)).double()
 
 

@@ -1,7 +1,7 @@
-"""The first step of a ``generate()`` call: what the model's own loop hands to ``forward``, and how that grows.
+"""The first step of ``generate()``: the arguments that the model's own loop gives to ``forward``, and how they grow.
 
-The loop is asked, not guessed at: it infers masks from padding, numbers positions, starts decoders and repeats rows in
-ways that differ from model to model and from one transformers to the next.
+The loop itself is run to its first step. It infers masks from padding, numbers positions, starts decoders and repeats
+rows in ways that differ from model to model and from one release of transformers to the next.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LEFT_OUT = frozenset(
         *("temperature", "use_cache", "cache_implementation", "return_dict_in_generate", "output_scores"),
     }
 )
-"""Settings of the search, which change nothing in what the first step is given, and may not fit one row each."""
+"""Settings of the search: they don't change the first step's arguments, and may not work with one row each."""
 
 _TEXT = frozenset({"input_ids", "attention_mask", "position_ids", "decoder_input_ids", "decoder_attention_mask"})
 
@@ -46,7 +46,7 @@ class _ForwardReachedError(BaseException):
 
 
 class _NoOutputs(dict[str, Any]):
-    """Stands in for the outputs of a step of which only the number of tokens matters."""
+    """Stands in for the outputs of a step; only its number of tokens matters."""
 
     def __getattr__(self, name: str) -> None:
         if name.startswith("__"):
@@ -55,10 +55,10 @@ class _NoOutputs(dict[str, Any]):
 
 @dataclass(frozen=True)
 class FirstStep:
-    """``ids`` are the (rows, length) tokens that the loop starts from: an encoder-decoder's are its decoder's.
+    """``ids`` are the (rows, length) tokens that the loop starts from; in an encoder-decoder, the decoder's.
 
-    Where the prompt is ``inputs_embeds``, they are zeros, one for each embedding. ``carried`` is what the loop keeps
-    from step to step, ``encoded`` what an encoder takes, by the names of ``forward``.
+    If the prompt is ``inputs_embeds``, ``ids`` are zeros, one for each embedding. ``carried`` holds the arguments that
+    the loop keeps from step to step, ``encoded`` those of an encoder, both by the names of ``forward``.
     """
 
     loop: Any
@@ -72,7 +72,7 @@ class FirstStep:
         """Return the first step of ``model.generate(*inputs.args, **inputs.kwargs)``, with ``each`` rows for a prompt.
 
         Raises:
-            BuildError: it never calls the model's ``forward``, or in a way of its own.
+            BuildError: it never calls the model's ``forward``, or calls it in an unknown way.
         """
         loop, seen = _watched(model)
         settings = {name: value for name, value in inputs.kwargs.items() if name not in _LEFT_OUT} | _ONE_ROW_EACH
@@ -101,7 +101,7 @@ class FirstStep:
 
     @property
     def takes_more_than_text(self) -> bool:
-        """Tell whether ``forward`` is given other tensors than token ids, their masks and positions."""
+        """Tell whether ``forward`` gets tensors other than token ids, their masks and positions."""
         return not self.inputs().kwargs.keys() <= _TEXT
 
     def inputs(self) -> Inputs:
@@ -111,10 +111,10 @@ class FirstStep:
     def forced(self, tokens: torch.Tensor) -> Inputs:
         """Return the inputs of one forward call over ``tokens``, (rows, length), which begin with :attr:`ids`.
 
-        Masks, token types and positions are those that the loop has come to when it is that far.
+        Masks, token types and positions are those of the loop at that length.
 
         Raises:
-            BuildError: the model lets them grow in a way that can't be followed.
+            BuildError: the model lets them grow in an unknown way.
         """
         carried = dict(self.carried)
         with _left_as_it_was(self.loop), _followed(self.loop):
@@ -145,7 +145,7 @@ class FirstStep:
 
 
 def _watched(model: Any) -> tuple[Any, dict[str, Any]]:
-    """A shallow copy of a model whose loop ends at its first forward call, and what it was seen to hand on by then."""
+    """Return a shallow copy of a model whose loop ends at its first forward call, and the arguments of that call."""
     loop = copy.copy(model)
     seen: dict[str, Any] = {}
     prepare, forward = loop.prepare_inputs_for_generation, model.forward
@@ -172,7 +172,7 @@ def _watched(model: Any) -> tuple[Any, dict[str, Any]]:
 
 @contextlib.contextmanager
 def _left_as_it_was(model: nn.Module) -> Iterator[None]:
-    """Give the attributes that a loop sets (Qwen2-VL's ``rope_deltas``) and the random state back what they were."""
+    """Restore the random state and the attributes that a loop sets (Qwen2-VL's ``rope_deltas``)."""
     before = [(vars(part), dict(vars(part))) for part in model.modules()]
     try:
         with generators_kept(), warnings.catch_warnings():
@@ -194,7 +194,7 @@ def _followed(model: nn.Module) -> Iterator[None]:
 
 
 def _encoded(model: Any, inputs: Inputs, each: int) -> dict[str, Any]:
-    """What the encoder of an encoder-decoder takes, among the tensors of the call."""
+    """Return the tensors of the call that go to the encoder of an encoder-decoder."""
     encoder = model.get_encoder() if hasattr(model, "get_encoder") else None
     name = getattr(encoder, "main_input_name", None) or getattr(model, "main_input_name", None) or "input_ids"
     takes = _named(model.forward) | (_named(encoder.forward) if encoder is not None else set())
@@ -207,7 +207,7 @@ def _encoded(model: Any, inputs: Inputs, each: int) -> dict[str, Any]:
 
 
 def _with_encoder(kept: Mapping[str, Any], encoded: Mapping[str, Any]) -> dict[str, Any]:
-    """A step's arguments, with what the encoder takes in the place of what it answered."""
+    """Return a step's arguments with the encoder's inputs in place of its outputs."""
     decoded = {name: value for name, value in kept.items() if name.startswith("decoder_")}
     inferred = {"attention_mask": kept["attention_mask"]} if "attention_mask" in kept and "input_ids" in encoded else {}
     ids = encoded.get("input_ids")
@@ -221,7 +221,7 @@ def _repeated(each: int, leaf: Any) -> Any:
 
 
 def _constants(model: nn.Module, inputs: Inputs) -> dict[str, Any]:
-    """Arguments of ``forward`` that are no tensors and that the user gave, such as ``interpolate_pos_encoding``."""
+    """Return the user's arguments of ``forward`` that are no tensors, such as ``interpolate_pos_encoding``."""
     takes, settings = _named(model.forward), getattr(model, "generation_config", None)
     return {
         name: value

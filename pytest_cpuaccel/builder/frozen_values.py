@@ -1,4 +1,4 @@
-"""Values among a model's outputs, which an export may have written down as they were for its example."""
+"""Values among a model's outputs that an export may have frozen at those of its example call."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ Outputs = Mapping[str, Any]
 
 
 def check_values(call: Call, model: nn.Module, build: Build, backend: Backend) -> None:
-    """Check that no value that a forward call returned is that of the example instead of the call's own.
+    """Check that a forward call returned its own values, not those of the example call.
 
-    Values are numbers, text, arrays, objects and None, and which outputs there are.
+    Values are numbers, text, arrays, objects and None, and the set of outputs.
 
     Raises:
-        BuildError: one is.
+        BuildError: a value is the example's.
     """
-    if call.method == "generate" or isinstance(build.model.forward, nn.Module):  # which runs the model's own code
+    if call.method == "generate" or isinstance(build.model.forward, nn.Module):  # this runs the model's own code
         return
     example, returned = _outputs(build.subject.expected), _outputs(call.output)
     suspects = {
@@ -61,14 +61,14 @@ def _is_example(call: Call, build: Build) -> bool:
 
 
 def _fault_of_form(example: Outputs, returned: Outputs, eager: Outputs) -> str:
-    """In what eager's outputs are others than those that the example and the call have in common."""
+    """Return how the set of eager's outputs differs from the one that the example and the call share."""
     forms, forms_of_eager = _forms(example), _forms(eager)
     if forms != _forms(returned) or forms == forms_of_eager:
         return ""
     if forms.keys() != forms_of_eager.keys():
         return (
-            f"returns {_listed(forms)} as in the call it was built for; eager returns {_listed(forms_of_eager)}: which "
-            "outputs there are must not depend on the inputs"
+            f"returns {_listed(forms)} as in the call it was built for; eager returns {_listed(forms_of_eager)}: the "
+            "set of outputs must not depend on the inputs"
         )
     name = next(name for name in forms if forms[name] is not forms_of_eager[name])
     return (

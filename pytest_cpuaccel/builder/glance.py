@@ -1,4 +1,4 @@
-"""A glance at weights: whether a sample of them is what it was, at a small part of the cost of reading them all."""
+"""A glance at weights: a cheap check whether a sample of them has changed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 SAMPLE = 256
-"""Numbers that are looked at of each tensor, evenly spread; all of one with fewer."""
+"""Numbers that are sampled of each tensor, evenly spread; all numbers of a smaller one."""
 
 _WORDS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 @dataclass(frozen=True)
 class Glance:
-    """``samples`` are 1-D views of ``tensors`` as integers, ``seen`` what they held, ``places`` their addresses."""
+    """``samples`` are 1-D views of ``tensors`` as integers, ``seen`` earlier values, ``places`` their addresses."""
 
     tensors: tuple[torch.Tensor, ...]
     places: tuple[int, ...]
@@ -25,13 +25,13 @@ class Glance:
 
     @staticmethod
     def at(tensors: Iterable[torch.Tensor]) -> Glance:
-        """Look at those of the tensors that lie in memory row by row."""
+        """Sample those tensors that are contiguous."""
         plain = tuple(item for item in tensors if _is_plain(item))
         samples = tuple(map(_sample, plain))
         return Glance(plain, _places(plain), samples, _copied(samples))
 
     def is_what_it_was(self) -> bool:
-        """Tell whether the sampled numbers are the same, bit for bit, and the tensors lie where they lay."""
+        """Tell whether the sampled numbers are the same, bit for bit, and the tensors' addresses too."""
         return _places(self.tensors) == self.places and all(map(torch.equal, self.seen, _copied(self.samples)))
 
 

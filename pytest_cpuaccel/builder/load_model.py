@@ -1,4 +1,4 @@
-"""Where an eager model comes from: a module as it is, or a folder or hub id that transformers loads."""
+"""The source of an eager model: a module as it is, or a folder or hub id that transformers loads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_cpuaccel.core.suggestion import suggestion
 def eager_model_of(source: object, task: str | None = None, *, of: str = "eager_model") -> nn.Module:
     """Return the eager model that ``source`` stands for: an ``nn.Module``, a path or a hub id.
 
-    ``of`` is what the user calls it, for messages.
+    ``of`` is the user's name for it, for messages.
 
     Raises:
         UsageError: not a model, a path that isn't there, an id that can't be loaded, an unknown task.
@@ -62,7 +62,7 @@ def _fit(model: nn.Module, of: str) -> nn.Module:
 
 
 def _check_eval_is_offered(model: nn.Module, of: str) -> None:
-    """Check that no part is a module of torch.export, which says that it trains and refuses ``eval()``."""
+    """Check that no part is a module of torch.export: it is always in training mode and refuses ``eval()``."""
     for path, child in model.named_modules():
         is_exported = any(kind.__module__.startswith("torch.export.") for kind in type(child).__mro__)
         if child.training and is_exported and "eval" in vars(child):
@@ -74,7 +74,7 @@ def _check_eval_is_offered(model: nn.Module, of: str) -> None:
 
 
 def _trained_by(module: nn.Module) -> str:
-    """What a module does otherwise in training mode; ``""`` for one that does nothing."""
+    """Return the effect of training mode on a module; ``""`` if it has none."""
     if isinstance(module, nn.modules.batchnorm._NormBase):
         return "normalises by the batch at hand and updates its statistics" if module.track_running_stats else ""
     if isinstance(module, nn.modules.dropout._DropoutNd):
@@ -111,7 +111,7 @@ def _loaded(source: str, task: str | None, of: str) -> nn.Module:
 
 
 def _loader(config: Any, task: str | None) -> Any:
-    """The Auto class for a task; without one, the class that the checkpoint itself names."""
+    """Return the Auto class for a task; without a task, the class that the checkpoint names."""
     import transformers
 
     if task:
@@ -139,7 +139,7 @@ _AUTO_CLASSES = {
     "automatic-speech-recognition": "SpeechSeq2Seq",
     "multiple-choice": "MultipleChoice",
 }
-"""Pipelines' task names, also those transformers 5 dropped, and what follows ``AutoModelFor`` ("" for AutoModel)."""
+"""Task of a pipeline, also of those that transformers 5 dropped -> suffix of ``AutoModelFor`` ("" for AutoModel)."""
 
 
 def _auto_class(task: str) -> Any:

@@ -1,4 +1,4 @@
-"""Copies of models that may be altered: nothing in them leads back to the original."""
+"""Copies of models that may be altered: they refer to nothing of the original."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _UNCOPYABLE: tuple[type, ...] = (
 def private_copy(model: nn.Module, parameters: Mapping[int, nn.Parameter] | None = None) -> nn.Module:
     """Return a deep copy of a model, in eval mode, that shares no memory with it.
 
-    Functions that were set on its modules, as hooks or in the place of a method, may close over the model or a part
-    of it; those of the copy close over the copy. Locks, files, connections and generators, which nobody can copy, are
-    shared. ``parameters``, by the identity of the model's own, stand in the copy as they are.
+    Functions that were set on its modules, as hooks or in place of a method, may close over the model or a part of it.
+    The copy's functions close over the copy. Locks, files, connections and generators can't be copied and are shared.
+    ``parameters`` maps the identity of the model's parameters to those that the copy takes in their place.
 
     Raises:
         BuildError: the model holds something that can't be copied.
@@ -49,7 +49,7 @@ def private_copy(model: nn.Module, parameters: Mapping[int, nn.Parameter] | None
 
 
 def private_outline(model: nn.Module) -> nn.Module:
-    """Return a copy as :func:`private_copy` does, but for parameters: of each element they hold a zero, in no memory.
+    """Return a copy like :func:`private_copy`, but with parameters of zeros that take no memory.
 
     Raises:
         BuildError: the model holds something that can't be copied.
@@ -79,13 +79,13 @@ def _copied(model: nn.Module, copies: dict[int, Any]) -> nn.Module:
 
 
 def _computed_tensors(model: nn.Module) -> Iterator[torch.Tensor]:
-    """Tensors that hooks computed from parameters, as weight_norm and pruning do; torch refuses to copy them."""
+    """Return the tensors that hooks compute from parameters (weight_norm, pruning); torch refuses to copy them."""
     for child in model.modules():
         yield from (item for item in vars(child).values() if isinstance(item, torch.Tensor) and not item.is_leaf)
 
 
 def deep_copy(value: Any, copies: dict[int, Any] | None = None) -> Any:
-    """Return a deep copy that shares what nobody can copy; ``copies`` are known by the identity of the originals."""
+    """Return a deep copy that shares uncopyable objects; ``copies`` maps the identity of originals to their copies."""
     kinds = {*_UNCOPYABLE, type(sys.stdout), type(sys.stderr)}
     before = {kind: copyreg.dispatch_table.get(kind) for kind in kinds}
     copyreg.dispatch_table.update(dict.fromkeys(kinds, lambda _: ""))  # a string: copy.deepcopy takes it as it is
@@ -100,7 +100,7 @@ def deep_copy(value: Any, copies: dict[int, Any] | None = None) -> Any:
 
 
 def _rebind(attributes: dict[str, Any], copies: dict[int, Any]) -> None:
-    """Let the functions among a module's attributes, in its lists and dicts and among its hooks close over copies."""
+    """Make the functions in a module's attributes, lists, dicts and hooks close over copies."""
     for name, value in list(attributes.items()):
         if isinstance(value, dict):
             value.update({key: _rebound(item, copies) for key, item in value.items() if _is_code(item)})
@@ -115,7 +115,7 @@ def _is_code(value: Any) -> bool:
 
 
 def _rebound(value: Any, copies: dict[int, Any]) -> Any:
-    """What stands in the copy for a value that a function of the original refers to; the value itself, if nothing."""
+    """Return the copy's counterpart of a value that a function of the original refers to; the value if none."""
     if id(value) in copies or not _leads_to(copies, value, set()):
         return copies.get(id(value), value)
     if isinstance(value, types.MethodType):
@@ -139,7 +139,7 @@ def _rebound_items(items: Mapping[str, Any], copies: dict[int, Any]) -> dict[str
 
 
 def _leads_to(copies: Mapping[int, Any], value: Any, seen: set[int]) -> bool:
-    """Whether a function, method or partial refers to something that was copied; ``seen`` has those looked at."""
+    """Tell whether a function, method or partial refers to a copied object; ``seen`` holds those already visited."""
     if id(value) in copies:
         return True
     if id(value) in seen:

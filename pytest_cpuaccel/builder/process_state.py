@@ -1,4 +1,4 @@
-"""The process's own state: what a test finds in it, and finds again when the plugin was at work in between.
+"""The process's own state: the plugin restores it after its work, so that tests find it unchanged.
 
 Entries that a package appends to ``sys.path`` when it is imported stay: later imports of its parts need them.
 """
@@ -25,7 +25,7 @@ from pytest_cpuaccel.builder.state.variable import write_environment
 
 
 class Part(NamedTuple):
-    """One part of the state: ``read()`` returns it in a form that ``==`` compares, ``write`` takes that."""
+    """One part of the state: ``read()`` returns it in a form that ``==`` compares, ``write`` takes the same form."""
 
     read: Callable[[], Any]
     write: Callable[[Any], object]
@@ -33,7 +33,7 @@ class Part(NamedTuple):
 
 @contextlib.contextmanager
 def process_kept(threads: int | None = None) -> Iterator[None]:
-    """Give the process back as it is now; meanwhile torch has as many ``threads``, where a number is given."""
+    """Restore the present state of the process at the end; meanwhile torch has ``threads`` threads if that is given."""
     before = [part.read() for part in _PARTS]
     with generators_kept(), warnings.catch_warnings():
         try:
@@ -48,7 +48,7 @@ def process_kept(threads: int | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def on_threads(threads: int) -> Iterator[None]:
-    """Let torch have as many threads, and give it back those of before, unless somebody changed them meanwhile."""
+    """Give torch this number of threads, and restore its earlier number at the end unless somebody changed it."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -67,7 +67,7 @@ def _set_deterministic(state: tuple[bool, bool]) -> None:
 
 
 def _folder() -> str | None:
-    """None where the working directory was deleted."""
+    """Return the working directory; None if it was deleted."""
     try:
         return str(Path.cwd())
     except OSError:
@@ -80,7 +80,7 @@ def _set_folder(folder: str | None) -> None:
 
 
 def _umask() -> int:
-    """It can be read only by setting it; meanwhile no other thread's file is open to others."""
+    """Read the umask by setting it; the value set meanwhile keeps other threads' new files private."""
     found = os.umask(0o077)
     os.umask(found)
     return found
@@ -115,7 +115,7 @@ def _loggers() -> dict[str, _Logger]:
 
 
 def _set_loggers(loggers: Mapping[str, _Logger]) -> None:
-    """Those that were made meanwhile stay, for they came with an import."""
+    """Set the loggers; those that were made meanwhile stay, because they came with an import."""
     now = _loggers()
     for name, state in loggers.items():
         if now.get(name) != state:
@@ -129,7 +129,7 @@ _COMPILER = ("torch._dynamo.config", "torch._inductor.config", "torch._functorch
 
 
 def _compiler_settings() -> dict[str, dict[str, Any]]:
-    """Of the modules that are imported."""
+    """Return the settings of those compiler modules that are imported."""
     return {name: sys.modules[name].get_config_copy() for name in _COMPILER if _is_loaded(name)}
 
 

@@ -22,7 +22,7 @@ class Generators:
 
     @classmethod
     def now(cls) -> Generators:
-        """Return their present state."""
+        """Return the current state."""
         return cls(random.getstate(), np.random.get_state(), torch.get_rng_state())
 
     def __eq__(self, other: object) -> bool:
@@ -40,12 +40,12 @@ class Generators:
         }
 
     def unlike(self, other: Generators) -> tuple[str, ...]:
-        """Return the names of those whose states differ."""
+        """Return the names of the generators whose states differ."""
         mine, others = self._by_name, other._by_name
         return tuple(name for name in mine if mine[name] != others[name])
 
     def restore(self) -> None:
-        """Have them draw from here on what they drew after this state."""
+        """Set the generators to this state."""
         random.setstate(self.python)
         np.random.set_state(self.numpy)
         torch.set_rng_state(self.torch)
@@ -53,7 +53,7 @@ class Generators:
 
 @contextmanager
 def generators_kept() -> Iterator[None]:
-    """Give the generators back in the state that they have now."""
+    """Restore the present state of the generators at the end."""
     before = Generators.now()
     try:
         yield
@@ -63,9 +63,9 @@ def generators_kept() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int = 0) -> Iterator[Generators]:
-    """Let the generators begin anew, from the same state for one seed, and give them back as they are now.
+    """Set the generators to the state of a seed, and restore their present state at the end.
 
-    What it yields is the state that they begin with.
+    Yields the state of the seed.
     """
     with generators_kept():
         random.seed(seed)
@@ -75,10 +75,10 @@ def seeded(seed: int = 0) -> Iterator[Generators]:
 
 
 def lean(end: float) -> None:
-    """Let Python's and numpy's generators give only the least numbers (``end`` 0) or the greatest (1) for a while.
+    """Make Python's and numpy's generators give only the least numbers (``end`` 0) or the greatest (1) for a while.
 
-    After 312 words they go on as usual, so that what draws until it likes a number comes to an end. Both are Mersenne
-    Twisters (Matsumoto and Nishimura, 1998), whose state is 624 words that are given out one by one, tempered.
+    After 312 words they go on as usual, so that code which draws until a number fits comes to an end. Both are Mersenne
+    Twisters (Matsumoto and Nishimura, 1998): their state is 624 words, which are tempered and returned one by one.
     """
     _, words, _ = random.getstate()
     key = (_GREATEST if end else 0,) * 312 + words[312:624]
@@ -87,4 +87,4 @@ def lean(end: float) -> None:
 
 
 _GREATEST = 0x12DD9BB3
-"""The word that tempering makes 32 ones of."""
+"""Tempering turns this word into 32 ones."""

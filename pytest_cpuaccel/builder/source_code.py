@@ -1,4 +1,4 @@
-"""The source code of the user's own project: what belongs to it, and digests of what a model or a backend hangs on."""
+"""The source code of the user's own project, and digests of the code behind a model or a backend."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def project_file(namespace: Namespace) -> str:
 
 
 def code_digest(values: Iterable[Any]) -> str:
-    """Return a digest of the project code that classes, functions and objects come from.
+    """Return a digest of the project code behind classes, functions and objects.
 
-    It covers the files that define them and, from there on, every file of a project whose modules, classes or
-    functions those files refer to. Installed packages are covered by their versions; ``""`` where all comes from them.
+    It covers the files that define them and, from there, every file of a project whose modules, classes or functions
+    those files refer to. Installed packages are identified by their versions; ``""`` if all code is theirs.
     """
     files = sorted(_files(values))
     return hashlib.sha256("".join(map(_file_digest, files)).encode()).hexdigest() if files else ""
@@ -42,7 +42,7 @@ def code_digest(values: Iterable[Any]) -> str:
 def package_digest(value: Any) -> str:
     """Return a digest of every Python file of the package that a function is defined in, installed or not.
 
-    ``""`` for what is defined in no file.
+    ``""`` if it is defined in no file.
     """
     names = {str(namespace.get("__name__", "")).partition(".")[0] for namespace in _namespaces(value)}
     modules = [module for name in names if (module := sys.modules.get(name)) and name not in sys.stdlib_module_names]
@@ -73,7 +73,7 @@ def _files(values: Iterable[Any]) -> set[str]:
 
 
 def _namespaces(value: Any) -> Iterator[Namespace]:
-    """The modules that a module, class, function or object comes from, those of its bases included."""
+    """Return the modules that define a module, class, function or object, including those of its bases."""
     if isinstance(value, types.ModuleType):
         yield vars(value)
     elif isinstance(value, functools.partial):
@@ -102,7 +102,7 @@ def _is_project_file(file: str) -> bool:
 
 @functools.cache
 def _python_folders() -> tuple[str, ...]:
-    """Where Python's own library lies, and the scripts of installed packages."""
+    """Return the folders of Python's own library and of installed packages' scripts."""
     return tuple({f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "platstdlib", "scripts")})
 
 

@@ -1,4 +1,4 @@
-"""The newest releases that the tests ran with, and what is installed beyond them."""
+"""The newest releases that the tests ran with, and installed releases that are newer."""
 
 from __future__ import annotations
 

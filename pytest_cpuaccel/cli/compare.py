@@ -1,4 +1,4 @@
-"""``cpuaccel compare``: what two runs found, side by side."""
+"""``cpuaccel compare``: the results of two runs, side by side."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FOLDER = Path(".cpuaccel") / "baselines"
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
-    command = commands.add_parser("compare", help="what two runs found, side by side")
+    command = commands.add_parser("compare", help="the results of two runs, side by side")
     for run_of in ("before", "after"):
         command.add_argument(run_of, help="a baseline's name or folder, or a report that --cpu-report wrote as .json")
     command.add_argument(
@@ -22,13 +22,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="FOLDER",
         type=Path,
         default=_FOLDER,
-        help=f"where baselines are looked for by name (default: {_FOLDER})",
+        help=f"folder with the named baselines (default: {_FOLDER})",
     )
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison; it is for people to read, so that a slower run is no error."""
+    """Print the comparison. It is for people to read: a slower run is no error."""
     files = [_file(text, arguments.baselines_dir) for text in (arguments.before, arguments.after)]
     before, after = map(read_report, files)
     print("\n".join(comparison(arguments.before, before, arguments.after, after)))  # noqa: T201
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _file(text: str, root: Path) -> Path:
-    """A baseline's name comes first: a folder or file here may be called like it."""
+    """Prefer a baseline's name: a folder or file here may have the same name."""
     path = Path(text)
     for report in (root / text / FILE, path / FILE):
         if report.is_file():

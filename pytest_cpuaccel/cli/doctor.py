@@ -1,4 +1,4 @@
-"""``cpuaccel doctor``: what is installed, what this CPU can do, and what would skew a timing."""
+"""``cpuaccel doctor``: installed backends, this CPU's abilities, and properties that would skew a timing."""
 
 from __future__ import annotations
 
@@ -24,9 +24,13 @@ ALLOWED = 0.05
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
-    parser = commands.add_parser("doctor", help="what is installed, what this CPU can do, what would skew a timing")
-    parser.add_argument("--aa", action="store_true", help="race equal copies: the smallest slowdown that can be told")
-    waiting = "how long at most --aa waits for the machine to be free"
+    parser = commands.add_parser(
+        "doctor", help="installed backends, this CPU's abilities, and properties that would skew a timing"
+    )
+    parser.add_argument(
+        "--aa", action="store_true", help="race equal copies to find the smallest slowdown that this machine can tell"
+    )
+    waiting = "the longest time that --aa waits for the machine to be free"
     parser.add_argument("--cpu-wait", type=_seconds, default="600 s", metavar="TIME", help=f"{waiting} (600 s)")
     parser.set_defaults(run=run)
 
@@ -42,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def doctor() -> Iterator[str]:
-    """Yield lines on this machine, one for each backend: its versions, or what it lacks; then what is untested."""
+    """Yield lines on this machine, on each backend (its versions or missing packages) and on untested releases."""
     machine = this_machine()
     yield f"CPU: {machine.cpu}, {machine.cpus} usable, {' '.join(machine.isa) or 'no known vector extensions'}"
     width = max(len(backend.name) for backend in BUILTIN)
@@ -59,10 +63,10 @@ def doctor() -> Iterator[str]:
 
 
 def self_checks(seconds: float, wait_s: float) -> Iterator[str]:
-    """Yield a line for each of three models: the A/A verdict, and the smallest slowdown that could be told.
+    """Yield a line for each of three models: the A/A verdict, and the smallest slowdown that the race can tell.
 
-    Each races a second, separately built copy of itself for ``seconds``, on one thread, alone on the machine, which is
-    waited for up to ``wait_s``.
+    Each model races a second, separately built copy of itself for ``seconds``, on one thread, alone on the machine.
+    Waits up to ``wait_s`` for the machine to be free.
 
     Raises:
         UsageError: torch isn't installed, or does not import.

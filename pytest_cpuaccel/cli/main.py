@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 2 for a mistake of the user, 130 after Ctrl-C.
 
     Raises:
-        SystemExit: it was asked to end by SIGTERM, after it has put away what it had open.
+        SystemExit: SIGTERM came; open files are closed and temporary folders removed before.
     """
     parser = argparse.ArgumentParser(prog="cpuaccel", description="CPU backends for PyTorch models.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Have SIGTERM, which ends a process where it stands, raise SystemExit, so that files and folders are put away."""
+    """Have SIGTERM raise SystemExit instead of ending the process at once, so that files and folders are cleaned up."""
 
     def leave(*_: object) -> None:
         raise SystemExit(TERMINATED)

@@ -25,7 +25,7 @@ from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 
 _ALL = "all"
 _TOLD = ("isa", "threads", "python", "versions")
-"""What answers depend on, of what is known of the environment."""
+"""The parts of the environment that answers depend on."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--architectures", default=_ALL, metavar="NAMES", help="names and globs, such as bert,gpt*")
     parser.add_argument("--backends", default=_ALL, metavar="NAMES", help="names and globs, such as ort,openvino*")
     parser.add_argument("--json", type=Path, metavar="FILE", help="results; a file of the same versions is continued")
-    parser.add_argument("--missing", action="store_true", help="measure only what the --json file lacks")
+    parser.add_argument("--missing", action="store_true", help="measure only the cells that the --json file lacks")
     parser.add_argument("--page", type=Path, metavar="FILE", help="the same as a page of Markdown")
     parser.add_argument("--timeout", type=_positive(float), default=300.0, metavar="S", help="most seconds for a cell")
     parser.add_argument("--jobs", type=_positive(int), default=1, metavar="N", help="processes at a time")
@@ -42,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, report each cell on stderr as it comes, and write what was asked for.
+    """Measure, report each cell on stderr as it is finished, and write the files that were asked for.
 
     Raises:
         UsageError: a name that nothing has, a backend that isn't installed, a file that can't be written.

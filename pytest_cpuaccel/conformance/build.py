@@ -1,4 +1,4 @@
-"""To build a model under a backend without the builder around it, so that what goes wrong comes out as it is."""
+"""Build a model under a backend without the builder, so that its exceptions are seen unchanged."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 
 
 def build(backend: Backend, subject: Subject, folder: Path, bases: Path | None = None) -> BuiltModel:
-    """Export to ``folder`` where the backend does, and load; without calibration data, the call's inputs stand in.
+    """Export to ``folder`` if the backend exports, and load. Without calibration data, use the call's inputs.
 
-    What its base exports is kept in ``bases``, for builds of that base's other variants.
+    The export of its base is kept in ``bases``, for builds of that base's other variants.
     """
     if backend.calibrates and not subject.calibration:
         subject = replace(subject, calibration=(subject.inputs,))
@@ -49,4 +49,4 @@ def _key(base: Backend, subject: Subject) -> ArtifactKey:
 
 
 def _ignore(note: str) -> None:
-    """Notes of the store are for whoever runs tests."""
+    """Ignore notes of the store; they are for people who run tests."""

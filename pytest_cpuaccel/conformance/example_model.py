@@ -1,4 +1,4 @@
-"""A sample: a small model to watch a backend with, and two calls of it."""
+"""A sample: a small model to run a backend on, and two calls of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_cpuaccel.support_matrix.weights import drawn, redraw
 from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 
 FROM_THE_ZOO = ("bert", "llama", "nn.TransformerEncoder")
-"""An encoder and a decoder of the kinds that every library knows, and torch's own."""
+"""A common encoder, a common decoder, and torch's own encoder."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Digits(nn.Module):
         self.head = nn.Linear(32, 10)
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return scores of ten classes, and what they were computed from."""
+        """Return scores of ten classes, and the embedding that they were computed from."""
         embedding = torch.tanh(self.body(torch.relu(self.convolution(images)).flatten(1)))
         return {"scores": self.head(embedding), "embedding": embedding}
 
 
 def samples() -> tuple[Sample, ...]:
-    """Return the samples that can be made here: those of transformers only where it is installed."""
+    """Return the samples that can be made here; those of transformers need it installed."""
     return tuple(_samples())
 
 

@@ -1,4 +1,4 @@
-"""The likeness of a model: all that a careless backend might alter in it, in a form that can be compared."""
+"""A snapshot of a model: everything that a careless backend might alter, in a form that can be compared."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Likeness:
 
 
 def likeness(model: nn.Module) -> Likeness:
-    """Return the likeness of a model as it is now."""
+    """Return the snapshot of a model now."""
     config: Any = getattr(model, "config", None)
     described = {**config.to_dict(), "attention": config._attn_implementation} if config is not None else {}
     layers = dict(model.named_modules())
@@ -38,7 +38,7 @@ def likeness(model: nn.Module) -> Likeness:
 
 
 def changes(before: Likeness, after: Likeness) -> Iterator[str]:
-    """Yield what is not as it was."""
+    """Yield the differences from an earlier snapshot."""
     for name, value in before.tensors.items():
         if after.tensors.get(name) != value:
             yield f"weight {name!r} was {'written to' if name in after.tensors else 'removed'}"

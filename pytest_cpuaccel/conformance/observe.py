@@ -1,4 +1,4 @@
-"""To observe a backend: have it build the samples, call what it built, and note all it does."""
+"""Observe a backend: have it build the samples, call the builds, and record the events."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 
 LOADS_WATCHED = 2
-"""Loads after which possessions are counted; a leak grows with each."""
+"""The number of loads after which open resources are counted; a leak grows with each load."""
 
 
 def observe(
     backend: Backend, folder: Path, seen_on: Iterable[Sample] | None = None, bases: Path | None = None
 ) -> Observation:
-    """Return what a backend does with each sample; exports go to ``folder``, which is empty.
+    """Return the events of a backend with each sample; exports go to ``folder``, which is empty.
 
-    Variants of one base that are given one folder ``bases`` have it export each sample once.
+    Variants of one base that share a folder ``bases`` have the base export each sample once.
 
     Raises:
         BackendUnavailableError: its packages are not installed, or don't import.
@@ -69,7 +69,7 @@ def observe(
 
 
 class _Observer:
-    """Watches one backend with one sample; ``doing`` is what it is about."""
+    """Observes one backend with one sample; ``doing`` is the current step."""
 
     def __init__(self, backend: Backend, sample: Sample, folder: Path, bases: Path | None) -> None:
         self.doing = Doing.BUILD
@@ -165,7 +165,7 @@ class _Observer:
 
 
 def _noted(sample: Sample, observer: _Observer) -> Iterator[Event]:
-    """The events, and the exception that ends them."""
+    """Yield the events, and at last the exception that ended them."""
     try:
         yield from observer.watch()
     except BackendUnavailableError:
@@ -212,7 +212,7 @@ def _threads_restored() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Warnings of builds are dropped, as they are where the plugin builds."""
+    """Drop warnings of builds, as the plugin does."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -220,7 +220,7 @@ def _silence() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """A temporary folder of our own: in the machine's, other processes come and go."""
+    """Use a temporary folder of our own, because other processes use the machine's."""
     folder.mkdir(parents=True)
     before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)

@@ -1,4 +1,4 @@
-"""Possessions: what a process holds that memory management does not give back."""
+"""Open resources: files, threads and temporary entries, which garbage collection does not free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Possessions:
 
 
 def possessions(temporary: Path) -> Possessions:
-    """Return what this process holds now that garbage is collected."""
+    """Collect garbage, then return the open resources of this process."""
     gc.collect()
     return Possessions(
         open_files=_entries(Path("/proc/self/fd")),
@@ -29,7 +29,7 @@ def possessions(temporary: Path) -> Possessions:
 
 
 def growth(counted: tuple[Possessions, ...]) -> tuple[str, ...]:
-    """Return what grew from every count to the next; what grew only once belongs to the library, not to a build."""
+    """Return the resources that grew from every count to the next; one that grew only once belongs to the library."""
     rows = ((field.name, [getattr(item, field.name) for item in counted]) for field in fields(Possessions))
     return tuple(
         f"{name.replace('_', ' ')}: {', then '.join(map(str, counts))}"

@@ -1,4 +1,4 @@
-"""The form of an answer: its type, and the names, shapes and dtypes in it. A cache may be left out."""
+"""The structure of an answer: its type, and the names, shapes and dtypes in it. A cache may be left out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_cpuaccel.core.kv_cache import without_state
 
 
 def form_faults(actual: Any, expected: Any) -> Iterator[str]:
-    """Yield in what an answer is of another form than eager's; values are not looked at."""
+    """Yield the differences between the structures of an answer and of eager's; values are not compared."""
     if type(actual) is not type(expected):
         yield f"returned a {type(actual).__name__}, eager returns a {type(expected).__name__}"
         return

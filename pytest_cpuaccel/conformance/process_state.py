@@ -1,4 +1,4 @@
-"""The ambience: the state of the process that a backend finds, and must leave behind."""
+"""The state of the process: a backend must leave it as it was."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import torch
 
 @dataclass(frozen=True)
 class Ambience:
-    """Each in a form that can be compared by ``==``."""
+    """The state of the process, each part in a form that ``==`` can compare."""
 
     gradients: bool
     inference_mode: bool
@@ -37,7 +37,7 @@ class Ambience:
 
 
 def ambience() -> Ambience:
-    """Return the ambience of now."""
+    """Return the state of the process now."""
     root = logging.getLogger()
     return Ambience(
         gradients=torch.is_grad_enabled(),
@@ -59,7 +59,7 @@ def ambience() -> Ambience:
 
 
 def differences(before: Ambience, after: Ambience) -> tuple[str, ...]:
-    """Return what is not as it was; values are shown where they are short."""
+    """Return the differences between two states; short values are shown."""
     return tuple(
         f"{field.name.replace('_', ' ')}{_change(getattr(before, field.name), getattr(after, field.name))}"
         for field in fields(Ambience)

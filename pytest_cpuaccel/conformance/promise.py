@@ -1,4 +1,4 @@
-"""A promise: a sentence about backends, and how what was seen of one may break it."""
+"""A promise: a sentence about backends, and the check that finds breaches in an observation."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pytest_cpuaccel.conformance.observation import Observation
 
 
 class BrokenPromiseError(AssertionError):
-    """A backend does not keep a promise; the text says which, and what was seen instead."""
+    """A backend does not keep a promise; the text states the promise and the observation."""
 
 
 @dataclass(frozen=True)
 class Promise:
-    """``breaches`` yields what broke the promise: a sentence each, with the evidence below it."""
+    """``breaches`` yields the breaches of the promise: a sentence each, with the evidence below it."""
 
     name: str
     statement: str
@@ -24,7 +24,7 @@ class Promise:
         return self.name
 
     def check(self, observation: Observation) -> None:
-        """Hold a backend to this promise.
+        """Check that a backend keeps this promise.
 
         Raises:
             BrokenPromiseError: the backend does not keep it.

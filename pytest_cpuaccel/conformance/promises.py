@@ -1,4 +1,4 @@
-"""The promises, each with what breaks it."""
+"""The promises, each with the check that finds its breaches."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _wrong_answers(seen: Observation) -> Iterator[str]:
 
 
 def _false_precision(seen: Observation) -> Iterator[str]:
-    """One answer that fp32 would not give is proof enough: a sample may hold nothing that the backend reduces."""
+    """Ask for one answer that fp32 would not give: some samples may have no layer that the backend reduces."""
     if seen.backend.precision not in REDUCED:
         return
     fp32 = [(answered, _compared(answered, Precision.FP32)) for answered in seen.of(Answered)]
@@ -134,10 +134,10 @@ PROMISES: tuple[Promise, ...] = (
     Promise("tells-its-threads", "reads back the number of threads that it was given", _wrong_facts),
     Promise("warns-of-nothing", "does not warn in a call, so that suites under -W error pass", _warnings),
     Promise("leaves-the-reference", "does not alter the eager model", _alterations(Belonging.REFERENCE)),
-    Promise("leaves-its-inputs", "does not alter what it is called with", _alterations(Belonging.INPUTS)),
+    Promise("leaves-its-inputs", "does not alter the inputs of a call", _alterations(Belonging.INPUTS)),
     Promise("leaves-its-answers", "does not alter an answer once it is given", _alterations(Belonging.ANSWER)),
     Promise("leaves-its-export", "loads from an export without altering it", _alterations(Belonging.EXPORT)),
     Promise("leaves-the-process", "leaves generators, filters, settings alone", _alterations(Belonging.PROCESS)),
     Promise("closes-what-it-opened", "holds no file or thread once it is closed", _alterations(Belonging.MACHINE)),
 )
-"""All of them, in the order in which a new backend comes to keep them."""
+"""All promises, in the order in which a new backend usually comes to keep them."""

@@ -1,1 +1,1 @@
-"""The nouns of the project, frozen; they know no backend, no clock and no pytest."""
+"""The types that all rooms share, as frozen values; they know no backend, no timer and no pytest."""

@@ -50,15 +50,15 @@ def _version(look_up: Callable[[str], str], distribution: str, path: tuple[str, 
 class Subject:
     """What a backend is asked to build: a model, and the inputs of the forward call it is built for.
 
-    ``fresh_module()`` returns a private deep copy of the eager model, in eval mode, which the backend may
-    alter; ``fresh_outline()``, where there is one, a copy whose parameters have lost their values and take no memory.
-    ``expected`` is what eager returned for ``inputs``; it gives the structure and names that the built model must
-    reproduce. ``generates`` is true when the test called ``generate()``: the built model must then have ``generate``
-    set, or raise :class:`BuildError` saying why it can't.
+    ``fresh_module()`` returns a private deep copy of the eager model, in eval mode, which the backend may alter;
+    ``fresh_outline()``, where there is one, a copy whose parameters have lost their values and take no memory.
+    ``expected`` is eager's output for ``inputs``: the built model must reproduce its structure and names.
+    ``generates`` is true when the test called ``generate()``: the built model must then have ``generate`` set, or
+    raise :class:`BuildError` saying why it can't.
 
-    ``calibration`` are inputs of forward calls that stand for the model's data, for a backend that quantises
-    activations (``Backend.calibrates``); the first call's own inputs when the user gave none, and empty for
-    any other backend.
+    ``calibration`` holds representative inputs of forward calls, for a backend that quantises activations
+    (``Backend.calibrates``). It holds the first call's own inputs if the user gave none, and is empty for any other
+    backend.
     """
 
     fresh_module: Callable[[], nn.Module]
@@ -71,10 +71,9 @@ class Subject:
     fresh_outline: Callable[[], nn.Module] | None = None
 
     def outline(self) -> nn.Module:
-        """Return a private copy of the eager model for what hangs on its class and configuration alone.
+        """Return a private copy of the eager model, for its class and configuration alone.
 
-        Nobody may run it, for it is without weights where ``fresh_outline`` makes it. A ``load`` that runs an artifact
-        needs no more.
+        Don't run it: a copy by ``fresh_outline`` has no weights. It is enough for a ``load`` that runs an artifact.
         """
         return (self.fresh_outline or self.fresh_module)()
 

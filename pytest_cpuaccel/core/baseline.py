@@ -1,4 +1,4 @@
-"""A baseline: what an earlier run found, kept under a name so that later runs can be held to it."""
+"""A baseline: the results of an earlier run, kept under a name so that later runs can be compared with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_cpuaccel.core.estimate import Estimate
 
 
 class Timed(NamedTuple):
-    """What was timed: ``call`` as people name it, ``inputs`` by their signature."""
+    """A timed call: ``call`` is its label for people, ``inputs`` the signature of its inputs."""
 
     test: str
     model: str
@@ -22,9 +22,9 @@ class Timed(NamedTuple):
 
 @dataclass(frozen=True)
 class SavedResult:
-    """``ratio`` is latency over that of ``versus``; ``artifact`` the folder that the timed model can be loaded from.
+    """``ratio`` is the latency over that of ``versus``; ``artifact`` is the folder that the timed model loads from.
 
-    Each is None where the run had none.
+    Each is None if the run had none.
     """
 
     versus: str
@@ -35,7 +35,7 @@ class SavedResult:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Results, with the machine and the versions (by distribution) that they were found on."""
+    """Results, with the machine and the versions (by distribution) of their run."""
 
     name: str
     cpu: str

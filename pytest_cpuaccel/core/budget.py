@@ -1,4 +1,4 @@
-"""What a mark allows: tolerances for parity, budgets for latency and accuracy."""
+"""Budgets of marks: tolerances for parity, limits for latency, start-up, memory and accuracy."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Tolerance:
 class ParityBudget:
     """The ``parity`` mark.
 
-    ``outputs`` maps output names (globs allowed) to tolerances of their own; with ``only`` set, other outputs
-    are not compared. ``mask`` names the input that marks valid positions (1) and padding (0); ``None`` finds
-    it by itself, ``""`` compares padding too.
+    ``outputs`` maps output names (globs allowed) to tolerances of their own; with ``only`` set, other outputs are not
+    compared. ``mask`` names the input that marks valid positions (1) and padding (0). With ``None`` the input is found
+    by its name; with ``""`` padding is compared too.
     """
 
     tolerance: Tolerance = Tolerance()
@@ -59,14 +59,14 @@ class LatencyBudget:
 
     @property
     def promises(self) -> int:
-        """Return how many limits it sets, each of which may be broken."""
+        """Return the number of limits that it sets."""
         limits = self.p50_ns, self.p90_ns, self.p99_ns, self.min_throughput, self.ttft_ns, self.tpot_ns
         return sum(value is not None for value in (*limits, self.speedup, self.max_slowdown))
 
 
 @dataclass(frozen=True)
 class StartupBudget:
-    """What ``latency_budget`` allows a fresh process, in ns: from its start to a first answer, and to build."""
+    """The part of ``latency_budget`` for fresh processes, in ns: from the start to a first answer, and to build."""
 
     cold_start_ns: int | None = None
     build_ns: int | None = None
@@ -84,9 +84,9 @@ class MemoryBudget:
 class AccuracyBudget:
     """The ``accuracy_budget`` mark: greatest allowed drop of the mean score below eager's, and least mean score.
 
-    Both are in the units of the scores themselves; for right/wrong scores that is a fraction of the items.
-    ``of`` says which items the claim is of: ``None`` all of the kind that the given ones are a sample of, ``"these"``
-    the given ones alone. The mark reads as the sentence does: a drop of at most 1 % of these.
+    Both are in the units of the scores themselves; for right/wrong scores that is a fraction of the items. ``of`` says
+    which items the claim is about. ``None``: all items that the given ones are a sample of. ``"these"``: the given
+    items alone.
     """
 
     max_drop: float | None = None
@@ -106,5 +106,5 @@ class Budgets:
 
     @property
     def of_performance(self) -> list[str]:
-        """Return the names of those that a wrong answer withholds."""
+        """Return the names of the budgets that are not judged if the answer is wrong."""
         return [name for name in ("latency", "startup", "memory") if getattr(self, name) is not None]

@@ -1,4 +1,4 @@
-"""A request for a build: which model is to run under which backend, and the call that it must take."""
+"""A request for a build: the model, the backend, and the call that the build must take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class BuildRequest:
-    """``inputs`` are those of a call of ``method``."""
+    """``inputs`` are the inputs of a call of ``method``."""
 
     model: nn.Module
     backend: Backend

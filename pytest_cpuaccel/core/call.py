@@ -13,10 +13,10 @@ Method = Literal["forward", "generate"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model gave: what it returned, and what it wrote to its inputs.
+    """A model's answer: its output, and the changes that it made to its inputs.
 
-    ``written`` are the values that it left in its inputs where it changed them, by the input's name. ``returned`` is
-    the place or the keyword of the input that it returned itself, as a model does that fills a dict.
+    ``written`` holds the new values of changed inputs, by the input's name. If the model returned one of its own
+    inputs, such as a dict that it filled, ``returned`` is that input's position or keyword.
     """
 
     output: Any
@@ -26,11 +26,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Call:
-    """One use of a model: what went in, what came out, and the generator state it ran under.
+    """One use of a model: its inputs, its answer, and the generator state that it ran under.
 
-    ``inputs``, ``output`` and ``written`` are copies taken at the time of the call, so nothing that the test does to
-    its tensors afterwards reaches them. ``written`` is as in :class:`Answer`. ``rng_state`` is torch's CPU generator
-    state just before the call, with which a sampling ``generate()`` can be repeated.
+    ``inputs``, ``output`` and ``written`` are copies taken at the time of the call; later changes to the test's tensors
+    don't reach them. ``written`` is as in :class:`Answer`. ``rng_state`` is the state of torch's CPU generator
+    just before the call; with it a sampling ``generate()`` can be repeated.
     """
 
     method: Method

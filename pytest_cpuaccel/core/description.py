@@ -12,13 +12,13 @@ import torch
 from pytest_cpuaccel.core.equality import is_exact
 
 _MOST_SHOWN = 80
-"""Characters of a value's text; of one that is longer, the first ones."""
+"""The most characters of a value's text that are shown; a longer text is cut."""
 
 _SHOWN = (type(None), float, complex, Decimal, Fraction, np.generic, set, frozenset, slice)
 
 
 def describe(value: Any) -> str:
-    """Return what a value is, in a few words."""
+    """Return a short description of a value."""
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""A diagnosis: what a wrong answer comes from, or looks as if it came from."""
+"""A diagnosis: the proved or the likely cause of a wrong answer."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 DiagnosisKind = Literal["hint", "fault"]
-"""A hint is what the numbers look like; a fault was shown: with it, eager gives the same wrong answer."""
+"""A hint is read from the numbers. A fault is proved: with it, eager gives the same wrong answer."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """``sentence`` says it to a person.
+    """``sentence`` states the cause, for a person.
 
-    ``output`` names the output it was found in, ``module`` the part of the model that it blames, "" for all of it;
-    ``figures`` are the numbers that it stands on, by name.
+    ``output`` names the output that shows the fault. ``module`` names the part of the model that causes it, "" for the
+    whole model. ``figures`` holds the numbers behind the diagnosis, by name.
     """
 
     kind: DiagnosisKind

@@ -1,4 +1,4 @@
-"""Equality of values of any type: by what they hold, not by which object they are."""
+"""Equality of values of any type, by content and not by identity."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _NOT_LOOKED_INTO = (type, types.ModuleType, torch.nn.Module)
 
 
 def equal(one: Any, other: Any) -> bool | None:
-    """Tell whether two values are equal, NaN to NaN and tensors bit for bit; None where nobody can tell.
+    """Tell whether two values are equal, NaN to NaN and tensors bit for bit; None if that is unknown.
 
-    Containers are equal by their members, and so are objects by their attributes whose type defines no ``==``.
+    Containers are compared by their members. An object whose type defines no ``==`` is compared by its attributes.
     """
     return _equal(one, other, ())
 
 
 def is_exact(value: Any) -> bool:
-    """Tell whether a value is of a type that arithmetic does not round: text, a date, a type, a set of such."""
+    """Tell whether a value's type is never rounded by arithmetic: text, a date, a type, a set of such."""
     if isinstance(value, (set, frozenset)):
         return all(map(is_exact, value))
     if isinstance(value, slice):
@@ -52,7 +52,7 @@ def _equal(one: Any, other: Any, seen: tuple[int, ...]) -> bool | None:
         return False
     if isinstance(one, (torch.Tensor, np.ndarray)):
         return tree.same_values(one, other)
-    if id(one) in seen:  # which refers to itself, and was found equal as far as here
+    if id(one) in seen:  # a value that refers to itself; it is equal so far
         return True
     seen = (*seen, id(one))
     if (members := tree.children(one)) is not None:
@@ -74,7 +74,7 @@ def _all_equal(some: dict[Any, Any], others: dict[Any, Any], seen: tuple[int, ..
 def _by_operator(one: Any, other: Any) -> bool | None:
     try:
         is_equal = bool(one == other) or bool(one != one and other != other)
-    except Exception:  # such as that of an array in it, which has no one truth value
+    except Exception:  # such as an array among the members, which has no single truth value
         return None
     if not is_equal and isinstance(one, (set, frozenset)) and any(map(_is_by_identity, (*one, *other))):
         return None

@@ -1,4 +1,4 @@
-"""Errors and warnings that reach a user as one line: what was given, what would do, where it stands."""
+"""Errors and warnings that a user sees as one line: the given value, a value that would do, and the place."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ class BuildError(CpuaccelError):
 
 
 class EagerError(CpuaccelError):
-    """The reference itself is unfit: it raises, is in training mode, or disagrees with itself."""
+    """The eager model can't be a reference: it raises, is in training mode, or disagrees with itself."""
 
 
 class EagerRaisesError(EagerError):
-    """The eager model raises on a call; ``error`` is what it raised, which the user is to see as it is."""
+    """The eager model raised ``error`` on a call; the user sees that exception unchanged."""
 
     def __init__(self, text: str, error: Exception) -> None:
         super().__init__(text)
         self.error = error
 
     def __reduce__(self) -> tuple[type[EagerError], tuple[str]]:
-        """Another process gets the text alone: what the model raised need not pickle."""
+        """Send another process the text alone: the model's exception may not pickle."""
         return EagerError, (str(self),)
 
 
 class BusyError(CpuaccelError):
-    """The machine could not be had alone in time; the text names who holds it. Nothing was measured."""
+    """Another process held the machine for too long; the text names it. Nothing was measured."""
 
 
 class CpuaccelWarning(UserWarning):
-    """A verdict is INCONCLUSIVE: what a mark asks for could not be told, and nobody knows whether it holds."""
+    """A verdict is INCONCLUSIVE: the measurement could not decide whether the budget holds."""

@@ -1,4 +1,4 @@
-"""The heap: which of Python's objects the garbage collector looks at, and what is given back of what was freed."""
+"""Limits on the garbage collector's work, and memory that is given back to the system."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def older_objects_uncollected() -> Iterator[None]:
-    """Look for garbage only among objects made meanwhile; among those of torch and transformers it takes half a second.
+    """Collect garbage only among objects made meanwhile: a search among torch's and transformers' takes half a second.
 
-    Does nothing where part of the heap is frozen already (from Python 3.12 on some always is): that could not be told
-    apart when it is thawed.
+    Do nothing if part of the heap is frozen already (from Python 3.12 on some always is), because unfreezing would thaw
+    that part too.
     """
     if gc.get_freeze_count():
         yield
@@ -26,11 +26,11 @@ def older_objects_uncollected() -> Iterator[None]:
 
 
 _MUCH = 64 * 2**20
-"""Bytes from which on it is worth the tenth of a second that looking for garbage takes."""
+"""The least bytes that are worth the tenth of a second that a collection takes."""
 
 
 def give_back(size: int) -> None:
-    """Collect garbage after work with a model of many bytes, ``size``, and let the system have what was freed.
+    """Collect garbage after work with a model of ``size`` bytes, and give freed memory back to the system.
 
     glibc keeps blocks of up to 32 MiB for later, which is most of a model's weights (``mallopt(3)``, M_MMAP_THRESHOLD).
     """

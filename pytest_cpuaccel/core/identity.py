@@ -1,4 +1,4 @@
-"""A mapping whose keys are objects themselves, whatever they call equal; an entry goes with its object."""
+"""A mapping keyed by the identity of objects, not by their ``==``; an entry ends with its object."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ V = TypeVar("V")
 class ByIdentity(Generic[K, V]):
     """Maps objects to values by identity, and holds the objects weakly.
 
-    ``on_loss`` is called with the value of an object that is gone.
+    When an object is collected, ``on_loss`` is called with its value.
     """
 
     def __init__(self, on_loss: Callable[[V], object] | None = None) -> None:
@@ -26,7 +26,7 @@ class ByIdentity(Generic[K, V]):
         return entry[1] if entry is not None and entry[0]() is key else None
 
     def setdefault(self, key: K, make: Callable[[], V]) -> V:
-        """Return the value of an object, made now where it has none."""
+        """Return the value of an object; make it now if there is none."""
         entry = self._entries.get(id(key))
         if entry is None or entry[0]() is not key:
             self[key] = make()
@@ -52,5 +52,5 @@ class ByIdentity(Generic[K, V]):
         return value
 
     def values(self) -> Iterator[V]:
-        """Yield the values of the objects that are still there."""
+        """Yield the values of the objects that still exist."""
         return iter([value for _, value in self._entries.values()])

@@ -1,4 +1,4 @@
-"""What a model is called with: positional arguments and keywords."""
+"""The inputs of a call: positional arguments and keywords."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State among a model's arguments and outputs: what a next step needs, and no answer."""
+"""Caches among a model's arguments and outputs: state for the next step, not part of the answer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 STATE_OUTPUTS = ("past_key_values",)
-"""Outputs that were state when they were plain tuples of tensors; transformers' Trainer leaves them out too."""
+"""Outputs that hold a cache as plain tuples of tensors; transformers' Trainer leaves them out too."""
 
 
 def is_cache(value: Any) -> bool:
-    """Tell whether a value is a cache of transformers, whatever it is called where it stands.
+    """Tell whether a value is a cache of transformers, whatever its name is.
 
     5.24 renamed ``past_key_values`` to ``cache``; Mamba's is ``cache_params`` and has no ``get_seq_length``.
     """
@@ -18,7 +18,7 @@ def is_cache(value: Any) -> bool:
 
 
 def without_state(output: Any) -> Any:
-    """Return a model's output without its caches; itself where it has none. In a tuple None stands for a cache."""
+    """Return a model's output without its caches; itself if it has none. In a tuple None replaces a cache."""
     if isinstance(output, Mapping):
         answers = {name: without_state(value) for name, value in output.items() if not _is_state(name, value)}
         if _same(answers.values(), output.values()):

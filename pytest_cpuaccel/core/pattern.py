@@ -1,4 +1,4 @@
-"""Patterns of names: which of several holds for a name."""
+"""Patterns of names: the closest of several counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arithmetic a backend claims to run in, which decides how its parity is judged."""
+"""The arithmetic that a backend says it runs in; it decides the tolerance of parity."""
 
 from __future__ import annotations
 

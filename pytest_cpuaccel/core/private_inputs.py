@@ -1,4 +1,4 @@
-"""Copies of a call's inputs: tensors that share memory in the call share it in the copy, objects are copied whole."""
+"""Copies of a call's inputs. Tensors that share memory in the call share it in the copy; objects are copied whole."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_object(leaf: Any) -> bool:
 
 
 class Place(NamedTuple):
-    """Where the elements of a tensor lie: addresses of the first byte and of the one after the last."""
+    """The memory of a tensor: the addresses of its first byte and of the byte after its last."""
 
     begin: int
     end: int
@@ -49,7 +49,7 @@ class Place(NamedTuple):
 
 
 def shared_memory(value: Any) -> list[list[Place]]:
-    """Return the tensors in a nested value that lie in each other's memory, in groups of two or more."""
+    """Return the tensors of a nested value that share memory, in groups of two or more."""
     places = [_place(item) for item in tree.tensors(value) if _is_strided(item)]
     if len(places) < 2:
         return []
@@ -130,7 +130,7 @@ class _Copying:
 
 
 def _copy_of_object(value: Any) -> Any:
-    """Itself where nobody can copy it, as an open file."""
+    """Return a copy, or the object itself if it can't be copied, such as an open file."""
     try:
         return copy.deepcopy(value)
     except Exception:

@@ -1,4 +1,4 @@
-"""A result: what was found about one workload of one test under one backend."""
+"""A result: the verdicts on one workload of one test under one backend."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_cpuaccel.core.verdict import Verdict
 
 @dataclass(frozen=True)
 class Result:
-    """``call`` says what was done (``forward 2x10``); ``verdicts`` come in the order in which they were reached."""
+    """``call`` labels the workload (``forward 2x10``); ``verdicts`` stand in the order of judging."""
 
     model: str
     backend: str

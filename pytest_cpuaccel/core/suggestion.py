@@ -1,4 +1,4 @@
-"""What a user may have meant by a name that nothing has."""
+"""Suggestions for a misspelt name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NO_SYNONYMS: Mapping[str, str] = MappingProxyType({})
 def suggestion(name: object, known: Iterable[str], synonyms: Mapping[str, str] = _NO_SYNONYMS) -> str:
     """Return the nearest of the known names as a question; all of them where none is near.
 
-    ``synonyms`` maps other words to known names; they are thought of where no known name is near.
+    ``synonyms`` maps other words to known names; they are tried where no known name is near.
     """
     names = list(known)
     near = _nearest(name, names) or synonyms.get(_nearest(name, synonyms))

@@ -15,14 +15,14 @@ from pytest_cpuaccel.core.kv_cache import is_cache
 _PLAIN = (bool, int, float, str, type(None))
 
 Leaf = Any
-"""What is not a container: a tensor, an ndarray, a Python scalar, None, or an object we do not look into."""
+"""Any value that is not a container: a tensor, an ndarray, a Python scalar, None, or an opaque object."""
 
 
 def map_leaves(function: Callable[[Leaf], Leaf], value: Any) -> Any:
     """Return ``value`` with ``function`` applied to every leaf and all containers rebuilt as they were."""
     if isinstance(value, torch.Tensor):
         return function(value)
-    if type(value) is dict:  # the commonest container, in a recorder's hot path
+    if type(value) is dict:  # the commonest container, on the hot path of recording
         return {key: map_leaves(function, item) for key, item in value.items()}
     if isinstance(value, Mapping):
         return _rebuild_mapping(value, {key: map_leaves(function, item) for key, item in value.items()})
@@ -70,7 +70,7 @@ def clone(value: Any) -> Any:
 def same(one: Any, other: Any) -> bool:
     """Tell whether two values are alike in structure and equal, down to dtypes and strides.
 
-    NaN equals nothing, and what is neither container, tensor nor plain Python value is not looked into: never the same.
+    NaN equals nothing. A value that is neither container, tensor nor plain Python value is never the same as another.
     """
     if type(one) is not type(other):
         return False
@@ -96,7 +96,7 @@ def same_values(one: Leaf, other: Leaf) -> bool:
         try:
             same = torch.equal(one, other)
             return same or (may_be_nan and bool(((one == other) | (one.isnan() & other.isnan())).all()))
-        except RuntimeError:  # sparse or nested, which only itself is the same as
+        except RuntimeError:  # sparse or nested: the same only as itself
             return one is other
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
@@ -124,7 +124,7 @@ def _clone_leaf(leaf: Leaf) -> Leaf:
 
 
 def _rebuild_mapping(original: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
-    """A mapping of the original's type; a plain dict where that type can't be made of keywords or a dict."""
+    """Return a mapping of the original's type, or a plain dict if that type can't be made of keywords or a dict."""
     if hasattr(original, "to_tuple"):  # transformers.ModelOutput: fields in, unset fields stay None
         return type(original)(**items)
     try:
@@ -134,7 +134,7 @@ def _rebuild_mapping(original: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
 
 
 def _rebuild_dataclass(original: Any, items: Mapping[str, Any]) -> Any:
-    """A dataclass of the original's type; what ``__init__`` does not take is set afterwards."""
+    """Return a dataclass of the original's type; fields that ``__init__`` does not take are set afterwards."""
     taken = {item.name for item in dataclasses.fields(original) if item.init}
     rebuilt = dataclasses.replace(original, **{name: item for name, item in items.items() if name in taken})
     for name in items.keys() - taken:

@@ -1,4 +1,4 @@
-"""Quantities with units, as users write them ("30 ms", "5%", "10 GB", "40 items/s") and as the inside counts them."""
+"""Quantities with units: texts of users ("30 ms", "5%", "10 GB", "40 items/s") from and to numbers."""
 
 from __future__ import annotations
 

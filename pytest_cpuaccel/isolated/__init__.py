@@ -1,1 +1,1 @@
-"""Fresh processes, which share nothing with this one: what starting and holding a model costs by itself."""
+"""Fresh processes, which share nothing with this one: they show the start-up time and the memory of one model."""

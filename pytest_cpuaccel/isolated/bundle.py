@@ -1,4 +1,4 @@
-"""An bundle: what a fresh process needs to build a model, or to load its artifact and to answer a call."""
+"""A bundle: everything that a fresh process needs to build a model, or to load its artifact and answer a call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MODEL, _ERRAND = "model.pt", "bundle.pt"
 
 @dataclass(frozen=True)
 class Bundle:
-    """``artifact`` is what the backend's export wrote; None where it keeps nothing on disk."""
+    """``artifact`` is the folder that the backend's export wrote; None if it writes none."""
 
     backend: Backend
     subject: Subject
@@ -30,7 +30,7 @@ class Bundle:
 
 
 def pack(bundle: Bundle, model: nn.Module, folder: Path) -> None:
-    """Write an bundle to ``folder``, with the model that ``subject.fresh_module`` is to make there.
+    """Write a bundle to ``folder``, with the model that ``subject.fresh_module`` makes in the fresh process.
 
     Raises:
         BuildError: the model or the backend can't be sent to another process.
@@ -44,14 +44,14 @@ def unpack(folder: Path) -> Bundle:
     """Return the bundle in ``folder``.
 
     Raises:
-        BuildError: this process can't import what it consists of.
+        BuildError: this process can't import the classes in it.
     """
     bundle: Bundle = _load(folder / _ERRAND, "the backend")
     return bundle
 
 
 def _module_in(file: Path) -> nn.Module:
-    """The model, its weights mapped from the file: those that nobody reads take no memory, as with safetensors."""
+    """Return the model, its weights mapped from the file like safetensors: weights that nobody reads take no memory."""
     module: nn.Module = _load(file, "the model")
     return module
 

@@ -1,4 +1,4 @@
-"""What a fresh process reports: how long each of its stages took, and the memory it held after each."""
+"""The report of a fresh process: the time of each stage, and the memory held after it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pytest_cpuaccel.machine.memory import Memory
 
 IMPORTS, EXPORT, LOAD, FIRST_CALL = "imports", "export", "load", "first call"
-"""What stages are called."""
+"""The names of stages."""
 
 REPORT = "report.pickle"
-"""The file in which it stands."""
+"""The report's file."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """``queued_ns`` of its ``ns`` went by waiting for a processor; ``memory`` is that at its end, None if unknown."""
+    """``queued_ns`` of ``ns`` were spent waiting for a processor; ``memory`` is that at the end, None if unknown."""
 
     name: str
     ns: int
@@ -25,6 +25,6 @@ class Stage:
 
 @dataclass(frozen=True)
 class Report:
-    """Stages in order; the first begins with the process."""
+    """Stages in order; the first begins with the start of the process."""
 
     stages: tuple[Stage, ...]

@@ -1,1 +1,1 @@
-"""The machine: its CPU, its load, its memory, and the lock that lets one clock run alone on it."""
+"""The machine: its CPU, its load, its memory, and the lock that lets one timing run alone on it."""

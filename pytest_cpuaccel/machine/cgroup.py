@@ -1,4 +1,4 @@
-"""The control group: how much CPU time the kernel lets this process have, and how often it ran out."""
+"""The control group: its limit on this process's CPU time, and how often the limit was reached."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ MOUNTS = Path("sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class CpuGroup:
-    """What holds for this process's group, and for those around it where they are stricter.
+    """The limits of this process's control group, or of a group around it that is stricter.
 
-    ``quota_cpus`` is the CPU time allowed per time (0.5: half a CPU), ``None`` without a limit. ``throttled`` is how
-    often the group stood still because its time was used up, since it was made. Both are ``None`` where the kernel
-    does not tell.
+    ``quota_cpus`` is the CPU time allowed per time (0.5: half a CPU), ``None`` without a limit. ``throttled`` counts
+    how often the group was stopped because its time was used up. Both are ``None`` where the kernel does not tell.
     """
 
     quota_cpus: float | None
@@ -37,9 +36,9 @@ def read_cpu_group(root: Path = Path("/")) -> CpuGroup:
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """The folder of this process's group and of every group around it, in each hierarchy that limits CPU time.
+    """Yield the folders of this process's group and of every group around it, in each hierarchy that limits CPU time.
 
-    A container sees its own group as the top, though the kernel may name it by its path on the host.
+    A container sees its own group at the top, but the kernel may name the group by its path on the host.
     """
     for line in _text(root / "proc/self/cgroup").splitlines():
         number, controllers, path = line.split(":", 2)
@@ -72,7 +71,7 @@ def _throttled(folder: Path) -> Iterator[int]:
 
 
 def _text(path: Path) -> str:
-    """The content of a file; "" where there is none to read."""
+    """Return the content of a file; "" if it can't be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes resident in this process alone: now, of these without a file behind them, and at most so far.
+    """Resident bytes of this process: now, the part of these without a file behind it, and the peak so far.
 
-    Resident is what ``ps`` calls RSS: pages of this process that lie in memory now, those of libraries and of mapped
-    weights too, so far as they were touched.
+    Resident is the RSS of ``ps``: the pages of this process that are in memory now. Pages of libraries and of mapped
+    weights count once they were touched.
     """
 
     resident_bytes: int
@@ -22,7 +22,7 @@ class Memory:
 def read_memory(status: Path = Path("/proc/self/status")) -> Memory | None:
     """Return the memory of this process now; None where the kernel does not tell.
 
-    ``getrusage`` is no substitute: its ``ru_maxrss`` starts at what the parent held (Linux, ``exec_mmap``).
+    ``getrusage`` is no substitute: its ``ru_maxrss`` starts at the parent's value (Linux, ``exec_mmap``).
     """
     try:
         lines = status.read_text(encoding="ascii", errors="replace").splitlines()

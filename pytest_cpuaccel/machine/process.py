@@ -1,4 +1,4 @@
-"""Processes: which ones this one descends from, and what a person would call one."""
+"""Processes: the ancestors of this one, and a description for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def ancestors(root: Path = Path("/")) -> list[int]:
 
 
 def described(pid: int, root: Path = Path("/")) -> str:
-    """Return ``pid 4711 (python -m pytest -n4)``; what it runs is left out where the kernel does not tell."""
+    """Return ``pid 4711 (python -m pytest -n4)``; the command is left out where the kernel does not tell."""
     if not pid:
         return "a process that can't be seen from here"
     try:
@@ -33,7 +33,7 @@ def described(pid: int, root: Path = Path("/")) -> str:
 
 
 def _parent(root: Path, pid: int) -> int:
-    """The fourth field of ``/proc/PID/stat``; the second, the command in brackets, may hold anything."""
+    """Return the fourth field of ``/proc/PID/stat``; the second, the command in brackets, may contain any character."""
     try:
         text = (root / "proc" / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

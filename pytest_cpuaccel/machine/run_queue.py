@@ -1,4 +1,4 @@
-"""The run queue: how long this thread was ready to run while others had the processor."""
+"""The run queue: the time that this thread was ready to run but waited for a processor."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def queued_ns() -> int:
 
 @functools.cache
 def _schedstat(thread_id: int) -> int | None:
-    """A file descriptor that stays open: opening it anew for every turn would take ten times as long."""
+    """Keep the file descriptor open: opening it anew for every turn would take ten times as long."""
     try:
         return os.open(f"/proc/self/task/{thread_id}/schedstat", os.O_RDONLY)
     except OSError:

@@ -1,1 +1,1 @@
-"""The pytest side: hooks, options, marks, fixtures and the report after the tests; no other part imports pytest."""
+"""The pytest plugin: hooks, options, marks, fixtures and the report after the tests. No other room imports pytest."""

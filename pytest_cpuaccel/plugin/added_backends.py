@@ -1,4 +1,4 @@
-"""Offers: the backends that plugins add by the hook, each with where it is known."""
+"""Backends that plugins and conftests add by the hook, and the tests that know them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFTEST = "conftest.py"
 
 @dataclass(frozen=True)
 class Offer:
-    """``folder`` is where the tests lie that know these backends; None where all do."""
+    """Backends of one plugin. ``folder`` holds the tests that know them; None if all tests do."""
 
     origin: str
     folder: Path | None
@@ -32,10 +32,10 @@ class Offer:
 
 
 def offer_of(config: pytest.Config, plugin: object) -> Offer:
-    """Ask one plugin, which a conftest.py is too.
+    """Ask one plugin or conftest.py for its backends.
 
     Raises:
-        UsageError: its answer is no list of backends.
+        UsageError: its answer is not a list of backends.
     """
     manager = config.pluginmanager
     others = [other for other in manager.get_plugins() if other is not plugin]
@@ -47,7 +47,7 @@ def offer_of(config: pytest.Config, plugin: object) -> Offer:
 
 
 def conftest_of(plugin_name: str | None) -> Path | None:
-    """Return the conftest.py that a plugin is; None where it is none."""
+    """Return the path of a plugin that is a conftest.py; None for any other plugin."""
     path = Path(plugin_name or "")
     return path if path.name == CONFTEST else None
 
@@ -58,7 +58,7 @@ def shown(path: Path, config: pytest.Config) -> str:
 
 
 def all_offered(offers: Iterable[Offer]) -> tuple[Backend, ...]:
-    """Return the backends of all offers, each once.
+    """Return the backends of all plugins, each once.
 
     Raises:
         UsageError: two places give one name to different backends.

@@ -1,4 +1,4 @@
-"""Asking: how a test may get our fixtures while it runs, which pytest does not know beforehand."""
+"""Tests that may ask for our fixtures while they run, so that pytest does not know it beforehand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from pytest_cpuaccel.plugin.fixture_names import BACKEND
 
 _OF_NO_USER = ("_pytest.", "pytest_cpuaccel.")
-"""Where fixtures are defined of which it is known that they ask for none of ours."""
+"""Modules whose fixtures never ask for ours."""
 
 
 def may_ask(item: pytest.Item) -> bool:
@@ -24,7 +24,7 @@ def may_ask(item: pytest.Item) -> bool:
 
 
 def asks_for_ours(item: pytest.Item) -> bool:
-    """Tell whether the code of a test, or of a fixture that it may get, names one of our fixtures to ask for."""
+    """Tell whether the code of a test, or of a fixture that it may get, names one of our fixtures."""
     seen: set[str] = set()
 
     def reaches_ours(names: Iterable[str]) -> bool:
@@ -39,20 +39,20 @@ def asks_for_ours(item: pytest.Item) -> bool:
 
 
 def _known_fixtures(item: pytest.Item) -> Iterator[pytest.FixtureDef[Any]]:
-    """The fixtures of which pytest knows beforehand that a test gets them."""
+    """Yield the fixtures that pytest knows beforehand that a test gets."""
     for name in getattr(item, "fixturenames", ()):
         yield from _closest(item, name)
 
 
 def _may_ask(fixture: pytest.FixtureDef[Any]) -> bool:
-    """Whether it takes ``request``, and not for its parameter alone."""
+    """Tell whether a fixture takes ``request``, and not for its parameter alone."""
     if "request" not in fixture.argnames or str(getattr(fixture.func, "__module__", "")).startswith(_OF_NO_USER):
         return False
     return fixture.params is None or _calls_for_fixtures(_codes_of(fixture.func))
 
 
 def _closest(item: pytest.Item, name: str) -> Iterator[pytest.FixtureDef[Any]]:
-    """The fixture that a test gets by a name, and those that it overrides and takes itself."""
+    """Yield the fixture that a test gets by a name, and the overridden ones that this fixture takes itself."""
     session: Any = item.session
     for fixture in reversed(session._fixturemanager.getfixturedefs(name, item) or ()):
         yield fixture
@@ -61,7 +61,7 @@ def _closest(item: pytest.Item, name: str) -> Iterator[pytest.FixtureDef[Any]]:
 
 
 def _asked_for(function: object, *given: object) -> set[str]:
-    """The texts in a function that calls ``getfixturevalue``, by itself or by another one; with those given to it."""
+    """Return the texts in ``given`` and in a function that calls ``getfixturevalue``, itself or through another one."""
     codes = _codes_of(function)
     if not _calls_for_fixtures(codes):
         return set()
@@ -73,13 +73,13 @@ def _calls_for_fixtures(codes: Iterable[CodeType]) -> bool:
 
 
 def _codes_of(function: object) -> list[CodeType]:
-    """The code of a function, with that of the functions that it calls."""
+    """Return the code of a function, with that of the functions that it calls."""
     called = [value for value in _globals(function) if isinstance(value, FunctionType)]
     return [code for each in (_original(function), *called) for code in _codes(getattr(each, "__code__", None))]
 
 
 def _globals(function: object) -> list[object]:
-    """The values of the global names in a function."""
+    """Return the values of the global names in a function."""
     original = _original(function)
     known = getattr(original, "__globals__", {})
     names = (name for code in _codes(getattr(original, "__code__", None)) for name in code.co_names)
@@ -91,7 +91,7 @@ def _original(function: object) -> object:
 
 
 def _codes(code: object) -> Iterator[CodeType]:
-    """A function's code, and that of the functions within it."""
+    """Yield a function's code, and that of the functions within it."""
     if isinstance(code, CodeType):
         yield code
         for constant in code.co_consts:

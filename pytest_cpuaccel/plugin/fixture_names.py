@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     import pytest
 
 BACKEND = "_cpu_backend"
-"""The fixture that has backends as parameters. A fixture ``cpu_backend`` of somebody else's has none of it."""
+"""The fixture that has backends as parameters. Another plugin's fixture ``cpu_backend`` does not use it."""
 
 MODELS = "_cpu_models"
-"""The fixture that every test has which uses a model of ours."""
+"""The fixture of every test that uses a model of ours."""
 
 
 def uses_backend(item: pytest.Item) -> bool:

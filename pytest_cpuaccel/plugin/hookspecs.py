@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @pytest.hookspec
 def pytest_cpuaccel_backends(config: pytest.Config) -> list[Backend]:  # type: ignore[empty-body]
-    """Return more backends, to be chosen by name with ``--cpu-backends``.
+    """Return more backends; users choose them by name with ``--cpu-backends``.
 
-    Those of a conftest.py are for the tests in its folder and below. A name holds for the whole run: where two places
-    give it to different backends, the run ends. Each implementation is asked once.
+    Backends of a conftest.py are for the tests in its folder and below. A name means one backend in the whole run: if
+    two places give it to different backends, the run ends. Each implementation is called once.
 
     In a conftest mark the implementation ``@pytest.hookimpl(optionalhook=True)``, so that the suite also runs
     where the plugin is switched off.

@@ -1,4 +1,4 @@
-"""The plugin's settings: options, their ini twins, and the frozen value they become."""
+"""The plugin's options, their ini twins, and the frozen settings that they become."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Inconclusive = Literal["warn", "fail", "skip"]
 
 REPORT_SUFFIXES = (".json", ".md", ".html")
 _AFTER_REPORT = re.compile(r"\s*[,\n]\s*|(?:(?<=\.json)|(?<=\.md)|(?<=\.html))\s+")
-"""What stands between two reports: a comma, a line end, or spaces after an ending; other spaces are of a name."""
+"""The separator of two reports: a comma, a line end, or spaces after an ending; other spaces belong to a name."""
 
 
 class Settings(NamedTuple):
-    """Everything the user set, parsed; ``cache_dir`` is None for the user's own cache folder.
+    """All parsed settings; ``cache_dir`` is None for the user's own cache folder.
 
-    A named tuple: every pytest run defines it, and a dataclass takes several times as long to define.
+    A named tuple, because every pytest run defines it: a dataclass takes several times as long to define.
     """
 
     backends: tuple[str, ...]
@@ -47,7 +47,7 @@ class Settings(NamedTuple):
 class Option(NamedTuple):
     """``--cpu-NAME`` on the command line, ``cpu_NAME`` in the ini file; the command line wins.
 
-    One without a ``metavar`` is a flag, and true or false in the ini file.
+    An option without a ``metavar`` is a flag, and true or false in the ini file.
     """
 
     name: str
@@ -121,7 +121,7 @@ def _percentage(text: str) -> float:
 
 
 def _saved_name(text: str) -> str | None:
-    if not text:  # as in most runs, whose start an import would slow down
+    if not text:  # as in most runs; the import would slow down their start
         return None
     from pytest_cpuaccel.baselines.store import new_name
 
@@ -147,26 +147,28 @@ def _folder(text: str) -> Path | None:
 OPTIONS = (
     Option("backends", "NAMES", "backends for tests: names and globs, 'ort,openvino*', or 'all'", "", _backends),
     Option("model", "PATH_OR_ID", "model for the eager_model fixture: a folder or a hub id", "", _optional),
-    Option("candidate", "PATH_OR_ID", "another checkpoint, to be tested in that model's place", "", _optional),
+    Option("candidate", "PATH_OR_ID", "another checkpoint, tested in that model's place", "", _optional),
     Option("task", "TASK", "task of --cpu-model, such as 'text-classification'", "", _optional),
-    Option("missing", "fail|skip", "what a chosen backend that isn't installed does", "fail", _one_of("fail", "skip")),
+    Option(
+        "missing", "fail|skip", "what happens when a chosen backend isn't installed", "fail", _one_of("fail", "skip")
+    ),
     Option(
         "inconclusive",
         "warn|fail|skip",
-        "what an INCONCLUSIVE verdict does to its test",
+        "the effect of an INCONCLUSIVE verdict on its test",
         "warn",
         _one_of("warn", "fail", "skip"),
     ),
     Option("threads", "N", "threads of every runtime", "1", _threads),
-    Option("report", "FILES", "reports to write, by ending: a.json, b.md, c.html", "", _reports),
+    Option("report", "FILES", "reports to write; the ending says the form: a.json, b.md, c.html", "", _reports),
     Option("cache-dir", "FOLDER", "where exported models are kept", "", _folder),
     Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", _bytes),
-    Option("cache-verify", "", "read kept models whole before use, whatever size and time say", "false", _flag),
+    Option("cache-verify", "", "read exported models whole before use, not only their size and time", "false", _flag),
     Option("save", "NAME", "baseline to save: figures, and the artifacts that were timed", "", _saved_name),
-    Option("against", "NAME", "baseline to hold latencies to, by races against its artifacts", "", _baseline_name),
-    Option("against-slowdown", "PERCENT", "how much longer than in that baseline a call may take", "5%", _percentage),
+    Option("against", "NAME", "baseline to compare latencies with, by races against its artifacts", "", _baseline_name),
+    Option("against-slowdown", "PERCENT", "how much longer a call may take than in that baseline", "5%", _percentage),
     Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", _folder),
-    Option("wait", "TIME", "how long at most to wait for the machine to be free", "600 s", _seconds),
+    Option("wait", "TIME", "the longest time to wait for the machine to be free", "600 s", _seconds),
 )
 
 
@@ -178,9 +180,9 @@ _NEVER_EMPTY = {
     "save": "has no name; leave the option out where no baseline is meant",
     "against": "has no name; leave the option out where no baseline is meant",
 }
-"""What is wrong with an empty value: a variable that a CI job forgot to set would switch a check off in silence.
+"""Option -> the message for an empty value: a variable that a CI job forgot to set would silently switch a check off.
 
-Options that are not here may be emptied, to undo what the ini file says.
+Other options may be empty, to undo a setting of the ini file.
 """
 
 
@@ -227,12 +229,12 @@ def read_settings(config: pytest.Config) -> Settings:
 
 
 def is_set(config: pytest.Config) -> bool:
-    """Tell whether any setting was written, on the command line or in the ini file."""
+    """Tell whether any setting was given, on the command line or in the ini file."""
     return any(config.getoption(option.ini) is not None or config.getini(option.ini) is not None for option in OPTIONS)
 
 
 def check_reports(settings: Settings) -> None:
-    """Try now to write the reports, which would otherwise fail when the first result is in.
+    """Try now to write the reports: otherwise an error would come only with the first result.
 
     Raises:
         UsageError: names the path and the system's reason.
@@ -249,11 +251,11 @@ def check_reports(settings: Settings) -> None:
 
 
 def check_baselines(settings: Settings) -> None:
-    """Look now for what would otherwise be missed when the first result is in.
+    """Check the baselines now: otherwise an error would come only with the first result.
 
     Raises:
-        UsageError: the baseline to hold results to is not there or damaged; it would be overwritten, or something
-            else would; the folder of baselines can't be written.
+        UsageError: the baseline to compare with is missing or damaged; the run would overwrite it, or another file; the
+            folder of baselines can't be written.
     """
     if settings.against is not None:
         from pytest_cpuaccel.baselines.store import read_baseline
@@ -266,8 +268,8 @@ def check_baselines(settings: Settings) -> None:
         return
     if settings.save == settings.against:
         raise UsageError(
-            f"--cpu-save and --cpu-against both name {settings.save!r}: a run that failed would become what the next "
-            "one is held to; save under another name"
+            f"--cpu-save and --cpu-against both name {settings.save!r}: a failed run would become the baseline of "
+            "the next one; save under another name"
         )
     import tempfile
 
@@ -287,7 +289,7 @@ def check_baselines(settings: Settings) -> None:
 
 
 def source_of(config: pytest.Config, name: str) -> str:
-    """Return where a setting was written: its flag, or its ini name with the file."""
+    """Return the place of a setting: its flag, or its ini name with the file."""
     option = next(option for option in OPTIONS if option.name == name)
     if config.getoption(option.ini) is not None:
         return option.flag

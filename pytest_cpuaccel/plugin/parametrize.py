@@ -11,15 +11,15 @@ from pytest_cpuaccel.plugin.marks.narrowing import Narrowing
 from pytest_cpuaccel.plugin.selection import BackendSelection
 
 _NAME = "_cpu_backend_name"
-"""The parameter of a test that runs under the one backend there is."""
+"""The parameter of a test that runs under one backend only."""
 _NUMBERS: pytest.StashKey[dict[str, int]] = pytest.StashKey()
 
 
 def parametrize(metafunc: pytest.Metafunc, selection: BackendSelection) -> None:
     """Have a test run once for each chosen backend that it may run under.
 
-    Where one backend alone can run, its name is told by the test's id, and no fixture has it as parameter: pytest puts
-    tests side by side that share the parameter of a fixture, and here nothing would be gained by that.
+    If only one backend can run, its name is in the test's id and no fixture has it as parameter. pytest would move
+    tests that share a fixture's parameter side by side, and here that has no use.
     """
     narrowing = Narrowing.of(metafunc.definition)
     parameters = list(backend_parameters(selection, narrowing))
@@ -31,7 +31,7 @@ def parametrize(metafunc: pytest.Metafunc, selection: BackendSelection) -> None:
 
 
 def backend_parameters(selection: BackendSelection, narrowing: Narrowing) -> Iterator[object]:
-    """Yield a pytest parameter for each chosen backend a test may run under; one that skips where there is none."""
+    """Yield a pytest parameter for each chosen backend that a test may run under; one that skips if none may."""
     running = running_names(selection, narrowing)
     for name in running:
         reason = selection.missing.get(name)
@@ -66,9 +66,9 @@ def has_fixture_parameter(item: pytest.Item) -> bool:
 
 
 def number_backend(item: pytest.Item) -> None:
-    """Give each backend one number in all tests: pytest up to 9.1 puts tests side by side by the number of a parameter.
+    """Give each backend the same number in all tests: pytest up to 9.1 orders tests by the number of a parameter.
 
-    A test that leaves a backend out numbers its backends otherwise than the rest do.
+    Without this, a test that leaves a backend out would number its backends differently.
     """
     callspec = getattr(item, "callspec", None)
     if callspec and BACKEND in callspec.params:

@@ -1,4 +1,4 @@
-"""What takes long, shown after the cursor on a terminal and wiped when it is over."""
+"""Progress of slow work, shown after the cursor on a terminal and erased at the end."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _WIDTH = 60
 
 @dataclass
 class Progress:
-    """Writes to ``terminal`` only, and not at all when that is None; the run's own output stays as it would be."""
+    """Writes to ``terminal`` only, and nothing if that is None; the run's own output is unchanged."""
 
     terminal: TextIO | None
     _shown: bool = False
 
     @contextlib.contextmanager
     def busy(self, text: str) -> Iterator[None]:
-        """Show ``text`` once it has taken a second, until it is over."""
+        """Show ``text`` from the first second of the work until its end."""
         if self.terminal is None:
             yield
             return
@@ -35,7 +35,7 @@ class Progress:
             self._wipe()
 
     def show(self, text: str) -> None:
-        """Show ``text`` in place of what was shown before."""
+        """Show ``text`` instead of the text before."""
         if self.terminal is not None:
             self._wipe()
             self.terminal.write(f"{_SAVE} [{text[:_WIDTH]}]")

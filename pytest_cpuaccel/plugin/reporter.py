@@ -1,4 +1,4 @@
-"""The reporter: collects what tests' reports carry, and writes the table and the report files."""
+"""The reporter: it collects results from tests' reports, and writes the table and the report files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EAGER_ONLY = "eager only; choose backends with --cpu-backends=NAMES, such as ort
 
 
 class Reporter:
-    """A plugin of the process that talks to the user: xdist's controller, or the only one there is."""
+    """A plugin of the process that writes to the user: xdist's controller, or the only process."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -35,7 +35,7 @@ class Reporter:
         self._draft: Draft | None = None
 
     def pytest_sessionstart(self) -> None:
-        """Begin the baseline to be saved, before xdist's workers put artifacts there."""
+        """Begin the baseline to be saved, before xdist's workers write artifacts to it."""
         chosen = self._config.stash[SETTINGS]
         if chosen.save and not self._config.option.collectonly:
             from pytest_cpuaccel.baselines.store import Draft
@@ -46,7 +46,7 @@ class Reporter:
                 raise pytest.UsageError(f"--cpu-save: {mistake}") from None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the facts of a test whose body has run."""
+        """Take the results of a test whose body has run."""
         if report.when == "call":
             outcome = ("xpassed" if report.passed else "xfailed") if hasattr(report, "wasxfail") else report.outcome
             self.add(report.nodeid, outcome, report.user_properties)
@@ -98,7 +98,7 @@ class Reporter:
             terminalreporter.write_line(f"cpuaccel: {EAGER_ONLY}", yellow=True)
 
     def _ordered(self) -> list[Row]:
-        """The rows by backend, in the order chosen: under xdist they come in any."""
+        """Return the rows by backend, in the chosen order: under xdist they arrive in any order."""
         names = [backend.name for backend in self._chosen()]
         ranks = {name: rank for rank, name in enumerate(names)}
         return sorted(self._rows, key=lambda row: (ranks.get(row.result.backend, len(names)), row.test))
@@ -117,7 +117,7 @@ class Reporter:
         return environment(self._chosen(), self._config.stash[SETTINGS].threads)
 
     def _chosen(self) -> Sequence[Backend]:
-        """The backends of the run; none where a mistake in their selection has ended it."""
+        """Return the backends of the run; none if a mistake in their selection has ended it."""
         try:
             return choice_of(self._config).chosen
         except CpuaccelError:
@@ -125,6 +125,6 @@ class Reporter:
 
 
 def journal_of(config: pytest.Config) -> Reporter | None:
-    """Return this process's reporter; None in an xdist worker, whose controller keeps it."""
+    """Return this process's reporter; None in an xdist worker, because the controller has it."""
     reporter = config.pluginmanager.get_plugin(NAME)
     return reporter if isinstance(reporter, Reporter) else None

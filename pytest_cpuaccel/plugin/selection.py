@@ -1,4 +1,4 @@
-"""The backends a session knows, and those it runs tests under."""
+"""The backends that a session knows, and those that it runs tests under."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class BackendSelection:
 
     @property
     def first(self) -> Backend:
-        """Return the backend that a test runs under which pytest gives no parameters: the first that can run."""
+        """Return the backend for tests that pytest gives no parameters: the first that can run."""
         return next((backend for backend in self.chosen if backend.name not in self.missing), self.chosen[0])
 
     def named(self, name: str) -> Backend:
@@ -45,12 +45,12 @@ class BackendSelection:
 
 
 def choose(settings: Settings, added: Iterable[Backend], where: str) -> BackendSelection:
-    """Return the selection that the settings make; eager alone when they name nothing.
+    """Return the selection of the settings; eager alone if they name nothing.
 
-    ``where`` says where the names were written. Names that no backend has are left to the caller.
+    ``where`` is the place of the names, for messages. Unknown names are left to the caller.
 
     Raises:
-        UsageError: a chosen backend that isn't installed while ``missing`` is "fail", or a glob of such alone.
+        UsageError: a chosen backend, or every backend of a glob, isn't installed and ``missing`` is "fail".
     """
     known = register(added)
     if not settings.backends:

@@ -1,4 +1,4 @@
-"""What lives as long as the pytest session: builds, references, the machine's lock."""
+"""The objects that live as long as the pytest session: builds, references, the machine's lock."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from pytest_cpuaccel.plugin.options import Settings
 from pytest_cpuaccel.plugin.progress import Progress
 
 _CACHE = "pytest-cpuaccel-1"
-"""The folder within the user's cache folder in which all is the plugin's own; another layout gets another number."""
+"""The plugin's own folder within the user's cache folder; another layout gets another number."""
 
 
 @dataclass
 class Session:
-    """``notes`` are lines for the user that no verdict carries; the test that caused them takes them along."""
+    """``notes`` are lines for the user that belong to no verdict; the test that caused them reports them."""
 
     context: EvaluationContext
     task: str | None
@@ -41,7 +41,7 @@ class Session:
     _loaded: dict[str, nn.Module] = field(default_factory=dict)
 
     def models(self, backend: Backend) -> ModelsUnderTest:
-        """Return a models for one test."""
+        """Return the models of one test."""
         return ModelsUnderTest(backend, self.context.builder, self.model)
 
     def on_threads(self) -> contextlib.AbstractContextManager[None]:
@@ -49,13 +49,13 @@ class Session:
         return on_threads(self.context.builder.threads)
 
     def model(self, source: object, of: str) -> nn.Module:
-        """Return the eager model that a module, folder or hub id stands for; each is loaded once.
+        """Return the eager model of a module, folder or hub id; each is loaded once.
 
-        ``of`` is what the user calls it, for messages.
+        ``of`` is the user's name for it, for messages.
 
         Raises:
-            UsageError: it stands for none.
-            EagerError: the model is unfit to be a reference.
+            UsageError: there is no such model.
+            EagerError: the model can't be a reference.
         """
         if isinstance(source, nn.Module):
             plain = without_compiler(source)

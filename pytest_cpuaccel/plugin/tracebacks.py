@@ -1,4 +1,4 @@
-"""Tracebacks as the user's test would have them without the plugin, and the causes of what a backend did wrong."""
+"""Tracebacks without the plugin's frames, and the causes of backends' errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CAUSE = "cpuaccel: cause"
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Below a failure's one line show, where the user asks for all there is, what was raised inside the backend."""
+    """Show the exception of the backend below a failure's one line, if the user asks for all details."""
     report = yield
     if call.excinfo is not None and _shows_all(item.config):
         cause = _cause_of(call.excinfo.value)
@@ -34,9 +34,9 @@ def without_ours(frames: TracebackType | None) -> TracebackType | None:
 
 
 def to_the_test(frames: TracebackType | None, path: Path) -> TracebackType | None:
-    """Return a traceback as far as the test, in the file ``path``, or a helper of it, called the plugin.
+    """Return the part of a traceback from the test, in the file ``path``, to its call of the plugin.
 
-    None where it did not come from the test.
+    None if the error did not come from the test.
     """
     found: list[TracebackType] = []
     for entry in _entries(frames):
@@ -48,7 +48,7 @@ def to_the_test(frames: TracebackType | None, path: Path) -> TracebackType | Non
 
 
 def at(frame: FrameType) -> TracebackType:
-    """Return the traceback of an error that was found when ``frame`` had returned."""
+    """Return a traceback that ends in ``frame``, for an error that was found after it had returned."""
     return TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
 
 
@@ -74,7 +74,7 @@ def _shows_all(config: pytest.Config) -> bool:
 
 
 def _cause_of(failure: BaseException) -> BaseException | None:
-    """What somebody else's code raised, of which an error of ours told in one line."""
+    """Return the exception of another package that an error of ours reports in one line."""
     error = failure.__context__
     if not isinstance(error, CpuaccelError):
         return None

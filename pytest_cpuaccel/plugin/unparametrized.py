@@ -1,4 +1,4 @@
-"""Tests that pytest gives no parameters, so that they run once and under one backend alone."""
+"""Tests that pytest gives no parameters: they run once, under one backend."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pytest_cpuaccel.plugin.stash import Standing, choice_of, selection_for
 
 
 def sole_backend(item: pytest.Item) -> Backend:
-    """Return the backend that a test runs under to which no fixture gives one: the first of those that it knows."""
+    """Return the backend of a test without parameters: the first of those that it knows."""
     known = selection_for(item)
     return (known if known.chosen else choice_of(item.config)).first
 
 
 def renew_backend(item: pytest.Item, standing: Standing) -> None:
-    """End the fixture of the backend where it stands for tests of another folder, which run under another one.
+    """End the backend's fixture if it was set up for tests of another folder that run under another backend.
 
-    pytest keeps one for all tests that give it no parameter.
+    pytest keeps one fixture for all tests without a parameter for it.
     """
     keeps_it = not has_fixture_parameter(item) and not has_fixture_parameter(standing.item)
     if keeps_it and sole_backend(item) != sole_backend(standing.item):
@@ -31,7 +31,7 @@ def renew_backend(item: pytest.Item, standing: Standing) -> None:
 
 
 def reason_to_skip(item: pytest.Item, selection: BackendSelection) -> str:
-    """Return why a test runs under no backend; "" where it runs under one."""
+    """Return why a test runs under no backend; "" if it runs under one."""
     for skipped in (getattr(item, "obj", None), getattr(item, "cls", None)):  # by @unittest.skip
         if getattr(skipped, "__unittest_skip__", False) is True:
             return str(getattr(skipped, "__unittest_skip_why__", "")) or "unittest skips it"

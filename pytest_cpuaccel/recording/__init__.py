@@ -1,1 +1,1 @@
-"""The model that a test gets, and the calls that it makes of it."""
+"""The model that a test gets, and the calls that the test makes."""

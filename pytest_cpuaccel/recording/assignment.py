@@ -1,4 +1,4 @@
-"""What would change a model, but not the build that runs in its place."""
+"""Checks on assignments: they would change the model, but not the build that runs in its place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHANGING = frozenset(
 
 
 def refuse_change(path: str) -> NoReturn:
-    """Refuse what would write to a built model, named by where it stands in it.
+    """Refuse a write to a built model; the text names the place in it.
 
     Raises:
         UsageError: always.
@@ -33,22 +33,22 @@ def refuse_change(path: str) -> NoReturn:
 
 
 def check_assignment(model: nn.Module, name: str, *, by_method: bool) -> None:
-    """Check that an attribute of the stand-in may be set, though its build keeps the one that it was made with.
+    """Check that an attribute of the stand-in may be set; its build keeps the value that it was made with.
 
-    A method of the model's class may note something on ``self``, as long as ``forward`` doesn't read it.
+    A method of the model's class may set an attribute of ``self`` that ``forward`` doesn't read.
 
     Raises:
-        UsageError: the model has it, and its answers may hang on it.
+        UsageError: the model has it, and its answers may depend on it.
     """
     if hasattr(model, name) and name != "generation_config" and (not by_method or name in _names_read(type(model))):
         raise _without_effect(name)
 
 
 def check_config(model: nn.Module, own: Any) -> None:
-    """Check a copy of a model's configuration that a test may have changed; code may write a task's settings to it.
+    """Check that a test left its copy of a model's configuration unchanged; a pipeline may write its task's settings.
 
     Raises:
-        UsageError: it was, in what the model's answers may hang on.
+        UsageError: it changed a value that the model's answers may depend on.
     """
     if not hasattr(own, "to_dict"):
         return
@@ -67,7 +67,7 @@ def _without_effect(path: str) -> UsageError:
 
 
 def _names_read(kind: type) -> set[str]:
-    """Names that ``forward`` of a class uses, and the methods that it calls of the same object."""
+    """Return the names used by a class's ``forward``, and by the methods that it calls on ``self``."""
     found: set[str] = set()
     waiting = ["forward"]
     while waiting:

@@ -1,4 +1,4 @@
-"""The guard around methods of a model's class, which may run parts of the original past the backend."""
+"""The guard around methods of a model's class: they must not run parts of the original without the backend."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_cpuaccel.core.errors import UsageError
 
 
 class BypassGuard:
-    """Refuses, in methods of a model's class that a test calls, arithmetic with the original's own weights."""
+    """Refuses arithmetic with the original's own weights in methods of a model's class that a test calls."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -37,11 +37,11 @@ class BypassGuard:
         return getattr(self._of_thread, "mode", None)
 
     def modules(self) -> Iterator[tuple[str, nn.Module]]:
-        """Yield the model's parts by name, those that it keeps in plain lists included."""
+        """Yield the model's parts by name, including those in plain lists."""
         return _modules(self._model)
 
     def around(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """Return a method, refusing what it computes with the original's weights; in generators, step by step."""
+        """Return a method that refuses to compute with the original's weights; generators are guarded step by step."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
@@ -54,7 +54,7 @@ class BypassGuard:
         return functools.update_wrapper(call, getattr(method, "func", method))
 
     def _steps(self, running: Any, name: str) -> Generator[Any, Any, Any]:
-        """A generator or coroutine, guarded whenever it runs; what is thrown into it goes on to it."""
+        """Guard a generator or coroutine at every step; exceptions thrown into it are passed on."""
         step = functools.partial(running.send, None)
         while True:
             try:
@@ -84,11 +84,11 @@ class BypassGuard:
         finally:
             hook.remove()
             self._of_thread.mode = None
-        if self._refusals:  # in another thread, whose result nobody may have waited for
+        if self._refusals:  # in another thread; its exception may have been lost there
             raise UsageError(self._refusals[0])
 
     def refuse(self, refusal: str) -> NoReturn:
-        """Raise, in whichever thread this is, and once more at the end of the method that runs.
+        """Raise in this thread, whichever it is, and again at the end of the guarded method.
 
         Raises:
             UsageError: always.
@@ -97,7 +97,7 @@ class BypassGuard:
         raise UsageError(refusal)
 
     def _check_threads(self, mode: _WeightsInUse, module: nn.Module, _: object) -> None:
-        """Refuse a part of the model that runs in another thread, in which no mode is entered."""
+        """Refuse a part of the model that runs in another thread, because this guard's mode is not entered there."""
         if self._mode is mode or getattr(self._of_thread, "is_lowered", False):
             return
         if refusal := mode.refusal_of_part(module):
@@ -105,7 +105,7 @@ class BypassGuard:
 
     @contextmanager
     def lowered(self) -> Iterator[None]:
-        """Let the backend work meanwhile in this thread, whose weights may be the original's."""
+        """Let the backend run in this thread meanwhile; its weights may be the original's."""
         mode = self._mode
         if mode is not None:
             mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
@@ -125,12 +125,12 @@ _DESCRIBE = frozenset(
         *("__hash__", "__repr__", "untyped_storage"),
     }
 )
-"""Functions of tensors that compute nothing with their values."""
+"""Methods of tensors that compute nothing with their values."""
 _VIEWS = frozenset({"T", "mT", "H", "mH", "data"})
 
 
 def _only_describes(func: Any) -> bool:
-    """Tell whether a function of torch says what a tensor is; a view of it is as good as itself."""
+    """Tell whether a function of torch only describes a tensor; one that returns a view of it does not."""
     name = getattr(func, "__name__", "")
     if name == "__get__":
         return getattr(getattr(func, "__self__", None), "__name__", "") not in _VIEWS
@@ -138,7 +138,7 @@ def _only_describes(func: Any) -> bool:
 
 
 def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield a model's parts by name; of those kept in lists, tuples and dicts, the whole too."""
+    """Yield a model's parts by name; for parts in lists, tuples and dicts, the container too."""
     for path, child in model.named_modules():
         if path:
             yield path, child

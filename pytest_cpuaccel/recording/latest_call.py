@@ -1,4 +1,4 @@
-"""The latest call of a model, with which another like it shares its copies."""
+"""The latest call of a model; an equal call shares its copies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pytest_cpuaccel.core.private_inputs import shared_memory
 
 @dataclass(frozen=True)
 class Latest:
-    """The latest call and the build that ran it. Another like it shares its copies: fresh memory costs page faults."""
+    """The latest call and its build. An equal call shares its copies, because fresh memory costs page faults."""
 
     build: Build
     call: Call
@@ -35,12 +35,12 @@ class Latest:
         )
 
     def written(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Return copies of what the call left in its inputs where it changed them, by the input's name."""
+        """Return copies of the inputs that the call changed, by the input's name."""
         inputs = self.call.inputs
         return {name: tree.clone(leaf) for name, leaf in written_inputs(model, inputs, Inputs(args, kwargs)).items()}
 
     def followed_by(self, output: Any, rng_state: Any, written: dict[str, Any]) -> Latest:
-        """Return what is the latest when a call with the same inputs returned this."""
+        """Return the new latest call, after a call with the same inputs returned this."""
         is_same = rng_state is None and tree.same(output, self.call.output)
         if is_same and not written and not self.call.written:
             return self
@@ -49,7 +49,7 @@ class Latest:
 
 
 def as_returned(output: Any, returned: int | str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the output; in the input that eager fills and returns, where it is such a model."""
+    """Return the output. If eager fills and returns one of its inputs, return it in that input."""
     if returned is None:
         return output
     filled = args[returned] if isinstance(returned, int) else kwargs[returned]

@@ -1,4 +1,4 @@
-"""Parts of a model as a test sees them: they can be looked at, but not run past the backend."""
+"""Parts of a model as a test sees them: they can be read, but not run, because they would run without the backend."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from pytest_cpuaccel.recording.unbound import unbound_method
 
 @dataclass(frozen=True)
 class Parts:
-    """Hands out parts of ``model``, and ``stand_in`` where the model itself is meant."""
+    """Hands out parts of ``model``, and ``stand_in`` in place of the model itself."""
 
     model: nn.Module
     stand_in: Any
     guard: BypassGuard
 
     def shown(self, value: Any) -> Any:
-        """Return a value with a :class:`Part` for every module of the model in it, within containers too."""
+        """Return a value in which every module of the model is replaced by a :class:`Part`, within containers too."""
         if isinstance(value, nn.Module) and not isinstance(value, Part):
             return self._part(value)
         if isinstance(value, Iterator) and type(value).__module__ == "builtins":
@@ -42,7 +42,7 @@ class Parts:
         return value
 
     def showing(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function whose results are shown."""
+        """Return a function whose results go through :meth:`shown`."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True
@@ -63,7 +63,7 @@ def _is(one: object, other: object) -> bool:
 
 
 class Part:
-    """Stands in for one module of a model: tells what it is and holds, and refuses to run in eager mode."""
+    """Stands in for one module of a model: gives its attributes, and refuses to run in eager mode."""
 
     _module: Any
     _path: str

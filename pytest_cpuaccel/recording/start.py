@@ -1,4 +1,4 @@
-"""What a model was when a test called it first, and what somebody changed since."""
+"""The state of a model at a test's first call, and the changes since."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_cpuaccel.builder.state.snapshot import Snapshot, keeps_state_in_para
 
 @dataclass(frozen=True)
 class Start:
-    """``state`` and ``glance`` are of ``model`` then, ``parameters`` and ``buffers`` digests of its weights."""
+    """A ``model`` at its first call; ``parameters`` and ``buffers`` are digests of its weights."""
 
     model: nn.Module
     state: Snapshot
@@ -25,22 +25,22 @@ class Start:
 
     @staticmethod
     def of(model: nn.Module) -> Start:
-        """Note what a model is now."""
+        """Record the state of a model now."""
         parameters, buffers = parameters_stamp(model), buffers_stamp(model)
         return Start(model, Snapshot.of(model), parameters, buffers, Glance.at(model.parameters()))
 
     def has_weights_of_now(self) -> bool:
-        """Tell whether the model's weights are now what they were then."""
+        """Tell whether the model's weights are still those of the first call."""
         return (self.parameters, self.buffers) == (parameters_stamp(self.model), buffers_stamp(self.model))
 
     def glimpsed(self, states: Collection[State]) -> list[str]:
-        """Return what is seen to be changed at a glance, which costs little at every call; as :meth:`changes`."""
+        """Return the changes that a cheap check finds, made at every call; the result is as of :meth:`changes`."""
         if not keeps_state_in_parameters(self.model) and not self.glance.is_what_it_was():
             return ["its parameters"]
         return [] if self.state.looks_the_same() else self.changes(states)
 
     def changes(self, states: Collection[State]) -> list[str]:
-        """Return the names of what somebody changed by whatever road; ``states`` are what calls of it change."""
+        """Return the names of all values that somebody changed; ``states`` are those that calls of the model change."""
         return [*self._changed_weights(states), *changed_by_others(self.state, states)]
 
     def _changed_weights(self, states: Collection[State]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Methods called by their class, ``Net.score(cpu_model, x)``: Python hands them a stand-in past its own call."""
+"""Methods called on their class, ``Net.score(cpu_model, x)``: such calls bypass the stand-in's own attributes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_cpuaccel.builder.state.code import functions_of
 def unbound_method(kind: type, stand_in: object, frame: types.FrameType) -> str:
     """Return the name of the method of ``kind`` that a frame runs with ``stand_in`` as ``self``; ``""`` for any other.
 
-    Those of ``nn.Module`` itself only look at a module, or call what the stand-in has in their place.
+    Methods of ``nn.Module`` itself don't count: they only read a module, or call the stand-in's own methods.
     """
     code = frame.f_code
     name = _methods(kind).get(code, "")
@@ -23,7 +23,7 @@ def unbound_method(kind: type, stand_in: object, frame: types.FrameType) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _methods(kind: type) -> dict[types.CodeType, str]:
-    """The code of a class's methods, behind decorators too, with their names."""
+    """Map the code of a class's methods, behind decorators too, to their names."""
     found: dict[types.CodeType, str] = {}
     for base in kind.__mro__:
         if base not in nn.Module.__mro__:

@@ -1,4 +1,4 @@
-"""The calls of one test that are alike: same method, same shapes."""
+"""A workload: the calls of one test with the same method and the same shapes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pytest_cpuaccel.core.call import Call
 
 @dataclass(frozen=True)
 class Workload:
-    """``label`` is for people (``forward 2x10``); every call in it costs the same time."""
+    """``label`` is for people (``forward 2x10``); all its calls should take equal time."""
 
     label: str
     calls: tuple[Call, ...]
 
     @property
     def sample(self) -> Call:
-        """Return the call that stands for all: the last, when caches are as in production."""
+        """Return the call that represents all: the last one, whose caches are as in production."""
         return self.calls[-1]
 
 

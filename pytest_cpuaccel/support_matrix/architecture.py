@@ -1,4 +1,4 @@
-"""An architecture: a kind of model, made tiny, with the inputs that it takes."""
+"""An architecture: a kind of model, made tiny, with example inputs."""
 
 from __future__ import annotations
 

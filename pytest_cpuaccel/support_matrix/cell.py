@@ -1,4 +1,4 @@
-"""A cell of the support matrix: what became of one architecture under one backend."""
+"""A cell of the support matrix: the result of one architecture under one backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Status(str, Enum):
     """From best to worst.
 
     RIGHT: every call as eager. LIMITED: forward calls as eager, and a clear refusal of something else.
-    UNSUPPORTED: the model is refused, with upstream's reason. CRASH: an error that nobody foresaw, a killed
+    UNSUPPORTED: the model is refused, with upstream's reason. CRASH: an unexpected error, a killed
     process or a hang. WRONG: another answer than eager's.
     """
 
@@ -25,15 +25,15 @@ class Status(str, Enum):
 
     @property
     def is_bad(self) -> bool:
-        """Tell whether this must not be: whoever meets it can't trust the backend."""
+        """Tell whether a backend with this status can't be trusted."""
         return self in (Status.CRASH, Status.WRONG)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """``figure`` is how near the answers are, in few words; ``reason`` says why the status isn't RIGHT.
+    """``figure`` is the parity of the answers, in few words; ``reason`` says why the status isn't RIGHT.
 
-    ``seconds`` is the wall time that it took to find out, builds included.
+    ``seconds`` is the wall time of the examination, builds included.
     """
 
     architecture: str
@@ -51,9 +51,9 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 
 def without_folders(text: str) -> str:
-    """The text with paths cut to their last part: where a file lies here says nothing to others.
+    """Return the text with paths cut to their last part, because folders of this machine mean nothing to others.
 
-    Names that only look like paths, as ONNX gives to nodes, are kept: nothing lies under their first part.
+    Names that only look like paths, such as ONNX's names of nodes, are kept: their first part is no folder.
     """
     return re.sub(
         r"(?<![\w.:/])/([^\s/:'\"]+)/(?:[^\s/:'\"]+/)*",

@@ -1,4 +1,4 @@
-"""The examination of one architecture under one backend, from which a cell is made."""
+"""The examination of one architecture under one backend; its result is a cell."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Examination:
     context: EvaluationContext
 
     def cell(self) -> Cell:
-        """Return what became of it: the worst of the calls tried; after a refused first call no other is tried."""
+        """Return the cell: the worst status of the calls tried. After a refused first call no other is tried."""
         began = time.perf_counter()
         found = list(self._found())
         status = worst(item.status for item in found)
@@ -67,7 +67,7 @@ class Examination:
             yield self._tried("generate()", "generate", _with(_prompt(inputs), GREEDY))
 
     def _tried(self, label: str, method: Method, inputs: Inputs) -> _Found:
-        """What one call showed; LIMITED where it was refused."""
+        """Return the result of one call; LIMITED if it was refused."""
         said = f"{label}: " if label else ""
         try:
             verdict = self._judged(method, inputs)
@@ -94,7 +94,7 @@ class Examination:
         return judge_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), self.context))
 
     def _built(self, method: Method, inputs: Inputs) -> BuiltModel:
-        """The model, calibrated on data of both shapes; on the call's own where its graph takes but one."""
+        """Return the model, calibrated on data of both shapes, or on the call's own if its graph takes only one."""
         builder = self.context.builder
         try:
             return builder.built(BuildRequest(self.model, self.backend, method, inputs))
@@ -118,5 +118,5 @@ def _with(inputs: Inputs, more: Mapping[str, Any]) -> Inputs:
 
 
 def _prompt(inputs: Inputs) -> Inputs:
-    """The inputs of a forward call without what ``generate()`` makes by itself."""
+    """Return the inputs of a forward call without those that ``generate()`` makes by itself."""
     return Inputs(inputs.args, {n: value for n, value in inputs.kwargs.items() if not n.startswith("decoder_")})

@@ -1,4 +1,4 @@
-"""Example inputs of a transformers model, from what the model says of itself."""
+"""Example inputs of a transformers model, from its configuration and signature."""
 
 from __future__ import annotations
 

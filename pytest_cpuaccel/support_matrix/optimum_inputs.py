@@ -11,12 +11,12 @@ from pytest_cpuaccel.backends.toolkit.quiet import silenced
 from pytest_cpuaccel.core.errors import CpuaccelError
 
 SAMPLES_PER_TOKEN = 40
-"""Length of a sound, so that the models here make as many frames of it as a text has tokens, or more."""
+"""Samples of sound for each token of a text: the models here make at least one frame of them."""
 
 Tensors = dict[str, torch.Tensor]
 
 _LEFT_TO_THE_MODEL = ("position_ids",)
-"""Inputs that a model makes better by itself: Optimum's are random."""
+"""Inputs that the model makes by itself; Optimum's would be random."""
 
 
 def optimum_example(module: nn.Module, batch: int, length: int) -> Tensors:

@@ -26,7 +26,7 @@ MEANINGS: Mapping[Status, str] = {
     Status.RIGHT: "every call answers as eager PyTorch does",
     Status.LIMITED: "forward calls answer as eager does; something else is refused, with a reason",
     Status.UNSUPPORTED: "the model is refused, with upstream's reason",
-    Status.CRASH: "an error that nobody foresaw, a killed process or a hang",
+    Status.CRASH: "an unexpected error, a killed process or a hang",
     Status.WRONG: "another answer than eager's",
 }
 
@@ -45,7 +45,7 @@ def page(
     parts = [
         "# Support matrix",
         "Tiny models with random weights, each called with a padded batch, with another batch and length, and with "
-        "`generate()` where it has that; all answers are held to eager PyTorch's. Made by `cpuaccel matrix`.",
+        "`generate()` where it has that; all answers are compared with eager PyTorch's. Made by `cpuaccel matrix`.",
         as_list(environment),
         _legend(cells),
         *_tables(cells, architectures, backends, reasons),
@@ -55,7 +55,7 @@ def page(
 
 
 def _in_general(cells: Iterable[Cell], models: Mapping[str, str]) -> Iterator[Cell]:
-    """The cells with reasons that don't name the model, so that equal ones are said once, and that fit a page."""
+    """Return the cells with short reasons that don't name the model, so that equal reasons appear once."""
     for cell in cells:
         reason = re.sub(rf"\b{re.escape(models[cell.architecture])}\b", "the model", cell.reason)
         yield replace(cell, reason=textwrap.shorten(reason, _LONGEST_REASON, placeholder=" ..."))
@@ -94,7 +94,7 @@ def _word(cell: Cell | None, reasons: Mapping[str, int]) -> str:
 
 
 def _numbered(cells: Sequence[Cell]) -> dict[str, int]:
-    """Reasons by number, the worst first."""
+    """Number the reasons, the worst first."""
     severe_first = sorted(cells, key=lambda cell: -list(Status).index(cell.status))
     return {reason: place for place, reason in enumerate(dict.fromkeys(c.reason for c in severe_first if c.reason), 1)}
 

@@ -42,11 +42,13 @@ class Record:
         return (architecture, backend) in self._cells
 
     def add(self, cell: Cell) -> None:
-        """Put a cell in the place of an earlier one of the same architecture and backend, and write the file."""
+        """Replace an earlier cell of the same architecture and backend, and write the file."""
         self._cells[cell.architecture, cell.backend] = cell
         if self._path is None:
             return
-        new = self._path.with_name(f"{self._path.name}.new")  # renamed, so that a kill leaves the old file or the new
+        new = self._path.with_name(
+            f"{self._path.name}.new"
+        )  # renamed, so that a killed process leaves the old file or the new one
         new.write_text(_text(self.environment, self._cells.values()), encoding="utf-8")
         new.replace(self._path)
 
@@ -70,7 +72,7 @@ def _read(path: Path) -> Mapping[str, object]:
 
 
 def _differing(there: Environment, here: Environment) -> str:
-    """What of a file's environment is not this one's, in words; "" where all is."""
+    """Return the differences of a file's environment from this one, in words; "" if there are none."""
     names = [name for name in here if there.get(name) != here[name]]
     return "; ".join(f"{name} {there.get(name)}, here {here[name]}" for name in names)
 

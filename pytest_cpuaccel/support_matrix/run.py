@@ -1,4 +1,4 @@
-"""The run of the matrix: a process for each architecture, and a cell for whatever happens in it."""
+"""The run of the matrix: a process for each architecture, and a cell for each result in it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from pytest_cpuaccel.support_matrix.worker import READY
 _WORKER = "pytest_cpuaccel.support_matrix.worker"
 
 _START_S = 120
-"""How long a process may take to import torch and transformers and to make its model."""
+"""The most seconds that a process may take to import torch and transformers and to make its model."""
 
 _GOODBYE_S = 20
-"""How long a process may take to end in peace, which lets it remove what it left in the machine."""
+"""The most seconds that a process may take to end by itself; it removes its temporary files then."""
 
 
 def matrix(plan: Iterable[tuple[Architecture, Sequence[Backend]]], *, timeout_s: float, jobs: int) -> Iterator[Cell]:
-    """Yield a cell for each architecture under each of its backends, as they come, from ``jobs`` processes at a time.
+    """Yield a cell for each architecture under each of its backends, when finished, from ``jobs`` processes at a time.
 
-    A crash, or a cell that takes longer than ``timeout_s`` (imports not counted), loses that cell alone. All
-    processes are gone when the iterator ends or is closed.
+    A crash, or a cell that takes longer than ``timeout_s`` (without imports), loses that cell alone. All processes have
+    ended when the iterator ends or is closed.
     """
     waiting = deque((architecture.name, tuple(backends)) for architecture, backends in plan if backends)
     running: list[_Worker] = []
@@ -66,11 +66,11 @@ class _Worker:
     is_over: bool = False
 
     def left_s(self, timeout_s: float) -> float:
-        """Return how long the cell at work may still take."""
+        """Return how long the current cell may still take."""
         return max(0.0, self.began + timeout_s - time.monotonic())
 
     def news(self, timeout_s: float) -> Iterator[Cell]:
-        """Yield the cell that is finished, or lost, if any is."""
+        """Yield the cell that was finished or lost, if there is one."""
         if self.cells.poll():
             try:
                 cell = self.cells.recv()
@@ -84,7 +84,7 @@ class _Worker:
             yield self._lost(f"hangs: no answer within {timeout_s:g} s")
 
     def stop(self) -> None:
-        """End the process, and all that it started; one that has said all it had to say may go in peace."""
+        """End the process and its children; one that has sent all its cells may end by itself."""
         self.process.wait(0 if self.backends else _GOODBYE_S)
         self.process.end()
         self.cells.close()

@@ -9,7 +9,7 @@ from torch import nn
 
 
 def drawn(make: Callable[[], nn.Module]) -> nn.Module:
-    """Return what ``make()`` returns, with the same random weights every time; torch's generator stays as it is."""
+    """Return the model of ``make()``, with the same random weights every time; torch's generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return redraw(make())

@@ -1,4 +1,4 @@
-"""What runs in a process of its own: one architecture under several backends, one cell after the other."""
+"""The program of a process that examines one architecture under several backends, one cell after the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
 
 THREADS = 1
 READY = None
-"""What is sent before the first cell, once all is imported."""
+"""The message before the first cell, when all imports are done."""
 
 _CACHE_BYTES = 2 * 10**9
 
@@ -45,7 +45,7 @@ def work(architecture_name: str, backends: Sequence[Backend], cells: Connection,
 
 
 def _ignore(note: str) -> None:
-    """Notes are for whoever runs tests; a cell says all that is to be said here."""
+    """Ignore notes; they are for people who run tests, and a cell says enough."""
 
 
 def _main(architecture_name: str, backends: Path, cells: int, folder: Path) -> None:

@@ -137,7 +137,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         {
             **_ENCODER_DECODER,
             "num_mel_bins": 8,
-            "max_source_positions": 1500,  # as every Whisper has: Optimum exports for 3000 frames, come what may
+            "max_source_positions": 1500,  # as every Whisper has: Optimum always exports for 3000 frames
             "max_target_positions": 64,
             "suppress_tokens": None,
             "begin_suppress_tokens": None,

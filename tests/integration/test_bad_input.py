@@ -194,12 +194,12 @@ def test_nan_that_eager_has_too_is_no_difference(mlp_project: pytest.Pytester) -
         (
             "cpu_model = request.getfixturevalue('cpu_model')\n"
             "    score_items(lambda model, item: float(model(X).sum() + cpu_model(X).sum()), [1])",
-            "*cpu_model: is called by what is to answer in eager mode, a model given to cpu_accelerate or a function *",
+            "*cpu_model: is called during an eager run, by a model given to cpu_accelerate or a function given to *",
         ),
         (
             "cpu_model = request.getfixturevalue('cpu_model')\n"
             "    score_items(lambda model, item: float(cpu_model(X).sum()), [1])",
-            "*cpu_model: is called by what is to answer in eager mode, a model given to cpu_accelerate or a function *",
+            "*cpu_model: is called during an eager run, by a model given to cpu_accelerate or a function given to *",
         ),
         ("score_items(lambda model, item: 1.0, [1])", "HERE: score_items: <lambda> never called the model *"),
         (

@@ -382,7 +382,10 @@ IMPORTS = "import asyncio, concurrent.futures, copy, pickle, threading\n"
         ("copy.copy(cpu_model.text)", "cpu_model.text: can't be copied or pickled; copy eager_model's instead"),
         ("cpu_model.train()", "cpu_model.train: a built model can't be changed; change eager_model instead"),
         ("nn.Sequential(cpu_model).load_state_dict({})", "cpu_model._load_from_state_dict: a built model can't be *"),
-        ("cpu_accelerate(nn.Sequential(cpu_model).eval())(X)", "cpu_model: is called by what is to answer in eager *"),
+        (
+            "cpu_accelerate(nn.Sequential(cpu_model).eval())(X)",
+            "cpu_model: is called during an eager run, by a model *",
+        ),
         ("cpu_accelerate(cpu_model)", "cpu_accelerate: that is a model under a backend already; give it the model *"),
         (
             "torch.autocast('cpu')(lambda x: cpu_model(x))(X)",

@@ -297,19 +297,6 @@ def test_a_run_that_does_not_use_it_imports_nothing_heavy(project: pytest.Pytest
     assert "imported: []" in result.outlines
 
 
-def test_a_run_without_a_baseline_does_not_load_what_reads_and_writes_them(project: pytest.Pytester) -> None:
-    project.makeconftest(
-        """
-        import sys
-
-        def pytest_unconfigure():
-            print("loaded:", sorted(name for name in sys.modules if name.startswith("pytest_cpuaccel.report")))
-        """
-    )
-    result = project.runpytest_subprocess("-p", "no:benchmark", "--co", "-q")
-    assert "loaded: []" in result.outlines
-
-
 def test_importing_the_package_imports_nothing_heavy() -> None:
     code = (
         "import sys, pytest_cpuaccel; from pytest_cpuaccel import *; "

@@ -9,7 +9,7 @@ import torch
 
 from pytest_cpuaccel.backends.toolkit.decoding import completed, of_step
 from pytest_cpuaccel.core.errors import BuildError
-from tests.unit.test_state import Cache
+from tests.unit.test_kv_cache import Cache
 
 IDS = torch.tensor([[0, 5, 6], [7, 8, 9]])
 

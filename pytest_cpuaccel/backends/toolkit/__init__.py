@@ -1,1 +1,1 @@
-"""What backends are made with: graphs, traces, exports, casts; they know no backend."""
+"""Tools that backends share: graphs, traces, exports, casts; they know no backend."""

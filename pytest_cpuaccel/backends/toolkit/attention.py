@@ -1,4 +1,4 @@
-"""The attention implementation of a transformers model: the one in force, and another in its place."""
+"""The attention implementation of a transformers model: its present one, and a replacement."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def with_attention(module: nn.Module, implementation: str) -> nn.Module:
 
 
 def sdpa_of_finite_masks() -> str:
-    """Return the name of scaled_dot_product_attention under masks of finite numbers, made known to transformers.
+    """Register scaled_dot_product_attention with masks of finite numbers in transformers, and return its name.
 
-    Graphs make NaN of a row that is masked throughout by booleans (left padding), where torch makes zeros.
+    In a graph, a row that booleans mask throughout (left padding) becomes NaN; in torch it becomes zeros.
 
     Raises:
         BuildError: this transformers has no registry of attention functions.

@@ -1,4 +1,4 @@
-"""A float artifact run over calibration data, for whoever watches what goes through it."""
+"""A float artifact run over calibration data; the caller records the tensors in it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run_over_data(runtime: Runtime, subject: Subject, folder: Path) -> None:
 
 
 def fitting_items(subject: Subject, accepts: Callable[[Inputs], bool]) -> Iterator[Inputs]:
-    """Yield the items of ``subject.calibration``, all of which have to be accepted.
+    """Yield the items of ``subject.calibration``; all must be accepted.
 
     Raises:
         UsageError: one is not.
@@ -47,7 +47,7 @@ def fitting_items(subject: Subject, accepts: Callable[[Inputs], bool]) -> Iterat
 
 
 def _generate(generate: Callable[..., Any], item: Inputs) -> None:
-    """A few steps of an encoder-decoder, which may have a graph of its own for all but the first."""
+    """Run a few steps of an encoder-decoder: it may have another graph for all steps but the first."""
     prompt = {name: value for name, value in item.kwargs.items() if name != "decoder_input_ids"}
     generate(**prompt, max_new_tokens=3, do_sample=False)
 

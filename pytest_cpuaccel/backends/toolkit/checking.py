@@ -1,4 +1,4 @@
-"""What a built model must hold to before anybody calls it."""
+"""Checks of a built model before it is called."""
 
 from __future__ import annotations
 

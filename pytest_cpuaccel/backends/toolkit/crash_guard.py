@@ -1,4 +1,4 @@
-"""A trial in a fresh process, of native code that may take its process with it."""
+"""A first run in a fresh process, of native code that may crash its process."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _NO_POOL = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 
 def check_survival(program: str, *arguments: str, dies: str, patience_s: float = 120.0) -> None:
-    """Run a Python program with these arguments; what it prints or raises is of no interest.
+    """Run a Python program with these arguments; its output and exceptions are ignored.
 
-    One that is not done in time is ended, and nothing is known then. ``dies`` says of what it would die when, with
-    ``{}`` for the signal's name.
+    A program that is not done in time is ended and counts as no crash. ``dies`` is the message for a crash, with ``{}``
+    for the signal's name.
 
     Raises:
         BuildError: it died of a signal.

@@ -16,13 +16,13 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import STATE_OUTPUTS, is_cache
 
 _LAST_LOGITS = ("logits_to_keep", "num_logits_to_keep")
-"""What ``generate()`` passes for the last position alone, which is all it reads."""
+"""Arguments by which ``generate()`` asks for the last position alone; it reads no other."""
 
 _STEP_ALONE = ("use_cache", "return_dict", "cache_position", *_LAST_LOGITS)
-"""What ``generate()`` passes to each step that changes no logit of the last position when there is no cache."""
+"""Arguments of each step that change no logit of the last position if there is no cache."""
 
 _WITHOUT_EFFECT = {("use_cache", "True"), ("use_cache", "False"), ("return_dict", "True")}
-"""Constants that leave every answer as it is."""
+"""Constants that change no answer."""
 
 
 def _by_index(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -34,23 +34,23 @@ def _by_mask(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 GIVEN = "given"
-"""Positions come with every call: a model that numbers them in a way of its own."""
+"""The rule of a model that numbers positions in its own way: every call must bring them."""
 
 POSITIONS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
     "index": _by_index,
     "mask": _by_mask,
 }
-"""How models number positions when they are given none: they differ where the padding is on the left.
+"""Rules by which models number positions that a call leaves out; they differ for padding on the left.
 
-The mask, (batch, past + length), also covers what a cache holds already of the ids, (batch, length).
+The ids are (batch, length). The mask, (batch, past + length), covers the tokens in the cache too.
 """
 
 
 def positions_rule(module: nn.Module, inputs: Inputs) -> str:
     """Return which of ``POSITIONS`` a model follows by itself; ``""`` when its forward takes no ``position_ids``.
 
-    Found by asking the model, with a text padded on the left, under each rule. ``GIVEN`` where it follows none of
-    them, or can't be asked with a text alone, and the call has positions.
+    The model is run on a text padded on the left, under each rule. ``GIVEN`` if it follows none of them, or can't run
+    on a text alone, and the call has positions.
 
     Raises:
         BuildError: it follows none of them, and the call has no positions.
@@ -68,7 +68,7 @@ def positions_rule(module: nn.Module, inputs: Inputs) -> str:
 
 
 def _rule(module: nn.Module, ids: torch.Tensor) -> str | None:
-    ids = ids[:1, -1:].repeat(1, 4)  # the last token: the first may stand for an image
+    ids = ids[:1, -1:].repeat(1, 4)  # the last token, because the first may stand for an image
     mask = torch.tensor([[0, 1, 1, 1]])
     with torch.no_grad():
         expected = module(input_ids=ids, attention_mask=mask).logits[:, 1:]
@@ -82,7 +82,7 @@ def _rule(module: nn.Module, ids: torch.Tensor) -> str | None:
 def completed(given: Mapping[str, Any], positions: str) -> dict[str, Any]:
     """Return the arguments of a forward call with the mask and positions that the model would supply itself.
 
-    Constants stay, but for those without any effect.
+    Constants stay, except those without effect.
 
     Raises:
         BuildError: there are no token ids, or a cache, for which no cacheless graph has a place.
@@ -112,9 +112,9 @@ def completed(given: Mapping[str, Any], positions: str) -> dict[str, Any]:
 
 
 def of_step(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a step of ``generate()`` passes to ``forward``, without what changes no logit that it reads.
+    """Return the arguments of a step of ``generate()``, without those that change no logit that it reads.
 
-    Told by what an argument is wherever its name may change: an empty cache is nothing, whatever it is called.
+    An argument is identified by its value where its name may change: an empty cache is left out under any name.
     """
     return {
         name: value
@@ -133,7 +133,7 @@ def _is_constant(value: Any) -> bool:
 
 
 def _given(signature: inspect.Signature, inputs: Inputs) -> dict[str, Any]:
-    """Arguments by name, those without a parameter of their own among them.
+    """Return the arguments by name, including those without a parameter of their own.
 
     Raises:
         BuildError: they do not fit.
@@ -149,7 +149,7 @@ def _given(signature: inspect.Signature, inputs: Inputs) -> dict[str, Any]:
 
 
 def preparation(module: nn.Module, positions: str | None) -> Callable[[Inputs], Inputs]:
-    """Return what completes the inputs of a call; with None for ``positions``, which returns them as they are."""
+    """Return a function that completes the inputs of a call; with None for ``positions`` it returns them unchanged."""
     if positions is None:
         return lambda inputs: inputs
     signature = inspect.signature(module.forward)
@@ -157,10 +157,10 @@ def preparation(module: nn.Module, positions: str | None) -> Callable[[Inputs], 
 
 
 def in_place_of(original: Callable[..., Any], forward: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``forward`` with the signature of ``original``, by which ``generate()`` sees what a model takes.
+    """Return ``forward`` with the signature of ``original``, because ``generate()`` reads a model's arguments from it.
 
-    Without ``mm_encoder_outputs``: transformers 5 encodes images before the loop where a model takes those, and
-    hands on no image then.
+    ``mm_encoder_outputs`` is left out: if a model takes it, transformers 5 encodes images before the loop, and passes
+    no image on.
     """
 
     @functools.wraps(original)

@@ -1,4 +1,4 @@
-"""The way an artifact was exported, and the calls it is right for: what ``export`` tells ``load``."""
+"""Metadata that ``export`` leaves for ``load``: the export's route, and the calls that the artifact is right for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model call as a pure function from named tensors to named tensors: what tracers and exporters need."""
+"""A model call as a pure function from named tensors to named tensors, for tracers and exporters."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Graph:
     """The call ``module(*inputs.args, **inputs.kwargs)`` seen as ``tensors -> tensors``.
 
     ``input_names`` are dotted paths of the tensors among the bound arguments, ``constants`` all other
-    arguments, which a graph has baked in. ``template`` is eager's output, whose structure is given back. The first
-    ``positional`` arguments are handed on as such, for hooks that look at them.
+    arguments, which are part of the graph. ``template`` is eager's output, for its structure. The first ``positional``
+    arguments are passed on by position, for hooks that read them.
     """
 
     parameters: inspect.Signature
@@ -66,7 +66,7 @@ class Graph:
 
     @property
     def has_values(self) -> bool:
-        """Tell whether numbers, text or the like are among the outputs: a graph has them as its example had them."""
+        """Tell whether numbers, text or the like are among the outputs: a graph returns those of its example."""
         leaves = (leaf for _, leaf in tree.named_leaves(self.template))
         return any(not (leaf is None or isinstance(leaf, torch.Tensor) or is_cache(leaf)) for leaf in leaves)
 
@@ -75,7 +75,7 @@ class Graph:
         return self.unlike(inputs) is None
 
     def unlike(self, inputs: Inputs) -> str | None:
-        """Return which tensors or constants a call has that this one has not, or the other way round; None if none."""
+        """Return the tensors or constants that only a call or only this graph has; None if there are none."""
         bound = _bind(self.parameters, inputs)
         names = tuple(name for name, leaf in tree.named_leaves(bound) if isinstance(leaf, torch.Tensor))
         if names == self.input_names and _constants(bound) == self.constants:
@@ -90,10 +90,10 @@ class Graph:
     def picked(self, output: Any) -> list[torch.Tensor]:
         """Return the tensors of an output in the order of ``output_names``.
 
-        Where a tracer makes tensors of the numbers among them, such as sizes, those are left out.
+        Tensors that a tracer made of numbers, such as sizes, are left out.
 
         Raises:
-            BuildError: there are others than eager's.
+            BuildError: eager has no such outputs.
         """
         leaves = {name or "output": leaf for name, leaf in tree.named_leaves(output)}
         wanted = {name or "output": leaf for name, leaf in tree.named_leaves(self.template)}
@@ -104,13 +104,13 @@ class Graph:
         }
         if found.keys() == set(self.output_names):
             return [found[name] for name in self.output_names]
-        # A cache that stood in eager's tuple is left out here, and what came after it has moved up.
+        # A cache in eager's tuple is left out here, so later outputs have moved up.
         has_moved_up = len(leaves) < len(wanted) and all(name.replace(".", "").isdigit() for name in found)
         if len(found) == len(self.output_names) and has_moved_up:
             return list(found.values())
         raise BuildError(
-            f"the call returns tensors as {_listed(found)}, in its example as {_listed(self.output_names)}: which "
-            "outputs there are must not depend on the inputs"
+            f"the call returns tensors as {_listed(found)}, in its example as {_listed(self.output_names)}: the "
+            "set of outputs must not depend on the inputs"
         )
 
     def rebuild(self, outputs: tuple[torch.Tensor, ...] | list[torch.Tensor]) -> Any:
@@ -151,15 +151,15 @@ class FlatModule(nn.Module):
         positional += arguments.pop("*", ())
         outputs: list[torch.Tensor] = []
         for output in self._graph.picked(without_state(self.module(*positional, **arguments, **further))):
-            # What came in or out before is copied: one value can't bear two names. OpenVINO takes a clone for the
-            # value itself, but not a view of one.
+            # A tensor that is already an input or output is copied, because one value can't have two names.
+            # OpenVINO treats a clone as the value itself, but not a view of it.
             known = any(output is other for other in (*tensors, *outputs))
             outputs.append(output.clone().view_as(output) if known else output)
         return tuple(outputs)
 
 
 def _bind(parameters: inspect.Signature, inputs: Inputs) -> dict[str, Any]:
-    """Arguments by parameter name, in the signature's order; ``*args`` under "*", absent ones left out."""
+    """Return the arguments by parameter name, in the signature's order; ``*args`` under "*", absent ones left out."""
     try:
         bound = parameters.bind(*inputs.args, **inputs.kwargs)
     except TypeError as mistake:

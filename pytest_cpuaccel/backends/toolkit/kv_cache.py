@@ -16,7 +16,7 @@ from pytest_cpuaccel.core.kv_cache import is_cache
 
 @dataclass(frozen=True)
 class CacheLayout:
-    """``argument`` is what ``forward`` calls its cache; ``layers`` are (heads, width of a key, width of a value).
+    """``argument`` is ``forward``'s name for its cache; ``layers`` are (heads, width of a key, width of a value).
 
     A layer's keys and values are (batch, heads, past, width).
     """
@@ -54,12 +54,12 @@ class CacheLayout:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Return a graph's names for what the cache holds before a step."""
+        """Return a graph's names of the cache's tensors before a step."""
         return tuple(f"past_{what}_{number}" for number in range(len(self.layers)) for what in ("key", "value"))
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Return a graph's names for what the cache holds after a step."""
+        """Return a graph's names of the cache's tensors after a step."""
         return tuple(name.replace("past", "present") for name in self.inputs)
 
     @property
@@ -68,13 +68,13 @@ class CacheLayout:
         return tuple((heads, width) for heads, *widths in self.layers for width in widths)
 
     def of_length(self, rows: int, length: int) -> tuple[torch.Tensor, ...]:
-        """Return random tensors in the place of a cache of this length; with a length of 0, those of an empty one."""
+        """Return random tensors for a cache of this length; for a length of 0, those of an empty cache."""
         generator = torch.Generator().manual_seed(0)
         return tuple(torch.randn(rows, heads, length, width, generator=generator) for heads, width in self.sizes)
 
 
 def held(cache: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Return keys and values of each layer that a cache holds.
+    """Return the keys and values of each layer of a cache.
 
     Raises:
         BuildError: it is not one of keys and values alone that grow with the text (a sliding window, a state space).
@@ -89,7 +89,7 @@ def held(cache: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 
 def empty() -> Any:
-    """Return a cache that holds nothing."""
+    """Return an empty cache."""
     from transformers import DynamicCache
 
     return DynamicCache()
@@ -103,7 +103,7 @@ def filled(tensors: Sequence[torch.Tensor]) -> Any:
 
 
 def put(cache: Any, tensors: Sequence[torch.Tensor]) -> None:
-    """Let a cache hold these keys and values in the place of what it held."""
+    """Replace a cache's content by these keys and values."""
     from transformers.cache_utils import DynamicLayer
 
     while len(cache.layers) < len(tensors) // 2:
@@ -131,7 +131,7 @@ def split_caches(answer: Any) -> dict[str, Any]:
 
 
 def first(layers: int) -> Any:
-    """Return a cache for a first step alone, which takes what it is given, without a tensor of no tokens before it."""
+    """Return a cache for a first step alone: it keeps the given tensors, without an empty tensor before them."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
@@ -153,7 +153,7 @@ def pair(own: Any, cross: Any) -> Any:
 
 
 def length_of(cache: Any | None) -> int:
-    """Return how many tokens a cache holds."""
+    """Return the number of tokens in a cache."""
     return 0 if cache is None else int(cache.get_seq_length())
 
 
@@ -164,5 +164,5 @@ def _sizes(keys: torch.Tensor, values: torch.Tensor) -> tuple[int, int, int]:
 
 
 def tensors_of(cache: Any) -> Iterator[torch.Tensor]:
-    """Yield what a cache holds, in the order of ``CacheLayout.inputs``."""
+    """Yield the tensors of a cache, in the order of ``CacheLayout.inputs``."""
     return (tensor for layer in held(cache) for tensor in layer)

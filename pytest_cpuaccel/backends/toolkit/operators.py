@@ -1,4 +1,4 @@
-"""The operators that torch runs in a call, counted."""
+"""Counts of the operators that torch runs in a call."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class OperatorCalls(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def is_fused_encoder_layer(operator: Any, result: Any) -> bool:  # noqa: ARG001
-    """Whether the operator is a whole ``nn.TransformerEncoderLayer``."""
+    """Tell whether the operator is a whole ``nn.TransformerEncoderLayer``."""
     return operator is torch.ops.aten._transformer_encoder_layer_fwd.default
 
 
 def is_bf16_product(operator: Any, result: Any) -> bool:
-    """Whether the operator is a matrix product or a convolution, of those that torch counts FLOPs of, in bfloat16."""
+    """Tell whether the operator is a bfloat16 matrix product or convolution, of those that torch counts FLOPs of."""
     product = result[0] if isinstance(result, tuple) else result
     return operator._overloadpacket in flop_registry and product.dtype == torch.bfloat16

@@ -1,4 +1,4 @@
-"""Optimum's classes for a runtime: which of them takes a model's call, and the export through it."""
+"""Optimum's classes for a runtime: the class that takes a model's call, and the export through it."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _WITHOUT_EFFECT = {
     ("output_attentions", "False"),
     ("output_hidden_states", "False"),
 }
-"""Constant arguments that leave the answer as it is."""
+"""Constant arguments that don't change the answer."""
 
 _TEMPORARY = "_model_save_dir_tempdirectory_instance"
-"""Where a class of optimum-intel itself keeps the temporary folder of its last export, until Python ends."""
+"""The attribute in which a class of optimum-intel keeps the temporary folder of its last export until Python ends."""
 
 
 def class_for(runtime: Runtime, module: nn.Module) -> type[Any]:
     """Return the class of Optimum that stands for ``type(module)``.
 
-    BART is there as an encoder too, for masked words; of several, the one that decodes is taken where the model does.
+    Some models have several classes (BART has one for masked words): take the decoding one if the model decodes.
 
     Raises:
         ImportError: Optimum is not installed, or does not import.
@@ -58,10 +58,10 @@ def check_call(optimum_class: type[Any], graph: Graph) -> None:
 
 
 def export(runtime: Runtime, optimum_class: type[Any], module: nn.Module, folder: Path) -> None:
-    """Write what the class exports of ``module`` to ``folder``.
+    """Export ``module`` through the class, to ``folder``.
 
     Raises:
-        BuildError: Optimum can't, or the module holds what ``save_pretrained`` loses (a replaced layer, say).
+        BuildError: Optimum can't, or ``save_pretrained`` would lose a part of the module (a replaced layer, say).
     """
     with tempfile.TemporaryDirectory() as source:
         module.save_pretrained(source)  # type: ignore[operator]
@@ -77,14 +77,14 @@ def export(runtime: Runtime, optimum_class: type[Any], module: nn.Module, folder
 
 
 def load(runtime: Runtime, class_name: str, folder: Path, threads: int) -> Any:
-    """Return the model of Optimum that :func:`export` wrote."""
+    """Load the model of Optimum that :func:`export` wrote."""
     with silenced():
         optimum_class = getattr(importlib.import_module(runtime.library), class_name)
         return optimum_class.from_pretrained(folder, **runtime.load_options(threads))
 
 
 def outputs(model: Any, graph: Graph, tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-    """Return what a model of Optimum answers, in the graph's order."""
+    """Return the answer of a model of Optimum, in the graph's order."""
     answer = model(**dict(zip(graph.input_names, tensors, strict=True)))
     return [answer[name] for name in graph.output_names]
 
@@ -104,7 +104,7 @@ def answered(graph: Graph, model: Any, tensors: tuple[torch.Tensor, ...]) -> set
 
 
 def _classes(runtime: Runtime) -> Iterator[type[Any]]:
-    """The runtime's classes that name an Auto class themselves: not those that inherit the base's AutoModel."""
+    """Yield the runtime's classes that name an Auto class themselves instead of inheriting the base's AutoModel."""
     library = importlib.import_module(runtime.library)
     for name in dir(library):
         candidate = getattr(library, name) if name.startswith(runtime.prefix) else None
@@ -117,7 +117,7 @@ def _decodes(optimum_class: type[Any]) -> bool:
 
 
 def _stands_for(optimum_class: type[Any], module: nn.Module) -> tuple[type[Any], ...]:
-    """The transformers classes that an Optimum class stands for, among those of the module's config."""
+    """Return the transformers classes that an Optimum class replaces, among those of the module's config."""
     mapping = getattr(optimum_class.auto_model_class, "_model_mapping", {})
     models = mapping.get(type(module.config), ())
     return tuple(models) if isinstance(models, (tuple, list)) else (models,)

@@ -1,4 +1,4 @@
-"""A call as a graph, after what a decoder would supply by itself has been put in."""
+"""A call as a graph, completed by the arguments that a decoder would supply by itself."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pytest_cpuaccel.core.inputs import Inputs
 
 @dataclass(frozen=True)
 class PreparedCall:
-    """``prepare`` completes inputs, ``graph`` is of completed ones, ``example`` are the tensors it was made from.
+    """``prepare`` completes inputs, ``graph`` takes completed ones, ``example`` are the tensors that it was made from.
 
-    ``lacks`` are outputs of eager's that the graph leaves out.
+    ``lacks`` are eager's outputs that the graph leaves out.
     """
 
     graph: Graph
@@ -44,7 +44,7 @@ class PreparedCall:
 
     def accepted_by(self, shapes: Shapes) -> Callable[[Inputs], bool]:
         """Return whether inputs make the same graph, of tensors of the same kinds and of these shapes."""
-        if self.graph.has_values:  # which may be sizes
+        if self.graph.has_values:  # these may be sizes
             shapes = Shapes.exactly(self.example)
 
         def accepts(inputs: Inputs) -> bool:
@@ -53,7 +53,7 @@ class PreparedCall:
         return accepts
 
     def refusal(self, shapes: Shapes, inputs: Inputs) -> str | None:
-        """Return in what inputs differ from those that the graph is right for; None where it is right for them."""
+        """Return how inputs differ from those that the graph is right for; None if it is right for them."""
         try:
             prepared = self.prepare(inputs)
             unlike = self.graph.unlike(prepared)
@@ -74,7 +74,7 @@ class PreparedCall:
 
 
 def _answers(subject: Subject) -> tuple[Any, frozenset[str]]:
-    """What the model answered without the encoder's outputs, which no class of Optimum that generates returns."""
+    """Return the model's answer without the encoder's outputs: Optimum's generating classes don't return them."""
     if not subject.generates or not isinstance(subject.expected, Mapping):
         return subject.expected, frozenset()
     lacks = frozenset(name for name in subject.expected if name.startswith("encoder_"))
@@ -82,7 +82,7 @@ def _answers(subject: Subject) -> tuple[Any, frozenset[str]]:
 
 
 def _kind(tensor: torch.Tensor) -> str:
-    """What a cast to a wider type would have to preserve: 0/1 masks mean other things as bool, integers and floats."""
+    """Return the kind of a dtype: a 0/1 mask has other meanings as bool, as integers and as floats."""
     if tensor.dtype == torch.bool or tensor.is_complex():
         return str(tensor.dtype).removeprefix("torch.")
     return "float" if tensor.is_floating_point() else "integer"

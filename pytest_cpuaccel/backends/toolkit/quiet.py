@@ -1,4 +1,4 @@
-"""Upstream code that chatters: its prints, progress bars and log records go nowhere."""
+"""Silence for upstream code: its prints, progress bars and log records are dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_cpuaccel.backends.toolkit import upstream
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Run upstream code :func:`upstream.contained`, and without what it prints and logs.
+    """Run upstream code :func:`upstream.contained`, without its prints and logs.
 
     Raises:
         BackendUnavailableError, BuildError: as :func:`upstream.contained`.

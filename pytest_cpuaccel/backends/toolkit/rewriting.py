@@ -10,11 +10,11 @@ from pytest_cpuaccel.backends.toolkit.runtime import Facts
 from pytest_cpuaccel.core.backend import Subject
 
 Finish = Callable[[Subject, Path], Facts]
-"""Rewrites the files in a folder in place, and returns what it proved."""
+"""Rewrites the files in a folder in place, and returns facts about the result."""
 
 
 def rewrite(finish: Finish, subject: Subject, folder: Path) -> None:
-    """Have ``finish`` rewrite the artifact in ``folder``, and add what it proved to the facts of its route.
+    """Have ``finish`` rewrite the artifact in ``folder``, and add its facts to those of the route.
 
     Raises:
         BuildError, BackendUnavailableError, UsageError: as ``finish`` does.

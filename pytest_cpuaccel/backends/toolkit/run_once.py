@@ -1,4 +1,4 @@
-"""One call of a freshly built model, to prove that it runs before anyone is told that it does."""
+"""One call of a freshly built model, to verify that it runs."""
 
 from __future__ import annotations
 

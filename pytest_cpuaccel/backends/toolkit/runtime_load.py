@@ -132,7 +132,7 @@ def _load_by_optimum(runtime: Runtime, subject: Subject, route: Route, folder: P
 
 
 def _caching(subject: Subject, caches: bool) -> Facts:
-    """Whether ``generate()`` keeps keys and values from step to step, told where it is used."""
+    """Tell whether ``generate()`` keeps keys and values from step to step."""
     return {"kv_cache": caches} if subject.generates else {}
 
 
@@ -150,7 +150,7 @@ def _forward(call: PreparedCall, session: Session) -> Callable[..., Any]:
 
 
 def _real(tensor: torch.Tensor) -> torch.Tensor:
-    """Complex numbers as pairs of real ones in a further dimension, as the graphs of both runtimes have them."""
+    """Return complex numbers as pairs of real ones in a further dimension, the form of both runtimes' graphs."""
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
 
 
@@ -165,13 +165,13 @@ def _cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _checked(forward: Callable[..., Any], call: PreparedCall, shapes: Shapes) -> Callable[..., Any]:
-    """``forward`` of a step, refusing what the graph is not right for: nobody asks ``accepts`` between two tokens."""
+    """Return ``forward`` of a step with a check of its inputs: nobody calls ``accepts`` between two tokens."""
 
     def checked(**kwargs: Any) -> Any:
         step = Inputs(kwargs=decoding.of_step(kwargs))
         refusal = call.refusal(shapes, step)
         if refusal:
-            raise BuildError(f"generate() calls for what the exported graph is not right for: {refusal}")
+            raise BuildError(f"generate() makes a call that the exported graph is not right for: {refusal}")
         return forward(**step.kwargs)
 
     return checked

@@ -1,4 +1,4 @@
-"""A decoder's graph with a key/value cache, called like the model that it was made of."""
+"""A decoder's graph with a key/value cache, called like its model."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def generate_of(step: Step, steps: Steps, shapes: Shapes, module: nn.Module) -> 
         if past:
             inputs = _with_mask(inputs, past)
         elif refusal := step.call.refusal(shapes, inputs):
-            raise BuildError(f"generate() calls for what the exported graph is not right for: {refusal}")
+            raise BuildError(f"generate() makes a call that the exported graph is not right for: {refusal}")
         kept = arguments.get(KEEP)
         answer = _answer(step, steps, inputs, cache, kept if isinstance(kept, int) else 0)
         return _with_cache(answer, step.layout, cache)
@@ -54,14 +54,14 @@ def generate_of(step: Step, steps: Steps, shapes: Shapes, module: nn.Module) -> 
 
 
 def _with_cache(answer: Any, layout: CacheLayout, cache: Any | None) -> Any:
-    """A step's answer with the cache in it, which some loops take from there."""
+    """Return a step's answer with the cache in it, because some loops read it there."""
     if cache is not None:
         setattr(answer, layout.argument, cache)
     return answer
 
 
 def _with_mask(inputs: Inputs, past: int) -> Inputs:
-    """A later step with a mask that covers the cache too, where the loop hands on none."""
+    """Return a later step with a mask that covers the cache too, if the loop passes none."""
     if "attention_mask" in inputs.kwargs or "input_ids" not in inputs.kwargs:
         return inputs
     ids = inputs.kwargs["input_ids"]
@@ -69,7 +69,7 @@ def _with_mask(inputs: Inputs, past: int) -> Inputs:
 
 
 def _answer(step: Step, steps: Steps, inputs: Inputs, cache: Any | None, keep: int) -> Any:
-    """The graph's answer, with logits of the last ``keep`` positions; 0 for all."""
+    """Return the graph's answer, with logits of the last ``keep`` positions; 0 for all."""
     given = step.call.tensors(inputs.args, dict(inputs.kwargs))
     ready = [
         tensor.detach().to(example.dtype).contiguous() for tensor, example in zip(given, step.call.example, strict=True)
@@ -103,7 +103,7 @@ def seq2seq_generate_of(call: PreparedCall, opened: Opened, module: Any) -> Call
         cache, arguments = kv_cache.split(kwargs)
         given = decoding.of_step(arguments)
         if odd := [name for name in given if name not in known]:
-            raise BuildError(f"generate() calls for what the exported graphs have no place for: {', '.join(odd)}")
+            raise BuildError(f"generate() makes a call that the exported graphs have no place for: {', '.join(odd)}")
         answer = call.graph.rebuild([opened.decode(given, given["encoder_outputs"][0], cache)])
         return _with_cache(answer, opened.plan.layout, cache)
 

@@ -1,4 +1,4 @@
-"""The input shapes for which an exported graph computes what the model computes."""
+"""The input shapes for which an exported graph is right."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Shapes:
         ).of_ranks(tensors)
 
     def of_ranks(self, tensors: Sequence[torch.Tensor]) -> Shapes:
-        """Return these shapes, so far as they have as many dimensions as ``tensors``."""
+        """Return these shapes, limited to those with as many dimensions as ``tensors``."""
         ranks = (f"L['t{place}'].dim() == {tensor.dim()}" for place, tensor in enumerate(tensors))
         return Shapes(_all_of([*ranks, self.condition]), self.singles)
 

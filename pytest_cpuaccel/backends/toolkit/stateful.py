@@ -1,4 +1,4 @@
-"""Key/value caches that OpenVINO itself keeps: as variables of a graph, one set of them for each inference request."""
+"""Key/value caches that OpenVINO itself keeps: as variables of a graph, one set for each inference request."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.core.errors import BuildError
 
 ROWS = "beam_idx"
-"""The input that tells which row of the cache each row of the new tokens goes on from; OpenVINO's tools call it so."""
+"""The input with the cache row that each row of new tokens continues; the name is that of OpenVINO's tools."""
 
 Tensors = tuple[torch.Tensor, ...]
 
 
 def make_stateful(model: Any, layout: CacheLayout) -> None:
-    """Make variables of the cache's inputs and outputs, and give the graph the input :data:`ROWS`, (batch,) of int32.
+    """Turn the cache's inputs and outputs into variables, and add the input :data:`ROWS`, (batch,) of int32.
 
-    In the order that OpenVINO fuses with attention: a variable is read, gathered by rows, added to and written.
+    A variable is read, gathered by rows, extended and written: OpenVINO fuses this order with attention.
     """
     rows = opset13.parameter([-1], dtype=openvino.Type.i32, name=ROWS)
     rows.output(0).get_tensor().set_names({ROWS})
@@ -45,7 +45,7 @@ def make_stateful(model: Any, layout: CacheLayout) -> None:
 
 
 def _start_empty(model: Any, layout: CacheLayout, batch: Any) -> None:
-    """Let each variable start without a token, for as many rows as the first step has."""
+    """Start each variable without a token, with the rows of the first step."""
     variables = map("".join, zip(layout.inputs, layout.outputs, strict=True))
     sizes = dict(zip(variables, layout.sizes, strict=True))
     zero = opset13.constant(0.0, dtype=openvino.Type.f32)
@@ -57,9 +57,9 @@ def _start_empty(model: Any, layout: CacheLayout, batch: Any) -> None:
 
 
 class StateLayer(DynamicLayer):  # type: ignore[misc]
-    """Stands for all layers of a cache whose keys and values lie in the variables of an inference request.
+    """Represents all layers of a cache whose keys and values are in the variables of an inference request.
 
-    ``rows`` are those of the variables that the rows of the next step go on from; None where nothing was reordered.
+    ``rows`` are the variables' rows that the next step continues; None if nothing was reordered.
     """
 
     def __init__(self, request: Any) -> None:
@@ -70,7 +70,7 @@ class StateLayer(DynamicLayer):  # type: ignore[misc]
         self._batch = 0
 
     def step(self, batch: int, length: int) -> torch.Tensor:
-        """Return the rows that a step of this size goes on from, and count it."""
+        """Return the rows that a step of this size continues, and count the step."""
         rows = torch.arange(batch) if self.rows is None else self.rows
         self.rows, self._batch, self.length = None, batch, self.length + length
         return rows.int()
@@ -93,12 +93,12 @@ class StateLayer(DynamicLayer):  # type: ignore[misc]
         self.reorder_cache(torch.arange(self._batch).repeat_interleave(repeats))
 
     def reset(self) -> None:
-        """Let the variables hold nothing."""
+        """Empty the variables."""
         self.request.reset_state()
         self.length, self.rows = 0, None
 
     def crop(self, tokens_to_remove: int) -> None:
-        """Take the last tokens back: so many where the number is below 0, else all beyond that length."""
+        """Remove the last tokens: that many if the number is below 0, else all beyond that length."""
         length = self.length + tokens_to_remove if tokens_to_remove < 0 else min(self.length, tokens_to_remove)
         if tokens_to_remove and length < self.length:
             for variable in self.request.query_state():
@@ -106,12 +106,12 @@ class StateLayer(DynamicLayer):  # type: ignore[misc]
             self.length = length
 
     def __deepcopy__(self, memo: object) -> StateLayer:
-        """Return the layer itself: nobody can copy an inference request."""
+        """Return the layer itself, because an inference request can't be copied."""
         return self
 
 
 def run_of(compiled: Any, inputs: Sequence[str], count: int) -> Callable[[Tensors, Any | None], list[torch.Tensor]]:
-    """Return what runs a step of a stateful model with these inputs, beside :data:`ROWS`, and ``count`` outputs."""
+    """Return a function that runs a step of a stateful model with these inputs, :data:`ROWS`, and ``count`` outputs."""
     place_of = {port.any_name: place for place, port in enumerate(compiled.inputs)}
     places = [place_of[name] for name in (*inputs, ROWS)]
     alone = StateLayer(compiled.create_infer_request())
@@ -130,10 +130,10 @@ def run_of(compiled: Any, inputs: Sequence[str], count: int) -> Callable[[Tensor
 
 
 def _layer(compiled: Any, cache: Any) -> StateLayer:
-    """The layer of a cache, put in place of its own where it holds nothing yet.
+    """Return the layer of a cache; an empty cache's own layers are replaced by it.
 
     Raises:
-        BuildError: it holds keys and values that lie elsewhere.
+        BuildError: it holds keys and values outside the variables.
     """
     layers = cache.layers
     if len(layers) == 1 and isinstance(layers[0], StateLayer):

@@ -1,4 +1,4 @@
-"""torch.export of a call, with every dimension dynamic that the model leaves so."""
+"""torch.export of a call, with every dimension dynamic that the model allows."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _GROWABLE_AXES = (0, 1)
 
 @dataclass(frozen=True)
 class Exported:
-    """A program of flat tensors, and the shapes of input it is right for."""
+    """A program of flat tensors, and the input shapes that it is right for."""
 
     program: ExportedProgram
     shapes: Shapes
 
 
 def export(module: FlatModule, tensors: Tensors, *, image_sizes: bool = True) -> Exported:
-    """Export ``module(*tensors)``: dynamic where that is proved right, else for the shapes of ``tensors`` alone.
+    """Export ``module(*tensors)``: dynamic where that is verified, else for the shapes of ``tensors`` alone.
 
     torch.export fixes sizes of 0 and 1 and assumes that all others differ from them. So the example is doubled
     where it is 1 and the model allows it, and the program is then run against the module on size 1. Without
@@ -72,12 +72,12 @@ def _without_singles(module: FlatModule, tensors: Tensors) -> Tensors:
 
 
 def placeholders(program: ExportedProgram, count: int) -> list[torch.Tensor]:
-    """The fake tensors that stand for the user's inputs; parameters come before them."""
+    """Return the fake tensors of the user's inputs; parameters come before them."""
     return [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"][-count:]
 
 
 def guarded(places: Sequence[torch.Tensor], example: Tensors) -> Shapes:
-    """The shapes that the program's guards allow, those included that torch would check at run time."""
+    """Return the shapes that the program's guards allow, including guards that torch would check at run time."""
     from torch._guards import ShapeGuard, SLoc
 
     symbols = places[0].fake_mode.shape_env  # type: ignore[attr-defined]
@@ -111,7 +111,7 @@ def _narrowed(tensors: Tensors, pairs: Sequence[tuple[int, int]]) -> Tensors:
 
 
 def agree(module: torch.nn.Module, program: ExportedProgram, tensors: Tensors) -> bool:
-    """Whether module and program return the same: to 1e-3, as what a wrong size does is far more."""
+    """Tell whether module and program agree to 1e-3; a wrong size makes a far greater difference."""
     expected = _outputs(module, tensors)
     actual = _outputs(_unguarded(program), tensors)
     if expected is None or actual is None:
@@ -132,7 +132,7 @@ def _unguarded(program: ExportedProgram) -> torch.nn.Module:
 
 
 def _outputs(module: torch.nn.Module, tensors: Tensors) -> Tensors | None:
-    """What the module returns; None where it refuses these inputs."""
+    """Return the module's outputs; None if it refuses these inputs."""
     try:
         with torch.no_grad():
             outputs: Tensors = module(*tensors)

@@ -1,4 +1,4 @@
-"""A frozen TorchScript trace, called like the model that it was made of."""
+"""A frozen TorchScript trace, called like its model."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 
 MOST_BY_OPTIMISING = 0.25
-"""Relative RMSE that optimising a trace may add: fused bf16 and int8 kernels round otherwise, by some 0.01."""
+"""Relative RMSE that optimising a trace may add; fused bf16 and int8 kernels round differently, by some 0.01."""
 
 _ALIKE = 1e-4
-"""Relative RMSE between eager's answers to one call that the order of additions explains, and no state."""
+"""Relative RMSE between eager's answers to one call that the order of additions explains, without any state."""
 
 Layout = tuple[tuple[torch.Size, torch.dtype], ...]
 
 
 @dataclass(frozen=True)
 class Trace:
-    """``script`` holds the graph, whose example had tensors of these shapes and types."""
+    """``script`` is the graph; its example had tensors of these shapes and types."""
 
     script: torch.jit.ScriptModule
     graph: Graph
@@ -41,10 +41,10 @@ class Trace:
         """Return the trace of the subject's call after three calls: the executor profiles one, optimises in the second.
 
         Raises:
-            BuildError: once optimised, it answers the call otherwise than before, and eager does not do so too.
+            BuildError: once optimised, it gives another answer to the call, and eager's own answers do not vary.
         """
         example = graph.tensors(subject.inputs)
-        with torch.no_grad():  # each on a copy: a model may write to its inputs
+        with torch.no_grad():  # each on a copy, because a model may write to its inputs
             profiled, _, optimised = (script(*tree.clone(example)) for _ in range(3))
         difference = _difference(optimised, profiled)
         if not difference <= MOST_BY_OPTIMISING and _repeats_itself(subject, graph, example):
@@ -59,22 +59,23 @@ class Trace:
         return Trace(script, graph, layout(example))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the trace and return its outputs as eager returns them."""
+        """Run the trace and return its outputs in eager's structure."""
         return self.graph.rebuild(self.script(*self.graph.tensors(Inputs(args, kwargs))))
 
     def accepts(self, inputs: Inputs) -> bool:
         """Tell whether a call has the shapes, types and constants of the example.
 
-        A trace follows the path that its example took, and gives no sign when others would take another.
+        A trace records only the branch taken in its example call, and does not tell when another call needs another
+        branch.
         """
         return self.graph.fits(inputs) and layout(self.graph.tensors(inputs)) == self.layout
 
 
 @contextmanager
 def values_watched() -> Iterator[list[str]]:
-    """Yield a list that gets what torch's tracer says of values that Python code reads of tensors, and so may hang on.
+    """Yield a list of the tracer's warnings about tensor values that Python code reads: the trace may depend on them.
 
-    What it reads of sizes alone is among that too.
+    Reads of mere sizes are among them.
     """
     read: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -103,7 +104,7 @@ def frozen(flat: nn.Module, example: tuple[torch.Tensor, ...]) -> torch.jit.Scri
 
 
 def _random_operators(script: torch.jit.ScriptModule) -> list[str]:
-    """Names of the operators in a graph that draw random numbers, such as ``randn``."""
+    """Return the names of a graph's operators that draw random numbers, such as ``randn``."""
     names = dict.fromkeys(node.kind().rpartition("::")[2] for node in script.inlined_graph.nodes())
     packets = {name: getattr(torch.ops.aten, name, None) for name in names}
     return [
@@ -115,7 +116,7 @@ def _random_operators(script: torch.jit.ScriptModule) -> list[str]:
 
 
 def _repeats_itself(subject: Subject, graph: Graph, example: tuple[torch.Tensor, ...]) -> bool:
-    """Whether eager answers the same call alike three times: it draws no random numbers and keeps no state."""
+    """Tell whether eager gives the same answer three times, so that it draws no random numbers and keeps no state."""
     flat = graph.flatten(subject.fresh_module())
     with torch.no_grad():
         first, *others = (tree.clone(flat(*tree.clone(example))) for _ in range(3))
@@ -123,7 +124,7 @@ def _repeats_itself(subject: Subject, graph: Graph, example: tuple[torch.Tensor,
 
 
 def _difference(actual: tuple[torch.Tensor, ...], expected: tuple[torch.Tensor, ...]) -> float:
-    """The greatest relative RMSE among the outputs that were finite at first; NaN where one no longer is."""
+    """Return the greatest relative RMSE among the outputs that were finite at first; NaN if one no longer is."""
     pairs = [(one.double(), other.double()) for one, other in zip(actual, expected, strict=True)]
     return max(
         (float((one - other).norm() / other.norm().clamp(min=1e-30)) for one, other in pairs if other.isfinite().all()),
@@ -133,5 +134,5 @@ def _difference(actual: tuple[torch.Tensor, ...], expected: tuple[torch.Tensor, 
 
 
 def layout(tensors: tuple[torch.Tensor, ...]) -> Layout:
-    """Return shape and type of every tensor."""
+    """Return the shape and type of every tensor."""
     return tuple((tensor.shape, tensor.dtype) for tensor in tensors)

@@ -1,4 +1,4 @@
-"""Upstream code at work for a backend: its warnings are dropped, its failures become one line of ours."""
+"""Upstream code that runs for a backend: its warnings are dropped, its exceptions become one line of ours."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from typing import Any
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError
 
 _BEFORE_PACKAGES = re.compile(r"[^\s'\"]*/(?:site|dist)-packages/")
-"""Where libraries are installed, which says nothing of what went wrong in them."""
+"""The folders of installed libraries, which are cut from messages."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ADVICE = re.compile(r"\s*This is step \d+/\d+ of exporting .*")
-"""What torch.onnx adds to the text of an exception whose cause says what happened."""
+"""The text that torch.onnx adds to an exception; its cause says what happened."""
 _SEE_TRACE = re.compile(r"\s*\(?(?:See|Refer to) the (?:full )?stack ?trace\b.*", re.IGNORECASE)
-"""Where a trace is pointed to that nobody is shown."""
+"""A reference to a trace that is not shown."""
 _WHERE = re.compile(r"Exception from \S+:\d+:")
 """The lines that OpenVINO's text begins with: they name its source files."""
 
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Run upstream code without its warnings, which fail suites that run under ``-W error``.
+    """Run upstream code without its warnings, because they fail suites under ``-W error``.
 
-    Without torch's trace of its compiler either: pytest shows hundreds of its records below a failed test.
+    torch's trace of its compiler is dropped too: pytest would show hundreds of its records below a failed test.
 
     Raises:
         BackendUnavailableError: an import failed; the text is upstream's.
@@ -64,9 +64,9 @@ def silent(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def reason(error: BaseException) -> str:
-    """Return an exception as one line: its class, and its text as far as the first full statement.
+    """Return an exception as one line: its class, and its text up to the first full statement.
 
-    Where it points to a trace instead, its cause follows.
+    If the text only refers to a trace, the cause is used.
     """
     text = _first_statement([line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()])
     if error.__cause__ is not None and _ADVICE.search(text):
@@ -79,7 +79,7 @@ def reason(error: BaseException) -> str:
 
 
 def _first_statement(lines: list[str]) -> str:
-    """The first line; below headings, which end in a colon, also the first that says what happened."""
+    """Return the first line; if it is a heading, which ends in a colon, also the first line that says what happened."""
     last = next((place for place, line in enumerate(lines) if not line.endswith(":")), len(lines) - 1)
     headed = lines[: last + 1]
     return " ".join([line for line in headed if not _WHERE.fullmatch(line)] or headed)

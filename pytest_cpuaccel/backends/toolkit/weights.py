@@ -12,9 +12,9 @@ def size_of_weights(module: nn.Module) -> int:
 
 
 def drop_weights(module: nn.Module) -> None:
-    """Free what a private copy's parameters hold, of which nothing but its code is needed any more.
+    """Free the memory of a private copy's parameters; only its code is still needed.
 
-    A copy is part of cycles, and with its last name gone it stays until garbage is collected.
+    A copy is part of reference cycles, so it would stay in memory until garbage is collected.
     """
     for parameter in module.parameters():
         parameter.data = torch.empty(0, dtype=parameter.dtype, device=parameter.device)

@@ -1,1 +1,1 @@
-"""What a model keeps from call to call beside its weights: noted, compared with what it is later, and put back."""
+"""The state that a model keeps from call to call beside its weights: noted, compared later, and restored."""

@@ -25,7 +25,7 @@ def functions_of(value: Any) -> Iterator[types.FunctionType]:
 
 @dataclass(frozen=True)
 class Names:
-    """The names in code, that of inner functions included: any, and those of globals and attributes that it writes."""
+    """The names in code, including inner functions: all names, and those of globals and attributes that it writes."""
 
     used: tuple[str, ...]
     globals_written: tuple[str, ...]
@@ -33,7 +33,7 @@ class Names:
 
 
 _BY_WORD = frozenset({"globals", "vars", "__dict__", "modules", "getattr", "setattr", "import_module"})
-"""Names in code by which it may reach a variable or a module whose name is a string."""
+"""Names by which code may reach a variable or a module whose name is a string."""
 
 
 @functools.lru_cache(maxsize=4096)

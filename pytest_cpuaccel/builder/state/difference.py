@@ -1,4 +1,4 @@
-"""Where values that were noted hold others now."""
+"""Differences between noted values and the present ones."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ Path = tuple[str, ...]
 
 @dataclass
 class Difference:
-    """Follows values that were noted, and what stands in their place now, to where they differ.
+    """Compares noted values with the present ones, down to the members that differ.
 
-    ``modules`` and the model's parameters are looked at by themselves: of one that is met on the way, it counts whether
-    it is still the same, or one in the place of a noted parameter that holds what that did.
+    ``modules`` and the model's parameters are compared elsewhere. If one is met here, it is equal if it is still the
+    same object, or a parameter with the value of the noted one.
     """
 
     notes: Mapping[int, Note]
@@ -44,7 +44,7 @@ class Difference:
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
     def between(self, before: Any, now: Any, path: Path = ()) -> Iterator[Path]:
-        """Yield the paths to what differs between two values."""
+        """Yield the paths to the differences between two values."""
         if isinstance(before, SCALARS):
             if not equal(before, now):
                 yield path
@@ -98,7 +98,7 @@ class Difference:
 
 
 def _same(before: Any, now: Any) -> bool:
-    """Whether two values that hold nothing are the same, as far as they can tell themselves."""
+    """Tell whether two values without members are the same, by their own ``==``."""
     if before is now or isinstance(before, (types.FunctionType, torch.Tensor)):
         return True
     if isinstance(before, type) or type(before) is not type(now):

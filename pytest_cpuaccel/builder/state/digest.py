@@ -1,4 +1,4 @@
-"""Digests of the state of a model, which outlive it: a snapshot would keep it alive."""
+"""Digests of a model's state; unlike a snapshot they don't keep the model alive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WEIGHTS = ("_parameters", "_buffers")
 
 
 def digests_of(state: Snapshot) -> Digests:
-    """Return digests of attributes on which a model's answers may hang, and of variables outside; weights left out."""
+    """Return digests of attributes that a model's answers may depend on, and of variables outside, without weights."""
     found: dict[tuple[str, str], str] = {}
     for path, module in state.model.named_modules():
         is_own = is_project_code(type(module))
@@ -39,14 +39,14 @@ def digests_of(state: Snapshot) -> Digests:
 
 
 def are_changed(before: Digests, now: Digests, kept: State) -> bool:
-    """Tell whether anything differs that calls of the model don't change by themselves, as ``kept`` tells."""
+    """Tell whether any state differs that calls don't change by themselves; ``kept`` holds what calls change."""
     own = {*kept.touched, *kept.attributes, *((OUTSIDE, name) for name in (*kept.outside, *kept.names))}
     return any(before.get(place) != now.get(place) for place in {*before, *now} - own)
 
 
 @dataclass
 class _Digest:
-    """With ``is_public`` names that begin with an underscore, a library's own notes, are left out."""
+    """With ``is_public``, names that begin with an underscore are left out: a library's internals."""
 
     notes: Mapping[int, Note]
     is_public: bool = False

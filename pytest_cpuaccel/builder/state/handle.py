@@ -1,4 +1,4 @@
-"""Handles: running generators, files, connections. A call moves them on, and nothing moves them back."""
+"""Handles: running generators, files, connections. A call advances them, and nothing can set them back."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pytest_cpuaccel.builder.state.note import ITERATORS, copied
 
 _OPERATIONS = ("__next__", "send", "fileno", "cursor")
 _OF_NO_VIEW = (queue.SimpleQueue,)
-"""What nobody can look into without taking from it."""
+"""Types that can't be read without taking an item out."""
 
 
 def is_handle(value: Any) -> bool:
     """Tell whether an object is a handle: an iterator that can't be copied, or one with a file descriptor or cursor.
 
-    A project's own iterator is none: its attributes are noted.
+    A project's own iterator is not a handle: its attributes are noted.
     """
     kind = type(value)
     if isinstance(value, _OF_NO_VIEW):

@@ -1,4 +1,4 @@
-"""The state that a model keeps: what its own calls change, from which a change by others is told."""
+"""The state that a model's own calls change, and changes by others."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pytest_cpuaccel.builder.state.snapshot import Snapshot, attribute_of
 MEANT_BY_PEOPLE = frozenset(
     {"config", "generation_config", "forward", "_forward_hooks", "_forward_pre_hooks", "_modules"}
 )
-"""Attributes of a library's module that somebody sets on purpose; others are the library's own notes."""
+"""Attributes of a library's module that users set on purpose; the others are the library's internals."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What a model's calls change beside its weights: ``names`` for people, ``attributes`` by module path and name.
+    """The state that a model's calls change beside its weights: ``names`` for people, ``attributes`` by path and name.
 
-    ``touched`` and ``outside`` also have what only the first call changes: attributes, and names of variables outside.
-    ``is_whole`` is False where the model refers to more objects than are looked at.
+    ``touched`` (attributes) and ``outside`` (names of variables) include state that only the first call changes.
+    ``is_whole`` is False if the model refers to too many objects to visit.
     """
 
     names: tuple[str, ...] = ()
@@ -30,9 +30,9 @@ class State:
 
 
 def changed_by_others(since: Snapshot, states: Collection[State]) -> list[str]:
-    """Return the names of attributes and of variables outside that hold other values than then, weights left out.
+    """Return the names of attributes and variables outside whose values have changed, without weights.
 
-    ``states`` are what the model's calls change by themselves.
+    ``states`` are changed by the model's calls themselves.
     """
     own = {attribute for state in states for attribute in (*state.touched, *state.attributes)}
     owners = dict(since.model.named_modules())
@@ -46,8 +46,8 @@ def changed_by_others(since: Snapshot, states: Collection[State]) -> list[str]:
 
 
 def _counts(owner: type, path: tuple[str, ...]) -> bool:
-    """Whether a change of a module's attribute is one that its calls may hang on."""
-    if path[0] in ("_buffers", "_parameters"):  # told by their stamps
+    """Tell whether calls may depend on this attribute of a module."""
+    if path[0] in ("_buffers", "_parameters"):  # compared by their stamps
         return False
     if is_project_code(owner):
         return True

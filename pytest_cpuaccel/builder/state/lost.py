@@ -1,4 +1,4 @@
-"""State that nothing can put back: running generators, open files, and what a call does outside of this process."""
+"""State that can't be restored: running generators, open files, and effects outside of this process."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _EFFECTS = {
     "os.posix_spawn": "another process",
     "os.fork": "another process",
 }
-"""Python's audit events that tell of state outside, with what a user knows it by; ``{}`` is the first argument."""
+"""Python's audit events of outside effects -> a description for the user; ``{}`` is the first argument."""
 
 _watchers: list[Callable[[str], None]] = []
 _is_hooked = False
 
 
 def lost_state(model: nn.Module, call: Callable[[], object]) -> list[str]:
-    """Return names of what a call of a model may change that no snapshot can put back, such as ``'gen' of Net``."""
+    """Return names of state that a model's call may change and no snapshot can restore, such as ``'gen' of Net``."""
     return list(dict.fromkeys((*_handles(Snapshot.of(model)), *_effects(call))))
 
 
@@ -55,10 +55,10 @@ def _handles(state: Snapshot) -> Iterator[str]:
 
 
 def _effects(call: Callable[[], object]) -> list[str]:
-    """What a call does to files, the network or other processes, with the line of the project that does it."""
+    """Yield a call's effects on files, the network or other processes, each with the project's line."""
     global _is_hooked
     if not _is_hooked:
-        sys.addaudithook(_audit)  # which nobody can remove; it does nothing while nobody watches
+        sys.addaudithook(_audit)  # can't be removed; it does nothing while nobody watches
         _is_hooked = True
     found: list[str] = []
     _watchers.append(found.append)
@@ -89,7 +89,7 @@ def _is_for_writing(mode: object, flags: object) -> bool:
 
 
 def _place(frame: types.FrameType | None) -> str:
-    """The innermost line of a project that led here; ``""`` where there is none."""
+    """Return the innermost line of a project on the stack; ``""`` if there is none."""
     while frame is not None and not project_file(frame.f_globals):
         frame = frame.f_back
     return "" if frame is None else f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"

@@ -1,4 +1,4 @@
-"""A note: what one object held at one moment, and how it gets that back."""
+"""A note: the content of one object at one moment, and the way to restore it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 UNSET = object()
-"""Stands for the value of a variable that is not there."""
+"""Stands for the value of a variable that doesn't exist."""
 
 SCALARS = (bool, int, float, complex, str, bytes, type(None))
 _SCALARS = frozenset(SCALARS)
@@ -34,10 +34,10 @@ BYTES = (bytearray, array.array)
 CTYPES = (ctypes._SimpleCData, ctypes.Structure, ctypes.Union, ctypes.Array)
 CODE = (type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 ITERATORS = (itertools.count, itertools.cycle, *map(type, (iter([]), iter(()), iter(range(0)), iter({}), iter(""))))
-"""Iterators that can't be set back, but copied."""
+"""Iterators that can't be set back, but can be copied."""
 GENERATORS = (torch.Generator, random.Random, np.random.Generator, np.random.RandomState)
 WITH_STATE = (threading.Event, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, weakref.WeakSet)
-"""Objects with state of packages whose others have none."""
+"""Types with state, of packages whose other types have none."""
 
 _LAYOUTS = (torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
@@ -47,7 +47,7 @@ _WITHOUT_STATE = frozenset(
         *("asyncio", "concurrent", "multiprocessing", "unittest"),
     }
 )
-"""Packages whose objects hold no state that a model's answers could hang on, or none that can be put back."""
+"""Packages whose objects hold no state that answers could depend on, or none that can be restored."""
 
 _STATE_OF_EVERY_MODULE = {"training", "_buffers", "_parameters", "_modules", "_forward_hooks", "_forward_pre_hooks"}
 _STATE_OF_EVERY_MODULE |= {"_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs"}
@@ -59,9 +59,10 @@ _NO_STATE_OF_A_MODULE = frozenset(vars(nn.Module())) - _STATE_OF_EVERY_MODULE
 
 @dataclass(frozen=True)
 class Note:
-    """``saved`` is a copy of what ``value`` held: of a container or an object, its items or attributes one by one.
+    """``saved`` is a copy of ``value``'s content: for a container or an object, its items or attributes one by one.
 
-    ``kind`` was its type, which an object may change; ``own`` are the attributes of a container's or array's subclass.
+    ``kind`` was its type, because an object may change it; ``own`` are the attributes of a container's or array's
+    subclass.
     """
 
     value: Any
@@ -71,7 +72,7 @@ class Note:
 
     @staticmethod
     def of(value: Any) -> Note | None:
-        """Return the note of an object; None for one that holds nothing that could change."""
+        """Return the note of an object; None if it holds nothing that could change."""
         if isinstance(value, torch.Tensor):
             return Note(value, value.detach().clone()) if _is_plain(value) else None
         if isinstance(value, np.ndarray):
@@ -95,7 +96,7 @@ class Note:
 
     @property
     def children(self) -> Mapping[Any, Any]:
-        """Return the objects that a container or an object held, by key, place or name; scalars left out."""
+        """Return the members of the noted container or object, by key, place or name, without scalars."""
         held = self.saved if isinstance(self.saved, dict) and not isinstance(self.value, GENERATORS) else {}
         if self.own:
             held = held | dict(self.own)
@@ -105,11 +106,11 @@ class Note:
 
     @property
     def replacement(self) -> Any:
-        """Return what has to stand in the place of ``value``: itself, unless it can't be set back."""
+        """Return the replacement of ``value``: itself, unless it can't be set back."""
         return copied(self.saved) if isinstance(self.value, ITERATORS) else self.value
 
     def restore(self, replaced: Mapping[int, Any]) -> None:
-        """Put back what ``value`` held; ``replaced`` has what stands in the place of children, by their identity."""
+        """Restore ``value``'s content; ``replaced`` maps the identity of children to their replacements."""
         value = self.value
         if isinstance(value, torch.Tensor):
             _restore_tensor(value, self.saved)
@@ -135,12 +136,12 @@ class Note:
 
 
 def _with(replaced: Mapping[int, Any], held: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """What was held, with what stands in the place of what can't be set back."""
+    """Return the saved content with the replacements in it."""
     return {name: replaced.get(id(item), item) for name, item in held.items()} if replaced else held
 
 
 def generator_state(value: Any) -> Any:
-    """Return the state of a source of random numbers."""
+    """Return the state of a generator of random numbers."""
     if isinstance(value, torch.Generator):
         return value.get_state()
     if isinstance(value, random.Random):
@@ -158,7 +159,7 @@ def _restore_generator(value: Any, state: Any) -> None:
 
 
 def holds(note: Note, present: Any) -> bool:
-    """Tell whether a value without children, noted before, holds now what it held then."""
+    """Tell whether a noted value without children still has its content."""
     if isinstance(present, GENERATORS):
         return (
             str(generator_state(present)) == str(note.saved)
@@ -173,7 +174,7 @@ def holds(note: Note, present: Any) -> bool:
 
 
 def items(value: Any) -> dict[Any, Any]:
-    """Return a container's items by key, by place or, of a set, by themselves."""
+    """Return a container's items by key or by place; a set's items by themselves."""
     if isinstance(value, dict):
         return dict(value)
     if isinstance(value, set):
@@ -233,7 +234,7 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def links_of(value: Any) -> Iterable[Any]:
-    """Return what a bound method, a partial, a wrapper or a weak reference leads to."""
+    """Return the objects that a bound method, a partial, a wrapper or a weak reference refers to."""
     if isinstance(value, types.MethodType):
         return (value.__self__, value.__func__)
     if isinstance(value, functools.partial):
@@ -246,12 +247,12 @@ def links_of(value: Any) -> Iterable[Any]:
 
 
 def same_iterator(one: Any, other: Any) -> bool:
-    """Tell whether two iterators that can be copied come to the same item next; True for anything else."""
+    """Tell whether two copyable iterators have the same next item; True for any other value."""
     return not isinstance(one, ITERATORS) or repr(next(copied(one), None)) == repr(next(copied(other), None))
 
 
 def copied(iterator: Any) -> Any:
-    """Return an iterator of its own that goes on as this one would; None where there can be none."""
+    """Return an independent copy of an iterator; None if there can be none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.14 has no copies of itertools' any more
@@ -284,7 +285,7 @@ def _equal_tensors(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 
 def _pieces(sparse: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The indices and values of a sparse tensor."""
+    """Return the indices and values of a sparse tensor."""
     if sparse.layout is torch.sparse_coo:
         whole = sparse.coalesce()
         return whole.indices(), whole.values()

@@ -48,7 +48,7 @@ from pytest_cpuaccel.builder.state.variable import (
 )
 
 TABLE = 1_000
-"""Objects from which on a container is a table: which they are counts, and not what each of them holds."""
+"""Objects from which on a container is a table: the identities of its objects count, not their contents."""
 
 _PACKAGE = __name__.partition(".")[0]
 _DESCRIPTORS = (staticmethod, classmethod, property)
@@ -62,7 +62,7 @@ _OBJECTS_OF_PYTHON = (
     collections.ChainMap,
     *WITH_STATE,
 )
-"""What Python's own library offers to keep things in; its other objects keep nothing of a model."""
+"""Types of Python's own library that may hold a model's state; its other types don't."""
 
 _DATA: tuple[type, ...] = (
     *SCALARS,
@@ -80,13 +80,13 @@ _DATA: tuple[type, ...] = (
 
 
 def variables_outside(model: nn.Module) -> Iterator[Variable]:
-    """Yield the variables that code of the user's project, run by a model's call, may write to, each once."""
+    """Yield each variable once that the user's project code may write to in a model's call."""
     yield from Search().of_model(model)
 
 
 @dataclass
 class Search:
-    """Follows code from function to function; ``_seen`` has what it has met, ``scripted`` what of it is TorchScript."""
+    """Follows code from function to function; ``_seen`` holds the code visited, ``scripted`` the TorchScript in it."""
 
     scripted: list[torch.jit.ScriptFunction[Any, Any]] = field(default_factory=list)
     _seen: set[object] = field(default_factory=set)
@@ -102,7 +102,7 @@ class Search:
             yield from self._of_value(held_in("a hook of every module", hook))
 
     def _of_kinds(self, kind: type) -> Iterator[Variable]:
-        """Those of a class and of its bases, where they are a project's."""
+        """Yield the variables of a class and its bases, if they are a project's."""
         metaclass: type = type(kind)
         for base in (*kind.__mro__, *metaclass.__mro__):
             if self._is_new(base) and _defines_project_code(base):
@@ -117,7 +117,7 @@ class Search:
                 yield from self._of_function(function)
 
     def behind(self, value: Any) -> Iterator[Variable]:
-        """Yield those that the code behind an object may write to: its functions, or the methods of its class."""
+        """Yield the variables that the code behind an object may write to: its functions, or its class's methods."""
         if isinstance(value, types.ModuleType):
             return
         if isinstance(value, torch.jit.ScriptFunction):
@@ -147,14 +147,14 @@ class Search:
             yield from self._of_namespace(vars(imported), imported.__name__, names)
 
     def _written(self, variables: MutableMapping[str, Any], module: str, names: Iterable[str]) -> Iterator[Variable]:
-        """Variables of a module that code writes to; they may not be there yet."""
+        """Yield the variables of a module that code writes to; they may not exist yet."""
         for name in names:
             value = variables.get(name, UNSET)
             if (value is UNSET or _is_data(value)) and self._is_new((id(variables), name)):
                 yield global_variable(variables, module, name)
 
     def _of_namespace(self, variables: MutableMapping[str, Any], module: str, names: Names) -> Iterator[Variable]:
-        """Those of these names in a module, and in the modules that stand there by one of them."""
+        """Yield the variables of these names in a module, and in modules that it holds under one of them."""
         if not self._is_new((id(variables), names)):
             return
         yield from self._of_library_classes(variables, names)
@@ -171,7 +171,7 @@ class Search:
                 yield from self._of_value(global_variable(variables, module, name))
 
     def _of_library_classes(self, variables: Mapping[str, Any], names: Names) -> Iterator[Variable]:
-        """Attributes that code writes to classes that aren't its project's, such as ``nn.Linear.calls += 1``."""
+        """Yield the attributes that code writes to classes of other packages, such as ``nn.Linear.calls += 1``."""
         for kind in (variables.get(name) for name in names.used):
             if isinstance(kind, type) and not _defines_project_code(kind):
                 for name in names.attributes_written:
@@ -179,7 +179,7 @@ class Search:
                         yield class_attribute(kind, name)
 
     def _of_value(self, variable: Variable) -> Iterator[Variable]:
-        """A variable, if it holds data, and those of the code behind what it holds."""
+        """Yield a variable if it holds data, and the variables of the code behind its value."""
         try:
             value = variable.read()
         except ValueError:  # an empty cell
@@ -199,7 +199,7 @@ class Search:
             yield environment()
 
     def _of_shared_model(self, name: str, model: nn.Module) -> Iterator[Variable]:
-        """A model that stands outside: each of its modules holds state as a variable does."""
+        """Yield the modules of a model outside: each holds state as a variable does."""
         for path, child in model.named_modules():
             if id(child) not in self._seen:
                 yield held_in(f"'{path}' in {name}" if path else name, child)
@@ -213,7 +213,7 @@ class Search:
 
 
 def _hooks_of_every_module() -> list[Any]:
-    """Return what ``register_module_forward_hook`` and its like were given, by others than this package."""
+    """Return the hooks of ``register_module_forward_hook`` and the like, without this package's own."""
     hooks = (*every_module._global_forward_pre_hooks.values(), *every_module._global_forward_hooks.values())
     return [hook for hook in hooks if not _module_of(getattr(hook, "func", hook)).startswith(f"{_PACKAGE}.")]
 
@@ -223,7 +223,7 @@ def _module_of(function: Any) -> str:
 
 
 def _members(attributes: Mapping[str, Any]) -> Iterator[Any]:
-    """The values of a module's attributes, its hooks, and what lies in its lists and dicts unless they are tables."""
+    """Yield the values of a module's attributes, its hooks, and the members of lists and dicts that are no tables."""
     for name, value in list(attributes.items()):
         if isinstance(value, (dict, list, tuple)):
             if len(value) <= TABLE and (name.endswith("_hooks") or not name.startswith("_")):
@@ -233,13 +233,13 @@ def _members(attributes: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _defines_project_code(kind: type) -> bool:
-    """Whether a class itself, whatever its bases are, is a project's."""
+    """Tell whether a class itself is a project's, whatever its bases are."""
     own = [item for item in vars(kind).values() if isinstance(item, types.FunctionType)]
     return any(map(is_project_code, own)) or (not own and is_project_code(sys.modules.get(kind.__module__)))
 
 
 def _imported(variables: Mapping[str, Any], names: Iterable[str]) -> Iterator[types.ModuleType]:
-    """The project's modules that a function imports when it runs."""
+    """Yield the project's modules that a function imports when it runs."""
     package = variables.get("__package__") or ""
     for name in names:
         for module in (sys.modules.get(name), sys.modules.get(f"{package}.{name}")):
@@ -248,7 +248,7 @@ def _imported(variables: Mapping[str, Any], names: Iterable[str]) -> Iterator[ty
 
 
 def _is_data(value: Any) -> bool:
-    """Whether a variable's value is numbers, tensors, containers or an object of the project, no code and no model."""
+    """Tell whether a value is data: numbers, tensors, containers or a project's object; no code and no model."""
     if isinstance(value, _DATA) or is_handle(value):
         return True
     if isinstance(value, (*CODE, nn.Module, *_DESCRIPTORS)) or (callable(value) and not is_project_code(value)):

@@ -23,22 +23,22 @@ from pytest_cpuaccel.builder.state.variable import Variable
 from pytest_cpuaccel.core.identity import ByIdentity
 
 _writes_parameters: ByIdentity[nn.Module, bool] = ByIdentity()
-"""Whether a model's own calls write to its parameters, as found in its first one; then they are state too."""
+"""Whether a model's first call wrote to its parameters; if so, they are state too."""
 
 _undecided: ByIdentity[nn.Module, list[dict[int, Note]]] = ByIdentity()
-"""The notes of snapshots that were taken before that was known."""
+"""The notes of snapshots that were taken before this was known."""
 
 _copies: ByIdentity[torch.Tensor, weakref.ref[torch.Tensor]] = ByIdentity()
-"""The latest copy of a parameter, as long as a note holds it."""
+"""The latest copy of a parameter, as long as a note uses it."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What ``model`` holds beside its weights, by the identity of the objects that hold it.
+    """The state of ``model`` beside its weights: notes by the identity of their objects.
 
-    ``outside`` are variables of its code outside the model, each with the value that it had. ``parameters`` are there
-    where calls of the model write to them, and until that is known. ``is_whole`` is False where there was more to note
-    than is noted. ``scripted`` are the TorchScript functions that its code refers to.
+    ``outside`` maps variables of its code outside the model to their values. ``parameters`` are included if calls of
+    the model write to them, and as long as that is unknown. ``is_whole`` is False if there were too many objects to
+    note. ``scripted`` are the TorchScript functions that its code refers to.
     """
 
     model: nn.Module
@@ -50,7 +50,7 @@ class Snapshot:
 
     @staticmethod
     def of(model: nn.Module, parameters: Mapping[int, Note] | None = None) -> Snapshot:
-        """Note the state that a model has now; ``parameters`` are their notes where those are at hand."""
+        """Note the present state of a model; ``parameters`` are notes of its parameters if the caller has them."""
         found = Traversal(Search())
         found.follow(model)
         if parameters is None:
@@ -63,7 +63,7 @@ class Snapshot:
         return Snapshot(model, found.notes, outside, parameters, found.is_whole, scripted)
 
     def restore(self) -> None:
-        """Give the model, and what lies outside it, the state that was noted."""
+        """Restore the noted state of the model and of the variables outside."""
         replaced = {place: note.replacement for place, note in self.notes.items() if note.replacement is not note.value}
         for note in (*self.notes.values(), *self.parameters.values()):
             note.restore(replaced)
@@ -73,7 +73,7 @@ class Snapshot:
                 variable.write(kept)
 
     def looks_the_same(self) -> bool:
-        """Tell at a glance whether variables and attributes hold the objects that they held; not what those hold."""
+        """Tell quickly whether variables and attributes hold the same objects, without comparing their contents."""
         if not all(variable.holds(value) for variable, value in self.outside):
             return False
         for child in self.model.modules():
@@ -86,30 +86,30 @@ class Snapshot:
         return True
 
     def changes(self) -> list[str]:
-        """Return the names of what holds other values now, such as ``'wav' of Net``."""
+        """Return the names of changed state, such as ``'wav' of Net``."""
         children, changed = dict(self.model.named_modules()), (*self.changed_attributes(), *self.changed_parameters())
         found = [f"'{name}' of {type(children[owner]).__name__}" for owner, name in changed]
         return [*dict.fromkeys(found), *self.changed_outside()]
 
     def changed_attributes(self) -> list[tuple[str, str]]:
-        """Return module paths with the names of attributes, of all but parameters that hold other values now."""
+        """Return the module paths and names of changed attributes, without parameters."""
         return list(dict.fromkeys((owner, attribute_of(path)) for owner, path in self.changed_paths()))
 
     def changed_parameters(self) -> list[tuple[str, str]]:
-        """Return module paths with the names of the noted parameters that hold other values now."""
+        """Return the module paths and names of changed parameters, of those that were noted."""
         named = ((path.rpartition("."), item) for path, item in self.model.named_parameters())
         noted = ((owner, name, item) for (owner, _, name), item in named if id(item) in self.parameters)
         return [(owner, name) for owner, name, item in noted if not equal(self.parameters[id(item)].saved, item)]
 
     def changed_paths(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield module paths with the names that lead to what holds another value now, a parameter's values apart."""
+        """Yield the module paths with the names that lead to changed values, without values of parameters."""
         difference = self._difference()
         for owner, child in self.model.named_modules():
             for path in difference.between(child, child):
                 yield owner, path or ("__class__",)
 
     def changed_outside(self) -> list[str]:
-        """Return the names of variables outside the model, and of parameters there, that hold other values now."""
+        """Return the names of changed variables and parameters outside the model."""
         variables = [
             variable.name
             for variable, value in self.outside
@@ -127,19 +127,19 @@ class Snapshot:
         return [f"'{name}' of a {type(owner).__name__}" for owner, name, _ in changed]
 
     def settle(self, written: bool) -> None:
-        """Say whether calls since then wrote to parameters; what was found of the model's first calls stays."""
+        """Record whether calls since then wrote to parameters; an earlier finding stays."""
         if _writes_parameters.get(self.model) is None:
             _decide(self.model, written or may_write_parameters(self.model))
 
     def settled(self) -> Snapshot:
-        """Return this state as calls may change it: with parameters only if they write to those."""
+        """Return this state without parameters, unless calls write to them."""
         if _writes_parameters.get(self.model) is None:
             self.settle(bool(self.changed_parameters() or self.changed_parameters_outside()))
         return self if keeps_state_in_parameters(self.model) else replace(self, parameters={})
 
     @contextmanager
     def kept(self) -> Iterator[Snapshot]:
-        """Give the model this state at the end."""
+        """Restore this state at the end."""
         try:
             yield self
         finally:
@@ -154,26 +154,26 @@ class Snapshot:
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Give the model this state meanwhile, and then the one that it has now."""
+        """Give the model this state meanwhile, and restore its present state at the end."""
         with untouched(self.model):
             self.restore()
             yield
 
 
 def untouched(model: nn.Module) -> AbstractContextManager[Snapshot]:
-    """Leave a model, however it is called meanwhile, in the state that it has now, which is noted in what it yields."""
+    """Restore a model's present state at the end, whatever calls change meanwhile; yields the snapshot."""
     return Snapshot.of(model).kept()
 
 
 def take_after(copied: nn.Module, model: nn.Module) -> None:
-    """Know of a model's copy at once whether its calls write to parameters: as the model's own do."""
+    """Record that a copy's calls write to parameters if the model's do."""
     writes = _writes_parameters.get(model)
     if writes is not None:
         _decide(copied, writes)
 
 
 def _decide(model: nn.Module, writes: bool) -> None:
-    """Know from now on whether a model's calls write to parameters; where not, the copies made meanwhile go."""
+    """Record whether a model's calls write to parameters; if not, drop the copies made meanwhile."""
     _writes_parameters[model] = writes
     for parameters in _undecided.pop(model) or ():
         if not writes:
@@ -181,9 +181,9 @@ def _decide(model: nn.Module, writes: bool) -> None:
 
 
 def in_state(model: nn.Module, start: Snapshot | None) -> AbstractContextManager[object]:
-    """Return a context in which a model has a state that was noted of it, and then again that of now.
+    """Return a context in which a model has a noted state; at the end its present state is restored.
 
-    Where none was noted, or one of another model, it begins with that of now.
+    If no state was noted, or one of another model, the context begins with the present state.
     """
     return start.in_force() if start is not None and start.model is model else untouched(model)
 
@@ -210,7 +210,7 @@ def _writes_in_place(function: types.FunctionType) -> bool:
 
 
 def _copy_of(parameter: torch.Tensor) -> torch.Tensor:
-    """A copy of a parameter as it is now: an earlier one that equals it, where a note holds such a one."""
+    """Return a copy of a parameter; an earlier equal copy if a note holds one."""
     latest = _copies.get(parameter)
     copied = None if latest is None else latest()
     if copied is None or not equal(copied, parameter):
@@ -230,5 +230,5 @@ def leaves_parameters_alone(model: nn.Module) -> bool:
 
 
 def attribute_of(path: tuple[str, ...]) -> str:
-    """Return the attribute, buffer, parameter or child of a module that a path from it begins with."""
+    """Return the attribute, buffer, parameter or child of a module at the beginning of a path."""
     return path[1] if path[0] in ("_buffers", "_parameters", "_modules") and len(path) > 1 else path[0]

@@ -1,4 +1,4 @@
-"""The way through all that a model refers to, from object to object, with a note of each that could change."""
+"""A traversal of all objects that a model refers to, with a note of each that could change."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pytest_cpuaccel.builder.state.search import TABLE, Search
 from pytest_cpuaccel.builder.state.variable import Variable
 
 MOST_NOTES = 50_000
-"""Objects noted of one model at most."""
+"""The most objects that are noted of one model."""
 
 
 @dataclass
 class Traversal:
-    """``notes`` and ``parameters`` are by the identity of objects, those of modules outside the model too.
+    """``notes`` and ``parameters`` are keyed by the identity of objects, including those of modules outside the model.
 
-    ``outside`` has variables with what they held. ``is_whole`` is False where there was more to note than is noted.
-    ``_seen`` has the objects too, so that nothing else gets their identity meanwhile.
+    ``outside`` maps variables to their values. ``is_whole`` is False if there were too many objects to note.
+    ``_seen`` holds the objects too, so that no other object gets their identity meanwhile.
     """
 
     search: Search
@@ -37,7 +37,7 @@ class Traversal:
     _waiting: collections.deque[Any] = field(default_factory=collections.deque)
 
     def follow(self, model: nn.Module) -> None:
-        """Go from a model and the variables of its code to everything that can be reached."""
+        """Visit everything that can be reached from a model and the variables of its code."""
         self._waiting.extend(model.modules())
         self._read(self.search.of_model(model))
         while self._waiting and len(self.notes) < MOST_NOTES:
@@ -74,7 +74,7 @@ class Traversal:
 
 
 def _is_the_interpreters(value: Any) -> bool:
-    """Whether a value is the table of imported modules or the variables of one: putting that back undoes imports."""
+    """Tell whether a value is ``sys.modules`` or a module's variables: restoring these would undo imports."""
     if value is sys.modules or value is sys.path_importer_cache:
         return True
     return type(value) is dict and "__spec__" in value and "__loader__" in value

@@ -1,4 +1,4 @@
-"""A variable outside a model: how it is read, and how it gets back a value that it had."""
+"""A variable outside a model, with functions that read it and write it back."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _OF_PYTEST = "PYTEST_CURRENT_TEST"
 
 @dataclass(frozen=True)
 class Variable:
-    """``name`` is what a user knows it by; ``read`` returns ``UNSET`` where there is none, ``write`` takes that too.
+    """``name`` is for the user; ``read`` returns ``UNSET`` if the variable doesn't exist, and ``write`` takes that too.
 
-    ``is_read_anew`` tells that each reading makes an object of its own.
+    ``is_read_anew`` is True if each read makes a new object.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Variable:
     is_read_anew: bool = False
 
     def holds(self, value: Any) -> bool:
-        """Tell whether it holds an object, or one equal to it where each reading makes its own."""
+        """Tell whether its value is this object, or an equal one if each read makes a new object."""
         now = self.read()
         return bool(now == value) if self.is_read_anew else now is value
 
@@ -51,7 +51,7 @@ def closed_over(name: str, cell: types.CellType, function: types.FunctionType) -
 
 
 def class_attribute(kind: type, name: str) -> Variable:
-    """Return an attribute as it stands in a class: a descriptor would compute something else."""
+    """Return an attribute as the class stores it, past descriptors."""
     return Variable(
         f"'{name}' of class {kind.__name__}",
         functools.partial(_of_class, kind, name),
@@ -60,7 +60,7 @@ def class_attribute(kind: type, name: str) -> Variable:
 
 
 def new_attributes(kind: type) -> Variable:
-    """Return the names of a class's attributes; those that come to it are taken off."""
+    """Return the names of a class's attributes; attributes that are added later are removed."""
     return Variable(
         f"new attributes of class {kind.__name__}",
         functools.partial(_names_of, kind),
@@ -78,12 +78,12 @@ def of_function(function: types.FunctionType) -> Iterator[Variable]:
 
 
 def held_in(name: str, value: Any) -> Variable:
-    """Return what always holds the same object, whose state is put back in place."""
+    """Return a variable that always holds the same object; that object's state is restored in place."""
     return Variable(name, functools.partial(_same, value), _keep)
 
 
 def environment() -> Variable:
-    """Return the environment variables of this process, but for the one in which pytest says what it does."""
+    """Return the environment variables of this process, except the one in which pytest names the current test."""
     return Variable("os.environ", _environment, _write_others, is_read_anew=True)
 
 
@@ -109,7 +109,7 @@ def _of_class(kind: type, name: str) -> Any:
 
 
 def _names_of(kind: type) -> tuple[str, ...]:
-    """Without those that Python itself adds when they are asked for, such as ``__annotations__``."""
+    """Return the names, without those that Python itself adds on access, such as ``__annotations__``."""
     return tuple(name for name in vars(kind) if not name.startswith("__"))
 
 
@@ -137,4 +137,4 @@ def _same(value: Any) -> Any:
 
 
 def _keep(value: Any) -> None:
-    """What is restored in place need not be written."""
+    """Do nothing: the object is restored in place."""

@@ -1,1 +1,1 @@
-"""What was measured, by kind: frozen values that know no budget."""
+"""Measurements, one file a kind: frozen values that know no budget."""

@@ -1,4 +1,4 @@
-"""The arguments of a mark, as they hold for one backend."""
+"""The arguments of a mark for one backend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Parser = Callable[[Any], Any]
 
 _QUALIFIERS = {"vs", "of"}
-"""Arguments that allow nothing by themselves."""
+"""Arguments that are no budgets by themselves."""
 
 
 def arguments(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser]) -> dict[str, Any] | None:
@@ -45,10 +45,10 @@ def arguments(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, 
 def compulsory_arguments(
     item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser], example: str
 ) -> dict[str, Any] | None:
-    """Return the arguments of a mark that must allow something; None where it does for other backends alone.
+    """Return the arguments of a mark that needs a budget; None if it has budgets for other backends only.
 
     Raises:
-        UsageError: as :func:`arguments`, or where it allows nothing under any backend.
+        UsageError: as :func:`arguments`, or the mark has no budget for any backend.
     """
     values = arguments(item, name, backend, parsers)
     if values is None or set(values) - _QUALIFIERS:
@@ -65,7 +65,7 @@ def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
     """Check that every name and glob in a mark's dicts by backend is one of a known backend.
 
     Raises:
-        UsageError: one isn't; what it stands for would hold nothing to anything.
+        UsageError: one isn't; its value would check nothing.
     """
     mark, names = _only_mark(item, name), tuple(known)
     for key, given in mark.kwargs.items() if mark else ():
@@ -79,7 +79,7 @@ def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
 
 
 def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
-    """The closest mark, as everywhere in pytest. Of two on one test, class or module pytest would drop one unsaid."""
+    """Return the closest mark, as everywhere in pytest. Refuse two in one place: pytest would silently drop one."""
     found = closest(item, name)
     if len(found) > 1:
         raise UsageError(f"{item.nodeid}: two @{name} in one place, of which only one would count; write them as one")
@@ -87,7 +87,7 @@ def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
 
 
 def _for_backend(value: Any, backend: str) -> Any:
-    """The value itself, or the one that a ``{"ort*": ..., "*": ...}`` dict has for this backend."""
+    """Return the value, or this backend's value in a ``{"ort*": ..., "*": ...}`` dict."""
     return pattern.closest(backend, value) if isinstance(value, Mapping) else value
 
 

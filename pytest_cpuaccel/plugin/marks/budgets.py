@@ -42,7 +42,7 @@ _LATENCY: dict[str, Parser] = {
 _MEMORY: dict[str, Parser] = {"peak": parse_bytes, "artifact": parse_bytes}
 _ACCURACY: dict[str, Parser] = {"max_drop": values.drop, "min_score": values.number, "of": values.items}
 _ASCENDING = (("ttft", "p50", "p90", "p99"), ("tpot", "p50", "p90", "p99"))
-"""Budgets of which each bounds those before it: the first token is part of the call, p50 lies below p90."""
+"""Budgets in ascending order: the first token is part of the call, and p50 lies below p90."""
 _STARTUP = ("cold_start", "build")
 _FIELDS = {
     "p50": "p50_ns",

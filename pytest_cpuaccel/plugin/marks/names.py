@@ -1,4 +1,4 @@
-"""The marks: what they are called, and which of them stand on a test."""
+"""The marks: their names and arguments, and those on a test."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ DECLARATIONS = (
     "parity(rtol=, atol=, cosine=, sqnr_db=, top1=, outputs=, mask=): outputs equal eager's within tolerance",
     "latency_budget(p50=, p90=, p99=, min_throughput=, ttft=, tpot=, speedup=, max_slowdown=, vs='eager', cold_start=, "
     "build=): how fast a call must be",
-    "memory_budget(peak=, artifact=): what a process that runs the model may hold, and what its artifact may take",
-    "accuracy_budget(max_drop=, min_score=, of=): what score_items may lose",
+    "memory_budget(peak=, artifact=): the most memory of a process that runs the model, and the most bytes of its artifact",
+    "accuracy_budget(max_drop=, min_score=, of=): the greatest drop, or the least mean, of the scores of score_items",
     "cpu_backends(*names, exclude=): the backends, of those chosen, that a test runs under",
 )
 JUDGED = ("parity", "latency_budget", "memory_budget", "accuracy_budget")
 
 
 def closest(node: pytest.Item | pytest.Collector, name: str) -> list[pytest.Mark]:
-    """Return the marks of a name in the closest place that has any; what a class sets itself is closer than its bases'.
+    """Return the marks of a name in the closest place that has any; a class's own are closer than its bases'.
 
     pytest puts those of bases first.
     """
@@ -35,10 +35,10 @@ def closest(node: pytest.Item | pytest.Collector, name: str) -> list[pytest.Mark
 
 
 def judged(item: pytest.Item) -> list[str]:
-    """Return the names of the marks that a verdict answers, on a test or on its class, module or package."""
+    """Return the names of the marks that are judged, on a test or on its class, module or package."""
     return [name for name in JUDGED if item.get_closest_marker(name)]
 
 
 def on_test_itself(item: pytest.Item) -> list[str]:
-    """Return those of them that stand on the test itself; the others hold for the tests that use a model."""
+    """Return the names of the judged marks on the test itself; the others apply only to tests that use a model."""
     return [name for name in JUDGED if any(mark.name == name for mark in item.own_markers)]

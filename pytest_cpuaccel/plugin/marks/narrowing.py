@@ -1,4 +1,4 @@
-"""The ``cpu_backends`` mark: which of the chosen backends a test runs under."""
+"""The ``cpu_backends`` mark: it limits the backends that a test runs under."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Narrowing:
-    """Globs of backend names: those allowed, where none means all, and those excluded."""
+    """Globs of backend names: the allowed ones (none means all) and the excluded ones."""
 
     allowed: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
 
     @staticmethod
     def of(test: pytest.Item) -> Narrowing:
-        """Return what the mark on a test says; without one, everything is allowed."""
+        """Return the narrowing of a test's mark; without one, everything is allowed."""
         mark = _closest(test)
         if mark is None:
             return Narrowing()
@@ -38,7 +38,7 @@ class Narrowing:
 
 
 def check_narrowing(test: pytest.Item, known: Iterable[str]) -> None:
-    """Check that the mark on a test can be meant as it stands.
+    """Check that the mark on a test has a meaning.
 
     Raises:
         UsageError: it names no known backend, or has another argument.
