@@ -260,7 +260,7 @@ def test_a_file_that_cannot_be_opened_is_named_in_one_line(tmp_path: Path) -> No
 STAMPS = """
 import contextlib, os, time
 from pathlib import Path
-from pytest_cpuaccel.measure import machine_lock
+from pytest_cpuaccel.machine import lock as machine_lock
 
 @contextlib.contextmanager
 def stamped(what):
