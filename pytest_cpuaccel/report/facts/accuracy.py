@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
-from pytest_cpuaccel.report.facts.scalars import Facts, number, whole
+from pytest_cpuaccel.report.facts.scalars import Facts, count, number
 
 
 def flat(measurement: AccuracyMeasurement) -> dict[str, Scalar]:
@@ -20,7 +20,7 @@ def flat(measurement: AccuracyMeasurement) -> dict[str, Scalar]:
 
 def read(facts: Facts) -> AccuracyMeasurement | None:
     """Return the measurement that facts hold; None where one is missing."""
-    items = whole(facts, "items")
+    items = count(facts, "items")
     score, eager_score, drop = (number(facts, name) for name in ("score", "eager_score", "drop"))
     if items is None or score is None or eager_score is None or drop is None:
         return None

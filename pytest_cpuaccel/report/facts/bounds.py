@@ -7,7 +7,7 @@ from typing import Literal
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.bounds import Bounds
-from pytest_cpuaccel.report.facts.scalars import Facts, known, number, whole
+from pytest_cpuaccel.report.facts.scalars import Facts, count, known, number
 
 _LIMITS: dict[Literal["drop", "score"], str] = {"drop": "max_drop", "score": "min_score"}
 _OF_THESE = "these"
@@ -46,7 +46,7 @@ def _bounds(facts: Facts) -> Iterator[Bounds]:
                 limit,
                 number(facts, f"{quantity}_lower"),
                 number(facts, f"{quantity}_upper"),
-                whole(facts, "lost_items") if is_drop else None,
-                whole(facts, "gained_items") if is_drop else None,
-                whole(facts, "more_items"),
+                count(facts, "lost_items") if is_drop else None,
+                count(facts, "gained_items") if is_drop else None,
+                count(facts, "more_items"),
             )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.measurement.memory import ArtifactSize, MemoryMeasurement, ProcessMemory, StageMemory
-from pytest_cpuaccel.report.facts.scalars import Facts, whole
+from pytest_cpuaccel.report.facts.scalars import Facts, count
 
 _STAGE = re.compile(r"after_(?P<stage>\w+)_bytes")
 
@@ -28,13 +28,13 @@ def flat(measurement: MemoryMeasurement) -> dict[str, Scalar]:
 
 def read(facts: Facts) -> MemoryMeasurement | None:
     """Return the measurement that facts hold; None where they hold none."""
-    artifact_bytes = whole(facts, "artifact_bytes")
+    artifact_bytes = count(facts, "artifact_bytes")
     measurement = MemoryMeasurement(_process(facts), None if artifact_bytes is None else ArtifactSize(artifact_bytes))
     return None if measurement == MemoryMeasurement() else measurement
 
 
 def _process(facts: Facts) -> ProcessMemory | None:
-    peak_bytes, anonymous_bytes, stages = whole(facts, "peak_bytes"), whole(facts, "anonymous_bytes"), [*_stages(facts)]
+    peak_bytes, anonymous_bytes, stages = count(facts, "peak_bytes"), count(facts, "anonymous_bytes"), [*_stages(facts)]
     if peak_bytes is None or anonymous_bytes is None or not stages:
         return None
     return ProcessMemory(tuple(stages), peak_bytes, anonymous_bytes)
@@ -42,6 +42,6 @@ def _process(facts: Facts) -> ProcessMemory | None:
 
 def _stages(facts: Facts) -> Iterator[StageMemory]:
     for name in facts:
-        found, resident_bytes = _STAGE.fullmatch(name), whole(facts, name)
+        found, resident_bytes = _STAGE.fullmatch(name), count(facts, name)
         if found and resident_bytes is not None:
             yield StageMemory(found["stage"].replace("_", " "), resident_bytes)

@@ -42,7 +42,8 @@ def facts_of(result: Result) -> Iterator[tuple[str, Scalar]]:
 def result_of(facts: Facts) -> Result:
     """Return the result that facts hold; what they do not hold of a verdict, its evidence, it has not."""
     verdicts = tuple(_verdict(kind, dict(_facts_of_kind(kind, facts))) for kind in KINDS if f"{kind}.verdict" in facts)
-    return Result(text(facts, "model"), text(facts, "backend"), text(facts, "call"), verdicts)
+    model, backend, call = (text(facts, name) or "" for name in ("model", "backend", "call"))
+    return Result(model, backend, call, verdicts)
 
 
 def _measured(verdict: Verdict) -> dict[str, Scalar]:
@@ -66,4 +67,4 @@ def _verdict(kind: Kind, facts: dict[str, Scalar]) -> Verdict:
         bounds=bounds.read(facts),
     )
     told = _measured(verdict)
-    return replace(verdict, facts={name: value for name, value in facts.items() if name not in told})
+    return replace(verdict, facts={name: value for name, value in facts.items() if told.get(name) != value})

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.measurement.startup import Attempt, StageTime, Starts, StartupMeasurement
-from pytest_cpuaccel.report.facts.scalars import Facts, known, number, text, whole
+from pytest_cpuaccel.report.facts.scalars import Facts, count, known, number, text
 
 _COLD_START, _BUILD = "cold_start", "build"
 
@@ -40,14 +40,14 @@ def _flat(task: str, starts: Starts | None) -> dict[str, Scalar]:
 
 
 def _read(task: str, facts: Facts) -> Starts | None:
-    times = text(facts, f"{task}_attempts_ns").split()
+    times = (text(facts, f"{task}_attempts_ns") or "").split()
     if not times or not all(time.isdecimal() for time in times):
         return None
     attempts = [Attempt(int(time)) for time in times]
     fastest = attempts.index(Starts(tuple(attempts)).best)
     attempts[fastest] = Attempt(
         attempts[fastest].ns,
-        whole(facts, f"{task}_queued_ns"),
+        count(facts, f"{task}_queued_ns"),
         number(facts, f"{task}_probe_slowdown"),
         stages=tuple(_stages(task, facts)),
     )
@@ -56,6 +56,6 @@ def _read(task: str, facts: Facts) -> Starts | None:
 
 def _stages(task: str, facts: Facts) -> Iterator[StageTime]:
     for name in facts:
-        found, ns = re.fullmatch(rf"{task}_(?!queued_)(?P<stage>\w+)_ns", name), whole(facts, name)
+        found, ns = re.fullmatch(rf"{task}_(?!queued_)(?P<stage>\w+)_ns", name), count(facts, name)
         if found and ns is not None:
             yield StageTime(found["stage"].replace("_", " "), ns)
