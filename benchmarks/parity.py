@@ -27,7 +27,9 @@ from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity.comparison import References, compare
+from pytest_cpuaccel.evaluation.comparison import compare
+from pytest_cpuaccel.judge.parity.terms import Terms
+from pytest_cpuaccel.measure.parity.references import References
 
 ROUNDS = 5
 VOCABULARY = 51_200
@@ -109,7 +111,7 @@ def _prepared(case: str, kind: str, megabytes: int) -> Callable[[], object]:
 
     def judged() -> None:
         references = References(expected, exact, rounding)
-        found = compare(actual, references, inputs=inputs, precision=precision, budget=budget, in_full=kind == "report")
+        found = compare(actual, references, inputs, Terms(budget, precision, in_full=kind == "report"))
         assert found.outcome is (Outcome.FAIL if "failing" in case else Outcome.PASS), found.sentence
 
     return judged

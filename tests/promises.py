@@ -18,8 +18,9 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
-from pytest_cpuaccel.measure.parity.comparison import compare
+from pytest_cpuaccel.judge.parity.terms import Terms
 
 __all__ = ["assert_alike", "assert_parity", "assert_same_state", "build", "state"]
 
@@ -51,5 +52,5 @@ def assert_same_state(before: Likeness, after: Likeness) -> None:
 def assert_parity(actual: Any, model: nn.Module, inputs: Inputs, precision: Precision) -> None:
     """The answer passes the parity mark's default tolerance for the precision."""
     references = ReferenceCache().references(model, Call("forward", inputs, actual), precision)
-    found = compare(actual, references, inputs=inputs, precision=precision, budget=ParityBudget())
+    found = compare(actual, references, inputs, Terms(ParityBudget(), precision))
     assert found.outcome is Outcome.PASS, found.sentence

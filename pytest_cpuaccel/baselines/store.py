@@ -130,7 +130,7 @@ class Draft:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add the results that have a latency; the report on disk is whole again when this returns."""
-        kept = [row for row in rows if row.text("latency.inputs")]
+        kept = [row for row in rows if _timed(row).inputs]
         self._count += len(kept)
         self._file.add(kept)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pytest_cpuaccel.core.backend import Backend, Scalar
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.measure.parity.comparison import References
+from pytest_cpuaccel.measure.parity.references import References
 
 
 class Doing(str, Enum):

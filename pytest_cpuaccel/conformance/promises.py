@@ -21,10 +21,12 @@ from pytest_cpuaccel.conformance.promise import Promise
 from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.rounding import REDUCED
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.evaluation.comparison import compare
+from pytest_cpuaccel.judge.parity.comparison import Comparison
+from pytest_cpuaccel.judge.parity.terms import Terms
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
-from pytest_cpuaccel.measure.parity.comparison import Comparison, compare
-from pytest_cpuaccel.measure.parity.defaults import REDUCED
 
 
 def _refusals(seen: Observation) -> Iterator[str]:
@@ -55,7 +57,7 @@ def _wrong_answers(seen: Observation) -> Iterator[str]:
     for answered in seen.of(Answered):
         comparison = _compared(answered, seen.backend.precision)
         if comparison.outcome is Outcome.FAIL:
-            yield _said(answered, "\n    ".join((comparison.sentence, *comparison.evidence)))
+            yield _said(answered, "\n    ".join(_lines(comparison)))
 
 
 def _false_precision(seen: Observation) -> Iterator[str]:
@@ -109,13 +111,12 @@ def _alterations(belonging: Belonging) -> Callable[[Observation], Iterator[str]]
 
 
 def _compared(answered: Answered, precision: Precision) -> Comparison:
-    return compare(
-        answered.actual,
-        answered.references,
-        inputs=answered.inputs,
-        precision=precision,
-        budget=ParityBudget(),
-    )
+    return compare(answered.actual, answered.references, answered.inputs, Terms(ParityBudget(), precision))
+
+
+def _lines(found: Comparison) -> tuple[str, ...]:
+    hints = (f"hint: {diagnosis.sentence}" for diagnosis in found.diagnoses)
+    return (found.sentence, *found.evidence, *hints, *found.notes)
 
 
 def _said(event: Event, text: str) -> str:

@@ -38,5 +38,10 @@ def closest(name: str, given: Mapping[str, T], fits: Callable[[str, str], bool] 
     return given[first]
 
 
+def matches(name: str, pattern: str) -> bool:
+    """Tell whether an output is meant: ``logits``, a glob ``*_logits``, or a group, ``hidden_states``."""
+    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
+
+
 def _literals(pattern: str) -> int:
     return len(_WILDCARD.sub("", pattern))

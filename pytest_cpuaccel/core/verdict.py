@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.bounds import Bounds
 from pytest_cpuaccel.core.diagnosis import Diagnosis
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
@@ -15,10 +14,17 @@ from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
 from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
+from pytest_cpuaccel.core.parity_summary import ParitySummary
 
 Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory"]
-Measurement = AccuracyMeasurement | BaselineMeasurement | LatencyMeasurement | MemoryMeasurement | StartupMeasurement
-"""What verdicts of these kinds stand on; the others still keep flat facts."""
+Measurement = (
+    AccuracyMeasurement
+    | BaselineMeasurement
+    | LatencyMeasurement
+    | MemoryMeasurement
+    | ParitySummary
+    | StartupMeasurement
+)
 
 
 class Outcome(str, Enum):
@@ -43,15 +49,15 @@ class Outcome(str, Enum):
 class Verdict:
     """``sentence`` holds both numbers, what was found and what was allowed; ``evidence`` the lines below it.
 
-    ``measurement`` holds the numbers behind it, and ``bounds`` what they show, where that was inferred from a sample. A
-    verdict of a kind that has no such type yet keeps them as ``facts``, scalars only.
+    ``measurement`` holds the numbers behind it, None where nothing could be measured, and ``bounds`` what they show,
+    where that was inferred from a sample. ``notes`` are said after the diagnoses.
     """
 
     kind: Kind
     outcome: Outcome
     sentence: str
-    facts: Mapping[str, Scalar] = field(default_factory=dict)
     evidence: tuple[str, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    notes: tuple[str, ...] = ()
     measurement: Measurement | None = None
     bounds: tuple[Bounds, ...] = ()

@@ -12,12 +12,12 @@ from pytest_cpuaccel.recording.workload import workloads
 
 
 def sharing(context: EvaluationContext, evaluations: Sequence[Evaluation]) -> EvaluationContext:
-    """Return a context that fails the test behind these evaluations wrongly with ``alpha_fail`` at most, by time.
+    """Return a context that fails the test behind these evaluations wrongly with ``alpha_above`` at most, by time.
 
     Any one verdict fails a test, so they share it (Bonferroni's inequality, which asks for no independence). A test
-    passes only if all of them do, so ``alpha_pass`` stands for each.
+    passes only if all of them do, so ``alpha_below`` stands for each.
     """
-    race = replace(context.race, alpha_fail=context.race.alpha_fail / max(1, chances(evaluations, context.baselines)))
+    race = replace(context.race, alpha_above=context.race.alpha_above / max(1, chances(evaluations, context.baselines)))
     return replace(context, race=race)
 
 

@@ -48,6 +48,11 @@ class Evaluation:
         return BuildRequest(self.model, self.backend, call.method, call.inputs)
 
     @property
+    def forward_calls(self) -> list[Call]:
+        """Return the calls that are no ``generate()``."""
+        return [call for call in self.calls if call.method == "forward"]
+
+    @property
     def is_of_candidate(self) -> bool:
         """Tell whether another checkpoint than the reference is evaluated."""
         return self.model is not self.reference

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,21 +19,14 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.reference_cache import rounded, run_in
-from pytest_cpuaccel.measure.parity.comparison import Comparison
-from pytest_cpuaccel.measure.parity.generation import compare_generation
+from pytest_cpuaccel.judge.parity.comparison import Comparison
+from pytest_cpuaccel.judge.parity.generation import judge_generation, terms_of_logits
+from pytest_cpuaccel.judge.parity.questions import questions
+from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
+from pytest_cpuaccel.measure.parity.generation import Generation
 
 ONE_CALL = 1e-3
 """Relative to the largest logit: how far one forward call over a text may be from the steps of a loop with a cache."""
-
-
-@dataclass(frozen=True)
-class _Scores:
-    """Logits (rows, length, vocabulary) over eager's tokens; ``logits[:, i]`` scores token ``i + 1``."""
-
-    expected: torch.Tensor
-    expected64: torch.Tensor | None = None
-    rounding: torch.Tensor | None = None
-    actual: torch.Tensor | None = None
 
 
 def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> Comparison:
@@ -52,24 +46,19 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
     actual = _ids(call.output)
     if not _begins_with(expected, step.ids):  # embeddings have no tokens, and Whisper leaves them out
         actual, expected = torch.cat([step.ids, actual], dim=1), torch.cat([step.ids, expected], dim=1)
-    scores = _forced(step.forced(expected), expected, precision, call, evaluation, builder)
-    if scores is None or not torch.equal(actual, expected):
+    forced = step.forced(expected)
+    logits = _eagers_logits(model, forced, expected.shape[1], precision)
+    if logits is not None:
+        answer = _backend_output(call, evaluation, forced, builder)
+        logits = replace(logits, actual=_logits(answer, expected.shape[1]))
+    if logits is None or not torch.equal(actual, expected):
         steps = _of_steps(call, model, expected)
-        if steps is not None and (scores is None or not _same(scores.expected, steps)):
-            scores = _Scores(steps.nan_to_num())
-    if scores is None:
+        if steps is not None and (logits is None or not _same(logits.expected, steps)):
+            logits = ForcedLogits(steps.nan_to_num())
+    if logits is None:
         raise BuildError(f"{type(model).__name__}: no forward call scores the tokens that its generate() returns")
-    return compare_generation(
-        actual,
-        expected,
-        prompt_length=step.ids.shape[1],
-        expected_logits=scores.expected,
-        expected64_logits=scores.expected64,
-        rounding_logits=scores.rounding,
-        actual_logits=scores.actual,
-        logits_too=step.takes_more_than_text,
-        precision=precision,
-    )
+    found = Generation(actual, expected, step.ids.shape[1], logits, precision, step.takes_more_than_text)
+    return judge_generation(found.measure(partial(questions, terms=terms_of_logits(precision))))
 
 
 def repeatable(inputs: Inputs) -> Inputs:
@@ -100,22 +89,18 @@ def _begins_with(tokens: torch.Tensor, given: torch.Tensor) -> bool:
     return torch.equal(tokens[:, : given.shape[1]], given)
 
 
-def _forced(
-    forced: Inputs, tokens: torch.Tensor, precision: Precision, call: Call, evaluation: Evaluation, builder: Builder
-) -> _Scores | None:
-    """The teacher-forced logits; None where eager has none for this call."""
-    model, length = evaluation.reference, tokens.shape[1]
+def _eagers_logits(model: nn.Module, forced: Inputs, length: int, precision: Precision) -> ForcedLogits | None:
+    """Eager's teacher-forced logits; None where it has none for this call."""
     try:
         expected = _logits(run_eager(model, "forward", forced), length)
     except EagerError:  # a generated token that means an image, of which there is none, say
         return None
     if expected is None:
         return None
-    return _Scores(
+    return ForcedLogits(
         expected,
         _logits(_output(run_in(model, forced, torch.float64)), length),
         _logits(_output(rounded(model, forced, precision)), length),
-        _logits(_backend_output(call, evaluation, forced, builder), length),
     )
 
 

@@ -43,7 +43,7 @@ Found = TypeVar("Found")
 def evaluate_latency(
     workload: Workload, evaluation: Evaluation, budget: LatencyBudget, context: EvaluationContext, config: RaceConfig
 ) -> Verdict:
-    """Return the verdict on a workload's ratio and limits; each may be called broken wrongly with ``alpha_fail``.
+    """Return the verdict on a workload's ratio and limits; each may be called broken wrongly with ``alpha_above``.
 
     Raises:
         UsageError: a budget that this call can't be held to.

@@ -11,7 +11,7 @@ from torch import nn
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.keeping import REFERENCES_BYTES
-from pytest_cpuaccel.measure.parity.comparison import References
+from pytest_cpuaccel.measure.parity.references import References
 
 Key = tuple[str, str, tuple[str, ...]]
 """The digest of a call's inputs, a precision, and the outputs in which eager was seen to agree with itself."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.measurement.parity import Share
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity.comparison import Comparison
-from pytest_cpuaccel.measure.parity.top1 import Share
+from pytest_cpuaccel.judge.parity.comparison import Comparison
 
 Compare = Callable[[Call, Mapping[str, Share]], Comparison]
 """Compares a call, given the top-1 answers of all calls by output; of this call alone where there are none."""
@@ -53,4 +53,5 @@ class Pool:
 
 
 def _empty(comparison: Comparison) -> Comparison:
-    return replace(comparison, outcome=Outcome.PASS, sentence="no element to compare, as under eager", figure="empty")
+    summary = replace(comparison.summary, figure="empty")
+    return replace(comparison, outcome=Outcome.PASS, sentence="no element to compare, as under eager", summary=summary)

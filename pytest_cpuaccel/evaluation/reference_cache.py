@@ -25,11 +25,11 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.keeping import CASTS_BYTES
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.private_inputs import private_inputs
+from pytest_cpuaccel.core.rounding import REDUCED
 from pytest_cpuaccel.evaluation.chance import Chance
 from pytest_cpuaccel.evaluation.pages import Page, Pages
 from pytest_cpuaccel.measure.parity.agreement import IS_IT_RANDOM, self_agreement
-from pytest_cpuaccel.measure.parity.comparison import References
-from pytest_cpuaccel.measure.parity.defaults import REDUCED
+from pytest_cpuaccel.measure.parity.references import References
 from pytest_cpuaccel.measure.parity.reordered import reordered
 from pytest_cpuaccel.measure.parity.selection import Selection, of_outputs, selected
 from pytest_cpuaccel.measure.parity.ties import ties_of

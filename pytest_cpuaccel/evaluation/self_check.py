@@ -48,4 +48,4 @@ def self_checked(
 def _self_check(call: Call, evaluation: Evaluation, context: EvaluationContext, cap_s: float) -> SelfCheck:
     with context.alone(), torch.no_grad(), contextlib.ExitStack() as opened:
         one, other = (timed(fresh(evaluation.reference, EAGER, call, context, opened), call) for _ in range(2))
-        return resolve(local_sides(one, other), replace(context.race, alpha_fail=ALPHA), cap_s, FINE)
+        return resolve(local_sides(one, other), replace(context.race, alpha_above=ALPHA), cap_s, FINE)

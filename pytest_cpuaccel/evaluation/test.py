@@ -14,13 +14,15 @@ from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.evaluation.baseline import evaluate_baseline, lengthened
 from pytest_cpuaccel.evaluation.chances import sharing
+from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.latency import evaluate_latency
 from pytest_cpuaccel.evaluation.memory import evaluate_memory
-from pytest_cpuaccel.evaluation.parity import Comparisons, judge_parity
+from pytest_cpuaccel.evaluation.parity import judge_parity
 from pytest_cpuaccel.evaluation.startup import evaluate_startup
 from pytest_cpuaccel.judge.accuracy import judge_accuracy
+from pytest_cpuaccel.judge.parity.workload import withholding
 from pytest_cpuaccel.measure.accuracy import compare_scores
 from pytest_cpuaccel.recording.workload import Workload, workloads
 
@@ -66,7 +68,7 @@ def _verdicts(
     if budgets.parity is not None:
         verdict = judge_parity(workload, comparisons)
         if (verdict.outcome is Outcome.FAIL or comparisons.is_stale) and budgets.of_performance:
-            yield replace(verdict, facts={**verdict.facts, "withholds": " ".join(budgets.of_performance)})
+            yield withholding(verdict, budgets.of_performance)
             return
         yield verdict
     if budgets.latency is not None:

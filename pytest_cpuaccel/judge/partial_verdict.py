@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 
 
@@ -13,19 +12,17 @@ from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 class Part:
     """``sentence`` holds what was found and what was allowed, ``evidence`` where it came from.
 
-    ``outcome`` is None where nothing was asked and only the facts count.
+    ``outcome`` is None where nothing was asked.
     """
 
     outcome: Outcome | None
     sentence: str
     evidence: str = ""
-    facts: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 def verdict(kind: Kind, about: str, parts: Sequence[Part]) -> Verdict:
     """Return the worst of the outcomes, with the sentences and the evidence of the parts that have it."""
     outcome = Outcome.worst(part.outcome for part in parts if part.outcome)
     worst = [part for part in parts if part.outcome is outcome]
-    facts = {name: value for part in parts for name, value in part.facts.items()}
     sentence = f"{about}: {'; '.join(part.sentence for part in worst)}"
-    return Verdict(kind, outcome, sentence, facts, tuple(part.evidence for part in worst if part.evidence))
+    return Verdict(kind, outcome, sentence, tuple(part.evidence for part in worst if part.evidence))

@@ -1,24 +1,26 @@
-"""The pytest plugin: options, hooks and fixtures; it translates and decides nothing."""
+"""The pytest plugin: its hooks, which translate and decide nothing."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 
-from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
+from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.plugin import hookspecs, options, tracebacks
 from pytest_cpuaccel.plugin.fixture_names import BACKEND, uses_backend, uses_model
 from pytest_cpuaccel.plugin.marks.names import DECLARATIONS, on_test_itself
 from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, journal_of
 from pytest_cpuaccel.plugin.stash import (
+    EVALUATED_TEST,
     IS_OURS,
     RUNNING,
     SETTINGS,
     SHARES_MACHINE,
     STANDING,
+    THREADS,
     Standing,
     check_names,
     choice_of,
@@ -26,21 +28,12 @@ from pytest_cpuaccel.plugin.stash import (
     is_worker,
     lock_of,
     names_may_come,
-    release_builds,
     selection_for,
     session_of,
 )
 
-if TYPE_CHECKING:
-    from torch import nn
+pytest_plugins = ["pytest_cpuaccel.plugin.fixtures"]
 
-    from pytest_cpuaccel.core.backend import Backend
-    from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
-    from pytest_cpuaccel.plugin.evaluated_test import EvaluatedTest
-
-EVALUATED_TEST: pytest.StashKey[EvaluatedTest] = pytest.StashKey()
-THREADS: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
-"""Closed when the test's model is torn down, and at the latest when the test is over, however it ends."""
 MISTAKE = "cpuaccel_mistake"
 
 
@@ -172,7 +165,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         renew_backend(item, item.config.stash[STANDING])
     if SHARES_MACHINE in item.config.stash and uses_backend(item):
-        _check_backend(item)
+        from pytest_cpuaccel.plugin.unparametrized import check_runs
+
+        check_runs(item)
         if uses_model(item):
             session_of(item.config)  # for what it refuses, before a fixture of the user's meets it
 
@@ -222,122 +217,3 @@ def pytest_fixture_setup(
         request.config.stash[STANDING] = Standing(fixturedef, request, request.config.stash[RUNNING])
     with _failures():
         return (yield)
-
-
-@pytest.fixture(scope="session")
-def _cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    from pytest_cpuaccel.plugin.unparametrized import sole_backend
-
-    if hasattr(request, "param"):
-        yield choice_of(request.config).named(request.param)
-    else:
-        yield sole_backend(request.config.stash[RUNNING])
-    release_builds(request.config)
-
-
-@pytest.fixture(scope="session")
-def cpu_backend(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Backend:
-    """The backend in force: ``cpu_backend.name``, ``.precision``, ``.versions``."""
-    if hasattr(request, "param"):
-        raise UsageError("cpu_backend takes no parameters; of those chosen, allow some by @pytest.mark.cpu_backends")
-    return choice_of(request.config).named(_cpu_backend.name)
-
-
-@pytest.fixture(scope="session")
-def eager_model(request: pytest.FixtureRequest) -> nn.Module | str:
-    """The reference model: override it to return an ``nn.Module``, a folder or a hub id."""
-    source = request.config.stash[SETTINGS].model
-    if source is None:
-        pytest.fail(
-            "eager_model: no model yet; override this fixture in conftest.py to return an nn.Module, "
-            "a folder or a hub id, or pass --cpu-model=FOLDER_OR_ID",
-            pytrace=False,
-        )
-    return source
-
-
-@pytest.fixture(scope="session")
-def cpu_candidate(request: pytest.FixtureRequest) -> nn.Module | str | None:
-    """Another checkpoint to take ``eager_model``'s place: override it to return what ``eager_model`` may return."""
-    return request.config.stash[SETTINGS].candidate
-
-
-@pytest.fixture(scope="session")
-def cpu_calibration() -> Iterable[Any] | None:
-    """Inputs that stand for the model's data, for backends that quantise activations: override it.
-
-    Each is a dict of keywords, a tuple of arguments, or a tensor. None: such backends make do with one call's inputs.
-    """
-    return None
-
-
-@pytest.fixture
-def _cpu_models(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Iterator[ModelsUnderTest]:
-    from pytest_cpuaccel.plugin.evaluated_test import evaluated_test
-
-    item: pytest.Item = request.node
-    item.config.stash[SHARES_MACHINE] = True
-    _check_backend(item)
-    session = session_of(item.config)
-    evaluated = evaluated_test(item, session.models(_cpu_backend))
-    item.stash[EVALUATED_TEST] = evaluated
-    item.stash[THREADS].enter_context(session.on_threads())
-    yield evaluated.models
-    item.stash[THREADS].close()
-    del item.stash[EVALUATED_TEST]
-    evaluated.close()
-
-
-def _check_backend(item: pytest.Item) -> None:
-    from pytest_cpuaccel.plugin.unparametrized import check_lone, reason_to_skip
-
-    selection = selection_for(item)
-    reason = reason_to_skip(item, selection)
-    if reason:
-        pytest.skip(reason)
-    check_lone(item, selection)
-
-
-@pytest.fixture
-def cpu_accelerate(_cpu_models: ModelsUnderTest) -> Callable[..., Any]:
-    """``cpu_accelerate(model)``: any model under the backend in force, recorded and judged like ``cpu_model``.
-
-    ``cpu_accelerate(model, reference=other)`` holds it to another model, whose place it is to take;
-    ``cpu_accelerate(model, calibration=inputs)`` is to it what ``cpu_calibration`` is to ``cpu_model``.
-    """
-
-    def accelerate(model: nn.Module | str, reference: nn.Module | str | None = None, calibration: object = None) -> Any:
-        return _cpu_models.accelerate(model, reference, calibration)
-
-    return accelerate
-
-
-@pytest.fixture
-def cpu_model(
-    _cpu_models: ModelsUnderTest,
-    eager_model: nn.Module | str,
-    cpu_candidate: nn.Module | str | None,
-    cpu_calibration: Iterable[Any] | None,
-) -> Any:
-    """``cpu_candidate``, or else ``eager_model``, under the backend in force: call it like the original."""
-    source = eager_model if cpu_candidate is None else cpu_candidate
-    return _cpu_models.accelerate(source, eager_model, cpu_calibration)
-
-
-@pytest.fixture
-def score_items(
-    _cpu_models: ModelsUnderTest,
-    eager_model: nn.Module | str,
-    cpu_candidate: nn.Module | str | None,
-    cpu_calibration: Iterable[Any] | None,
-) -> Callable[[Callable[[Any, Any], float], Iterable[Any]], list[float]]:
-    """``score_items(fn, items)``: ``fn(model, item)`` for every item, under the backend and under eager.
-
-    Returns the backend's scores; ``accuracy_budget`` judges them against eager's.
-    """
-    source = eager_model if cpu_candidate is None else cpu_candidate
-
-    def score(fn: Callable[[Any, Any], float], items: Iterable[Any]) -> list[float]:
-        return _cpu_models.score(source, eager_model, fn, items, cpu_calibration)
-
-    return score

@@ -1,7 +1,8 @@
-"""What pytest's config carries for us, made when first asked for."""
+"""What pytest's config and its tests carry for us, made when first asked for."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
@@ -12,6 +13,7 @@ from pytest_cpuaccel.plugin.options import Settings, is_set, source_of
 if TYPE_CHECKING:
     from pytest_cpuaccel.machine.lock import MachineLock
     from pytest_cpuaccel.plugin.added_backends import Offer
+    from pytest_cpuaccel.plugin.evaluated_test import EvaluatedTest
     from pytest_cpuaccel.plugin.selection import BackendSelection
     from pytest_cpuaccel.plugin.session import Session
 
@@ -26,6 +28,10 @@ SHARES_MACHINE = pytest.StashKey[bool]()
 RUNNING = pytest.StashKey[pytest.Item]()
 """The test that runs now."""
 STANDING = pytest.StashKey["Standing"]()
+EVALUATED_TEST: pytest.StashKey[EvaluatedTest] = pytest.StashKey()
+"""Of a test: what it is evaluated by, while it uses a model."""
+THREADS: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
+"""Of a test: closed when its model is torn down, and at the latest when the test is over, however it ends."""
 _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
 
 

@@ -66,6 +66,19 @@ def check_lone(item: pytest.Item, selection: BackendSelection) -> None:
     )
 
 
+def check_runs(item: pytest.Item) -> None:
+    """Skip a test that runs under no backend.
+
+    Raises:
+        UsageError: it has no parameters, and should run under another backend too.
+    """
+    selection = selection_for(item)
+    reason = reason_to_skip(item, selection)
+    if reason:
+        pytest.skip(reason)
+    check_lone(item, selection)
+
+
 def is_test_case(item: pytest.Item) -> bool:
     """Tell whether a test is a method of ``unittest.TestCase``."""
     unittest, cls = sys.modules.get("unittest"), getattr(item, "cls", None)

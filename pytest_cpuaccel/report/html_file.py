@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.table import merged, table
@@ -81,12 +82,15 @@ def _scale() -> str:
 
 def _bar(row: Row) -> str:
     """The speed-up as a bar from 1x on a logarithmic scale, with its interval as a line in it."""
-    ratio, low, high = (row.number(f"latency.{name}") for name in ("ratio", "ratio_low", "ratio_high"))
-    if not ratio or not low or not high:
+    latency = row.measured(LatencyMeasurement)
+    if latency is None or latency.race is None:
         return ""
-    left, right, middle, found = _x(1 / high), _x(1 / low), _x(1.0), _x(1 / ratio)
+    speedup = latency.race.estimate.inverse
+    if not speedup.low or speedup.high == math.inf:
+        return ""
+    left, right, middle, found = _x(speedup.low), _x(speedup.high), _x(1.0), _x(speedup.value)
     return (
-        f'<svg width="{_WIDTH}" height="14" role="img" aria-label="{1 / ratio:.2f}x">'
+        f'<svg width="{_WIDTH}" height="14" role="img" aria-label="{speedup.value:.2f}x">'
         f'<line class="axis" x1="{middle:.1f}" x2="{middle:.1f}" y1="0" y2="14"/>'
         f'<line class="bar" x1="{middle:.1f}" x2="{found:.1f}" y1="7" y2="7"/>'
         f'<line class="interval" x1="{left:.1f}" x2="{max(right, left + 2):.1f}" y1="7" y2="7"/></svg>'

@@ -32,15 +32,6 @@ class Row:
         """The result as flat facts."""
         return dict(facts_of(self.result))
 
-    def text(self, name: str) -> str:
-        """Return a fact as text; "" where there is none."""
-        return str(self.facts.get(name, ""))
-
-    def number(self, name: str) -> float | None:
-        """Return a fact as a number; None where there is none."""
-        value = self.facts.get(name)
-        return float(value) if isinstance(value, (int, float)) else None
-
     def measured(self, kind: type[_M]) -> _M | None:
         """Return the measurement of this type behind one of the verdicts; None where there is none."""
         found = (verdict.measurement for verdict in self.result.verdicts)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
+from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
+from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
 from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
+from pytest_cpuaccel.core.parity_summary import ParitySummary
 from pytest_cpuaccel.core.units import format_bytes, format_duration, format_rate
-from pytest_cpuaccel.report.facts.accuracy import figure
+from pytest_cpuaccel.report.facts import accuracy, baseline
 from pytest_cpuaccel.report.row import Row
 
 COLUMNS = (
@@ -31,6 +35,8 @@ COLUMNS = (
     "artifact",
     "verdict",
 )
+
+_DURATIONS = ("p90", "p99", "ttft", "tpot")
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -61,24 +67,22 @@ def _cells(row: Row) -> list[str]:
         row.result.model,
         row.result.call,
         row.result.backend,
-        row.text("parity.figure"),
+        _parity(row.measured(ParitySummary)),
         _accuracy(row.measured(AccuracyMeasurement)),
-        _figure(row, "latency.p50_ns", format_duration) or _withheld(row),
-        _percentile(row, "p90"),
-        _percentile(row, "p99"),
-        _figure(row, "latency.items_per_s", format_rate),
-        _figure(row, "latency.ttft_ns", format_duration),
-        _figure(row, "latency.tpot_ns", format_duration),
-        _ratio(row),
-        row.text("baseline.figure"),
+        *_latency(row.measured(LatencyMeasurement), row.measured(ParitySummary)),
+        _baseline(row.measured(BaselineMeasurement)),
         *_startup(row.measured(StartupMeasurement)),
         *_memory(row.measured(MemoryMeasurement)),
         row.verdict + (" (xfail)" if row.outcome == "xfailed" else ""),
     ]
 
 
+def _parity(found: ParitySummary | None) -> str:
+    return "" if found is None else found.figure
+
+
 def _accuracy(found: AccuracyMeasurement | None) -> str:
-    return "" if found is None else figure(found)
+    return "" if found is None else accuracy.figure(found)
 
 
 def _startup(found: StartupMeasurement | None) -> list[str]:
@@ -96,27 +100,30 @@ def _memory(found: MemoryMeasurement | None) -> list[str]:
     ]
 
 
-def _figure(row: Row, name: str, shown: Callable[[float], str]) -> str:
-    number = row.number(name)
-    return "" if number is None else shown(number)
+def _latency(found: LatencyMeasurement | None, parity: ParitySummary | None) -> list[str]:
+    """The median, further percentiles, throughput, tokens, and the speed against another backend."""
+    if found is None:
+        withheld = parity is not None and "latency" in parity.withholds
+        return ["withheld" if withheld else "", *[""] * 6]
+    limits = found.percentiles.limits if found.percentiles else {}
+    p50 = "" if found.p50_ns is None else format_duration(found.p50_ns)
+    durations = ("" if name not in limits else format_duration(limits[name].found_ns) for name in _DURATIONS)
+    p90, p99, ttft, tpot = durations
+    items_per_s = limits["throughput"].items_per_s if "throughput" in limits else None
+    rate = "" if items_per_s is None else format_rate(items_per_s)
+    return [p50, p90, p99, rate, ttft, tpot, _speed(found)]
 
 
-def _percentile(row: Row, name: str) -> str:
-    """A percentile that was held to a budget; all others are known too, but from fewer calls than they take."""
-    return _figure(row, f"latency.{name}_ns", format_duration) if row.number(f"latency.{name}_blocks") else ""
-
-
-def _withheld(row: Row) -> str:
-    return "withheld" if "latency" in row.text("parity.withholds").split() else ""
-
-
-def _ratio(row: Row) -> str:
-    ratio, low, high = (row.number(f"latency.{name}") for name in ("ratio", "ratio_low", "ratio_high"))
-    if not ratio:
+def _speed(found: LatencyMeasurement) -> str:
+    """The speed against another backend, with its interval."""
+    if found.race is None:
         return ""
-    interval = f" [{1 / high:.2f}, {1 / low:.2f}]" if low and high else ""
-    versus = row.text("latency.vs")
-    against = "" if versus == "eager" else f" vs {versus}"
-    return f"{1 / ratio:.2f}x{interval}{against}" + (
-        " (no KV cache)" if row.facts.get("latency.kv_cache") is False else ""
-    )
+    inverse = found.race.estimate.inverse
+    interval = f" [{inverse.low:.2f}, {inverse.high:.2f}]" if inverse.low and inverse.high < math.inf else ""
+    against = "" if found.vs == "eager" else f" vs {found.vs}"
+    without_cache = "" if found.without_kv_cache is None else " (no KV cache)"
+    return f"{inverse.value:.2f}x{interval}{against}{without_cache}"
+
+
+def _baseline(found: BaselineMeasurement | None) -> str:
+    return "" if found is None else str(baseline.flat(found).get("figure", ""))

@@ -20,10 +20,12 @@ from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.parity_summary import ParitySummary
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
-from pytest_cpuaccel.evaluation.parity import Comparisons, judge_parity
+from pytest_cpuaccel.evaluation.parity import judge_parity
 from pytest_cpuaccel.recording.workload import workloads
 from pytest_cpuaccel.support_matrix.architecture import Architecture
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, worst
@@ -73,7 +75,8 @@ class Examination:
             return _Found(Status.LIMITED, f"{said}{self._unnamed(str(refusal))}")
         except Exception as error:
             return _Found(Status.CRASH, f"{said}{reason(error)}")
-        figure = str(verdict.facts["figure"])
+        found = verdict.measurement
+        figure = found.figure if isinstance(found, ParitySummary) else ""
         if verdict.outcome is Outcome.PASS:
             return _Found(Status.RIGHT, figure=figure)
         if verdict.outcome is Outcome.INCONCLUSIVE:

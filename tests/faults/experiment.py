@@ -24,6 +24,8 @@ from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.result import Result
+from pytest_cpuaccel.core.rounding import BARS
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
@@ -31,10 +33,10 @@ from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.evaluation.test import judge
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.parity import error
-from pytest_cpuaccel.measure.parity.defaults import BARS
 from pytest_cpuaccel.measure.parity.leaves import pair_leaves
 from pytest_cpuaccel.measure.parity.mask import mask_for, valid_elements
 from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of, start_of
+from pytest_cpuaccel.report.failure import failure_text
 
 FLOOR = BARS[Precision.FP32].floor
 
@@ -73,7 +75,7 @@ class Experiment:
         context = EvaluationContext(builder, self.book, contextlib.nullcontext, RaceConfig())
         verdicts = [verdict for result in judge(evaluation, context) for verdict in result.verdicts]
         found = [verdict for verdict in verdicts if verdict.outcome is outcome]
-        return "\n".join(line for verdict in found for line in (verdict.sentence, *verdict.evidence)) or None
+        return failure_text([Result("", "", "", tuple(found))], outcome) or None
 
     def is_refused_by(self, backend: Backend) -> bool:
         """Tell whether a backend does not take the model."""

@@ -16,8 +16,8 @@ from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.evaluation.known_faults import first_tokens, sequence_length
-from pytest_cpuaccel.evaluation.positions import positions_of
+from pytest_cpuaccel.diagnose.known_faults import first_tokens, sequence_length
+from pytest_cpuaccel.diagnose.positions import positions_of
 from tests.faults.fault import Fault, keyword, with_inputs, with_module, with_output
 
 NUDGE = 1e-3

@@ -74,9 +74,9 @@ def test_a_wait_without_a_unit_is_refused(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_copies_are_built_apart_and_equal() -> None:
     one, other = (next(specimen.specimens()).copies() for _ in range(2))
-    answers = [call() for sides in (one, other) for call in (sides.candidate, sides.reference)]
+    answers = [side.call() for sides in (one, other) for side in (sides.candidate, sides.reference)]
     assert all(answer.equal(answers[0]) for answer in answers)
-    assert one.candidate.func is not one.reference.func
+    assert one.candidate.call.func is not one.reference.call.func
 
 
 def test_a_failing_latency_comes_with_an_a_a_check_made_once_a_session(mlp_project: pytest.Pytester) -> None:

@@ -201,7 +201,7 @@ def alphas(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def noting(judged: Any) -> Any:
         def measured(*given: Any, **settings: Any) -> Any:
             spent.append(
-                next(value for value in (*given, *settings.values()) if isinstance(value, RaceConfig)).alpha_fail
+                next(value for value in (*given, *settings.values()) if isinstance(value, RaceConfig)).alpha_above
             )
             return judged(*given, **settings)
 
@@ -229,7 +229,7 @@ def test_the_chance_of_a_wrong_fail_is_shared_out_among_all_that_can_fail_a_test
 ) -> None:
     mlp_project.makepyfile(RACED.format(budget=budget, models=models, workloads=workloads))
     mlp_project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
-    each = RaceConfig().alpha_fail / (limits * models * workloads)
+    each = RaceConfig().alpha_above / (limits * models * workloads)
     assert alphas == [pytest.approx(each)] * (measured * models * workloads)
 
 
@@ -238,10 +238,10 @@ def test_a_baseline_takes_its_share_of_the_chance_of_a_wrong_fail(
 ) -> None:
     mlp_project.makepyfile(RACED.format(budget="max_slowdown='900%'", models=1, workloads=2))
     mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-save=main").assert_outcomes(passed=1)
-    assert alphas == [pytest.approx(RaceConfig().alpha_fail / 2)] * 2
+    assert alphas == [pytest.approx(RaceConfig().alpha_above / 2)] * 2
     alphas.clear()
     mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-against=main").assert_outcomes(passed=1)
-    assert alphas == [pytest.approx(RaceConfig().alpha_fail / 4)] * 2
+    assert alphas == [pytest.approx(RaceConfig().alpha_above / 4)] * 2
 
 
 @pytest.mark.parametrize("budget", ["p50='10 s'", "max_slowdown='900%'", "p50='10 s', speedup=0.1"])

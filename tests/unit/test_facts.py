@@ -16,12 +16,15 @@ from pytest_cpuaccel.core.measurement.memory import (
     StageMemory,
 )
 from pytest_cpuaccel.core.measurement.startup import Attempt, StageTime, Starts, StartupMeasurement
+from pytest_cpuaccel.core.parity_summary import OutputCounts, OutputSummary, ParitySummary
+from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.report.facts import accuracy, bounds, memory, startup
 from pytest_cpuaccel.report.facts.result import facts_of, result_of
 
 SCORES = AccuracyMeasurement(2, 0.5, 1.0, 0.5, PairedScores((0.0, 1.0), (1.0, 1.0)))
+PARITY = ParitySummary("1e-07", Precision.FP32, OutputCounts("logits", 1, 0, 20, 0), worst=OutputSummary(max_abs=1e-7))
 PROCESS = ProcessMemory((StageMemory("imports", 100), StageMemory("first call", 300)), 400, 50)
 COLD_START = Starts(
     (
@@ -100,9 +103,9 @@ def test_facts_that_are_not_all_there_are_no_measurement(kind: Any, facts: dict[
     assert kind.read(facts) is None
 
 
-def test_a_result_is_read_back_with_what_was_measured_and_with_facts_of_kinds_without_a_type() -> None:
+def test_a_result_is_read_back_with_what_was_measured() -> None:
     verdicts = (
-        Verdict("parity", Outcome.PASS, "alike", facts={"figure": "1e-7", "output.logits.rmse": 0.5}),
+        Verdict("parity", Outcome.PASS, "alike", measurement=PARITY),
         Verdict("accuracy", Outcome.FAIL, "worse", measurement=SCORES, bounds=(Bounds("drop", 0.01),)),
         Verdict("startup", Outcome.INCONCLUSIVE, "not measured"),
         Verdict("memory", Outcome.PASS, "small", measurement=MemoryMeasurement(PROCESS)),
@@ -114,4 +117,3 @@ def test_a_result_is_read_back_with_what_was_measured_and_with_facts_of_kinds_wi
     assert read.verdicts[0] == verdicts[0]
     assert read.verdicts[2:] == verdicts[2:]
     assert read.verdicts[1].bounds == verdicts[1].bounds
-    assert not read.verdicts[1].facts

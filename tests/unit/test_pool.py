@@ -12,8 +12,11 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.evaluation.pool import Pool
-from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
+from pytest_cpuaccel.judge.parity.comparison import Comparison
+from pytest_cpuaccel.judge.parity.terms import Terms
+from pytest_cpuaccel.measure.parity.references import References
 
 
 def pool_of(pairs, **budget) -> Pool:
@@ -26,9 +29,7 @@ def pool_of(pairs, **budget) -> Pool:
 
     def compared(budget: ParityBudget, call: Call, pooled) -> Comparison:
         references = References(expected[id(call)])
-        return compare(
-            call.output, references, inputs=call.inputs, precision=Precision.FP32, budget=budget, pooled=pooled
-        )
+        return compare(call.output, references, call.inputs, Terms(budget, Precision.FP32, pooled))
 
     return Pool(calls, partial(compared, ParityBudget(**budget)))
 

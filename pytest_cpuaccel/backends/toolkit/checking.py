@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pytest_cpuaccel.core.backend import BuiltModel
@@ -11,9 +12,13 @@ from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity.comparison import References, compare
+from pytest_cpuaccel.judge.parity.comparison import judge_comparison
+from pytest_cpuaccel.judge.parity.questions import questions
+from pytest_cpuaccel.judge.parity.terms import Terms
+from pytest_cpuaccel.measure.parity.outputs import Outputs, paired
+from pytest_cpuaccel.measure.parity.references import References
 
-_SAME = ParityBudget(Tolerance(sqnr_db=26.0))
+_SAME = Terms(ParityBudget(Tolerance(sqnr_db=26.0)), Precision.FP32)
 """A relative error of 5 %: float16 and the tanh form of GELU stay below a tenth of it, a wrong graph seldom does."""
 
 
@@ -36,6 +41,7 @@ def check_unchanged(before: Any, after: Any, inputs: Inputs, rewriter: str) -> N
     Raises:
         BuildError: it answers something else, by more than any rounding.
     """
-    found = compare(after, References(before), inputs=inputs, precision=Precision.FP32, budget=_SAME)
+    outputs = Outputs.of(paired(after, References(before), _SAME.precision), inputs, None, _SAME.precision)
+    found = judge_comparison(outputs.measure(partial(questions, terms=_SAME)), _SAME)
     if found.outcome is Outcome.FAIL:
         raise BuildError(f"{rewriter} breaks this model: against the graph before it, {found.sentence}")

@@ -18,12 +18,12 @@ class RaceMeasurement:
 
     ``ratio`` is the median of candidate over reference. ``interval`` is made of the limits that the tests behind
     ``shown`` do not exclude. So all of it lies on the side of the limit that was shown, and it holds the true ratio
-    with probability ``1 - alpha_pass - 2 alpha_fail`` at least, whenever the race stops. ``(0, inf)`` stands for an
-    end that too few pairs could not give.
+    with probability ``1 - alpha_below - 2 alpha_above`` at least, whenever the race stops. ``(0, inf)`` stands for
+    ends that too few pairs could not give.
     ``shown`` is what was shown of the limit: None where there was none, or where it is not known; ``reason`` says why
-    the race stopped. Pairs and percentiles are those of both heats. ``pairs_ns`` are the wall ns per call of every
-    pair, candidate first; empty where they were not kept. ``confirmed`` tells whether a fresh build repeated that the
-    ratio is above the limit, None when there was nothing to repeat. ``cpu_ratio`` is None with several threads.
+    the race stopped. ``confirmed`` tells whether a fresh build repeated that the ratio is above the limit, None when
+    there was nothing to repeat. Pairs and percentiles are those of both builds. ``pairs_ns`` are the wall ns per call
+    of every pair, candidate first; empty where they were not kept. ``cpu_ratio`` is None with several threads.
     ``off_cpu_share`` is the share of time that calls waited of their own accord, ``queued_share`` that they were kept
     waiting for a processor.
     """
@@ -88,6 +88,11 @@ class LimitMeasurement:
     probe_slowdown: float | None = None
     block_s: float | None = None
 
+    @property
+    def items_per_s(self) -> float | None:
+        """The throughput; None where there are no items."""
+        return None if self.items is None else self.items * 1e9 / self.found_ns
+
 
 @dataclass(frozen=True)
 class PercentileMeasurement:
@@ -111,7 +116,7 @@ class PercentileMeasurement:
 class SelfCheck:
     """What a race of two equal copies found: an A/A check.
 
-    ``interval`` holds the median ratio with probability ``1 - 2 alpha_fail``, whenever the race stops; it is
+    ``interval`` holds the median ratio with probability ``1 - 2 alpha_above``, whenever the race stops; it is
     ``(0, inf)`` where it is not known. ``slowdown`` is the smallest that could be told in these seconds, a fraction;
     infinite after too few pairs. One call takes ``call_ns``, 0 where that is not known.
     """

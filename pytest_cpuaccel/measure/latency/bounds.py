@@ -1,4 +1,4 @@
-"""Bounds of a ratio: the limits that the tests of a heat exclude, so that they never say other than its verdict.
+"""Bounds of a ratio: the limits that the tests of a race exclude, so that they never say other than these do.
 
 With ``cpu_arm`` two tests share each alpha: signs of the wall-clock ratios, and CPU-time ratios weighed. CPU time may
 settle what the wall clock leaves open, never what it contradicts: it excludes limits on the far side of the median

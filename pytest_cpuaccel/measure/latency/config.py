@@ -12,15 +12,16 @@ from pytest_cpuaccel.core.progress import say_nothing
 class RaceConfig:
     """Error rates, time caps and thread count of one measurement.
 
-    ``alpha_fail`` bounds the probability of a FAIL when the budget is met, ``alpha_pass`` that of a PASS
-    when it is not. ``cap_s`` ends a measurement without a verdict; calls over 50 ms, and p99 budgets, have
-    ``long_cap_s``. ``threads`` is the number that every runtime was set to; with one thread, process CPU time
-    can stand for latency. ``progress`` gets a line about once a second.
-    A verdict takes ``min_pairs``, or as many as its interval does: 10 at an alpha of 0.005, 12 if CPU time shares it.
+    ``alpha_above`` bounds the probability that a figure is shown to be above a limit when it is not, ``alpha_below``
+    that it is shown to be below when it is not. ``cap_s`` ends a measurement that has shown neither; calls over 50 ms,
+    and limits of p99, have ``long_cap_s``. ``threads`` is the number that every runtime was set to; with one thread,
+    process CPU time can stand for latency. ``progress`` gets a line about once a second.
+    It takes ``min_pairs`` to show anything, or as many as an interval does: 10 at an alpha of 0.005, 12 if CPU time
+    shares it.
     """
 
-    alpha_fail: float = 0.005
-    alpha_pass: float = 0.01
+    alpha_above: float = 0.005
+    alpha_below: float = 0.01
     min_pairs: int = 10
     min_s: float = 0.1
     cap_s: float = 10.0

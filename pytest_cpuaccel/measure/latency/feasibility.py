@@ -9,7 +9,7 @@ from pytest_cpuaccel.core.limit import Limit
 from pytest_cpuaccel.core.measurement.latency import TooSlow
 from pytest_cpuaccel.measure.latency.block import BLOCK_NS
 from pytest_cpuaccel.measure.latency.config import RaceConfig
-from pytest_cpuaccel.measure.latency.percentile import blocks_to_fail, blocks_to_pass
+from pytest_cpuaccel.measure.latency.percentile import blocks_to_break, blocks_to_keep
 from pytest_cpuaccel.measure.latency.sequential_test import rules_for
 
 
@@ -44,8 +44,8 @@ class Reach:
         return self.config.long_cap_s * 1e9
 
     def _fewest_blocks(self, level: float) -> int:
-        to_pass = blocks_to_pass(0, 0, level, self.config.alpha_pass)
-        return min(to_pass, blocks_to_fail(0, 0, level, self.config.alpha_fail))
+        to_pass = blocks_to_keep(0, 0, level, self.config.alpha_below)
+        return min(to_pass, blocks_to_break(0, 0, level, self.config.alpha_above))
 
     def _too_slow(self, what: str, count: str, least_ns: float, reference_ns: float = 0.0) -> TooSlow | None:
         if least_ns <= self._cap_ns:

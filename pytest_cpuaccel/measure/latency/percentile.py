@@ -99,7 +99,7 @@ def measure_limits(
     return found
 
 
-def blocks_to_pass(held: int, trials: int, level: float, alpha: float) -> int:
+def blocks_to_keep(held: int, trials: int, level: float, alpha: float) -> int:
     """Return how many more drawn calls, all keeping the limit, would show that the percentile does."""
     more = 1
     while log_evidence_of_rarity(held + more, trials + more, level) < -math.log(alpha):
@@ -107,7 +107,7 @@ def blocks_to_pass(held: int, trials: int, level: float, alpha: float) -> int:
     return more
 
 
-def blocks_to_fail(broken: int, trials: int, level: float, alpha: float) -> int:
+def blocks_to_break(broken: int, trials: int, level: float, alpha: float) -> int:
     """Return how many more drawn calls, all breaking the limit, would show that the percentile does not hold."""
     more = 1
     while log_evidence(broken + more, trials + more, 1 - level) < -math.log(alpha):
@@ -118,9 +118,9 @@ def blocks_to_fail(broken: int, trials: int, level: float, alpha: float) -> int:
 def _shown(limit: Limit, held: int, config: RaceConfig, seen: Observation) -> Shown | None:
     """On which side of the limit the percentile lies; None while that is open."""
     trials = len(seen.blocks)
-    if log_evidence_of_rarity(held, trials, limit.level) >= -math.log(config.alpha_pass):
+    if log_evidence_of_rarity(held, trials, limit.level) >= -math.log(config.alpha_below):
         return Shown.BELOW
-    if log_evidence(trials - held, trials, 1 - limit.level) < -math.log(config.alpha_fail):
+    if log_evidence(trials - held, trials, 1 - limit.level) < -math.log(config.alpha_above):
         return None
     return Shown.ABOVE if seen.breaks(limit.ns, limit.level) else None
 
@@ -129,8 +129,8 @@ def _more_blocks(limit: Limit, held: int, config: RaceConfig, seen: Observation)
     """How many more blocks of the same would show it; None where the best moments or the machine speak against it."""
     trials = len(seen.blocks)
     if held > limit.level * trials:
-        return blocks_to_pass(held, trials, limit.level, config.alpha_pass)
+        return blocks_to_keep(held, trials, limit.level, config.alpha_below)
     if seen.best_ns(limit.level) <= limit.ns or not seen.machine_is_itself(limit.level):
         return None
     broken = trials - held
-    return max(blocks_to_fail(broken, trials, limit.level, config.alpha_fail), seen.blocks_to_blame(limit.ns))
+    return max(blocks_to_break(broken, trials, limit.level, config.alpha_above), seen.blocks_to_blame(limit.ns))

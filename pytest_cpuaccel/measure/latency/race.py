@@ -25,47 +25,47 @@ from pytest_cpuaccel.measure.latency.waiting import off_cpu_share, queued_share
 def race(sides: Sides, *, limit: float | None, rebuild: Callable[[], Sides], config: RaceConfig) -> RaceMeasurement:
     """Tell latency(candidate) / latency(reference) from ``limit``; with ``None``, only estimate it.
 
-    It is shown to be above the limit only when a second heat on ``rebuild()`` repeats it: separate builds of one model
+    It is shown to be above the limit only when a second test on ``rebuild()`` repeats it: separate builds of one model
     differ by up to 3 %, and the layout of one build is not the model's fault. Both have to be wrong for that to be
-    wrong, so each may be with probability ``sqrt(alpha_fail)``.
+    wrong, so each may be with probability ``sqrt(alpha_above)``.
     """
     before = read_pressure()
     started_ns = perf_counter_ns()
-    heat = _run_heat(sides, limit, config)
-    interval, confirmed = interval_of(heat, config), None
-    if heat.shown is Shown.ABOVE:
+    test = _run_test(sides, limit, config)
+    interval, confirmed = interval_of(test, config), None
+    if test.shown is Shown.ABOVE:
         config.progress("slower than allowed; confirming on a fresh build")
-        second = _run_heat(rebuild(), limit, replace(config, seed=config.seed + 1), repeats=True)
-        interval, heat = joint_interval(heat, second, config), confirm(heat, second)
-        confirmed = heat.shown is Shown.ABOVE
+        second = _run_test(rebuild(), limit, replace(config, seed=config.seed + 1), repeats=True)
+        interval, test = joint_interval(test, second, config), confirm(test, second)
+        confirmed = test.shown is Shown.ABOVE
     seconds = (perf_counter_ns() - started_ns) / 1e9
-    candidate_ns = [ns for pair in heat.pairs for ns in pair.candidate.calls_ns]
-    reference_ns = [ns for pair in heat.pairs for ns in pair.reference.calls_ns]
+    candidate_ns = [ns for pair in test.pairs for ns in pair.candidate.calls_ns]
+    reference_ns = [ns for pair in test.pairs for ns in pair.reference.calls_ns]
     return RaceMeasurement(
-        ratio=heat.ratio,
+        ratio=test.ratio,
         interval=interval,
-        pairs=len(heat.pairs),
-        pairs_ns=tuple((pair.candidate.wall_ns, pair.reference.wall_ns) for pair in heat.pairs),
+        pairs=len(test.pairs),
+        pairs_ns=tuple((pair.candidate.wall_ns, pair.reference.wall_ns) for pair in test.pairs),
         seconds=seconds,
         p50_ns=quantile(candidate_ns, 0.5),
         p90_ns=quantile(candidate_ns, 0.9),
         reference_p50_ns=quantile(reference_ns, 0.5),
         reference_p90_ns=quantile(reference_ns, 0.9),
-        cpu_ratio=median(pair.cpu_ratio for pair in heat.pairs) if config.threads == 1 else None,
-        off_cpu_share=off_cpu_share(heat.pairs),
-        queued_share=queued_share(heat.pairs),
-        context_switches=sum(pair.candidate.switches + pair.reference.switches for pair in heat.pairs),
+        cpu_ratio=median(pair.cpu_ratio for pair in test.pairs) if config.threads == 1 else None,
+        off_cpu_share=off_cpu_share(test.pairs),
+        queued_share=queued_share(test.pairs),
+        context_switches=sum(pair.candidate.switches + pair.reference.switches for pair in test.pairs),
         strain=strain(before, read_pressure()),
         confirmed=confirmed,
         threads=config.threads,
         seed=config.seed,
-        shown=heat.shown,
-        reason=heat.reason,
+        shown=test.shown,
+        reason=test.reason,
     )
 
 
 def confirm(first: SequentialTest, second: SequentialTest) -> SequentialTest:
-    """Return what a heat that was above the limit and a second one on a fresh build show together."""
+    """Return what a test that was above the limit and a second one on a fresh build show together."""
     pairs, cpu_arm = first.pairs + second.pairs, first.cpu_arm and second.cpu_arm
     if second.shown is Shown.ABOVE:
         return SequentialTest(Shown.ABOVE, f"{first.reason}; of a fresh build {second.reason}", pairs, cpu_arm)
@@ -76,37 +76,37 @@ def confirm(first: SequentialTest, second: SequentialTest) -> SequentialTest:
     return SequentialTest(Shown.OPEN, reason, pairs, cpu_arm)
 
 
-def interval_of(heat: SequentialTest, config: RaceConfig) -> tuple[float, float]:
-    """Return the interval of a ratio after one heat; its ends err with ``alpha_fail`` and ``alpha_pass`` at most."""
+def interval_of(test: SequentialTest, config: RaceConfig) -> tuple[float, float]:
+    """Return the interval of a ratio after one test; its ends err with ``alpha_above`` and ``alpha_below`` at most."""
     return (
-        lower_bound(heat.pairs, config.alpha_fail, cpu_arm=heat.cpu_arm),
-        upper_bound(heat.pairs, config.alpha_pass, cpu_arm=heat.cpu_arm),
+        lower_bound(test.pairs, config.alpha_above, cpu_arm=test.cpu_arm),
+        upper_bound(test.pairs, config.alpha_below, cpu_arm=test.cpu_arm),
     )
 
 
 def joint_interval(first: SequentialTest, second: SequentialTest, config: RaceConfig) -> tuple[float, float]:
-    """Return the interval of a ratio after two heats, with the error rates of one.
+    """Return the interval of a ratio after two tests, with the error rates of one.
 
-    The lower end is wrong only if that of each heat is, which each may be with probability ``sqrt(alpha_fail)``; the
-    upper end only if that of the first heat is. It reaches as far as that of all pairs, whose median it holds.
+    The lower end is wrong only if that of each test is, which each may be with probability ``sqrt(alpha_above)``; the
+    upper end only if that of the first test is. It reaches as far as that of all pairs, whose median it holds.
     """
     both = confirm(first, second)
-    each = sqrt(config.alpha_fail)
+    each = sqrt(config.alpha_above)
     return (
-        min(lower_bound(heat.pairs, each, cpu_arm=heat.cpu_arm) for heat in (first, second)),
-        max(upper_bound(heat.pairs, config.alpha_pass, cpu_arm=heat.cpu_arm) for heat in (first, both)),
+        min(lower_bound(test.pairs, each, cpu_arm=test.cpu_arm) for test in (first, second)),
+        max(upper_bound(test.pairs, config.alpha_below, cpu_arm=test.cpu_arm) for test in (first, both)),
     )
 
 
-def heat_rules(call_ns: float, config: RaceConfig, *, repeats: bool = False) -> Rules:
-    """Return the rules of one of two heats; one that repeats what the first showed may end as soon as it does."""
-    rules = replace(rules_for(call_ns, config), alpha_fail=sqrt(config.alpha_fail))
+def sequential_rules(call_ns: float, config: RaceConfig, *, repeats: bool = False) -> Rules:
+    """Return the rules of one of two tests; one that repeats what the first showed may end as soon as it does."""
+    rules = replace(rules_for(call_ns, config), alpha_above=sqrt(config.alpha_above))
     return replace(rules, min_pairs=1, min_s=0.0) if repeats else rules
 
 
-def _run_heat(sides: Sides, limit: float | None, config: RaceConfig, *, repeats: bool = False) -> SequentialTest:
+def _run_test(sides: Sides, limit: float | None, config: RaceConfig, *, repeats: bool = False) -> SequentialTest:
     with no_collection():
         call_ns = warm_up_both(sides, config.warmup_cap_s)
         pairs = attended(take_pairs(sides, burst_for(call_ns), config.seed), "pairs", config.progress)
-        rules = heat_rules(call_ns, config, repeats=repeats)
+        rules = sequential_rules(call_ns, config, repeats=repeats)
         return estimate(pairs, cpu_arm=rules.cpu_arm) if limit is None else decide(pairs, limit, rules)

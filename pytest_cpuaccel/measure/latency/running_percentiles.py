@@ -67,22 +67,22 @@ class Observation:
         """Tell whether the probe ran as fast as it can, as often as the quantile asks."""
         return self.probe_slowdown(level) <= 1 + TOLERANCE
 
-    def breaks(self, budget_ns: float, level: float) -> bool:
-        """Tell whether even the best moments broke the budget while the machine was itself.
+    def breaks(self, limit_ns: float, level: float) -> bool:
+        """Tell whether even the best moments broke the limit while the machine was itself.
 
         It is enough that the fastest call did; or that in each of at least 20 windows the percentile did, or
         the median, which lies below every higher percentile and asks less of the machine.
         """
         if self.blocks[-1].elapsed_s < LEAST_S:
             return False
-        if self.fastest_ns > budget_ns:
+        if self.fastest_ns > limit_ns:
             return self.machine_is_itself(MEDIAN)
         return self.windows >= WINDOWS and any(
-            self._best_window_ns[tried] > budget_ns and self.machine_is_itself(tried) for tried in (MEDIAN, level)
+            self._best_window_ns[tried] > limit_ns and self.machine_is_itself(tried) for tried in (MEDIAN, level)
         )
 
-    def blocks_to_blame(self, budget_ns: float) -> int:
-        """Return how many more blocks must break the budget before the best moments of the run count as broken."""
-        if self.fastest_ns > budget_ns:
+    def blocks_to_blame(self, limit_ns: float) -> int:
+        """Return how many more blocks must break the limit before the best moments of the run count as broken."""
+        if self.fastest_ns > limit_ns:
             return 0
         return max(0, self._width + WINDOWS - 1 - len(self.blocks))

@@ -32,9 +32,9 @@ def resolve(sides: Sides, config: RaceConfig, cap_s: float, enough: float = 0.0)
     with no_collection():
         call_ns = warm_up_both(sides, config.warmup_cap_s)
         pairs = attended(take_pairs(sides, burst_for(call_ns), config.seed), "pairs of equal copies", config.progress)
-        taken = list(_until(pairs, config.alpha_fail, cap_s, enough))
+        taken = list(_until(pairs, config.alpha_above, cap_s, enough))
     ratios = [pair.ratio for pair in taken]
-    interval = median_interval(ratios, config.alpha_fail)
+    interval = median_interval(ratios, config.alpha_above)
     return SelfCheck(median(ratios), interval, smallest_slowdown(interval), len(taken), taken[-1].elapsed_s, call_ns)
 
 

@@ -1,4 +1,4 @@
-"""A heat: pairs of turns taken until they settle whether the candidate is slower than allowed."""
+"""A sequential test: pairs of turns taken until they show on which side of a limit the ratio lies."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ ESTIMATE_CAP_S = 3.0
 
 @dataclass(frozen=True)
 class Rules:
-    """When a heat may end. With ``cpu_arm`` the alphas are split between wall clock and CPU time."""
+    """When a test may end. With ``cpu_arm`` the alphas are split between wall clock and CPU time."""
 
-    alpha_fail: float
-    alpha_pass: float
+    alpha_above: float
+    alpha_below: float
     min_pairs: int
     min_s: float
     cap_s: float
     cpu_arm: bool
 
     @property
-    def each_fail(self) -> float:
-        """Return what each test has of ``alpha_fail``."""
-        return share(self.alpha_fail, cpu_arm=self.cpu_arm)
+    def each_above(self) -> float:
+        """Return what each test has of ``alpha_above``."""
+        return share(self.alpha_above, cpu_arm=self.cpu_arm)
 
     @property
-    def each_pass(self) -> float:
-        """Return what each test has of ``alpha_pass``."""
-        return share(self.alpha_pass, cpu_arm=self.cpu_arm)
+    def each_below(self) -> float:
+        """Return what each test has of ``alpha_below``."""
+        return share(self.alpha_below, cpu_arm=self.cpu_arm)
 
 
 @dataclass(frozen=True)
 class SequentialTest:
-    """The pairs of one heat and what they settled; ``shown`` is ``None`` where nothing was asked.
+    """The pairs of one test and what they settled; ``shown`` is ``None`` where nothing was asked.
 
     ``cpu_arm`` tells whether CPU time was asked too.
     """
@@ -75,9 +75,9 @@ class Signs:
 
     def shown(self, rules: Rules) -> Shown | None:
         """Return what these signs show by themselves, or ``None`` while they show nothing."""
-        if self.above >= critical(self.trials, rules.each_fail):
+        if self.above >= critical(self.trials, rules.each_above):
             return Shown.ABOVE
-        if self.below >= critical(self.trials, rules.each_pass):
+        if self.below >= critical(self.trials, rules.each_below):
             return Shown.BELOW
         return None
 
@@ -86,14 +86,14 @@ def rules_for(call_ns: float, config: RaceConfig) -> Rules:
     """Return the rules for calls that take about ``call_ns``.
 
     A call that is timed alone is often preempted on a crowded machine; its CPU time then varies 3 to 10 times
-    less than its wall time. In bursts of shorter calls the median reading deals with that. A verdict takes as many
-    pairs as an interval does, whatever the alphas.
+    less than its wall time. In bursts of shorter calls the median reading deals with that. It takes as many
+    pairs to show anything as an interval does, whatever the alphas.
     """
     cpu_arm = config.threads == 1 and call_ns >= LONG_CALL_NS
-    strictest = min(config.alpha_fail, config.alpha_pass)
+    strictest = min(config.alpha_above, config.alpha_below)
     return Rules(
-        alpha_fail=config.alpha_fail,
-        alpha_pass=config.alpha_pass,
+        alpha_above=config.alpha_above,
+        alpha_below=config.alpha_below,
         min_pairs=max(config.min_pairs, fewest_pairs(strictest, cpu_arm=cpu_arm)),
         min_s=config.min_s,
         cap_s=config.cap_for(call_ns),
@@ -139,9 +139,9 @@ def estimate(pairs: Iterable[Pair], *, cpu_arm: bool = False) -> SequentialTest:
 
 def _heavier(weighing: Weighing, rules: Rules) -> Shown | None:
     """What the sizes of CPU-time ratios show by themselves, or None while they show nothing."""
-    if weighing.log_evidence_above >= -log(rules.each_fail):
+    if weighing.log_evidence_above >= -log(rules.each_above):
         return Shown.ABOVE
-    if weighing.log_evidence_below >= -log(rules.each_pass):
+    if weighing.log_evidence_below >= -log(rules.each_below):
         return Shown.BELOW
     return None
 
@@ -149,8 +149,8 @@ def _heavier(weighing: Weighing, rules: Rules) -> Shown | None:
 def _excludes(shown: Shown, pairs: Sequence[Pair], limit: float, rules: Rules) -> bool:
     """Tell whether the bounds say what CPU time does: it needs the median wall-clock ratio on its side."""
     if shown is Shown.BELOW:
-        return upper_bound(pairs, rules.alpha_pass, cpu_arm=True) < limit
-    return lower_bound(pairs, rules.alpha_fail, cpu_arm=True) > limit
+        return upper_bound(pairs, rules.alpha_below, cpu_arm=True) < limit
+    return lower_bound(pairs, rules.alpha_above, cpu_arm=True) > limit
 
 
 def _majority(signs: Signs, limit: float) -> str:

@@ -14,12 +14,13 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from pytest_cpuaccel.core.measurement.parity import Size
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import INFINITE
 from pytest_cpuaccel.measure.parity.figures import NEAR, SIDES, Figures, largest_quotient
 from pytest_cpuaccel.measure.parity.leaves import Pair
 from pytest_cpuaccel.measure.parity.pieces import Piece, Pieces, place_in
-from pytest_cpuaccel.measure.parity.size import Size, largest
+from pytest_cpuaccel.measure.parity.size import largest
 from pytest_cpuaccel.measure.parity.strays import Strays
 from pytest_cpuaccel.measure.parity.worst import Worst
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from pytest_cpuaccel.measure.parity.size import SMALL, Size, largest
+from pytest_cpuaccel.core.measurement.parity import Size
+from pytest_cpuaccel.measure.parity.size import SMALL, largest, size_of
 
 SIDES = ("actual", "expected", "rounding", "running")
 """The answers whose distance from the reference is measured."""
@@ -76,8 +77,8 @@ class Figures:
 
     def _take_sides(self, number: int, actual: torch.Tensor, expected: torch.Tensor, found: list[Size]) -> None:
         difference = torch.sub(actual, expected, out=self._room("difference", expected))
-        found[_DIFFERENCE] = found[_OFF] = Size.of(difference)
-        found[_EXPECTED] = found[_EXACT] = Size.of(expected)
+        found[_DIFFERENCE] = found[_OFF] = size_of(difference)
+        found[_EXPECTED] = found[_EXACT] = size_of(expected)
         found[_ACTUAL], self.products[number] = _of_actual(actual, expected, difference, found)
         if self._limit is not None:
             self.shares[number] = self._share(difference, expected, found[_DIFFERENCE].largest)
@@ -87,17 +88,17 @@ class Figures:
     ) -> torch.Tensor:
         """What the reference is apart from eager; the difference of both sides lies in its room."""
         apart = self._apart(expected, exact)
-        found[_OFF] = Size.of(self._off(self._room("difference", expected), apart, actual, exact))
-        found[_OFF + 1] = Size.of(apart)
+        found[_OFF] = size_of(self._off(self._room("difference", expected), apart, actual, exact))
+        found[_OFF + 1] = size_of(apart)
         if found[_OFF + 1].largest > _ALIKE * found[_EXPECTED].largest:
-            found[_EXACT] = Size.of(exact)
+            found[_EXACT] = size_of(exact)
         return apart
 
     def _take_other(
         self, values: torch.Tensor, expected: torch.Tensor, exact: torch.Tensor | None, apart: torch.Tensor | None
     ) -> Size:
         difference = torch.sub(values, expected, out=self._room("difference", expected))
-        return Size.of(difference if exact is None or apart is None else self._off(difference, apart, values, exact))
+        return size_of(difference if exact is None or apart is None else self._off(difference, apart, values, exact))
 
     @property
     def peaks(self) -> np.ndarray:

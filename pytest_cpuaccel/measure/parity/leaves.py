@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from numbers import Number
 from typing import Any
 
@@ -17,6 +16,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.equality import attributes
 from pytest_cpuaccel.core.kv_cache import STATE_OUTPUTS, is_cache
+from pytest_cpuaccel.core.pattern import matches
 from pytest_cpuaccel.measure.parity.reordered import Reordered
 from pytest_cpuaccel.measure.parity.selection import Selection
 
@@ -61,6 +61,11 @@ class Pairing:
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all outputs of either side."""
+        return [*(pair.name for pair in self.pairs), *self.missing, *self.extra]
 
 
 def pair_leaves(
@@ -132,11 +137,6 @@ def holds_tensors(value: Any, depth: int = 3) -> bool:
 
 def _is_of_floats(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.is_floating_point() and not value.is_nested
-
-
-def matches(name: str, pattern: str) -> bool:
-    """Tell whether an output is meant: ``logits``, a glob ``*_logits``, or a group, ``hidden_states``."""
-    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
 
 
 def _matches_any(name: str, patterns: tuple[str, ...]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.rounding import BARS, INT8_SQNR_DB
 from pytest_cpuaccel.measure.parity import error
-from pytest_cpuaccel.measure.parity.defaults import BARS, INT8_SQNR_DB
 
 
 def margin_bound(logits: torch.Tensor, exact: torch.Tensor, precision: Precision) -> float:

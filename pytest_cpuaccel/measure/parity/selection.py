@@ -14,6 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.measurement.parity import Tie
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.parity.margin import margin_bound
 
@@ -43,18 +44,6 @@ class Selection:
     scores: torch.Tensor
     indices: torch.Tensor
     exact: torch.Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Tie:
-    """Scores at two indices: their greatest difference in units of what rounding explains, and both numbers.
-
-    ``excess`` is 0 where all scores are equal, and up to 1 where rounding explains their difference.
-    """
-
-    excess: float
-    margin: float
-    bound: float
 
 
 @dataclass(frozen=True)

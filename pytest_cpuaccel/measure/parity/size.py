@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
-
 import numpy as np
 import torch
+
+from pytest_cpuaccel.core.measurement.parity import Size
 
 SMALL = 1e-14
 """Largest value below which the squares of a vector's elements may vanish in fp32."""
 
 
-class Size(NamedTuple):
-    """The sum of its squares, and its largest absolute value; both NaN where something in it is NaN."""
-
-    squares: float = 0.0
-    largest: float = 0.0
-
-    @staticmethod
-    def of(values: torch.Tensor) -> Size:
-        """Return the size of a vector, (n,), in its own precision."""
-        return Size(torch.dot(values, values).item(), largest(values))
-
-    def rms(self, count: int) -> float:
-        """Return the root mean square of ``count`` elements."""
-        return math.sqrt(self.squares / count) if count else 0.0
+def size_of(values: torch.Tensor) -> Size:
+    """Return the size of a vector, (n,), in its own precision."""
+    return Size(torch.dot(values, values).item(), largest(values))
 
 
 def largest(values: torch.Tensor) -> float:

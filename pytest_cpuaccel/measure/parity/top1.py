@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
+from pytest_cpuaccel.core.measurement.parity import Share
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.pieces import Pieces, without_repeats
-
-
-@dataclass(frozen=True)
-class Share:
-    """In how many of how many positions the argmax over the last dimension agrees."""
-
-    hits: int
-    positions: int
-
-    def __add__(self, other: Share) -> Share:
-        return Share(self.hits + other.hits, self.positions + other.positions)
-
-    @property
-    def value(self) -> float:
-        """Return the share, 0 to 1; 1 of no position."""
-        return self.hits / self.positions if self.positions else 1.0
 
 
 def top1_share(actual: torch.Tensor, expected: torch.Tensor, valid: torch.Tensor) -> Share | None:

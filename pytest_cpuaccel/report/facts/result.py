@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Measurement, Outcome, Verdict
-from pytest_cpuaccel.report.facts import accuracy, baseline, bounds, latency, memory, startup
+from pytest_cpuaccel.report.facts import accuracy, baseline, bounds, latency, memory, parity, startup
 from pytest_cpuaccel.report.facts.scalars import Facts, text
 
 
@@ -23,6 +22,7 @@ class _Form(NamedTuple):
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _FORMS: Mapping[Kind, _Form] = {
+    "parity": _Form(parity.flat, parity.read),
     "accuracy": _Form(accuracy.flat, accuracy.read),
     "latency": _Form(latency.flat, latency.read),
     "baseline": _Form(baseline.flat, baseline.read),
@@ -37,7 +37,7 @@ def facts_of(result: Result) -> Iterator[tuple[str, Scalar]]:
     for verdict in result.verdicts:
         yield f"{verdict.kind}.verdict", verdict.outcome.value
         yield f"{verdict.kind}.sentence", verdict.sentence
-        for name, value in {**_measured(verdict), **verdict.facts}.items():
+        for name, value in _measured(verdict).items():
             yield f"{verdict.kind}.{name}", value
 
 
@@ -61,12 +61,10 @@ def _facts_of_kind(kind: Kind, facts: Facts) -> Iterator[tuple[str, Scalar]]:
 
 
 def _verdict(kind: Kind, facts: dict[str, Scalar]) -> Verdict:
-    verdict = Verdict(
+    return Verdict(
         kind,
-        Outcome(facts.pop("verdict")),
-        str(facts.pop("sentence", "")),
-        measurement=_FORMS[kind].read(facts) if kind in _FORMS else None,
+        Outcome(facts["verdict"]),
+        text(facts, "sentence") or "",
+        measurement=_FORMS[kind].read(facts),
         bounds=bounds.read(facts),
     )
-    told = _measured(verdict)
-    return replace(verdict, facts={name: value for name, value in facts.items() if name not in told})

@@ -22,10 +22,11 @@ from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.evaluation import diagnosis as accusation
+from pytest_cpuaccel.diagnose import faults
+from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
-from pytest_cpuaccel.evaluation.parity import Comparisons, judge_parity
+from pytest_cpuaccel.evaluation.parity import judge_parity
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
@@ -136,10 +137,10 @@ def test_who_is_to_mend_a_build_that_serves_calls_it_is_wrong_for(
     is_ours: bool, said: str, not_said: str, context: EvaluationContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = baked_shape(EAGER)
-    monkeypatch.setattr(accusation, "BUILTIN", (backend,) if is_ours else ())
+    monkeypatch.setattr(faults, "BUILTIN", (backend,) if is_ours else ())
     x = torch.linspace(-1, 1, 48).reshape(3, 16)
     *_, found = verdicts(models.mlp(), backend, context, [lambda it: it(x=x[:2]), lambda it: it(x=x)])
-    hint = " ".join(found.evidence)
+    hint = " ".join((*found.evidence, *(diagnosis.sentence for diagnosis in found.diagnoses)))
     assert found.outcome is Outcome.FAIL
     assert said in hint
     assert not_said not in hint

@@ -12,7 +12,7 @@ import pytest
 from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.pair import Pair
-from pytest_cpuaccel.measure.latency.race import confirm, heat_rules, interval_of, joint_interval
+from pytest_cpuaccel.measure.latency.race import confirm, interval_of, joint_interval, sequential_rules
 from pytest_cpuaccel.measure.latency.sequential_test import decide, estimate
 from tests.unit.latency import streams
 
@@ -33,10 +33,10 @@ class Found:
 
 def raced(stream: Callable[[int], Iterator[Pair]], call_ns: float, limit: float, config: RaceConfig) -> Found:
     """Race as :func:`race` does, on pairs of a stream."""
-    heat = decide(stream(config.seed), limit, heat_rules(call_ns, config))
+    heat = decide(stream(config.seed), limit, sequential_rules(call_ns, config))
     low, high = interval_of(heat, config)
     if heat.shown is Shown.ABOVE:
-        second = decide(stream(config.seed + 10**6), limit, heat_rules(call_ns, config, repeats=True))
+        second = decide(stream(config.seed + 10**6), limit, sequential_rules(call_ns, config, repeats=True))
         low, high = joint_interval(heat, second, config)
         heat = confirm(heat, second)
     return Found(heat.shown, heat.ratio, low, high)
@@ -69,7 +69,7 @@ def test_no_verdict_contradicts_its_interval(kind: str, limit: float, chances: i
     draw = random.Random(f"{kind} {limit} {chances}")
     seen = set()
     for seed in range(60):
-        config = RaceConfig(alpha_fail=0.005 / chances, cap_s=0.6, long_cap_s=10.0, seed=seed)
+        config = RaceConfig(alpha_above=0.005 / chances, cap_s=0.6, long_cap_s=10.0, seed=seed)
         stream = make(limit * draw.choice((0.5, 0.9, 0.97, 1.0, 1.03, 1.1, 2.0)), draw.choice((0.0, 0.02, 0.1)))
         found = raced(stream, call_ns, limit, config)
         seen.add(found.shown)
@@ -86,7 +86,7 @@ def test_no_verdict_contradicts_its_interval(kind: str, limit: float, chances: i
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_interval_leaves_out_the_true_ratio_no_more_often_than_stated(kind: str) -> None:
     make, call_ns = KINDS[kind]
-    loose = {"alpha_fail": 0.05, "alpha_pass": 0.1, "cap_s": 0.3, "long_cap_s": 6.0}
+    loose = {"alpha_above": 0.05, "alpha_below": 0.1, "cap_s": 0.3, "long_cap_s": 6.0}
     missed = wrong = 0
     for seed in range(200):
         found = raced(make(1.05, 0.1), call_ns, 1.05, RaceConfig(seed=seed, **loose))

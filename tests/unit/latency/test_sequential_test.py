@@ -48,7 +48,7 @@ def test_a_ratio_exactly_at_the_limit_speaks_for_neither_verdict() -> None:
 
 
 def test_no_verdict_comes_before_ten_pairs_and_a_tenth_of_a_second() -> None:
-    assert len(decide(streams.pairs(2.0, call_ns=10e6), LIMIT, replace(FAST, alpha_fail=0.1)).pairs) == 10
+    assert len(decide(streams.pairs(2.0, call_ns=10e6), LIMIT, replace(FAST, alpha_above=0.1)).pairs) == 10
     assert decide(streams.pairs(2.0, call_ns=1e5), LIMIT, FAST).pairs[-1].elapsed_s == pytest.approx(0.1)
 
 

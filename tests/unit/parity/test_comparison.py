@@ -14,7 +14,10 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity.comparison import References, compare
+from pytest_cpuaccel.evaluation.comparison import compare
+from pytest_cpuaccel.judge.parity.terms import Terms
+from pytest_cpuaccel.measure.parity.references import References
+from tests.unit.parity.shown import facts, lines
 
 GENERATOR = torch.Generator().manual_seed(0)
 EXACT = torch.randn(4, 6, 32, generator=GENERATOR, dtype=torch.float64)
@@ -31,9 +34,8 @@ def judge(actual, expected=EAGER, expected64=None, rounding=None, inputs=None, p
     return compare(
         actual,
         References(expected, expected64, rounding),
-        inputs=inputs or Inputs(),
-        precision=Precision(precision),
-        budget=ParityBudget(**budget),
+        inputs or Inputs(),
+        Terms(ParityBudget(**budget), Precision(precision)),
     )
 
 
@@ -48,21 +50,21 @@ def test_eager_itself_is_one_rounding_off():
     result = judge({"logits": EAGER}, {"logits": EAGER}, {"logits": EXACT})
     assert result.outcome is Outcome.PASS
     assert "(1.0x fp32 rounding)" in result.figure
-    assert result.facts["rounding_ratio"] == 1
-    assert result.facts["compared_elements"] == EAGER.numel()
+    assert facts(result)["rounding_ratio"] == 1
+    assert facts(result)["compared_elements"] == EAGER.numel()
 
 
 def test_a_few_roundings_off_passes_and_bf16_passed_off_as_fp32_fails():
     coarse = noisy(1e-4)
     kept = judge(noisy(5e-4), coarse, EXACT)
     assert kept.outcome is Outcome.PASS
-    assert 4 < kept.facts["rounding_ratio"] < 6
+    assert 4 < facts(kept)["rounding_ratio"] < 6
     broken = judge(noisy(2e-3), coarse, EXACT)
     assert broken.outcome is Outcome.FAIL
     assert "fp32 rounding), allowed" in broken.sentence
     silent = judge(EXACT.bfloat16().float(), EAGER, EXACT)
     assert silent.outcome is Outcome.FAIL
-    assert any("did the model run in bf16?" in line for line in silent.evidence)
+    assert any("did the model run in bf16?" in line for line in lines(silent))
 
 
 def test_one_element_far_off_fails_though_the_mean_error_is_small():
@@ -70,7 +72,7 @@ def test_one_element_far_off_fails_though_the_mean_error_is_small():
     spiked[1, 2, 3] += 1e-3
     result = judge(spiked, EAGER, EXACT)
     assert result.outcome is Outcome.FAIL
-    assert any("worst at [1, 2, 3]" in line for line in result.evidence)
+    assert any("worst at [1, 2, 3]" in line for line in lines(result))
 
 
 def test_exact_eager_leaves_the_floor():
@@ -100,7 +102,7 @@ def test_no_rounding_is_so_coarse_that_zeros_pass():
     unstable = noisy(0.4)
     result = judge(torch.zeros_like(EAGER), EAGER, EXACT, unstable, precision="bf16")
     assert result.outcome is Outcome.FAIL
-    assert any("zero throughout" in line for line in result.evidence)
+    assert any("zero throughout" in line for line in lines(result))
 
 
 DENORMAL = torch.linspace(1, 2, 24, dtype=torch.float64).reshape(4, 6) * 1e-40
@@ -112,10 +114,10 @@ def test_denormal_numbers_that_became_zero_are_called_so(lost):
     flushed.flatten()[lost] = 0
     result = judge(flushed, DENORMAL.float(), DENORMAL)
     assert result.outcome is Outcome.FAIL
-    assert result.evidence[-1].endswith("denormal number in eager and 0 here: are denormal numbers flushed to zero?")
+    assert lines(result)[-1].endswith("denormal number in eager and 0 here: are denormal numbers flushed to zero?")
     for other in (DENORMAL.float() * 2, flushed + DENORMAL.float() / 2):
-        assert not any("denormal" in line for line in judge(other, DENORMAL.float(), DENORMAL).evidence)
-    assert not any("denormal" in line for line in judge(torch.zeros(4, 6, 32), EAGER, EXACT).evidence)
+        assert not any("denormal" in line for line in lines(judge(other, DENORMAL.float(), DENORMAL)))
+    assert not any("denormal" in line for line in lines(judge(torch.zeros(4, 6, 32), EAGER, EXACT)))
 
 
 def test_an_angle_that_jumps_is_called_one():
@@ -125,9 +127,9 @@ def test_an_angle_that_jumps_is_called_one():
     turned[0, 0], turned[2, 5] = math.pi, -math.pi
     result = judge(turned, exact.float(), exact)
     assert result.outcome is Outcome.FAIL
-    assert result.evidence[-1].endswith("lies 2 pi from eager's: is it an angle, which jumps from pi to -pi?")
+    assert lines(result)[-1].endswith("lies 2 pi from eager's: is it an angle, which jumps from pi to -pi?")
     turned[1, 1] += 1
-    assert not any("2 pi" in line for line in judge(turned, exact.float(), exact).evidence)
+    assert not any("2 pi" in line for line in lines(judge(turned, exact.float(), exact)))
 
 
 def test_without_fp64_the_default_tolerance_is_relative_to_the_outputs_scale():
@@ -156,7 +158,7 @@ def test_int8_is_held_to_sqnr_and_cosine():
     kept = judge(noisy(0.1), precision="int8")
     assert kept.outcome is Outcome.PASS
     assert re.fullmatch(r"20 dB, cosine 0\.99\d\d", kept.figure)
-    assert 0 < kept.facts["top1"] < 1
+    assert 0 < facts(kept)["top1"] < 1
     broken = judge(noisy(0.6), precision="int8")
     assert broken.outcome is Outcome.FAIL
     assert "at least 8 dB wanted" in broken.sentence
@@ -201,7 +203,7 @@ def test_outputs_can_have_tolerances_of_their_own():
     for pattern in ("hidden_states", "hidden_states.*", "h*"):
         assert judge(actual, expected, outputs={pattern: Tolerance(atol=0.2)}).outcome is Outcome.PASS
     exact_first = {"hidden*": Tolerance(atol=0.2), "hidden_states.1": Tolerance(atol=1e-3)}
-    assert judge(actual, expected, outputs=exact_first).facts["output"] == "hidden_states.1"
+    assert facts(judge(actual, expected, outputs=exact_first))["output"] == "hidden_states.1"
 
 
 def test_only_the_outputs_asked_for_are_compared():
@@ -227,13 +229,13 @@ def test_integers_and_bools_must_be_equal_whatever_the_tolerance():
         result = judge(actual, expected, **within(atol=100))
         assert result.outcome is Outcome.FAIL
         assert "'output' differs at [1]" in result.sentence
-        assert "1 of 3 elements (33.3 %)" in result.evidence[0]
+        assert "1 of 3 elements (33.3 %)" in lines(result)[0]
 
 
 def test_a_narrower_integer_of_the_same_value_passes_with_a_note():
     result = judge(torch.tensor([1], dtype=torch.int32), torch.tensor([1]))
     assert result.outcome is Outcome.PASS
-    assert "torch.int32" in result.evidence[0]
+    assert "torch.int32" in lines(result)[0]
 
 
 def test_arrays_and_text_are_compared_too():
@@ -293,7 +295,7 @@ def test_all_padding_is_nothing_compared():
     result = judge(EAGER, inputs=inputs)
     assert result.outcome is Outcome.INCONCLUSIVE
     assert "nothing was compared" in result.sentence
-    assert "all padding" in result.evidence[0]
+    assert "all padding" in lines(result)[0]
 
 
 # Padding
@@ -307,7 +309,7 @@ def test_padding_is_not_compared_unless_asked_for():
     zeroed[2, 5] = torch.nan
     kept = judge(zeroed, EAGER, EXACT, inputs=inputs)
     assert kept.outcome is Outcome.PASS
-    assert kept.facts["masked_elements"] == 3 * 2 * 32
+    assert facts(kept)["masked_elements"] == 3 * 2 * 32
     assert judge(zeroed, EAGER, EXACT, inputs=inputs, mask="").outcome is Outcome.FAIL
     assert judge(zeroed, EAGER, EXACT).outcome is Outcome.FAIL
     wrong = zeroed.clone()
@@ -326,7 +328,7 @@ def test_nan_and_inf_that_eager_does_not_have_fail(value, precision):
     result = judge(actual, EAGER, EXACT, EAGER, precision=precision, **within(atol=1e9))
     assert result.outcome is Outcome.FAIL
     assert f"'output' is {value} at [3, 1, 7], where eager's is" in result.sentence
-    assert any("1 actual, 0 expected" in line for line in result.evidence)
+    assert any("1 actual, 0 expected" in line for line in lines(result))
     assert judge(EAGER, actual, actual.double()).outcome is Outcome.FAIL
 
 
@@ -336,7 +338,7 @@ def test_nan_that_eager_has_too_is_equal_with_a_note():
     exact[0, 0, 0], exact[0, 0, 1] = math.nan, math.inf
     result = judge(broken.clone(), broken, exact)
     assert result.outcome is Outcome.PASS
-    assert "2 elements are NaN or infinite in eager too" in result.evidence[0]
+    assert "2 elements are NaN or infinite in eager too" in lines(result)[0]
     opposite = broken.clone()
     opposite[0, 0, 1] = -math.inf
     assert judge(opposite, broken, exact).outcome is Outcome.FAIL
@@ -369,7 +371,7 @@ def test_evidence_shows_how_many_where_both_values_and_the_tolerance_that_would_
     actual = expected.clone()
     actual[1, 1], actual[0, 2] = -2.5, 4.25
     result = judge({"logits": actual}, {"logits": expected}, **within(rtol=1e-3, atol=1e-3))
-    text = "\n".join(result.evidence)
+    text = "\n".join(lines(result))
     assert "'logits' differs by 5.0e-01 at [1, 1], allowed 3.0e-03 (rtol=0.001, atol=0.001)" in result.sentence
     assert "2 of 6 elements (33.3 %)" in text
     assert "worst at [1, 1]: actual -2.5, expected -2" in text
@@ -381,7 +383,7 @@ def test_evidence_shows_how_many_where_both_values_and_the_tolerance_that_would_
 def test_the_tolerance_said_to_pass_passes_and_a_smaller_one_fails(precision):
     actual = noisy(0.7)
     for kind in ("atol", "rtol"):
-        smallest = judge(actual, EAGER, EXACT, EAGER, precision=precision).facts[f"smallest_{kind}"]
+        smallest = facts(judge(actual, EAGER, EXACT, EAGER, precision=precision))[f"smallest_{kind}"]
         assert judge(actual, **within(**{kind: smallest})).outcome is Outcome.PASS
         assert judge(actual, **within(**{kind: smallest * 0.99})).outcome is Outcome.FAIL
 
@@ -389,9 +391,9 @@ def test_the_tolerance_said_to_pass_passes_and_a_smaller_one_fails(precision):
 def test_facts_are_finite_scalars():
     zero = torch.zeros(4)
     for actual in (zero, zero + 1, zero * math.nan):
-        facts = judge(actual, zero).facts
-        assert facts
-        for value in facts.values():
+        found = facts(judge(actual, zero))
+        assert found
+        for value in found.values():
             assert isinstance(value, (str, int, float))
             assert not isinstance(value, float) or math.isfinite(value)
 
@@ -399,10 +401,10 @@ def test_facts_are_finite_scalars():
 def test_the_worst_of_several_outputs_is_the_one_shown():
     expected = {"a": EAGER, "b": EAGER, "ids": torch.ones(3)}
     result = judge({"a": noisy(0.1), "b": noisy(0.3), "ids": torch.ones(3)}, expected)
-    assert result.facts["output"] == "b"
+    assert facts(result)["output"] == "b"
     assert result.sentence.endswith("(worst of 2 failing outputs)")
     many = {f"h{number}": EAGER for number in range(9)}
-    assert "and 4 more failing outputs" in judge({name: noisy(0.1) for name in many}, many).evidence
+    assert "and 4 more failing outputs" in lines(judge({name: noisy(0.1) for name in many}, many))
 
 
 # Hints
@@ -411,26 +413,26 @@ def test_the_worst_of_several_outputs_is_the_one_shown():
 def test_swapped_outputs_are_recognised():
     a, b = EAGER, noisy(1.0)
     result = judge({"a": b, "b": a}, {"a": a, "b": b})
-    assert any("'a' is what eager returns as 'b': were outputs swapped?" in line for line in result.evidence)
+    assert any("'a' is what eager returns as 'b': were outputs swapped?" in line for line in lines(result))
 
 
 def test_a_reordered_batch_is_recognised():
     result = judge(EAGER[[1, 0, 3, 2]])
-    assert any("eager's rows [1, 0, 3, 2]" in line for line in result.evidence)
+    assert any("eager's rows [1, 0, 3, 2]" in line for line in lines(result))
 
 
 def test_a_shift_by_one_position_is_recognised():
     result = judge(EAGER.roll(1, dims=1))
-    assert any("shifted by one position" in line for line in result.evidence)
+    assert any("shifted by one position" in line for line in lines(result))
 
 
 def test_unrelated_values_get_no_hint():
     result = judge(noisy(0.5))
-    assert not any(line.startswith("hint") for line in result.evidence)
+    assert not any(line.startswith("hint") for line in lines(result))
 
 
 def hinted(*args, **kwargs):
-    return " ".join(line for line in judge(*args, **kwargs).evidence if line.startswith("hint"))
+    return " ".join(line for line in lines(judge(*args, **kwargs)) if line.startswith("hint"))
 
 
 def test_outputs_of_two_shapes_that_are_swapped_are_recognised():

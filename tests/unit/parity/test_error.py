@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.rounding import BARS
+from pytest_cpuaccel.judge.parity.defaults import widened
 from pytest_cpuaccel.measure.parity import error
-from pytest_cpuaccel.measure.parity.defaults import BARS, widened
 
 X = torch.tensor([3.0, 4.0], dtype=torch.float64)
 ZERO = torch.zeros(2, dtype=torch.float64)

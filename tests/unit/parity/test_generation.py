@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,11 @@ import torch
 
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity.generation import compare_generation
+from pytest_cpuaccel.judge.parity.generation import judge_generation, terms_of_logits
+from pytest_cpuaccel.judge.parity.questions import questions
+from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
+from pytest_cpuaccel.measure.parity.generation import Generation
+from tests.unit.parity.shown import facts
 
 PROMPT, LENGTH, VOCABULARY = 3, 9, 20
 
@@ -34,16 +39,9 @@ def nearly_tied(gap):
 
 
 def judge(actual, expected, exact, *, actual_logits=None, precision="fp32", prompt=PROMPT, rounding=None):
-    return compare_generation(
-        actual,
-        expected,
-        prompt_length=prompt,
-        expected_logits=exact.float(),
-        expected64_logits=exact,
-        rounding_logits=rounding,
-        actual_logits=actual_logits,
-        precision=Precision(precision),
-    )
+    logits = ForcedLogits(exact.float(), exact, rounding, actual_logits)
+    found = Generation(actual, expected, prompt, logits, Precision(precision))
+    return judge_generation(found.measure(partial(questions, terms=terms_of_logits(Precision(precision)))))
 
 
 def test_equal_tokens_pass_bare_or_in_an_output():
@@ -59,7 +57,7 @@ def test_a_near_tie_passes_and_says_so():
     result = judge(other, ids, exact)
     assert result.outcome is Outcome.PASS
     assert "near-tie" in result.sentence
-    assert result.facts["first_divergent_position"] == 5
+    assert facts(result)["first_divergent_position"] == 5
 
 
 def test_a_token_that_eager_clearly_preferred_fails_with_position_tokens_margin_and_bound():
@@ -68,10 +66,10 @@ def test_a_token_that_eager_clearly_preferred_fails_with_position_tokens_margin_
     assert result.outcome is Outcome.FAIL
     assert f"token 5 of row 1 is {other[1, 5]}, eager's is {ids[1, 5]}" in result.sentence
     assert "prefers by 0.25" in result.sentence
-    assert result.facts["margin"] == pytest.approx(0.25, abs=1e-6)
-    assert 0 < result.facts["margin_bound"] < 1e-4
-    assert result.facts["kl_nats"] == pytest.approx(0, abs=1e-9)
-    assert result.facts["forced_agreement"] == 1
+    assert facts(result)["margin"] == pytest.approx(0.25, abs=1e-6)
+    assert 0 < facts(result)["margin_bound"] < 1e-4
+    assert facts(result)["kl_nats"] == pytest.approx(0, abs=1e-9)
+    assert facts(result)["forced_agreement"] == 1
 
 
 def test_every_row_must_be_a_near_tie():
@@ -79,7 +77,7 @@ def test_every_row_must_be_a_near_tie():
     other[0, 4] = (ids[0, 4] + 1) % VOCABULARY
     result = judge(other, ids, exact)
     assert result.outcome is Outcome.FAIL
-    assert result.facts["first_divergent_row"] == 0
+    assert facts(result)["first_divergent_row"] == 0
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
@@ -96,12 +94,12 @@ def test_in_lower_precision_the_logits_over_eagers_tokens_decide(precision):
     )
     assert kept.outcome is Outcome.PASS
     assert "of 12 tokens, " in kept.figure
-    assert "sqnr_db" in kept.facts
+    assert "sqnr_db" in facts(kept)
     broken = judge(
         other, ids, exact, actual_logits=(exact + noise).float(), precision=precision, rounding=exact.bfloat16().float()
     )
     assert broken.outcome is Outcome.FAIL
-    assert broken.facts["kl_nats"] > 0.05
+    assert facts(broken)["kl_nats"] > 0.05
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])

@@ -10,8 +10,11 @@ import torch
 from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.evaluation.comparison import compare
+from pytest_cpuaccel.judge.parity.terms import Terms
 from pytest_cpuaccel.measure.parity import pieces
-from pytest_cpuaccel.measure.parity.comparison import References, compare
+from pytest_cpuaccel.measure.parity.references import References
+from tests.unit.parity.shown import lines
 
 SHAPE = (4, 6, 20)
 Change = Callable[[torch.Tensor], torch.Tensor]
@@ -29,11 +32,10 @@ def _hints(change: Change) -> str:
     found = compare(
         {"first": change(FIRST.clone()), "second": SECOND},
         References({"first": FIRST, "second": SECOND}),
-        inputs=Inputs(),
-        precision=Precision.FP32,
-        budget=ParityBudget(),
+        Inputs(),
+        Terms(ParityBudget(), Precision.FP32),
     )
-    return "\n".join(line for line in found.evidence if line.startswith("hint: "))
+    return "\n".join(line for line in lines(found) if line.startswith("hint: "))
 
 
 def _at(*index: slice | int) -> Change:

@@ -14,8 +14,12 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
-from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
+from pytest_cpuaccel.judge.parity.comparison import Comparison
+from pytest_cpuaccel.judge.parity.terms import Terms
+from pytest_cpuaccel.measure.parity.references import References
+from tests.unit.parity.shown import facts
 
 GENERATOR = torch.Generator().manual_seed(0)
 UNIFORM = torch.rand(64, generator=GENERATOR)
@@ -67,7 +71,7 @@ def references(function, x, precision=Precision.FP32) -> References:
 
 
 def judge(actual, known: References, x, precision=Precision.FP32, **budget) -> Comparison:
-    return compare(actual, known, inputs=Inputs((x,)), precision=precision, budget=ParityBudget(**budget))
+    return compare(actual, known, Inputs((x,)), Terms(ParityBudget(**budget), precision))
 
 
 @pytest.mark.parametrize(("function", "x"), CHAOTIC.values(), ids=CHAOTIC)
@@ -85,7 +89,7 @@ def test_other_rounding_is_inconclusive_with_eagers_own_figure(function, x) -> N
     result = judge(function(x.double()).float(), known, x)
     assert result.outcome is Outcome.INCONCLUSIVE
     assert "eager's own fp32 is off its fp64 by" in result.sentence
-    assert result.facts["eagers_own_error"] > 0.05
+    assert facts(result)["eagers_own_error"] > 0.05
 
 
 @pytest.mark.parametrize(("function", "x"), CHAOTIC.values(), ids=CHAOTIC)
@@ -130,7 +134,7 @@ def test_an_output_that_can_be_judged_is_judged_beside_one_that_cannot() -> None
     assert judge(both | {"chaos": other}, known, UNIFORM).outcome is Outcome.INCONCLUSIVE
     wrong = judge({"chaos": other, "sum": UNIFORM + 1.01}, known, UNIFORM)
     assert wrong.outcome is Outcome.FAIL
-    assert wrong.facts["output"] == "sum"
+    assert facts(wrong)["output"] == "sum"
     assert judge(both | {"chaos": other}, known, UNIFORM, only=("sum",)).outcome is Outcome.PASS
 
 

@@ -15,9 +15,13 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
+from pytest_cpuaccel.judge.parity.comparison import Comparison
+from pytest_cpuaccel.judge.parity.terms import Terms
 from pytest_cpuaccel.measure.parity import running
-from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
+from pytest_cpuaccel.measure.parity.references import References
+from tests.unit.parity.shown import lines
 from tests.unit.parity.test_ill_conditioned import Function
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -65,7 +69,7 @@ def references(model: nn.Module, x: torch.Tensor) -> References:
 
 
 def judge(actual: torch.Tensor, known: References, x: torch.Tensor) -> Comparison:
-    return compare(actual, known, inputs=Inputs((x,)), precision=Precision.FP32, budget=ParityBudget())
+    return compare(actual, known, Inputs((x,)), Terms(ParityBudget(), Precision.FP32))
 
 
 @pytest.mark.parametrize("x", DATA.values(), ids=DATA)
@@ -83,7 +87,7 @@ def test_pooling_in_lower_precision_is_caught_and_called_a_sum(name: str) -> Non
     for answer in (x.bfloat16().mean(-1).float(), (exact * (1 + 2.6e-3)).float()):
         result = judge(answer, known, x)
         assert result.outcome is Outcome.FAIL
-        text = " ".join((result.sentence, *result.evidence))
+        text = " ".join((result.sentence, *lines(result)))
         assert "a sum over 1048576 elements" in text
         assert "other weights" not in text
 

@@ -10,8 +10,10 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
-from pytest_cpuaccel.measure.parity.comparison import compare
+from pytest_cpuaccel.judge.parity.terms import Terms
+from tests.unit.parity.shown import facts, lines
 from tests.unit.parity.test_ill_conditioned import Function
 
 TIED = torch.tensor([[3.0, 5.0, 5.0, 1.0, 2.0, 1.0], [7.0, 0.0, 7.0, 7.0, -1.0, -1.0]])
@@ -19,7 +21,7 @@ TIED = torch.tensor([[3.0, 5.0, 5.0, 1.0, 2.0, 1.0], [7.0, 0.0, 7.0, 7.0, -1.0, 
 
 def judge(function, actual, x=TIED, precision=Precision.FP32):
     references = ReferenceCache().references(Function(function), Call("forward", Inputs((x,)), None), precision)
-    return compare(actual, references, inputs=Inputs((x,)), precision=precision, budget=ParityBudget())
+    return compare(actual, references, Inputs((x,)), Terms(ParityBudget(), precision))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def test_indices_may_differ_between_equal_scores_and_nowhere_else(function, tied
     dtype = function(TIED).dtype
     result = judge(function, torch.tensor(tied, dtype=dtype))
     assert result.outcome is Outcome.PASS
-    assert result.facts["different_elements"] > 0
+    assert facts(result)["different_elements"] > 0
     assert "of equal scores" in result.sentence
     assert judge(function, torch.tensor(wrong, dtype=dtype)).outcome is Outcome.FAIL
     assert judge(function, torch.full_like(function(TIED), 99)).outcome is Outcome.FAIL
@@ -72,7 +74,7 @@ def test_scores_that_rounding_can_turn_round_are_a_near_tie_in_fp32_and_unknown_
 def test_a_wrong_index_is_told_how_far_from_a_tie_it_is() -> None:
     result = judge(lambda x: x.argmax(-1), torch.tensor([0, 0]))
     assert result.outcome is Outcome.FAIL
-    assert any("eager's scores at the two indices lie 2.0e+00 apart" in line for line in result.evidence)
+    assert any("eager's scores at the two indices lie 2.0e+00 apart" in line for line in lines(result))
 
 
 def test_integers_that_are_no_indices_must_be_equal() -> None:

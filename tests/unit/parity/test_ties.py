@@ -11,8 +11,9 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
-from pytest_cpuaccel.measure.parity.comparison import compare
+from pytest_cpuaccel.judge.parity.terms import Terms
 
 SCORES = torch.tensor([[0.0, 3.0, 3.0, 3.0, 1.0, 0.0], [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]])
 VALUES = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [10.0, 20.0, 30.0, 40.0, 50.0, 60.0]])
@@ -33,7 +34,7 @@ def judge(function, change, scores=SCORES, budget=None):
     references = ReferenceCache().references(LooksUp(function).eval(), Call("forward", inputs, None), Precision.FP32)
     actual = function(scores, VALUES)
     change(actual)
-    return compare(actual, references, inputs=inputs, precision=Precision.FP32, budget=budget or ParityBudget())
+    return compare(actual, references, inputs, Terms(budget or ParityBudget(), Precision.FP32))
 
 
 LOOKUPS = [

@@ -19,7 +19,11 @@ from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.measure.parity.comparison import Comparison, References, compare
+from pytest_cpuaccel.evaluation.comparison import compare
+from pytest_cpuaccel.judge.parity.comparison import Comparison
+from pytest_cpuaccel.judge.parity.terms import Terms
+from pytest_cpuaccel.measure.parity.references import References
+from tests.unit.parity.shown import facts, lines
 
 
 class Colour(enum.Enum):
@@ -46,11 +50,7 @@ class Point:
 
 def judge(actual: Any, expected: Any, precision: Precision = Precision.FP32) -> Comparison:
     return compare(
-        (torch.ones(2), actual),
-        References((torch.ones(2), expected)),
-        inputs=Inputs(),
-        precision=precision,
-        budget=ParityBudget(),
+        (torch.ones(2), actual), References((torch.ones(2), expected)), Inputs(), Terms(ParityBudget(), precision)
     )
 
 
@@ -89,8 +89,8 @@ DIFFERENT = {
 def test_values_are_compared(one: Any, other: Any) -> None:
     same, different = judge(one, one), judge(one, other)
     assert same.outcome is Outcome.PASS
-    assert not same.evidence
-    assert same.facts["compared_elements"] > 2
+    assert not lines(same)
+    assert facts(same)["compared_elements"] > 2
     assert different.outcome is Outcome.FAIL
 
 
@@ -110,7 +110,7 @@ OBJECTS = {
 @pytest.mark.parametrize(("one", "equal", "other"), OBJECTS.values(), ids=OBJECTS)
 def test_objects_are_compared_by_what_they_hold_and_never_blamed(one: Any, equal: Any, other: Any) -> None:
     assert judge(one, equal).outcome is Outcome.PASS
-    assert not judge(one, equal).evidence
+    assert not lines(judge(one, equal))
     different = judge(one, other)
     assert different.outcome is Outcome.INCONCLUSIVE
     assert "'1' can't be judged" in different.sentence
@@ -125,7 +125,7 @@ def test_what_holds_tensors_is_not_judged(held: Any) -> None:
 def test_an_object_of_which_nothing_is_known_is_said_not_to_have_been_compared() -> None:
     found = judge(object(), object())
     assert found.outcome is Outcome.PASS
-    assert found.evidence == ("'1' was not compared: a object is not looked into",)
+    assert lines(found) == ("'1' was not compared: a object is not looked into",)
 
 
 def test_an_object_that_refers_to_itself_is_compared() -> None:

@@ -8,10 +8,13 @@ import torch
 
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.measure.parity import error
-from pytest_cpuaccel.measure.parity.comparison import References
-from pytest_cpuaccel.measure.parity.defaults import NEARER
 from pytest_cpuaccel.measure.parity.leaves import float_pairs, pair_leaves
 from pytest_cpuaccel.measure.parity.mask import mask_for, valid_elements
+from pytest_cpuaccel.measure.parity.references import References
+
+NEARER = 0.8
+"""Share of a coarser precision's own error within which an answer is taken to come from that precision. An error of
+the same size that has nothing to do with it lies at 1.4, a right answer at 1."""
 
 
 def resembles(actual: Any, references: References, inputs: Inputs) -> bool:

@@ -11,7 +11,7 @@ from torch import nn
 
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.evaluation.positions import positions_of
+from pytest_cpuaccel.diagnose.positions import positions_of
 
 SEQUENCES = ("input_ids", "input_values", "attention_mask")
 """Inputs whose second dimension is that of a sequence."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pytest_cpuaccel.measure.parity.likeness import most_apart
+from pytest_cpuaccel.diagnose.likeness import most_apart
 from pytest_cpuaccel.measure.parity.pieces import Pieces, everything
 
 MOST_ROWS = 256

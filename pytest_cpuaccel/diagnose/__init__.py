@@ -1,0 +1,1 @@
+"""What a wrong answer comes from, or looks as if it came from."""

@@ -1,0 +1,1 @@
+"""The parity verdict: what was measured of outputs, held to a budget."""

@@ -1,0 +1,120 @@
+"""What comparing the tokens of ``generate()`` came to.
+
+One flipped near-tie changes every token after it. So where tokens differ, eager's own logits at the first
+different token tell a near-tie from an error, and the logits of both models over eager's tokens tell how far
+apart they are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from pytest_cpuaccel.core.budget import ParityBudget
+from pytest_cpuaccel.core.measurement.parity import Divergence, FormDifference, GenerationMeasurement, GivenToken
+from pytest_cpuaccel.core.parity_summary import ParitySummary, TokenSummary
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.judge.parity.comparison import MOST_EXPLAINED, Comparison
+from pytest_cpuaccel.judge.parity.judged_output import JudgedOutput
+from pytest_cpuaccel.judge.parity.output import judge_output
+from pytest_cpuaccel.judge.parity.terms import Terms
+
+
+def judge_generation(measured: GenerationMeasurement) -> Comparison:
+    """Judge generated tokens, by the defaults of the precision.
+
+    Equal tokens pass, unless the backend's logits over them fail. Different ones pass if each row's first difference
+    is a near-tie. Where that is no measure, in all but fp32 and where eager sampled, the backend's logits decide, if
+    they are known.
+    """
+    if measured.problem is not None:
+        summary = ParitySummary("wrong tokens", measured.precision, tokens=TokenSummary())
+        return Comparison(Outcome.FAIL, _form(measured.problem), summary)
+    figure, tokens = f"{measured.agreeing} of {measured.tokens} tokens", _tokens(measured)
+    summary = ParitySummary(figure, measured.precision, tokens=tokens)
+    if not measured.tokens:
+        return Comparison(Outcome.FAIL, "nothing was compared: no token was generated", summary)
+    logits = None if measured.logits is None else judge_output(measured.logits, terms_of_logits(measured.precision))
+    if not measured.divergences:
+        return _agreed(logits, summary)
+    return _diverged(measured, logits, summary)
+
+
+def terms_of_logits(precision: Precision) -> Terms:
+    """Return what the logits over eager's tokens are held to."""
+    return Terms(ParityBudget(), precision)
+
+
+def _agreed(logits: JudgedOutput | None, summary: ParitySummary) -> Comparison:
+    if logits is None or logits.outcome is not Outcome.FAIL:
+        return Comparison(Outcome.PASS, f"{summary.figure} agree", summary)
+    sentence = f"{summary.figure} agree, but over them {logits.sentence}"
+    return Comparison(Outcome.FAIL, sentence, _with_logits(summary, logits), logits.evidence)
+
+
+def _diverged(measured: GenerationMeasurement, logits: JudgedOutput | None, summary: ParitySummary) -> Comparison:
+    divergences, figure = measured.divergences, summary.figure
+    evidence = tuple(map(_describe, divergences[:MOST_EXPLAINED]))
+    if measured.kl_nats is not None and measured.forced_agreement is not None:
+        agreement = f"top-1 agreement {measured.forced_agreement:.2%}"
+        evidence += (f"over eager's own tokens: KL {measured.kl_nats:.2e} nats, {agreement}",)
+    is_tie = all(divergence.is_tie for divergence in divergences)
+    sampled = any(divergence.margin < 0 for divergence in divergences)
+    if logits is not None and (measured.precision is not Precision.FP32 or (sampled and not is_tie)):
+        sentence = f"{figure} agree; over eager's own tokens {logits.sentence}"
+        return Comparison(logits.outcome, sentence, _with_logits(summary, logits), evidence + logits.evidence)
+    worst = _describe(_worst(divergences))
+    if is_tie:
+        near = replace(summary, figure=f"{figure} (near-tie)")
+        return Comparison(Outcome.PASS, f"{figure} agree; a near-tie: {worst}", near, evidence)
+    return Comparison(Outcome.FAIL, f"{figure} agree; {worst}", summary, evidence)
+
+
+def _with_logits(summary: ParitySummary, logits: JudgedOutput) -> ParitySummary:
+    return replace(summary, figure=f"{summary.figure}, {logits.figure}", worst=logits.summary)
+
+
+def _tokens(measured: GenerationMeasurement) -> TokenSummary:
+    tokens = TokenSummary(
+        tokens=measured.tokens,
+        agreeing_tokens=measured.agreeing,
+        kl_nats=measured.kl_nats,
+        forced_agreement=measured.forced_agreement,
+    )
+    if not measured.divergences:
+        return tokens
+    worst = _worst(measured.divergences)
+    return replace(
+        tokens,
+        first_divergent_position=worst.position,
+        first_divergent_row=worst.row,
+        expected_token=worst.expected_token,
+        actual_token=worst.actual_token,
+        margin_bound=worst.bound,
+        margin=worst.margin if math.isfinite(worst.margin) else None,
+    )
+
+
+def _worst(divergences: tuple[Divergence, ...]) -> Divergence:
+    return max(divergences, key=lambda divergence: (not divergence.is_tie, divergence.margin - divergence.bound))
+
+
+def _describe(divergence: Divergence) -> str:
+    """Where it is, both tokens, and both numbers."""
+    return (
+        f"token {divergence.position} of row {divergence.row} is {divergence.actual_token}, eager's is "
+        f"{divergence.expected_token}, which eager prefers by {divergence.margin:.2g}; "
+        f"rounding explains {divergence.bound:.2g}"
+    )
+
+
+def _form(problem: FormDifference | GivenToken) -> str:
+    if isinstance(problem, GivenToken):
+        return (
+            f"token {problem.position} of row {problem.row}, given and not generated, is {problem.actual_token}, "
+            f"eager's is {problem.expected_token}"
+        )
+    if problem.what == "shape":
+        return f"the tokens have shape {problem.actual}, eager's have {problem.expected}"
+    return f"{problem.actual} tokens were returned, by eager {problem.expected}; equal as far as both go"
