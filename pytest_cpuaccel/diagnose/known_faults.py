@@ -1,4 +1,4 @@
-"""Suspects: well-known mistakes, as inputs with which eager makes them too."""
+"""Known faults: well-known mistakes, as inputs with which eager makes them too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SEQUENCES = ("input_ids", "input_values", "attention_mask")
 
 @dataclass(frozen=True)
 class Suspect:
-    """A mistake that is proved when the answer under suspicion is eager's to ``inputs``, in ``precision``."""
+    """A fault. It is proved if the wrong answer is eager's answer to ``inputs``, in ``precision``."""
 
     sentence: str
     inputs: Inputs
@@ -27,7 +27,7 @@ class Suspect:
 
 
 def suspects(given: Inputs, model: nn.Module, precision: Precision) -> Iterator[Suspect]:
-    """Yield the mistakes that a forward call with these inputs gives occasion to."""
+    """Yield the faults that are possible in a forward call with these inputs."""
     kwargs = dict(given.kwargs)
     mask = kwargs.get("attention_mask")
     if isinstance(mask, torch.Tensor) and bool((mask == 0).any()):
