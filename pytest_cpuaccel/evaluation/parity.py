@@ -26,8 +26,8 @@ from pytest_cpuaccel.recording.workload import Workload
 def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     """Return the verdict on the worst call of a workload.
 
-    A FAIL needs a fresh export that answers wrong too. Otherwise the verdict is INCONCLUSIVE, and the build and its export
-    are deleted.
+    A FAIL needs a fresh export that answers wrong too. Otherwise the verdict is INCONCLUSIVE, and the build and its
+    export are deleted.
 
     Raises:
         EagerError: the reference raises or disagrees with itself.

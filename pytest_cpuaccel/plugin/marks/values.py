@@ -64,7 +64,8 @@ def drop(value: Any) -> float:
     """Return a fraction: from one, from a percentage, or from points, the units of scores that are no fractions.
 
     Raises:
-        UsageError: the value is none of them, or a bare 1, which could mean one point of 100 or all of a right/wrong score.
+        UsageError: the value is none of them, or a bare 1, which could mean one point of 100 or all of a right/wrong
+        score.
     """
     if isinstance(value, str) and (points := _POINTS.fullmatch(value.strip())):
         return float(points[1])
