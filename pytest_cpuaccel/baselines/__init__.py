@@ -1,1 +1,1 @@
-"""Baselines: what an earlier run found, kept under a name, and what changed since."""
+"""Baselines: results of earlier runs, kept under names, and their comparison with today's."""

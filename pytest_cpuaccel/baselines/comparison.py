@@ -1,4 +1,4 @@
-"""A comparison: a workload that was timed today, and what the baseline has on it."""
+"""A comparison: a workload that was timed today, and its result in the baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a baseline keeps of a workload beside its figures, so that a later run can race it."""
+"""The artifact of a workload that a baseline keeps, so that a later run can race it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The baselines: the baseline that a run is held to, and the one that it saves."""
+"""A run's baselines: the one that it is compared with, and the one that it saves."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pytest_cpuaccel.core.precision import Precision
 
 @dataclass(frozen=True)
 class Bar:
-    """What one floating-point precision is held to, all relative to the scale of eager's output.
+    """The tolerances of one floating-point precision, relative to the scale of eager's output.
 
     ``k``: times eager's own rounding error in that precision that a backend may be off; see ``widened``.
     ``floor``: error that is never held against a backend, since rounding alone may cause it.

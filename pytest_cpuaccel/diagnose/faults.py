@@ -19,7 +19,7 @@ from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.diagnose.inquiry import Inquiry
-from pytest_cpuaccel.diagnose.known_faults import Suspect, suspects
+from pytest_cpuaccel.diagnose.known_faults import KnownFault, known_faults
 from pytest_cpuaccel.diagnose.resemblance import resembles
 from pytest_cpuaccel.measure.parity.agreement import self_agreement
 
@@ -53,9 +53,9 @@ def _faults(inquiry: Inquiry) -> Iterator[Diagnosis]:
     if disagreement := self_disagreement(call, inquiry.request, inquiry.builder):
         yield Diagnosis("fault", disagreement)
     yield from (found for found in usual.diagnoses if found.kind == "fault")
-    for suspect in suspects(call.inputs, inquiry.request.model, backend.precision):
-        if _is_it(suspect, inquiry):
-            yield Diagnosis("fault", suspect.sentence)
+    for fault in known_faults(call.inputs, inquiry.request.model, backend.precision):
+        if _is_it(fault, inquiry):
+            yield Diagnosis("fault", fault.sentence)
     if not inquiry.builder.is_made_for(inquiry.request):
         anew = inquiry.builder.build_anew(inquiry.request)
         answer = rehearse(anew.forward, call.inputs)
@@ -79,12 +79,12 @@ def self_disagreement(call: Call, request: BuildRequest, builder: Builder) -> st
     return found and found.replace("eager disagrees", f"{request.backend.name} disagrees")
 
 
-def _is_it(suspect: Suspect, inquiry: Inquiry) -> bool:
-    call, actual = Call("forward", suspect.inputs, None), inquiry.call.output
+def _is_it(fault: KnownFault, inquiry: Inquiry) -> bool:
+    call, actual = Call("forward", fault.inputs, None), inquiry.call.output
     try:
-        if suspect.precision in COARSER:
-            return resembles(actual, inquiry.references(call, suspect.precision), suspect.inputs)
-        return _passes(actual, call, suspect.precision, inquiry)
+        if fault.precision in COARSER:
+            return resembles(actual, inquiry.references(call, fault.precision), fault.inputs)
+        return _passes(actual, call, fault.precision, inquiry)
     except CpuaccelError:  # eager takes no such inputs
         return False
 

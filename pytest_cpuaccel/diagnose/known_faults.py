@@ -1,4 +1,4 @@
-"""Suspects: well-known mistakes, as inputs with which eager makes them too."""
+"""Known faults: well-known mistakes, as inputs with which eager makes them too."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ SEQUENCES = ("input_ids", "input_values", "attention_mask")
 
 
 @dataclass(frozen=True)
-class Suspect:
-    """A mistake that is proved when the answer under suspicion is eager's to ``inputs``, in ``precision``."""
+class KnownFault:
+    """A fault. It is proved if the wrong answer is eager's answer to ``inputs``, in ``precision``."""
 
     sentence: str
     inputs: Inputs
     precision: Precision
 
 
-def suspects(given: Inputs, model: nn.Module, precision: Precision) -> Iterator[Suspect]:
-    """Yield the mistakes that a forward call with these inputs gives occasion to."""
+def known_faults(given: Inputs, model: nn.Module, precision: Precision) -> Iterator[KnownFault]:
+    """Yield the faults that are possible in a forward call with these inputs."""
     kwargs = dict(given.kwargs)
     mask = kwargs.get("attention_mask")
     if isinstance(mask, torch.Tensor) and bool((mask == 0).any()):
         unmasked = Inputs(given.args, {**kwargs, "attention_mask": torch.ones_like(mask)})
-        yield Suspect("this is eager's answer without attention_mask: is the mask ignored?", unmasked, precision)
+        yield KnownFault("this is eager's answer without attention_mask: is the mask ignored?", unmasked, precision)
     positions = positions_of(model, given)
     if positions is not None:
         for step in (1, -1):
             moved = Inputs(given.args, {**kwargs, "position_ids": positions + step})
             answer = f"this is eager's answer with position_ids {step:+d}"
-            yield Suspect(f"{answer}: are positions off by one?", moved, precision)
+            yield KnownFault(f"{answer}: are positions off by one?", moved, precision)
     length = sequence_length(given)
     for kept in _kept_by_truncation(length):
         answer = f"this is eager's answer to the first {kept} of {length} tokens"
-        yield Suspect(f"{answer}: is the sequence truncated?", first_tokens(given, length, kept), precision)
+        yield KnownFault(f"{answer}: is the sequence truncated?", first_tokens(given, length, kept), precision)
     if precision is Precision.FP32:
         for lower in (Precision.BF16, Precision.FP16):
-            yield Suspect(f"this errs as eager in {lower.value} does: did it run in {lower.value}?", given, lower)
+            yield KnownFault(f"this errs as eager in {lower.value} does: did it run in {lower.value}?", given, lower)
 
 
 def sequence_length(inputs: Inputs) -> int:

@@ -1,4 +1,4 @@
-"""The positions that a model gives to tokens when it is given none."""
+"""The positions that a model gives to tokens if the call has none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workload held to a baseline: its old artifact is raced or, where there is none, ratios are compared."""
+"""A workload compared with a baseline: its old artifact is raced; without one, ratios are compared."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def evaluate_baseline(
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is timed, and with what."""
+    """The timed workload and the baseline's settings."""
 
     call: Call
     evaluation: Evaluation

@@ -1,4 +1,4 @@
-"""Chance: whether what eager answers hangs on the random numbers that it draws."""
+"""Tells whether eager's answers depend on random numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chances of a wrong FAIL: how many a test has, and what each may cost."""
+"""The probability of a wrong FAIL, divided among all that may fail a test."""
 
 from __future__ import annotations
 

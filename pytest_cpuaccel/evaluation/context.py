@@ -1,4 +1,4 @@
-"""What judging needs beside the evaluation: builds, references, and a clock that runs alone."""
+"""The services of an evaluation: builds, references, and the lock for timings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An evaluation: what one test did with one model under one backend, and what its marks allow."""
+"""An evaluation: the calls and scores of one model under one backend in one test, and the test's budgets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_cpuaccel.core.call import Call
 
 @dataclass(frozen=True)
 class Scores:
-    """What ``score_items`` found for the same items, in order, under the backend and for the reference in eager."""
+    """The scores of the same items, in order, under the backend and of the eager reference."""
 
     actual: tuple[float, ...] = ()
     expected: tuple[float, ...] = ()
@@ -24,7 +24,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``model`` ran under ``backend``; ``reference``, in eager mode, is what it is held to.
+    """``model`` ran under ``backend``; it is compared with ``reference`` in eager mode.
 
     The two are one unless the model is a candidate: another checkpoint, pruned or distilled, to take the
     reference's place. ``versus`` is the backend that the latency budget compares with. ``test`` names the test
@@ -59,7 +59,7 @@ class Evaluation:
 
     @property
     def label(self) -> str:
-        """Return what reports call the model: its class, and which checkpoint it is where it is a candidate."""
+        """Return the model's name in reports: its class, and the checkpoint of a candidate."""
         name = type(self.model).__name__
         if not self.is_of_candidate:
             return name

@@ -1,4 +1,4 @@
-"""Extremes: the random numbers that torch draws, put at one end of what they can be.
+"""Extremes: torch's random numbers, set to one end of their range.
 
 A draw that seldom matters, such as a dropout of one in a thousand, matters there.
 """

@@ -1,4 +1,4 @@
-"""What ``generate()`` returned under a backend, compared with eager's tokens and with the logits behind them."""
+"""The comparison of ``generate()`` under a backend with eager's tokens and logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dispatch: a workload handed to fresh processes, while nothing else runs on the machine."""
+"""A workload run in fresh processes, while nothing else runs on the machine."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from pytest_cpuaccel.recording.workload import Workload
 
 @contextlib.contextmanager
 def dispatched(call: Call, evaluation: Evaluation, context: EvaluationContext) -> Iterator[Path]:
-    """Yield the folder of an bundle: the model under the evaluation's backend, and one call of it.
+    """Yield the folder of a bundle: the model under the evaluation's backend, and one call of it.
 
-    The machine is taken before the artifact: whoever waits for an artifact may hold a share of the machine.
+    The machine is locked before the artifact: a process that waits for an artifact may share the machine's lock.
 
     Raises:
         BuildError: the model or the backend can't be sent to another process.

@@ -1,4 +1,4 @@
-"""The latency of a workload: what is timed, measured and judged of it."""
+"""The latency of a workload: timed, measured and judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limits that a latency budget sets, checked against the call that is held to them."""
+"""The limits of a latency budget, checked against the call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workload's memory: that of a fresh process which answers its call, and its artifact's, held to a budget."""
+"""A workload's memory, judged by a budget: that of a fresh process that answers its call, and its artifact's size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A models: where one test works with models, and what is left on it to be judged."""
+"""The models of one test, and the records of their calls, for judging."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pytest_cpuaccel.recording.cpu_model import CpuModel, begun_of, calls_of, cl
 
 @dataclass
 class _Work:
-    """What a test does with one model, which is held to ``reference``: the model itself unless it is a candidate."""
+    """The calls of one model, which is compared with ``reference``: the model itself unless it is a candidate."""
 
     model: nn.Module
     reference: nn.Module
@@ -39,9 +39,9 @@ class _Work:
 
 @dataclass(repr=False)
 class ModelsUnderTest:
-    """Hands out models under ``backend`` and keeps what the test did with each.
+    """Hands out models under ``backend`` and records their calls.
 
-    ``resolve(given, name)`` makes a model of what the user gives as ``name``: a module, a folder or a hub id.
+    ``resolve(given, name)`` returns the model of the user's value for ``name``: a module, a folder or a hub id.
     ``compared()`` are the patterns of the outputs that the test compares (none: all); None where it compares nothing.
     ``seen()`` is called by every call of a model that begins.
     """
@@ -62,7 +62,7 @@ class ModelsUnderTest:
         Raises:
             UsageError: ``source`` is no model and leads to none; ``calibration`` has no meaning, or is not what
                 the model was given before.
-            EagerError: the model is unfit to be a reference.
+            EagerError: the model can't be a reference.
         """
         with process_kept():
             return self._work(source, reference, calibration).recorder
@@ -92,13 +92,13 @@ class ModelsUnderTest:
                 "so that nothing was scored under the backend"
             )
         with process_kept(), untouched(work.reference), eager_asked():
-            generators.restore()  # so that a function which draws at random asks both the same
+            generators.restore()  # so that a function that draws random numbers asks both the same
             expected = scored(work.reference, score_item, given, "under eager")
         work.scores = Scores(work.scores.actual + actual, work.scores.expected + expected)
         return list(actual)
 
     def evaluations(self, budgets: Budgets, versus: Backend) -> Iterator[Evaluation]:
-        """Yield what is to be judged: a evaluation for each model; accuracy only where something was scored."""
+        """Yield an evaluation for each model; accuracy only for models that were scored."""
         scored = any(work.scores.actual for work in self._works)
         for work in self._works:
             own = replace(budgets, accuracy=None) if scored and not work.scores.actual else budgets
@@ -118,11 +118,11 @@ class ModelsUnderTest:
 
     @property
     def calls(self) -> int:
-        """Return how many calls the test has made, those that raised included."""
+        """Return the number of the test's calls, including those that raised."""
         return sum(begun_of(work.recorder) for work in self._works)
 
     def close(self) -> None:
-        """Refuse any further call: nobody would judge it. What was kept to judge the others by is freed."""
+        """Refuse any further call, because it would not be judged; free the records."""
         for work in self._works:
             close(work.recorder)
             for model in (work.model, work.reference):
@@ -154,7 +154,7 @@ class ModelsUnderTest:
         self.seen()
 
     def _check_reference(self, reference: nn.Module, call: Call) -> None:
-        """Check, of a call that the backend refuses, that it could have been judged at all."""
+        """Check that a call which the backend refuses could have been judged at all."""
         only = self.compared()
         if call.method == "generate":
             run_eager(reference, "generate", repeatable(call.inputs))

@@ -1,4 +1,4 @@
-"""The pages of the reference book: what eager answered, as far as there is room for it."""
+"""Eager's answers, kept up to a limit of memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Key = tuple[str, str, tuple[str, ...]]
 
 @dataclass
 class Page:
-    """``stamp`` is that of the model's weights when it gave these answers, ``turn`` when it was last asked for."""
+    """Answers of one model. ``stamp`` is that of its weights then, ``turn`` the time of the last use."""
 
     stamp: str
     references: References

@@ -1,4 +1,4 @@
-"""The parity verdict on a workload: every call held to what the reference returns for it in eager mode."""
+"""The parity verdict on a workload: every call is compared with the eager reference's answer."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from pytest_cpuaccel.recording.workload import Workload
 def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     """Return the verdict on the worst call of a workload.
 
-    A FAIL is said only where a fresh export answers wrong too; else it is INCONCLUSIVE, and what was built and exported
-    is thrown away.
+    A FAIL needs a fresh export that answers wrong too. Otherwise the verdict is INCONCLUSIVE, and the build and its
+    export are deleted.
 
     Raises:
         EagerError: the reference raises or disagrees with itself.

@@ -1,4 +1,4 @@
-"""The pool: what the calls of a test say together and none says alone."""
+"""The comparisons of all calls of a test, for figures that only the whole test has."""
 
 from __future__ import annotations
 

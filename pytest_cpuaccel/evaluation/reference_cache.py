@@ -1,4 +1,4 @@
-"""The reference: what eager returns for a call, and what it returns in other precisions."""
+"""The reference: eager's answers to a call, in fp32 and in other precisions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 
 @dataclass
 class ReferenceCache:
-    """Runs the eager model for each call, and in other precisions only where its answer is new."""
+    """Runs the eager model for each call; runs other precisions only if its answer is new."""
 
     pages: Pages = field(default_factory=Pages)
 

@@ -1,4 +1,4 @@
-"""Scoring: what a user's function makes of a model's answers, item by item."""
+"""Scores of a user's function, item by item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workload's start: fresh processes that answer its call, or build its model, held to a budget."""
+"""A workload's start, judged by a budget: the time of fresh processes to answer its call, or to build its model."""
 
 from __future__ import annotations
 

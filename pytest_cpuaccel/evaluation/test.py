@@ -1,4 +1,4 @@
-"""A test is evaluated: its calls are held to its budgets, parity first, because a wrong answer has no speed."""
+"""The evaluation of a test: its calls are judged by its budgets, parity first, because a wrong answer has no speed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from pytest_cpuaccel.recording.workload import Workload, workloads
 
 
 def judge_test(evaluations: Sequence[Evaluation], context: EvaluationContext) -> Iterator[Result]:
-    """Yield what was found about the evaluations of one test, one workload after the other, as it is found.
+    """Yield the results of one test's evaluations, one workload after the other, as soon as each is complete.
 
-    However much it runs, it leaves the process as it was.
+    The process's state is restored at the end.
 
     Raises:
-        EagerError: a reference is unfit.
+        EagerError: a model can't be a reference.
         BuildError: a build for timing failed.
     """
     with process_kept(context.builder.threads):

@@ -1,4 +1,4 @@
-"""Threads that both sides of a race really ran on, held to what they were told."""
+"""Threads that backend and reference really ran on, compared with the number that they were given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_cpuaccel.measure.latency.side import Side, Sides
 def check_threads(sides: Sides, evaluation: Evaluation, told: int) -> tuple[int | None, int | None]:
     """Return how many threads the candidate and the reference ran on; None where the kernel does not tell.
 
-    Fewer than told are no mistake: a small layer isn't worth a second thread.
+    Fewer than given are no mistake: a small layer isn't worth a second thread.
 
     Raises:
         BuildError: a side ran on more than it was told, so that a comparison would be unfair.

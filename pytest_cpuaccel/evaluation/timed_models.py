@@ -1,4 +1,4 @@
-"""The models whose calls are timed, and those calls."""
+"""The models of a race and their timed calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When tokens come: ``generate()`` calls that a clock hears."""
+"""Times of tokens: ``generate()`` calls that report each token to a timer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNHEARD = "its generate() asks no stopping_criteria, by which tokens are timed"
 
 
 def why_not_heard(call: Call, model: nn.Module) -> str | None:
-    """Return why a call's tokens can't be timed; None where they can."""
+    """Return why a call's tokens can't be timed; None if they can."""
     if call.method != "generate":
         return "only generate() has tokens that are timed; p50= holds any call"
     generate: Callable[..., object] = model.generate  # type: ignore[assignment]

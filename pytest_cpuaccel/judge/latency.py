@@ -20,7 +20,7 @@ _OUTCOMES = {Shown.ABOVE: Outcome.FAIL, Shown.BELOW: Outcome.PASS, Shown.OPEN: O
 
 
 def judge_latency(measurement: LatencyMeasurement, budget: LatencyBudget) -> Verdict:
-    """Return the verdict on a workload's ratio and limits, the worst of its parts, and what the machine says to it."""
+    """Return the verdict on a workload's ratio and limits: the worst of its parts, in view of the machine's noise."""
     parts = [*_of_ratio(measurement, budget), *_of_limits(measurement, budget)]
     outcome = Outcome.worst(part.outcome for part in parts if part.outcome)
     sentence = "; ".join(part.sentence for part in parts if part.outcome is outcome)

@@ -1,4 +1,4 @@
-"""What the machine's noise says to a verdict: what speaks against a FAIL, and what explains an INCONCLUSIVE."""
+"""The machine's noise in a verdict: it may forbid a FAIL, and it explains an INCONCLUSIVE."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _most_different(ratio: float | None, budget: LatencyBudget) -> float:
 
 
 def _circumstances(measurement: LatencyMeasurement | BaselineMeasurement) -> Iterator[str]:
-    """What kept a measurement from being steady."""
+    """Return the circumstances that disturbed a measurement."""
     strains = [found.strain for found in (measurement.race, measurement.percentiles) if found is not None]
     throttled = sum(strain.throttled or 0 for strain in strains)
     steal = max((strain.steal or 0.0 for strain in strains), default=0.0)

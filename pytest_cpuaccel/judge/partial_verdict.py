@@ -1,4 +1,4 @@
-"""A part of a budget: one limit, what was found, and how the parts make a verdict."""
+"""A partial verdict on one limit of a budget, and the joining of parts to a verdict."""
 
 from __future__ import annotations
 

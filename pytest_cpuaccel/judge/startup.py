@@ -1,7 +1,7 @@
 """The verdict on starting: how long a fresh process took to a first answer, and to a build.
 
-PASS needs an attempt that keeps the budget. FAIL needs that none does, not even the fastest less the time that it
-queued for a processor, while a probe shows that the machine was itself.
+PASS needs one attempt that keeps the budget. FAIL needs that no attempt keeps it, even without the fastest one's time
+in the run queue, while a probe shows that the machine ran at its usual speed.
 """
 
 from __future__ import annotations

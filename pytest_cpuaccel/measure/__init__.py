@@ -1,1 +1,1 @@
-"""Arithmetic and clocks: parity, latency, accuracy; pure, knowing neither pytest nor any backend."""
+"""Measurements of parity, latency, accuracy, memory and start-up; they know neither pytest nor any backend."""

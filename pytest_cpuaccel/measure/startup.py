@@ -1,7 +1,7 @@
 """The time that something takes once in a fresh process.
 
-It can't be repeated thousands of times, and all that else goes on can only make it slower: so the fastest of a few
-attempts counts.
+A start can't be repeated thousands of times, and other work can only slow it down. So the fastest of a few attempts
+counts.
 """
 
 from __future__ import annotations

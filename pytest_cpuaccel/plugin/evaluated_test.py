@@ -1,4 +1,4 @@
-"""A test that uses a model: evaluated once, when its body is through, and closed with it."""
+"""A test that uses a model: it is evaluated once, when its body has run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class EvaluatedTest:
-    """A test, and the models that it works at."""
+    """A test and its models."""
 
     item: pytest.Item
     models: ModelsUnderTest
@@ -33,9 +33,9 @@ class EvaluatedTest:
     _body: FrameType | None = None
 
     def see(self) -> None:
-        """Keep the frame of the test's body, which calls the model now: a debugger can look at it when it is through.
+        """Keep the frame of the test's body, which calls the model now, so that a debugger can show it afterwards.
 
-        Its locals live as long, so that nobody but a debugger should ask for this.
+        Its locals stay alive too, so only a debugger should need this.
         """
         frame: FrameType | None = sys._getframe()
         while frame is not None:
@@ -46,7 +46,7 @@ class EvaluatedTest:
     def evaluate(self) -> None:
         """Evaluate the test, unless that was done or its body failed.
 
-        What eager alone would have raised is raised as it is. A debugger finds the rest in the test's body.
+        An exception that eager alone would raise is raised unchanged. Others end in the test's body, for a debugger.
         """
         if self._is_over or _has_failed(self.item):
             return
@@ -94,7 +94,7 @@ class EvaluatedTest:
 
 
 def evaluated_test(item: pytest.Item, models: ModelsUnderTest) -> EvaluatedTest:
-    """Return a test that begins to use models; what an earlier try of it left on its report is taken off."""
+    """Return a test that begins to use models; results of an earlier try are removed from its report."""
     item.user_properties[:] = [found for found in item.user_properties if not is_of_result(found[0])]
     models.compared = partial(_compared_outputs, item, models.backend.name)
     test = EvaluatedTest(item, models)
@@ -104,11 +104,11 @@ def evaluated_test(item: pytest.Item, models: ModelsUnderTest) -> EvaluatedTest:
 
 
 def _compared_outputs(item: pytest.Item, backend: str) -> tuple[str, ...] | None:
-    """The patterns of the outputs that a test's mark compares (none: all); None where it compares nothing."""
+    """Return the patterns of the outputs that a test's mark compares (none: all); None if it compares nothing."""
     parity = budgets_of(item, backend, choice_of(item.config).known).parity
     return parity.only if parity else None
 
 
 def _has_failed(item: pytest.Item) -> bool:
-    """Tell whether unittest caught something in the body; pytest keeps that until it makes the report."""
+    """Tell whether unittest caught an exception in the body; pytest keeps it until it makes the report."""
     return bool(getattr(item, "_excinfo", None))

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
 
 def evaluate(item: pytest.Item, models: ModelsUnderTest) -> None:
-    """Hold what a test did with its models to its marks, and fail or skip it accordingly.
+    """Judge a test's use of its models by its marks, and fail or skip it accordingly.
 
-    Each result is put on the test's report, and handed to other plugins, as it is found: an interrupt keeps those that
-    are complete.
+    Each result goes to the test's report and to other plugins as soon as it is complete, so that an interrupt keeps it.
     """
     results = []
     try:
@@ -59,7 +58,7 @@ def _results(item: pytest.Item, models: ModelsUnderTest) -> Generator[Result, No
 
 
 def _holding(item: pytest.Item, evaluation: Evaluation) -> Budgets:
-    """What is allowed, without the accuracy that a class or module asks for where this test is held to other marks."""
+    """Return the budgets, without accuracy if only a class or module asks for it and this test has other budgets."""
     asked = "accuracy_budget" in on_test_itself(item) or takes_score_items(item) or evaluation.scores.actual
     others = replace(evaluation.budgets, accuracy=None)
     return evaluation.budgets if asked or others == type(others)() else others

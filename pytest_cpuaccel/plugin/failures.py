@@ -1,4 +1,4 @@
-"""How a test fails, is skipped or warns: of what was found about it, and of what went wrong with it."""
+"""A test's failure, skip or warnings, from its results or from an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def fail_or_skip(item: pytest.Item, results: Sequence[Result]) -> None:
-    """Fail a test of which a verdict is FAIL; treat what is INCONCLUSIVE as the settings say."""
+    """Fail a test with a FAIL verdict; treat INCONCLUSIVE verdicts as the settings say."""
     from pytest_cpuaccel.report.failure import failure_text
 
     failed = failure_text(results, Outcome.FAIL)
@@ -32,7 +32,7 @@ def fail_or_skip(item: pytest.Item, results: Sequence[Result]) -> None:
 
 
 def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:
-    """Return what fails a test with an error's one line, after ``file:line: `` where a line of the test led to it."""
+    """Return the failure with an error's one line, after ``file:line: `` if a line of the test led to it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(item.path)]
     place = f"{item.path.name}:{lines[-1]}: " if lines else ""
     failure = pytest.fail.Exception(f"{place}{error}", pytrace=False)
@@ -42,7 +42,7 @@ def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:
 
 
 def _warned(item: pytest.Item, results: Iterable[Result]) -> bool:
-    """Warn of each INCONCLUSIVE verdict; tell whether that went well, and not as an error under ``-W error``."""
+    """Warn of each INCONCLUSIVE verdict; tell whether no warning was raised as an error, as under ``-W error``."""
     well = True
     for verdict in (verdict for result in results for verdict in result.verdicts):
         if verdict.outcome is Outcome.INCONCLUSIVE:

@@ -39,7 +39,7 @@ def _cpu_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 @pytest.fixture(scope="session")
 def cpu_backend(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Backend:
-    """The backend in force: ``cpu_backend.name``, ``.precision``, ``.versions``."""
+    """The current backend: ``cpu_backend.name``, ``.precision``, ``.versions``."""
     if hasattr(request, "param"):
         raise UsageError("cpu_backend takes no parameters; of those chosen, allow some by @pytest.mark.cpu_backends")
     return choice_of(request.config).named(_cpu_backend.name)
@@ -60,15 +60,15 @@ def eager_model(request: pytest.FixtureRequest) -> nn.Module | str:
 
 @pytest.fixture(scope="session")
 def cpu_candidate(request: pytest.FixtureRequest) -> nn.Module | str | None:
-    """Another checkpoint to take ``eager_model``'s place: override it to return what ``eager_model`` may return."""
+    """Another checkpoint in ``eager_model``'s place: override it to return anything that ``eager_model`` may return."""
     return request.config.stash[SETTINGS].candidate
 
 
 @pytest.fixture(scope="session")
 def cpu_calibration() -> Iterable[Any] | None:
-    """Inputs that stand for the model's data, for backends that quantise activations: override it.
+    """Representative inputs, for backends that quantise activations: override it to return a list.
 
-    Each is a dict of keywords, a tuple of arguments, or a tensor. None: such backends make do with one call's inputs.
+    Each is a dict of keywords, a tuple of arguments, or a tensor. With None such backends use one call's inputs.
     """
     return None
 
@@ -93,10 +93,10 @@ def _cpu_models(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Iterat
 
 @pytest.fixture
 def cpu_accelerate(_cpu_models: ModelsUnderTest) -> Callable[..., Any]:
-    """``cpu_accelerate(model)``: any model under the backend in force, recorded and judged like ``cpu_model``.
+    """``cpu_accelerate(model)``: any model under the current backend, recorded and judged like ``cpu_model``.
 
-    ``cpu_accelerate(model, reference=other)`` holds it to another model, whose place it is to take;
-    ``cpu_accelerate(model, calibration=inputs)`` is to it what ``cpu_calibration`` is to ``cpu_model``.
+    ``cpu_accelerate(model, reference=other)`` compares it with another model, the one that it replaces.
+    ``cpu_accelerate(model, calibration=inputs)`` gives it the inputs that ``cpu_calibration`` gives ``cpu_model``.
     """
 
     def accelerate(model: nn.Module | str, reference: nn.Module | str | None = None, calibration: object = None) -> Any:
@@ -112,7 +112,7 @@ def cpu_model(
     cpu_candidate: nn.Module | str | None,
     cpu_calibration: Iterable[Any] | None,
 ) -> Any:
-    """``cpu_candidate``, or else ``eager_model``, under the backend in force: call it like the original."""
+    """``cpu_candidate``, or else ``eager_model``, under the current backend: call it like the original."""
     source = eager_model if cpu_candidate is None else cpu_candidate
     return _cpu_models.accelerate(source, eager_model, cpu_calibration)
 

@@ -1,4 +1,4 @@
-"""The hooks by which a conftest or a package adds backends, and hears of results."""
+"""The hooks by which a conftest or a package adds backends and gets results."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def pytest_cpuaccel_backends(config: pytest.Config) -> list[Backend]:  # type: i
 
 @pytest.hookspec
 def pytest_cpuaccel_result(item: pytest.Item, result: Result) -> None:
-    """Take what was found about one workload of a test: the model, the backend, the call, and a verdict for each mark.
+    """Take the result of one workload of a test: the model, the backend, the call, and a verdict for each mark.
 
     It is called as soon as the result is complete, before the test passes, fails or is skipped by it; a test has one
     result for each kind of call, and one for its scores. It is called in the process that runs the test: under
-    pytest-xdist that is a worker. A conftest.py hears of the tests in its folder and below. What an implementation
-    raises fails the test as its own error.
+    pytest-xdist that is a worker. A conftest.py gets the results of tests in its folder and below. An exception of an
+    implementation fails the test.
 
     Mark the implementation ``@pytest.hookimpl(optionalhook=True)``, so that the suite also runs where the plugin is
     switched off.

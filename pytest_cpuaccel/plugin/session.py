@@ -85,12 +85,12 @@ def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> S
     builder = Builder(store, settings.threads, notes.append, progress.busy)
     race = RaceConfig(threads=settings.threads, progress=progress.show)
     context = EvaluationContext(
-        builder, ReferenceCache(), functools.partial(_alone, lock, progress), race, _ledger(settings)
+        builder, ReferenceCache(), functools.partial(_alone, lock, progress), race, _baseline_settings(settings)
     )
     return Session(context, settings.task, notes)
 
 
-def _ledger(settings: Settings) -> BaselineSettings:
+def _baseline_settings(settings: Settings) -> BaselineSettings:
     root, save, against = settings.baselines_dir, settings.save, settings.against
     return BaselineSettings(
         shelf=shelf_of(root, save) if save else None,

@@ -10,7 +10,7 @@ from pytest_cpuaccel.core.rounding import INT8_COSINE, INT8_SQNR_DB
 from pytest_cpuaccel.measure.distribution import t_quantile
 
 COMPRESSED = Tolerance(cosine=INT8_COSINE, sqnr_db=INT8_SQNR_DB)
-"""What another checkpoint is held to that is to take a model's place: it differs by more than rounding."""
+"""The tolerance of a candidate, another checkpoint in the model's place: it differs by more than rounding."""
 
 NEEDED = 5.0
 """Times eager's rounding that the least exact of the right backends needed, on outputs of many elements."""

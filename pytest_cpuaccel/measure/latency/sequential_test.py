@@ -120,7 +120,7 @@ def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> SequentialTest:
                 return SequentialTest(shown, _majority(wall, limit), tuple(taken), rules.cpu_arm)
             shown = _heavier(cpu, rules)
             if shown and off_cpu_share(taken) < MOST_WAITING and _excludes(shown, taken, limit, rules):
-                return SequentialTest(shown, _weighed(shown, taken, limit), tuple(taken), rules.cpu_arm)
+                return SequentialTest(shown, _reason_of_weighted_test(shown, taken, limit), tuple(taken), rules.cpu_arm)
         if pair.elapsed_s >= rules.cap_s:
             break
     return SequentialTest(Shown.OPEN, _undecided(taken, limit, rules), tuple(taken), rules.cpu_arm)
@@ -158,7 +158,7 @@ def _majority(signs: Signs, limit: float) -> str:
     return f"{count} of {signs.trials} wall-clock ratios were {side} {limit:.4g}"
 
 
-def _weighed(shown: Shown, pairs: Sequence[Pair], limit: float) -> str:
+def _reason_of_weighted_test(shown: Shown, pairs: Sequence[Pair], limit: float) -> str:
     count = sum((pair.cpu_ratio > limit) is (shown is Shown.ABOVE) for pair in pairs)
     return f"{count} of {len(pairs)} CPU-time ratios, weighed by their distance, were {shown.value} {limit:.4g}"
 

@@ -1,4 +1,4 @@
-"""A weighing: evidence from ratios by how far they lie from a limit, not by their signs alone.
+"""A weighted sign test: evidence from ratios by their distance from a limit, not by their signs alone.
 
 Every bettor of the mixture stakes ``tanh(effect (y - k) / s)`` on a log ratio ``y`` and the logarithm ``k`` of a limit,
 where ``s`` is the spread of the ratios before this one: much on a ratio far off, little on one nearby. Of normal noise
@@ -51,7 +51,7 @@ class Weighing:
     seen: tuple[float, ...] = ()
 
     def then(self, ratio: float, limit: float) -> Weighing:
-        """Return the weighing with one more ratio; one exactly at the limit speaks for neither side."""
+        """Return the test with one more ratio; one exactly at the limit counts for neither direction."""
         log_ratio = math.log(ratio)
         spread, most = _stake_on(self.seen)
         stakes = [most * math.tanh(effect * (log_ratio - math.log(limit)) / spread) for effect in EFFECTS]

@@ -1,1 +1,1 @@
-"""How far outputs lie from the reference, and whether that is too far."""
+"""The distance of outputs from the reference."""

@@ -1,4 +1,4 @@
-"""Self-agreement: whether eager returns the same twice, without which nothing can be held to it."""
+"""Self-agreement: whether eager gives the same answer twice; otherwise it can't be a reference."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ BARE = "output"
 """Name of an output that is no member of anything."""
 
 _BITS = 64
-"""Of an integer in a tensor, its sign included."""
+"""Bits of an integer in a tensor, including its sign."""
 
 _AFTER = " after the call"
 """What follows an input's name where the values that the call left in it are meant."""

@@ -1,4 +1,4 @@
-"""The size of a vector: all that measures of error need of it."""
+"""The size of a vector, for measures of error."""
 
 from __future__ import annotations
 

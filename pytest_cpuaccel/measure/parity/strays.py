@@ -1,4 +1,4 @@
-"""Strays: elements that are NaN or infinite on one side and not the same on the other."""
+"""Strays: elements that are NaN or infinite in one of two tensors and different in the other."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The marks of a test: their names, their arguments, the budgets they become, the backends they narrow it to."""
+"""The marks of a test: names, arguments, budgets, and the choice of backends."""

@@ -1,4 +1,4 @@
-"""What the marks of a test allow under a backend: parsed once, and kept in the test's stash."""
+"""The budgets of a test under a backend: parsed from its marks once, and kept in its stash."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ _FIELDS = {
 
 @dataclass(frozen=True)
 class _Parsed:
-    """``budgets`` are what ``marks`` allow under ``backend``."""
+    """The ``budgets`` that ``marks`` set for ``backend``."""
 
     backend: str
     marks: tuple[pytest.Mark, ...]
     budgets: Budgets
 
     def holds(self, backend: str, marks: tuple[pytest.Mark, ...]) -> bool:
-        """Tell whether these are the very marks that were parsed; their arguments may be unfit to be compared."""
+        """Tell whether these are the same mark objects; their arguments may not be comparable."""
         return self.backend == backend and [*map(id, self.marks)] == [*map(id, marks)]
 
 
@@ -74,9 +74,9 @@ _PARSED = pytest.StashKey[_Parsed]()
 
 
 def budgets_of(item: pytest.Item, backend: str, known: Iterable[str]) -> Budgets:
-    """Return what the marks of a test allow under a backend; ``known`` are the names of all backends.
+    """Return the budgets of a test under a backend; ``known`` are the names of all backends.
 
-    They are parsed again only where a fixture, or the test itself, has added a mark since.
+    Marks are parsed again only if a fixture, or the test itself, has added one since.
 
     Raises:
         UsageError: an argument or value that has no meaning, budgets that contradict each other, or none at all.
@@ -111,7 +111,7 @@ def _accuracy(item: pytest.Item, backend: str) -> AccuracyBudget | None:
 
 
 def _latency_and_startup(item: pytest.Item, backend: str) -> tuple[LatencyBudget | None, StartupBudget | None]:
-    """What ``latency_budget`` allows calls, and what it allows a fresh process."""
+    """Return the budgets of ``latency_budget`` for calls and for fresh processes."""
     given = compulsory_arguments(item, "latency_budget", backend, _LATENCY, 'p50="30 ms" or speedup=1.2') or {}
     if "speedup" in given and "max_slowdown" in given:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Checks of a test's marks: before anything runs, and once the test used no model."""
+"""Checks of a test's marks: before anything runs, and after a test that used no model."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 def check_marks(item: pytest.Item, backend: str, selection: BackendSelection) -> None:
     """Check a test's marks before anything runs.
 
-    A mark on the test itself must have something to judge; one on its class, module or package holds for the tests
+    A mark on the test itself must have something to judge; a mark on its class, module or package applies only to tests
     there that use a model.
 
     Raises:
-        UsageError: a mark that has no meaning, or that nothing in the test could be judged by.
+        UsageError: a mark without meaning, or one that can't judge anything in the test.
         BackendUnavailableError: the latency budget compares with a backend that isn't installed; with
             ``--cpu-missing=skip`` the test is skipped instead.
     """
@@ -42,7 +42,7 @@ def check_marks(item: pytest.Item, backend: str, selection: BackendSelection) ->
         raise UsageError(f"{item.nodeid}: @accuracy_budget judges what score_items found; take it as argument")
     budgets = budgets_of(item, backend, selection.known)
     if backend in selection.known and unmet_requirement(selection.known[backend]):
-        return  # which its fixture says
+        return  # the fixture reports it
     try:
         versus_of(item, budgets, selection)
     except BackendUnavailableError as missing:
@@ -52,10 +52,10 @@ def check_marks(item: pytest.Item, backend: str, selection: BackendSelection) ->
 
 
 def check_something_is_judged(item: pytest.Item) -> None:
-    """Check that a test which ran and used no model has no mark of its own that judges one.
+    """Check that a test that used no model has no mark of its own that judges one.
 
     Raises:
-        UsageError: it has; the text says how a model is used.
+        UsageError: it has one; the text says how to use a model.
     """
     _refuse_marks(item, f"nothing that the test did is judged by it: {_way_to_use(item)}")
 

@@ -11,7 +11,7 @@ DECLARATIONS = (
     "parity(rtol=, atol=, cosine=, sqnr_db=, top1=, outputs=, mask=): outputs equal eager's within tolerance",
     "latency_budget(p50=, p90=, p99=, min_throughput=, ttft=, tpot=, speedup=, max_slowdown=, vs='eager', cold_start=, "
     "build=): how fast a call must be",
-    "memory_budget(peak=, artifact=): the most memory of a process that runs the model, the most bytes of its artifact",
+    "memory_budget(peak=, artifact=): most memory of a process that runs the model, most bytes of its artifact",
     "accuracy_budget(max_drop=, min_score=, of=): the greatest drop, or the least mean, of the scores of score_items",
     "cpu_backends(*names, exclude=): the backends, of those chosen, that a test runs under",
 )

@@ -1,4 +1,4 @@
-"""The values that a mark's arguments take: each function returns what one means, or says why it means nothing."""
+"""The values of marks' arguments: each function parses one kind, or refuses a value with the reason."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def share(value: Any) -> float:
 
 
 def speedup(value: Any) -> float:
-    """Return how many times as fast.
+    """Return a speed-up: how many times as fast.
 
     Raises:
         UsageError: the value is none.
@@ -64,7 +64,8 @@ def drop(value: Any) -> float:
     """Return a fraction: from one, from a percentage, or from points, the units of scores that are no fractions.
 
     Raises:
-        UsageError: the value is none of them, or a bare 1: one point of 100 to some, and all of a right/wrong score.
+        UsageError: the value is none of them, or a bare 1, which could mean one point of 100 or all of a right/wrong
+        score.
     """
     if isinstance(value, str) and (points := _POINTS.fullmatch(value.strip())):
         return float(points[1])
@@ -78,7 +79,7 @@ def drop(value: Any) -> float:
 
 
 def items(value: Any) -> str:
-    """Return which items a claim is of.
+    """Return the items that a claim is about.
 
     Raises:
         UsageError: the value is none.
