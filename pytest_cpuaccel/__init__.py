@@ -1,16 +1,17 @@
 """Test PyTorch and Hugging Face models under every CPU backend, as pytest verdicts.
 
-What stands here is for those who add a backend; tests use fixtures and marks and import nothing. Names are looked
-up when first used: pytest imports this package in every project where it is installed.
+Tests use fixtures and marks, and need no import. What stands here is for those who annotate fixtures, and for those
+who add a backend. Names are looked up when first used: pytest imports this package in every project where it is
+installed.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+if _TYPE_CHECKING:
+    from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
     from pytest_cpuaccel.core.errors import (
         BackendUnavailableError,
         BuildError,
@@ -19,35 +20,44 @@ if TYPE_CHECKING:
         EagerError,
         UsageError,
     )
+    from pytest_cpuaccel.core.fixture_types import Accelerate, CpuModel, ScoreItems
     from pytest_cpuaccel.core.inputs import Inputs
     from pytest_cpuaccel.core.precision import Precision
 
 _HOMES = {
+    "Accelerate": "fixture_types",
     "Backend": "backend",
     "BackendUnavailableError": "errors",
     "BuildError": "errors",
     "BuiltModel": "backend",
+    "CpuModel": "fixture_types",
     "CpuaccelError": "errors",
     "CpuaccelWarning": "errors",
     "EagerError": "errors",
     "Inputs": "inputs",
     "Precision": "precision",
     "Requirement": "backend",
+    "Scalar": "backend",
+    "ScoreItems": "fixture_types",
     "Subject": "backend",
     "UsageError": "errors",
 }
 
 __all__ = [
+    "Accelerate",
     "Backend",
     "BackendUnavailableError",
     "BuildError",
     "BuiltModel",
+    "CpuModel",
     "CpuaccelError",
     "CpuaccelWarning",
     "EagerError",
     "Inputs",
     "Precision",
     "Requirement",
+    "Scalar",
+    "ScoreItems",
     "Subject",
     "UsageError",
 ]
@@ -56,4 +66,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"pytest_cpuaccel.core.{_HOMES[name]}"), name)
+    return getattr(_importlib.import_module(f"pytest_cpuaccel.core.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

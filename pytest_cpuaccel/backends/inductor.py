@@ -101,7 +101,8 @@ def load_module(module: Any, subject: Subject, folder: Path | None, backend: str
     return BuiltModel(
         forward=module,
         generate=generate if hasattr(module, "generate") else None,
-        facts={"threads": torch.get_num_threads(), "graphs": compiler.graphs, **frozen},
+        threads=torch.get_num_threads(),
+        facts={"graphs": compiler.graphs, **frozen},
     )
 
 

@@ -52,7 +52,8 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
     return BuiltModel(
         forward=trace.forward,
         accepts=trace.accepts,
-        facts={"threads": torch.get_num_threads(), "module": type(script).__name__, "int8_operators": quantised},
+        threads=torch.get_num_threads(),
+        facts={"module": type(script).__name__, "int8_operators": quantised},
         follows_example=bool(read),
     )
 

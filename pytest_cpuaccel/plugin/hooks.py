@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_cpuaccel.core.backend import Backend
+    from pytest_cpuaccel.core.fixture_types import Accelerate, CpuModel, ScoreItems
     from pytest_cpuaccel.judge.models_under_test import ModelsUnderTest
     from pytest_cpuaccel.plugin.evaluation import EvaluatedTest
 
@@ -301,14 +302,16 @@ def _check_backend(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def cpu_accelerate(_cpu_models: ModelsUnderTest) -> Callable[..., Any]:
+def cpu_accelerate(_cpu_models: ModelsUnderTest) -> Accelerate:
     """``cpu_accelerate(model)``: any model under the backend in force, recorded and judged like ``cpu_model``.
 
     ``cpu_accelerate(model, reference=other)`` holds it to another model, whose place it is to take;
     ``cpu_accelerate(model, calibration=inputs)`` is to it what ``cpu_calibration`` is to ``cpu_model``.
     """
 
-    def accelerate(model: nn.Module | str, reference: nn.Module | str | None = None, calibration: object = None) -> Any:
+    def accelerate(
+        model: nn.Module | str, reference: nn.Module | str | None = None, calibration: Iterable[Any] | None = None
+    ) -> CpuModel:
         return _cpu_models.accelerate(model, reference, calibration)
 
     return accelerate
@@ -320,7 +323,7 @@ def cpu_model(
     eager_model: nn.Module | str,
     cpu_candidate: nn.Module | str | None,
     cpu_calibration: Iterable[Any] | None,
-) -> Any:
+) -> CpuModel:
     """``cpu_candidate``, or else ``eager_model``, under the backend in force: call it like the original."""
     source = eager_model if cpu_candidate is None else cpu_candidate
     return _cpu_models.accelerate(source, eager_model, cpu_calibration)
@@ -332,7 +335,7 @@ def score_items(
     eager_model: nn.Module | str,
     cpu_candidate: nn.Module | str | None,
     cpu_calibration: Iterable[Any] | None,
-) -> Callable[[Callable[[Any, Any], float], Iterable[Any]], list[float]]:
+) -> ScoreItems:
     """``score_items(fn, items)``: ``fn(model, item)`` for every item, under the backend and under eager.
 
     Returns the backend's scores; ``accuracy_budget`` judges them against eager's.
