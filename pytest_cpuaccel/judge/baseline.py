@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from pytest_cpuaccel.backends.toolkit import upstream
-from pytest_cpuaccel.builder.artifact_store import manifest_of
+from pytest_cpuaccel.builder.artifact import manifest_of
 from pytest_cpuaccel.builder.fingerprint import inputs_signature
 from pytest_cpuaccel.core.baseline import Timed
 from pytest_cpuaccel.core.budget import LatencyBudget

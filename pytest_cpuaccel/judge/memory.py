@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_cpuaccel.builder.artifact_store import files_of
+from pytest_cpuaccel.builder.artifact import files_of
 from pytest_cpuaccel.core.budget import MemoryBudget
 from pytest_cpuaccel.core.units import format_bytes
 from pytest_cpuaccel.core.verdict import Outcome, Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_cpuaccel.builder.artifact_store import copy_artifact
+from pytest_cpuaccel.builder.artifact import copy_artifact
 from pytest_cpuaccel.builder.fingerprint import inputs_signature
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.verdict import Verdict

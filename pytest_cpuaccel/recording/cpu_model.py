@@ -18,7 +18,8 @@ from torch import nn
 
 from pytest_cpuaccel.backends.toolkit.upstream import reason
 from pytest_cpuaccel.builder.accepted_inputs import check_devices, check_plain
-from pytest_cpuaccel.builder.builder import Build, Builder
+from pytest_cpuaccel.builder.build import Build
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.eager import check_not_asked, run_eager
 from pytest_cpuaccel.builder.frozen_values import check_values
 from pytest_cpuaccel.builder.random_generators import generators_kept

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from pytest_cpuaccel.backends.eager import EAGER
-from pytest_cpuaccel.builder.artifact_store import MANIFEST, manifest_of
+from pytest_cpuaccel.builder.artifact import MANIFEST, manifest_of
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.judge.reference_cache import run_in
 from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pytest_cpuaccel.builder.artifact_store import MANIFEST
+from pytest_cpuaccel.builder.artifact import MANIFEST
 from pytest_cpuaccel.report.baseline_file import Draft
 from tests.integration.conftest import CONFTEST
 from tests.integration.test_reports import results_of

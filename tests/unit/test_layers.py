@@ -36,7 +36,7 @@ ALLOWED = {
     "backends": ("core", "backends"),
     "builder": ("core", "machine.cpu", "backends", "builder"),
     "recording": ("core", "backends.toolkit", "builder", "recording"),
-    "isolated": ("core", "machine", "backends.toolkit", "isolated"),
+    "isolated": ("core", "machine", "backends.toolkit", "builder.export_chain", "isolated"),
     "judge": ("core", "machine", "measure", "backends", "builder", "recording", "isolated", "judge"),
     "report": ("core", "machine", "report"),
     "conformance": (
