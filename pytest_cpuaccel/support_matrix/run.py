@@ -17,9 +17,9 @@ from pathlib import Path
 
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.isolated.exit_status import death
-from pytest_cpuaccel.support_matrix.architecture import Architecture
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, without_folders
 from pytest_cpuaccel.support_matrix.worker import READY, log_of, work
+from pytest_cpuaccel.zoo.architecture import Architecture
 
 _START_S = 120
 """How long a process may take to import torch and transformers and to make its model."""

@@ -30,7 +30,7 @@ HEAVY = {
 }
 ALLOWED = {
     "core": ("core",),
-    "machine": ("core", "machine", "measure.latency.config"),
+    "machine": ("core", "machine"),
     "measure": ("core", "machine", "measure"),
     "backends.toolkit": ("core", "backends.toolkit", "measure.parity"),
     "backends": ("core", "backends"),
@@ -39,6 +39,7 @@ ALLOWED = {
     "isolated": ("core", "machine", "backends.toolkit", "builder.export_chain", "isolated"),
     "judge": ("core", "machine", "measure", "backends", "builder", "recording", "isolated", "judge"),
     "report": ("core", "machine", "report"),
+    "zoo": ("core", "backends.toolkit", "zoo"),
     "conformance": (
         "core",
         "machine",
@@ -46,10 +47,8 @@ ALLOWED = {
         "backends",
         "builder",
         "judge",
+        "zoo",
         "conformance",
-        "support_matrix.architecture",
-        "support_matrix.weights",
-        "support_matrix.zoo",
     ),
     "support_matrix": (
         "core",
@@ -60,9 +59,10 @@ ALLOWED = {
         "isolated.exit_status",
         "judge",
         "report",
+        "zoo",
         "support_matrix",
     ),
-    "cli": ("core", "machine", "measure", "backends", "builder", "report", "support_matrix", "cli"),
+    "cli": ("core", "machine", "measure", "backends", "builder", "report", "zoo", "support_matrix", "cli"),
 }
 """Layer -> the parts of the package that it may import. The plugin may import everything but the command line."""
 AT_START = (
