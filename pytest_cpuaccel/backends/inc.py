@@ -33,7 +33,7 @@ def _altered(approach: str, subject: Subject) -> Altered:
     """
     import torch
 
-    from pytest_cpuaccel.backends.toolkit.quiet import silenced
+    from pytest_cpuaccel.backends.toolkit.upstream import silenced
 
     module = subject.fresh_module()
     name = type(module).__name__

@@ -34,7 +34,7 @@ class Compiler:
         from torch._dynamo.exc import RestartAnalysis
         from torch._inductor import config
 
-        from pytest_cpuaccel.backends.toolkit.quiet import silenced
+        from pytest_cpuaccel.backends.toolkit.upstream import silenced
 
         try:
             with silenced(), config.patch(self.options):  # autotuning prints what it tried

@@ -26,7 +26,6 @@ def _altered(subject: Subject) -> Altered:
     import torch
 
     from pytest_cpuaccel.backends.toolkit import upstream
-    from pytest_cpuaccel.backends.toolkit.quiet import silenced
 
     module: Any = subject.fresh_module()
     name = type(module).__name__
@@ -35,7 +34,7 @@ def _altered(subject: Subject) -> Altered:
     if name in WRONG_UPSTREAM:
         raise BuildError(f"the extension's own {name} {WRONG_UPSTREAM[name]}; use ipex")
     module.config.architectures = [name]  # by which it knows them; a model made from a config lacks it
-    with silenced(), torch.random.fork_rng(devices=[]):  # the extension draws weights, to replace them
+    with upstream.silenced(), torch.random.fork_rng(devices=[]):  # the extension draws weights, to replace them
         from intel_extension_for_pytorch import llm
 
         module = llm.optimize(module, dtype=torch.float32, inplace=True, deployment_mode=False)
@@ -44,7 +43,7 @@ def _altered(subject: Subject) -> Altered:
         raise BuildError(f"ipex.llm.optimize has no layers for {name} and fell back to ipex.optimize; use ipex")
     module.forward = upstream.silent(module.forward)
     generate = generate_of(module, upstream.silent)
-    return Altered(module, lambda: {"llm_layers": layers}, generate, first_call=silenced())
+    return Altered(module, lambda: {"llm_layers": layers}, generate, first_call=upstream.silenced())
 
 
 def llm_layers(module: Any) -> int:

@@ -18,9 +18,9 @@ from pytest_cpuaccel.backends.toolkit.attention import sdpa_of_finite_masks, wit
 from pytest_cpuaccel.backends.toolkit.export_metadata import Route
 from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
-from pytest_cpuaccel.backends.toolkit.quiet import silenced
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Runtime
 from pytest_cpuaccel.backends.toolkit.shapes import Shapes
+from pytest_cpuaccel.backends.toolkit.upstream import silenced
 from pytest_cpuaccel.backends.toolkit.weights import drop_weights, size_of_weights
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError

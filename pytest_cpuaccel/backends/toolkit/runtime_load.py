@@ -12,11 +12,11 @@ import torch
 from pytest_cpuaccel.backends.toolkit import decoding, optimum, serving, upstream
 from pytest_cpuaccel.backends.toolkit.export_metadata import Route
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
-from pytest_cpuaccel.backends.toolkit.quiet import silenced
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.backends.toolkit.seq2seq import Opened, Seq2Seq
 from pytest_cpuaccel.backends.toolkit.shapes import Shapes
 from pytest_cpuaccel.backends.toolkit.step import Step
+from pytest_cpuaccel.backends.toolkit.upstream import silenced
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BuildError
