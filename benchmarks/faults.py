@@ -19,7 +19,7 @@ from tabulate import tabulate
 from benchmarks import binomial
 from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 from tests.faults.cases import CASES
 from tests.faults.experiment import Experiment, experiment
 from tests.faults.fault import Fault

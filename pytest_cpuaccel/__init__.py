@@ -1,16 +1,16 @@
 """Test PyTorch and Hugging Face models under every CPU backend, as pytest verdicts.
 
-What stands here is for those who add a backend or hear of results; tests use fixtures and marks and import nothing.
-Names are looked up when first used: pytest imports this package in every project where it is installed.
+Tests use fixtures and marks, and need no import. The names here are for those who annotate fixtures, add a backend or
+take results. They are looked up when first used: pytest imports this package in every project where it is installed.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+if _TYPE_CHECKING:
+    from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
     from pytest_cpuaccel.core.errors import (
         BackendUnavailableError,
         BuildError,
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
         EagerError,
         UsageError,
     )
+    from pytest_cpuaccel.core.fixture_types import Accelerate, CpuModel, ScoreItems
     from pytest_cpuaccel.core.inputs import Inputs
     from pytest_cpuaccel.core.precision import Precision
     from pytest_cpuaccel.core.result import Result
     from pytest_cpuaccel.core.verdict import Outcome, Verdict
 
 _HOMES = {
+    "Accelerate": "fixture_types",
     "Backend": "backend",
     "BackendUnavailableError": "errors",
     "BuildError": "errors",
     "BuiltModel": "backend",
+    "CpuModel": "fixture_types",
     "CpuaccelError": "errors",
     "CpuaccelWarning": "errors",
     "EagerError": "errors",
@@ -37,16 +40,20 @@ _HOMES = {
     "Precision": "precision",
     "Requirement": "backend",
     "Result": "result",
+    "Scalar": "backend",
+    "ScoreItems": "fixture_types",
     "Subject": "backend",
     "UsageError": "errors",
     "Verdict": "verdict",
 }
 
 __all__ = [
+    "Accelerate",
     "Backend",
     "BackendUnavailableError",
     "BuildError",
     "BuiltModel",
+    "CpuModel",
     "CpuaccelError",
     "CpuaccelWarning",
     "EagerError",
@@ -55,6 +62,8 @@ __all__ = [
     "Precision",
     "Requirement",
     "Result",
+    "Scalar",
+    "ScoreItems",
     "Subject",
     "UsageError",
     "Verdict",
@@ -64,4 +73,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"pytest_cpuaccel.core.{_HOMES[name]}"), name)
+    return getattr(_importlib.import_module(f"pytest_cpuaccel.core.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -25,7 +25,7 @@ def note(text: str) -> None:
 def _load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     module: Any = subject.fresh_module()
     note(f"load {type(module).__name__}")
-    return BuiltModel(module, {"threads": torch.get_num_threads()}, getattr(module, "generate", None))
+    return BuiltModel(module, generate=getattr(module, "generate", None), threads=torch.get_num_threads())
 
 
 def _export(subject: Subject, folder: Path) -> None:
@@ -45,7 +45,7 @@ def _export_module(subject: Subject, folder: Path) -> None:
 
 def _load_module(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     assert folder is not None
-    return BuiltModel(torch.load(folder / "module.pt", weights_only=False), {"threads": torch.get_num_threads()})
+    return BuiltModel(torch.load(folder / "module.pt", weights_only=False), threads=torch.get_num_threads())
 
 
 def _rewrite(subject: Subject, folder: Path) -> None:  # noqa: ARG001
@@ -75,7 +75,7 @@ def _refuse(subject: Subject, folder: Path | None) -> BuiltModel:
     raise NotImplementedError("no kernel for aten::gelu")
 
 
-TWIN = Backend("twin", "eager again", _load)
+TWIN = Backend(name="twin", summary="eager again", load=_load)
 STORED = replace(TWIN, name="stored", export=_export)
 SHIPPED = replace(TWIN, name="shipped", export=_export_module, load=_load_module)
 VARIANT = replace(STORED, name="variant", export=_rewrite, base=STORED)

@@ -126,7 +126,7 @@ class ExportingBackend:
         built = export.built
         assert_alike(built.forward(**export.subject.inputs.kwargs), export.subject.expected, self.backend.precision)
         assert built.accepts(export.subject.inputs)
-        assert built.facts["threads"] == 1
+        assert built.threads == 1
 
     def test_other_batches_and_lengths_need_no_new_build(self, export: Export, case: str) -> None:
         for other in CASES[case].others:

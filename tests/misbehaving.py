@@ -18,7 +18,7 @@ from pytest_cpuaccel.core.errors import BuildError
 
 
 def _built(forward: Any) -> BuiltModel:
-    return BuiltModel(forward, {"threads": torch.get_num_threads()})
+    return BuiltModel(forward, threads=torch.get_num_threads())
 
 
 def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
@@ -58,7 +58,7 @@ def load_hanging(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: 
     raise AssertionError("woke up")
 
 
-GOOD = Backend("good", "eager again", load)
+GOOD = Backend(name="good", summary="eager again", load=load)
 OFF_BY_ONE = replace(GOOD, name="off-by-one", load=load_off_by_one)
 REFUSING = replace(GOOD, name="refusing", load=load_refusing)
 ONE_SHAPE = replace(GOOD, name="one-shape", load=load_for_one_shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from pytest_cpuaccel.support_matrix.weights import redraw
+from pytest_cpuaccel.zoo.weights import redraw
 
 
 class Mlp(nn.Module):

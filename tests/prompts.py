@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.support_matrix.weights import redraw
+from pytest_cpuaccel.zoo.weights import redraw
 from tests import exports, models
 
 Prompt = dict[str, Any]

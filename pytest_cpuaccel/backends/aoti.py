@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.backends.inductor import cache_in
-from pytest_cpuaccel.backends.toolkit.runtime import Session
+from pytest_cpuaccel.backends.toolkit.runtime import Converter, ReadBack, Session
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
@@ -32,8 +32,8 @@ def export(subject: Subject, folder: Path) -> None:
     module = subject.fresh_module()
     if subject.generates and module.config.is_encoder_decoder:  # type: ignore[union-attr]
         raise BuildError(f"generate() of an encoder-decoder, {type(module).__name__}, takes more than one graph")
-    write = partial(_write, subject.threads)
-    exporting.export_program("AOTInductor", write, subject, module, folder, image_sizes=False).write(folder)
+    converter = Converter("AOTInductor", partial(_write, subject.threads), image_sizes=False)
+    exporting.export_program(converter, subject, module, folder).write(folder)
 
 
 def load(subject: Subject, folder: Path | None) -> BuiltModel:
@@ -66,7 +66,7 @@ def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:  # noqa
     def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
         return list(package(*tensors))
 
-    return Session(run, {"threads": torch.get_num_threads()})
+    return Session(run, ReadBack(torch.get_num_threads()))
 
 
 AOTI = Backend(

@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.core.backend import Backend, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
 
-def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
-    """Return the model with its layers replaced; they write zeros at padded positions.
+def _altered(subject: Subject) -> Altered:
+    """The model with its layers replaced; they write zeros at padded positions.
 
     Raises:
         BuildError: Optimum has no replacement for this model, or one that computes or returns something else.
     """
-    import torch
+    from optimum.bettertransformer import BetterTransformer
+    from optimum.bettertransformer.models.base import BetterTransformerBaseLayer
 
     from pytest_cpuaccel.backends.toolkit import upstream
     from pytest_cpuaccel.backends.toolkit.attention import with_attention
-    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
     from pytest_cpuaccel.core import tree
 
     original = with_attention(subject.fresh_module(), "eager")  # the layers it knows are the eager ones
-    with upstream.contained():
-        from optimum.bettertransformer import BetterTransformer
-        from optimum.bettertransformer.models.base import BetterTransformerBaseLayer
+    activations = _activations(original)
+    module = BetterTransformer.transform(original, keep_original_model=False)
+    layers = [layer for layer in module.modules() if isinstance(layer, BetterTransformerBaseLayer)]
+    if not layers:
+        raise BuildError(f"BetterTransformer replaced no layer of {type(original).__name__}")
+    if any(getattr(layer, "use_gelu", False) for layer in layers) and activations - {"gelu"}:
+        # It says "gelu" where it means GELU-like: ALBERT is off by 4e-4 then, CLIP by 4e-2.
+        raise BuildError(f"BetterTransformer computes {', '.join(sorted(activations - {'gelu'}))} as gelu")
+    module.forward = upstream.silent(module.forward)  # its layers warn in every call
 
-        activations = _activations(original)
-        module = BetterTransformer.transform(original, keep_original_model=False)
-        layers = [layer for layer in module.modules() if isinstance(layer, BetterTransformerBaseLayer)]
-        if not layers:
-            raise BuildError(f"BetterTransformer replaced no layer of {type(original).__name__}")
-        if any(getattr(layer, "use_gelu", False) for layer in layers) and activations - {"gelu"}:
-            # It says "gelu" where it means GELU-like: ALBERT is off by 4e-4 then, CLIP by 4e-2.
-            raise BuildError(f"BetterTransformer computes {', '.join(sorted(activations - {'gelu'}))} as gelu")
-        module.forward = upstream.silent(module.forward)  # its layers warn in every call
-        answer = rehearse(module, subject.inputs)
-    if any(tensor.is_nested for tensor in tree.tensors(answer)):
-        raise BuildError("BetterTransformer answers with nested tensors, without padding; leave hidden states out")
-    return BuiltModel(
-        forward=module,
-        generate=getattr(module, "generate", None),
-        facts={"threads": torch.get_num_threads(), "replaced_layers": len(layers)},
-    )
+    def check(answer: Any) -> None:
+        if any(tensor.is_nested for tensor in tree.tensors(answer)):
+            raise BuildError("BetterTransformer answers with nested tensors, without padding; leave hidden states out")
+
+    return Altered(module, lambda: {"replaced_layers": len(layers)}, generate_of(module), check_answer=check)
 
 
 def _activations(module: Any) -> set[str]:
@@ -59,7 +54,7 @@ def _activations(module: Any) -> set[str]:
 BETTERTRANSFORMER = Backend(
     name="bettertransformer",
     summary="Optimum's BetterTransformer",
-    load=load,
+    load=partial(load_altered, _altered),
     requires=(
         Requirement("torch", ">=2.8"),
         Requirement("optimum", "<2", "Optimum 2.0 removed BetterTransformer"),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
 
-def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
-    """Return the model with 4-d weights and inputs in ``torch.channels_last``.
+def _altered(subject: Subject) -> Altered:
+    """The model with 4-d weights and inputs in ``torch.channels_last``.
 
     Raises:
         BuildError: the model has no 2-d convolution, the only operator that gains by the layout.
@@ -18,8 +19,6 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     import torch
     from torch import nn
 
-    from pytest_cpuaccel.backends.toolkit import upstream
-    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
     from pytest_cpuaccel.core import tree
 
     module: Any = subject.fresh_module().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -35,23 +34,16 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     def forward(*args: Any, **kwargs: Any) -> Any:
         return module(*tree.map_leaves(as_images, args), **tree.map_leaves(as_images, kwargs))
 
-    with upstream.contained():
-        rehearse(forward, subject.inputs)
-    return BuiltModel(
-        forward=forward,
-        generate=getattr(module, "generate", None),
-        facts={
-            "threads": torch.get_num_threads(),
-            "channels_last_convolutions": sum(
-                layer.weight.is_contiguous(memory_format=torch.channels_last) for layer in convolutions
-            ),
-        },
-    )
+    def facts() -> dict[str, Scalar]:
+        laid_out = [layer.weight.is_contiguous(memory_format=torch.channels_last) for layer in convolutions]
+        return {"channels_last_convolutions": sum(laid_out)}
+
+    return Altered(forward, facts, generate_of(module))
 
 
 CHANNELS_LAST = Backend(
     name="channels-last",
     summary="plain PyTorch with convolutions in channels_last",
-    load=load,
+    load=partial(load_altered, _altered),
     requires=(Requirement("torch", ">=2.8"),),
 )

@@ -15,7 +15,7 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     return BuiltModel(
         forward=module,
         generate=getattr(module, "generate", None),
-        facts={"threads": torch.get_num_threads()},
+        threads=torch.get_num_threads(),
     )
 
 

@@ -2,56 +2,49 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 
 
-def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
-    """Return the model with nested tensors wherever torch can use them, after a call that ran fused layers.
+def _altered(subject: Subject) -> Altered:
+    """The model with nested tensors wherever torch can use them.
 
     Raises:
         BuildError: the model has no ``nn.TransformerEncoderLayer``, or the call runs none of them fused.
     """
-    import torch
     from torch import nn
 
     from pytest_cpuaccel.backends.toolkit import upstream
+    from pytest_cpuaccel.backends.toolkit.operators import OperatorCalls, is_fused_encoder_layer
 
     module: Any = subject.fresh_module()
     layers = sum(isinstance(layer, nn.TransformerEncoderLayer) for layer in module.modules())
     if not layers:
         raise BuildError(f"{type(module).__name__} has no nn.TransformerEncoderLayer, which alone has a fast path")
-    with upstream.contained():
-        nested = enable_nested_tensors(module)
-        module.forward = upstream.silent(module.forward)  # nested tensors warn that they are a prototype
-        fused = fused_layers(module, subject.inputs)
-    if not fused:
-        raise BuildError(
-            f"no layer of {type(module).__name__} took the fast path: it needs 3-d inputs, batch_first, an even number "
-            "of heads, biases, ReLU or GELU, equal eps in both norms, and no two masks in one call"
-        )
+    nested = enable_nested_tensors(module)
+    module.forward = upstream.silent(module.forward)  # nested tensors warn that they are a prototype
+    fused = OperatorCalls(is_fused_encoder_layer)
 
     def accepts(inputs: Inputs) -> bool:
         try:
-            return fused_layers(module, inputs) == fused
+            return fused_layers(module, inputs) == fused.count
         except Exception:
             return False
 
-    return BuiltModel(
-        forward=module,
-        generate=getattr(module, "generate", None),
-        accepts=accepts,
-        facts={
-            "threads": torch.get_num_threads(),
-            "layers": layers,
-            "fused_layers": fused,
-            "nested_encoders": nested,
-        },
-    )
+    def facts() -> dict[str, Scalar]:
+        if not fused.count:
+            raise BuildError(
+                f"no layer of {type(module).__name__} took the fast path: it needs 3-d inputs, batch_first, an even "
+                "number of heads, biases, ReLU or GELU, equal eps in both norms, and no two masks in one call"
+            )
+        return {"layers": layers, "fused_layers": fused.count, "nested_encoders": nested}
+
+    return Altered(module, facts, generate_of(module), accepts, first_call=fused)
 
 
 def enable_nested_tensors(module: Any) -> int:
@@ -79,6 +72,6 @@ def fused_layers(module: Any, inputs: Inputs) -> int:
 FASTPATH = Backend(
     name="fastpath",
     summary="nn.TransformerEncoder's fused layers, with nested tensors",
-    load=load,
+    load=partial(load_altered, _altered),
     requires=(Requirement("torch", ">=2.8"),),
 )

@@ -13,10 +13,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
 
@@ -25,34 +25,28 @@ _KEPT = {r".*patch_embedding.*": _FP32}
 """Layers left in fp32: transformers' vision models cast their pixels to the type of this layer's weight."""
 
 
-def load(approach: str, subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
-    """Return the model quantised by one of Neural Compressor's approaches, "dynamic" or "static".
+def _altered(approach: str, subject: Subject) -> Altered:
+    """The model quantised by one of Neural Compressor's approaches, "dynamic" or "static".
 
     Raises:
         BuildError: Neural Compressor can't quantise the model, or finds nothing in it to quantise.
     """
     import torch
 
-    from pytest_cpuaccel.backends.toolkit.quiet import silenced
-    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
+    from pytest_cpuaccel.backends.toolkit.upstream import silenced
 
     module = subject.fresh_module()
     name = type(module).__name__
     with silenced():
         quantised = _quantised(approach, module, subject)
         layers = _int8_layers(quantised)
-        if not layers:
-            raise BuildError(f"{name} has no nn.Linear or convolution that Neural Compressor quantises")
-        rehearse(quantised, subject.inputs)
-    return BuiltModel(
-        forward=quantised,
-        generate=getattr(quantised, "generate", None),
-        facts={
-            "threads": torch.get_num_threads(),
-            "int8_layers": layers,
-            "engine": torch.backends.quantized.engine,
-        },
-    )
+    if not layers:
+        raise BuildError(f"{name} has no nn.Linear or convolution that Neural Compressor quantises")
+
+    def facts() -> dict[str, Scalar]:
+        return {"int8_layers": layers, "engine": torch.backends.quantized.engine}
+
+    return Altered(quantised, facts, generate_of(quantised), first_call=silenced())
 
 
 def _quantised(approach: str, module: Any, subject: Subject) -> Any:
@@ -101,7 +95,7 @@ def _int8_layers(module: Any) -> int:
 INC_INT8_DYNAMIC = Backend(
     name="inc-int8-dynamic",
     summary="Intel Neural Compressor, int8 linears with activations quantised call by call",
-    load=partial(load, "dynamic"),
+    load=partial(load_altered, partial(_altered, "dynamic")),
     precision=Precision.INT8,
     requires=(
         Requirement("torch", ">=2.8,<2.9", "Neural Compressor 3.7 needs NumPy 1 and was run with torch 2.8 alone"),
@@ -113,6 +107,6 @@ INC_INT8_STATIC = replace(
     INC_INT8_DYNAMIC,
     name="inc-int8-static",
     summary="Intel Neural Compressor, int8 on calibration data",
-    load=partial(load, "static"),
+    load=partial(load_altered, partial(_altered, "static")),
     calibrates=True,
 )

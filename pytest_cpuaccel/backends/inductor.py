@@ -34,7 +34,7 @@ class Compiler:
         from torch._dynamo.exc import RestartAnalysis
         from torch._inductor import config
 
-        from pytest_cpuaccel.backends.toolkit.quiet import silenced
+        from pytest_cpuaccel.backends.toolkit.upstream import silenced
 
         try:
             with silenced(), config.patch(self.options):  # autotuning prints what it tried
@@ -101,7 +101,8 @@ def load_module(module: Any, subject: Subject, folder: Path | None, backend: str
     return BuiltModel(
         forward=module,
         generate=generate if hasattr(module, "generate") else None,
-        facts={"threads": torch.get_num_threads(), "graphs": compiler.graphs, **frozen},
+        threads=torch.get_num_threads(),
+        facts={"graphs": compiler.graphs, **frozen},
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.backends.toolkit.in_place import Altered, called_once, generate_of
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
 
@@ -39,6 +40,7 @@ def load_bf16(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG
         forward=casting.results_in(outside, autocast(built.forward)),
         generate=built.generate and casting.results_in(outside, autocast(built.generate)),
         accepts=built.accepts,
+        threads=built.threads,
         facts=built.facts,
     )
 
@@ -72,11 +74,8 @@ def as_trace(subject: Subject, module: Any) -> BuiltModel:
     return BuiltModel(
         forward=trace.forward,
         accepts=trace.accepts,
-        facts={
-            "threads": torch.get_num_threads(),
-            "module": type(script).__name__,
-            "ipex_layers": layers,
-        },
+        threads=torch.get_num_threads(),
+        facts={"module": type(script).__name__, "ipex_layers": layers},
         follows_example=bool(read),
     )
 
@@ -87,25 +86,14 @@ def as_module(subject: Subject, module: Any) -> BuiltModel:
     Raises:
         BuildError: not one layer was replaced, so that it would be plain PyTorch (GPT-2 has Conv1D layers).
     """
-    import torch
-
-    from pytest_cpuaccel.backends.toolkit import upstream
-    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
-
     layers = extension_layers(module)
     if not layers:
         raise BuildError(f"ipex.optimize replaced no layer of {type(module).__name__}, which has to generate()")
-    with upstream.contained():
-        rehearse(module, subject.inputs)
-    return BuiltModel(
-        forward=module,
-        generate=getattr(module, "generate", None),
-        facts={
-            "threads": torch.get_num_threads(),
-            "module": type(module).__name__,
-            "ipex_layers": layers,
-        },
-    )
+
+    def facts() -> dict[str, Scalar]:
+        return {"module": type(module).__name__, "ipex_layers": layers}
+
+    return called_once(Altered(module, facts, generate_of(module)), subject)
 
 
 def extension_layers(module: Any) -> int:

@@ -26,8 +26,8 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
 
     from pytest_cpuaccel.backends.toolkit.calibration_run import fitting_items
     from pytest_cpuaccel.backends.toolkit.graph import Graph
-    from pytest_cpuaccel.backends.toolkit.quiet import silenced
     from pytest_cpuaccel.backends.toolkit.trace import Trace, frozen, values_watched
+    from pytest_cpuaccel.backends.toolkit.upstream import silenced
 
     if subject.generates:
         raise BuildError("a trace holds one forward call and has no generate(); use ipex or ipex-bf16")
@@ -52,7 +52,8 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
     return BuiltModel(
         forward=trace.forward,
         accepts=trace.accepts,
-        facts={"threads": torch.get_num_threads(), "module": type(script).__name__, "int8_operators": quantised},
+        threads=torch.get_num_threads(),
+        facts={"module": type(script).__name__, "int8_operators": quantised},
         follows_example=bool(read),
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from pytest_cpuaccel.backends.ipex import IPEX
-from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.core.backend import Backend, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
 WRONG_UPSTREAM = {
@@ -16,8 +17,8 @@ WRONG_UPSTREAM = {
 """Classes whose layers compute wrong answers in the extension's last release -> the effect."""
 
 
-def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
-    """Return the model with its decoder layers replaced by the extension's.
+def _altered(subject: Subject) -> Altered:
+    """The model with its decoder layers replaced by the extension's.
 
     Raises:
         BuildError: the extension has no layers for this class of model, or wrong ones.
@@ -25,8 +26,6 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     import torch
 
     from pytest_cpuaccel.backends.toolkit import upstream
-    from pytest_cpuaccel.backends.toolkit.quiet import silenced
-    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
     module: Any = subject.fresh_module()
     name = type(module).__name__
@@ -35,20 +34,16 @@ def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     if name in WRONG_UPSTREAM:
         raise BuildError(f"the extension's own {name} {WRONG_UPSTREAM[name]}; use ipex")
     module.config.architectures = [name]  # the extension identifies models by it; a model made from a config lacks it
-    with silenced(), torch.random.fork_rng(devices=[]):  # the extension draws weights, to replace them
+    with upstream.silenced(), torch.random.fork_rng(devices=[]):  # the extension draws weights, to replace them
         from intel_extension_for_pytorch import llm
 
         module = llm.optimize(module, dtype=torch.float32, inplace=True, deployment_mode=False)
-        layers = llm_layers(module)
-        if not layers:
-            raise BuildError(f"ipex.llm.optimize has no layers for {name} and fell back to ipex.optimize; use ipex")
-        module.forward = upstream.silent(module.forward)
-        rehearse(module, subject.inputs)
-    return BuiltModel(
-        forward=module,
-        generate=upstream.silent(module.generate) if hasattr(module, "generate") else None,
-        facts={"threads": torch.get_num_threads(), "llm_layers": layers},
-    )
+    layers = llm_layers(module)
+    if not layers:
+        raise BuildError(f"ipex.llm.optimize has no layers for {name} and fell back to ipex.optimize; use ipex")
+    module.forward = upstream.silent(module.forward)
+    generate = generate_of(module, upstream.silent)
+    return Altered(module, lambda: {"llm_layers": layers}, generate, first_call=upstream.silenced())
 
 
 def llm_layers(module: Any) -> int:
@@ -61,7 +56,7 @@ def llm_layers(module: Any) -> int:
 IPEX_LLM = Backend(
     name="ipex-llm",
     summary="Intel Extension for PyTorch, ipex.llm.optimize",
-    load=load,
+    load=partial(load_altered, _altered),
     requires=(
         *IPEX.requires,
         Requirement("transformers", ">=4.45,<4.52", "4.51.3 is the last that the extension was validated with"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.backends import openvino_int8, openvino_int8_ptq
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
-from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime, Session, Steps
+from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, Session, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
     from torch.export import ExportedProgram
-
-    from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 
 FILE = "openvino_model.xml"
 
@@ -58,14 +56,12 @@ def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[st
     _save(_named(program, inputs, outputs), folder)
 
 
-def _write_step(
-    program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], layout: CacheLayout, folder: Path
-) -> None:
+def _write_step(program: ExportedProgram, ports: Ports, folder: Path) -> None:
     """Write a step as a stateful model: OpenVINO keeps the cache in variables, which it lets grow in place."""
     from pytest_cpuaccel.backends.toolkit.stateful import make_stateful
 
-    model = _named(program, [*inputs, *layout.inputs], [*outputs, *layout.outputs])
-    make_stateful(model, layout)
+    model = _named(program, ports.all_inputs, ports.all_outputs)
+    make_stateful(model, ports.layout)
     _save(model, folder)
 
 
@@ -115,23 +111,16 @@ def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int) -> 
         request.infer()
         return [torch.from_numpy(request.get_output_tensor(place).data.copy()) for place in outputs]
 
-    return Session(run, _facts(precision, [compiled]))
+    return Session(run, _read_back(precision, [compiled]))
 
 
-def _open_step(
-    precision: str,
-    folder: Path,
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    layout: CacheLayout,  # noqa: ARG001
-    threads: int,
-) -> Steps:
+def _open_step(precision: str, folder: Path, ports: Ports, threads: int) -> Steps:
     import openvino
 
     from pytest_cpuaccel.backends.toolkit.stateful import run_of
 
     compiled = openvino.Core().compile_model(folder / FILE, "CPU", _config(precision, threads))
-    return Steps(run_of(compiled, inputs, len(outputs)), _facts(precision, [compiled]))
+    return Steps(run_of(compiled, ports.inputs, len(ports.outputs)), _read_back(precision, [compiled]))
 
 
 def _config(precision: str, threads: int) -> dict[str, Any]:
@@ -156,13 +145,14 @@ def _load_options(precision: str, threads: int) -> dict[str, Any]:
     return {"ov_config": _config(precision, threads)}
 
 
-def _optimum_facts(precision: str, model: Any) -> Facts:
+def _read_back_by_optimum(precision: str, model: Any) -> ReadBack:
     parts = [model, *vars(model).values()]  # an encoder-decoder holds its compiled models in parts
     requests = [request for part in parts if (request := getattr(part, "request", None)) is not None]
-    return _facts(precision, [getattr(request, "get_compiled_model", lambda r=request: r)() for request in requests])
+    compiled = [getattr(request, "get_compiled_model", lambda r=request: r)() for request in requests]
+    return _read_back(precision, compiled)
 
 
-def _facts(precision: str, compiled: Sequence[Any]) -> Facts:
+def _read_back(precision: str, compiled: Sequence[Any]) -> ReadBack:
     """What OpenVINO says of itself.
 
     Raises:
@@ -171,24 +161,21 @@ def _facts(precision: str, compiled: Sequence[Any]) -> Facts:
     used = {model.get_property("INFERENCE_PRECISION_HINT").to_string() for model in compiled}
     if used != {precision}:
         raise BuildError(f"OpenVINO runs in {', '.join(sorted(used))} on this CPU, was told {precision}")
-    return {
-        "threads": max(model.get_property("INFERENCE_NUM_THREADS") for model in compiled),
-        "precision": precision,
-    }
+    threads = max(model.get_property("INFERENCE_NUM_THREADS") for model in compiled)
+    return ReadBack(threads, {"precision": precision})
 
 
 def _runtime(precision: str) -> Runtime:
     return Runtime(
         library="optimum.intel",
         prefix="OVModelFor",
-        converter="OpenVINO",
-        write=_write,
+        converter=Converter("OpenVINO", _write),
         open=partial(_open, precision),
         write_step=_write_step,
         open_step=partial(_open_step, precision),
         export_options=_export_options,
         load_options=partial(_load_options, precision),
-        facts_of=partial(_optimum_facts, precision),
+        read_back=partial(_read_back_by_optimum, precision),
         has_attention=True,
     )
 

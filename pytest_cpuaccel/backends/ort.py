@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_cpuaccel.backends import ort_int8, ort_int8_static, ort_levels
 from pytest_cpuaccel.backends.onnx_files import CPU
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
-from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime, Session, Steps
+from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, Session, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError
 from pytest_cpuaccel.core.precision import Precision
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
     from torch.export import ExportedProgram
-
-    from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 
 FILE = "model.onnx"
 
@@ -76,32 +74,30 @@ def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:
         feed = {name: tensors[place].numpy() for place, name in names}
         return [torch.from_numpy(output) for output in session.run(None, feed)]
 
-    return Session(run, _session_facts([session]))
+    return Session(run, _read_back([session]))
 
 
-def _write_step(
-    program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], layout: CacheLayout, folder: Path
-) -> None:
-    _write(program, [*inputs, *layout.inputs], [*outputs, *layout.outputs], folder)
+def _write_step(program: ExportedProgram, ports: Ports, folder: Path) -> None:
+    _write(program, ports.all_inputs, ports.all_outputs, folder)
 
 
-def _open_step(folder: Path, inputs: Sequence[str], outputs: Sequence[str], layout: CacheLayout, threads: int) -> Steps:
+def _open_step(folder: Path, ports: Ports, threads: int) -> Steps:
     """A step whose cache goes in and comes out: as the tensors of transformers' own cache, which are not copied."""
     from pytest_cpuaccel.backends.toolkit import kv_cache
 
-    session, count = _open(folder, [*inputs, *layout.inputs], threads), len(outputs)
+    session, count = _open(folder, ports.all_inputs, threads), len(ports.outputs)
 
     def run(tensors: tuple[torch.Tensor, ...], cache: Any | None) -> list[torch.Tensor]:
         if kv_cache.length_of(cache):
             past = [tensor.contiguous() for tensor in kv_cache.tensors_of(cache)]
         else:
-            past = [*layout.of_length(len(tensors[0]), 0)]
+            past = [*ports.layout.of_length(len(tensors[0]), 0)]
         answers = session.run((*tensors, *past))
         if cache is not None:
             kv_cache.put(cache, answers[count:])
         return answers[:count]
 
-    return Steps(run, session.facts)
+    return Steps(run, session.read_back)
 
 
 def _options(threads: int) -> Any:
@@ -123,32 +119,29 @@ def _load_options(threads: int) -> dict[str, Any]:
     return {"session_options": _options(threads), "provider": CPU}
 
 
-def _optimum_facts(model: Any) -> Facts:
+def _read_back_by_optimum(model: Any) -> ReadBack:
     import onnxruntime
 
     parts = [model, *vars(model).values()]  # an encoder-decoder holds its sessions in parts
     sessions = [getattr(part, "session", None) for part in parts]
-    return _session_facts([session for session in sessions if isinstance(session, onnxruntime.InferenceSession)])
+    return _read_back([session for session in sessions if isinstance(session, onnxruntime.InferenceSession)])
 
 
-def _session_facts(sessions: Sequence[Any]) -> Facts:
-    return {
-        "threads": max(session.get_session_options().intra_op_num_threads for session in sessions),
-        "provider": sessions[0].get_providers()[0],
-    }
+def _read_back(sessions: Sequence[Any]) -> ReadBack:
+    threads = max(session.get_session_options().intra_op_num_threads for session in sessions)
+    return ReadBack(threads, {"provider": sessions[0].get_providers()[0]})
 
 
 _RUNTIME = Runtime(
     library="optimum.onnxruntime",
     prefix="ORTModelFor",
-    converter="torch.onnx",
-    write=_write,
+    converter=Converter("torch.onnx", _write),
     open=_open,
     write_step=_write_step,
     open_step=_open_step,
     export_options=_export_options,
     load_options=_load_options,
-    facts_of=_optimum_facts,
+    read_back=_read_back_by_optimum,
     has_attention=False,
 )
 

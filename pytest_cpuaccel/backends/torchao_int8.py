@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cpuaccel.backends import inductor
+from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
@@ -16,25 +17,14 @@ DYNAMIC = "Int8DynamicActivationInt8WeightConfig"
 WEIGHTS = "Int8WeightOnlyConfig"
 
 
-def load(config: str, subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
-    """Return the model with int8 weights in its linear layers.
+def _altered(config: str, subject: Subject) -> Altered:
+    """The model with int8 weights in its linear layers.
 
     Raises:
         BuildError: the model has no ``nn.Linear``; GPT-2, for one, is made of transformers' Conv1D.
     """
-    import torch
-
-    from pytest_cpuaccel.backends.toolkit import upstream
-    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
-
     module, _ = quantised(config, subject)
-    with upstream.contained():
-        rehearse(module, subject.inputs)
-    return BuiltModel(
-        forward=module,
-        generate=getattr(module, "generate", None),
-        facts={"threads": torch.get_num_threads(), "quantised_linears": quantised_linears(module)},
-    )
+    return Altered(module, lambda: {"quantised_linears": quantised_linears(module)}, generate_of(module))
 
 
 def export_compiled(config: str, subject: Subject, folder: Path) -> None:
@@ -83,7 +73,7 @@ def quantised_linears(module: Any) -> int:
 TORCHAO_INT8 = Backend(
     name="torchao-int8",
     summary="dynamic int8 linears by torchao",
-    load=partial(load, DYNAMIC),
+    load=partial(load_altered, partial(_altered, DYNAMIC)),
     precision=Precision.INT8,
     requires=(Requirement("torch", ">=2.8"), Requirement("torchao", ">=0.13")),
 )
@@ -92,7 +82,7 @@ TORCHAO_INT8_WEIGHTS = replace(
     TORCHAO_INT8,
     name="torchao-int8-weights",
     summary="linears with int8 weights by torchao",
-    load=partial(load, WEIGHTS),
+    load=partial(load_altered, partial(_altered, WEIGHTS)),
 )
 
 TORCHAO_INT8_INDUCTOR = replace(

@@ -88,7 +88,8 @@ def _run(subject: Subject, script: torch.jit.ScriptModule, folder: Path) -> Buil
     return BuiltModel(
         forward=trace.forward,
         accepts=trace.accepts,
-        facts={"threads": torch.get_num_threads(), "module": type(script).__name__},
+        threads=torch.get_num_threads(),
+        facts={"module": type(script).__name__},
         follows_example=(folder / VALUES).exists(),
     )
 

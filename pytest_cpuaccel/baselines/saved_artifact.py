@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_cpuaccel.builder.artifact_store import copy_artifact
+from pytest_cpuaccel.builder.artifact import copy_artifact
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.fingerprint import inputs_signature
 from pytest_cpuaccel.core.build_request import BuildRequest

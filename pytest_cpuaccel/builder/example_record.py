@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pytest_cpuaccel.builder.artifact_store import EXAMPLE
+from pytest_cpuaccel.builder.artifact import EXAMPLE
 from pytest_cpuaccel.builder.eager import named_inputs, run_eager
 from pytest_cpuaccel.builder.fingerprint import inputs_digest
 from pytest_cpuaccel.builder.random_generators import seeded

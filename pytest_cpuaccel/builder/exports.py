@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 from torch import nn
 
 from pytest_cpuaccel.backends.toolkit import upstream
-from pytest_cpuaccel.builder.artifact_store import ArtifactKey, ArtifactStore, copy_files
+from pytest_cpuaccel.builder.artifact import ArtifactKey
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.calibration import Calibration
 from pytest_cpuaccel.builder.example_record import Example
+from pytest_cpuaccel.builder.export_chain import export_in_turn
 from pytest_cpuaccel.builder.fingerprint import inputs_signature, model_key
 from pytest_cpuaccel.builder.source_code import code_digest, package_digest
 from pytest_cpuaccel.core.backend import Backend, Requirement, Subject
@@ -39,6 +41,49 @@ _FORMAT = 3
 _OURS = __name__.partition(".")[0]
 
 
+@dataclass(frozen=True, eq=False)
+class ExportRequest:
+    """A request for the files that ``exporters`` write in turn of ``model``; none of them: for no files.
+
+    ``weights`` is the stamp of the model's weights, as they are now.
+    """
+
+    model: nn.Module
+    weights: str
+    exporters: Sequence[Backend]
+    subject: Subject
+    calibration: Calibration
+
+    @cached_property
+    def key(self) -> ArtifactKey:
+        """Return what the files are known to depend on."""
+        return self._key(self.exporters, model_key(self.model, self.weights))
+
+    def _key(self, exporters: Sequence[Backend], identity: Mapping[str, str]) -> ArtifactKey:
+        *before, last = exporters
+        return ArtifactKey(
+            f"{type(self.model).__name__}-{last.name}",
+            {
+                "format": _FORMAT,
+                "model": identity,
+                "inputs": inputs_signature(self.subject.inputs),
+                "generates": self.subject.generates,
+                "backend": last.name,
+                "backend_code": code_of(last),
+                "options": dict(last.options),
+                "threads": self.subject.threads,
+                "versions": last.versions | {name: Requirement(name).installed for name in _EXPORTERS},
+                "isa": this_machine().isa,
+            }
+            | ({"calibration": self.calibration.digest} if last.calibrates else {})
+            | ({"base": self._key(before, identity).folder_name} if before else {}),
+        )
+
+
+ArtifactOf = Callable[[ExportRequest], contextlib.AbstractContextManager[Path | None]]
+"""A context with the folder of what is requested; None where there are no exporters."""
+
+
 @dataclass(frozen=True)
 class Exports:
     """``say`` gets notes for the user. ``refusals`` are the reasons of exports that failed, by model and key."""
@@ -47,68 +92,34 @@ class Exports:
     say: Callable[[str], None]
     refusals: ByIdentity[nn.Module, dict[str, str]] = field(default_factory=ByIdentity)
 
-    def artifact(
-        self, model: nn.Module, weights: str, exporters: Sequence[Backend], subject: Subject, calibration: Calibration
-    ) -> contextlib.AbstractContextManager[Path | None]:
+    def artifact(self, request: ExportRequest) -> contextlib.AbstractContextManager[Path | None]:
         """Return a context with the folder that the last exporter wrote; None without any exporter.
 
-        ``weights`` is the stamp of the model's weights, as they are now.
         It starts from a copy of what those before it left, which is kept too. An artifact of an earlier session is
         taken only where eager still answers as it did when that was exported.
         """
-        if not exporters:
+        if not request.exporters:
             return contextlib.nullcontext()
-        *before, last = exporters
-        key = _key(model_key(model, weights), model, exporters, subject, calibration)
+        subject = request.subject
+        proof = None if request.exporters[-1].caches else Example(request.model, subject.inputs, subject.expected)
+        return self.store.artifact(request.key, partial(self._export, request), self.say, proof)
 
-        def export(folder: Path) -> None:
-            if before:  # a base is locked while its variant is, never the other way round: nobody waits in a circle
-                with self.artifact(model, weights, before, subject, calibration) as base:
-                    assert base is not None
-                    copy_files(base, folder)
-            last.run_export(subject, folder)
-
-        proof = None if last.caches else Example(model, subject.inputs, subject.expected)
-        return self.store.artifact(key, partial(self._unless_refused, model, key, export), self.say, proof)
-
-    def _unless_refused(self, model: nn.Module, key: ArtifactKey, export: Callable[[Path], None], folder: Path) -> None:
+    def _export(self, request: ExportRequest, folder: Path) -> None:
         """Export, but not again what was refused before: that takes as long, for each test and each variant."""
-        refused = self.refusals.setdefault(model, dict)
-        if refusal := refused.get(key.folder_name):
+        refused = self.refusals.setdefault(request.model, dict)
+        if refusal := refused.get(request.key.folder_name):
             raise BuildError(refusal)
+
+        def kept_base(before: Sequence[Backend]) -> contextlib.AbstractContextManager[Path | None]:
+            # A base is locked while its variant is, never the other way round: nobody waits in a circle.
+            return self.artifact(replace(request, exporters=before))
+
         try:
             with upstream.contained():
-                export(folder)
+                export_in_turn(request.exporters, request.subject, folder, kept_base)
         except BuildError as error:
-            refused[key.folder_name] = str(error)
+            refused[request.key.folder_name] = str(error)
             raise
-
-
-def _key(
-    identity: Mapping[str, str],
-    model: nn.Module,
-    exporters: Sequence[Backend],
-    subject: Subject,
-    calibration: Calibration,
-) -> ArtifactKey:
-    *before, last = exporters
-    return ArtifactKey(
-        f"{type(model).__name__}-{last.name}",
-        {
-            "format": _FORMAT,
-            "model": identity,
-            "inputs": inputs_signature(subject.inputs),
-            "generates": subject.generates,
-            "backend": last.name,
-            "backend_code": code_of(last),
-            "options": dict(last.options),
-            "threads": subject.threads,
-            "versions": last.versions | {name: Requirement(name).installed for name in _EXPORTERS},
-            "isa": this_machine().isa,
-        }
-        | ({"calibration": calibration.digest} if last.calibrates else {})
-        | ({"base": _key(identity, model, before, subject, calibration).folder_name} if before else {}),
-    )
 
 
 def code_of(backend: Backend) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.builder.builder import Build
+from pytest_cpuaccel.builder.build import Build
 from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend

@@ -152,7 +152,7 @@ _PARTS = (
     Part(torch.get_default_dtype, torch.set_default_dtype),
     Part(_deterministic, _set_deterministic),
     Part(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-    Part(torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
+    Part(lambda: torch.backends.mkldnn.enabled, lambda on: setattr(torch.backends.mkldnn, "enabled", on)),
     Part(torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
     Part(
         lambda: torch.backends.quantized.engine,

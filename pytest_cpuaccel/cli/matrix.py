@@ -15,13 +15,13 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
 from pytest_cpuaccel.report.environment import environment
-from pytest_cpuaccel.support_matrix.architecture import Architecture
 from pytest_cpuaccel.support_matrix.cell import Cell
 from pytest_cpuaccel.support_matrix.page import page
 from pytest_cpuaccel.support_matrix.record import Record
 from pytest_cpuaccel.support_matrix.run import matrix
 from pytest_cpuaccel.support_matrix.worker import THREADS
-from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.zoo.architecture import Architecture
+from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 
 _ALL = "all"
 _TOLD = ("isa", "threads", "python", "versions")

@@ -1,4 +1,4 @@
-"""The contract: what every backend promises, ours or a third party's, checked by watching it at work.
+"""What every backend promises, ours or a third party's, checked by watching it at work.
 
 A package that adds a backend certifies it with this test::
 
@@ -9,7 +9,7 @@ A package that adds a backend certifies it with this test::
 
     @pytest.fixture(scope="module")
     def observed(tmp_path_factory):
-        return observe(BACKEND, tmp_path_factory.mktemp("contract"))
+        return observe(BACKEND, tmp_path_factory.mktemp("conformance"))
 
 
     @pytest.mark.parametrize("promise", PROMISES, ids=str)
@@ -20,8 +20,9 @@ The backend is watched once, on small models that are made here; then every prom
 """
 
 from pytest_cpuaccel.conformance.example_model import Sample, samples
+from pytest_cpuaccel.conformance.observation import Observation
 from pytest_cpuaccel.conformance.observe import observe
 from pytest_cpuaccel.conformance.promise import BrokenPromiseError, Promise
 from pytest_cpuaccel.conformance.promises import PROMISES
 
-__all__ = ["PROMISES", "BrokenPromiseError", "Promise", "Sample", "observe", "samples"]
+__all__ = ["PROMISES", "BrokenPromiseError", "Observation", "Promise", "Sample", "observe", "samples"]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_cpuaccel.builder.artifact_store import ArtifactKey, ArtifactStore, copy_files
+from pytest_cpuaccel.builder.artifact import ArtifactKey
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.builder.export_chain import export_in_turn
 from pytest_cpuaccel.builder.fingerprint import inputs_signature, model_key
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 
@@ -21,24 +25,22 @@ def build(backend: Backend, subject: Subject, folder: Path, bases: Path | None =
         subject = replace(subject, calibration=(subject.inputs,))
     if not backend.exporters:
         return backend.load(subject, None)
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        _export(backend, subject, folder, ArtifactStore(bases or Path(temporary), limit_bytes=sys.maxsize))
+        _export(backend.exporters, subject, folder, ArtifactStore(bases or Path(temporary), limit_bytes=sys.maxsize))
     return backend.load(subject, folder)
 
 
-def _export(backend: Backend, subject: Subject, folder: Path, bases: ArtifactStore) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    base = backend.base
-    if base:
-        with bases.artifact(_key(base, subject), lambda kept: _export(base, subject, kept, bases), _ignore) as exported:
-            copy_files(exported, folder)
-    if backend.export:
-        backend.run_export(subject, folder)
+def _export(exporters: Sequence[Backend], subject: Subject, folder: Path, bases: ArtifactStore) -> None:
+    def kept_base(before: Sequence[Backend]) -> AbstractContextManager[Path]:
+        return bases.artifact(_key(before, subject), lambda kept: _export(before, subject, kept, bases), _ignore)
+
+    export_in_turn(exporters, subject, folder, kept_base)
 
 
-def _key(base: Backend, subject: Subject) -> ArtifactKey:
+def _key(exporters: Sequence[Backend], subject: Subject) -> ArtifactKey:
     return ArtifactKey(
-        base.name,
+        exporters[-1].name,
         {
             "model": model_key(subject.fresh_module()),
             "inputs": inputs_signature(subject.inputs),

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from pytest_cpuaccel.support_matrix.architecture import Architecture
-from pytest_cpuaccel.support_matrix.weights import drawn, redraw
-from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.zoo.architecture import Architecture
+from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
+from pytest_cpuaccel.zoo.weights import drawn, redraw
 
 FROM_THE_ZOO = ("bert", "llama", "nn.TransformerEncoder")
 """A common encoder, a common decoder, and torch's own encoder."""

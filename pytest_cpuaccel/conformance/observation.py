@@ -59,9 +59,13 @@ class Failed(Event):
 
 @dataclass(frozen=True)
 class Built(Event):
-    """A build for so many threads; ``accepted`` tells whether it accepts the inputs it was made for."""
+    """A build for so many ``threads``, which says that it has ``read_back``.
+
+    ``accepted`` tells whether it accepts the inputs it was made for.
+    """
 
     threads: int
+    read_back: int | None
     facts: Mapping[str, Scalar]
     accepted: bool
 

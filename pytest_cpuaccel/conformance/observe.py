@@ -157,8 +157,14 @@ class _Observer:
             yield self._altered(Belonging.EXPORT, f"{name[0]} was written, altered or removed")
 
     def _built(self, built: BuiltModel, subject: Subject) -> Built:
-        accepted = built.accepts(subject.inputs)
-        return Built(self._sample.name, self.doing, subject.threads, built.facts, accepted)
+        return Built(
+            self._sample.name,
+            self.doing,
+            threads=subject.threads,
+            read_back=built.threads,
+            facts=built.facts,
+            accepted=built.accepts(subject.inputs),
+        )
 
     def _altered(self, belonging: Belonging, change: str) -> Altered:
         return Altered(self._sample.name, self.doing, belonging, change)

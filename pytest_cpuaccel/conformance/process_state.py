@@ -46,7 +46,7 @@ def ambience() -> Ambience:
         default_dtype=str(torch.get_default_dtype()),
         threads=torch.get_num_threads(),
         deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
-        mkldnn=torch._C._get_mkldnn_enabled(),
+        mkldnn=bool(torch.backends.mkldnn.enabled),
         quantised_engine=torch.backends.quantized.engine,
         torch_generator=bytes(torch.get_rng_state().numpy()),
         numpy_generator=pickle.dumps(np.random.get_state()),

@@ -88,9 +88,8 @@ def _rejections(seen: Observation) -> Iterator[str]:
 
 def _wrong_facts(seen: Observation) -> Iterator[str]:
     for built in seen.of(Built):
-        threads = built.facts.get("threads")
-        if threads != built.threads or isinstance(threads, bool):
-            yield _said(built, f"facts['threads'] is {threads!r}, {built.threads} asked for")
+        if built.read_back != built.threads or isinstance(built.read_back, bool):
+            yield _said(built, f"threads is {built.read_back!r}, {built.threads} asked for")
         for name, value in built.facts.items():
             if not isinstance(value, (str, int, float)):
                 yield _said(built, f"facts[{name!r}] is a {type(value).__name__}; facts are str, int, float or bool")

@@ -94,24 +94,34 @@ class BuiltModel:
     ``forward`` and ``generate`` take what the original takes and return the type the original returns.
     ``accepts`` tells whether this build is right for other inputs too (other shapes, other keywords); where it
     is not, a new build is made. ``facts`` are what the backend proved of itself: the route it took, the
-    precision and thread count it read back, how many graphs it compiled. ``facts["threads"]`` is compulsory.
-    ``attributes`` is searched first for attributes that the test reads from ``cpu_model``.
+    precision it read back, how many graphs it compiled. ``threads`` is the thread count that it read back, which every
+    backend gives. ``attributes`` is searched first for attributes that the test reads from ``cpu_model``.
     ``lacks`` names outputs of ``forward`` that a build for ``generate()`` leaves out: it then serves no ``forward``.
     ``follows_example`` says that ``forward`` takes the path that the example's values chose, as a trace does: it can't
     return other outputs where eager would.
+
+    Earlier backends gave the thread count as ``facts["threads"]``. For one release it is taken from there where
+    ``threads`` isn't given.
     """
 
     forward: Callable[..., Any]
-    facts: Mapping[str, Scalar]
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
     generate: Callable[..., Any] | None = None
     accepts: Callable[[Inputs], bool] = accept_all
     attributes: Any = None
     close: Callable[[], None] = close_nothing
     lacks: frozenset[str] = frozenset()
     follows_example: bool = False
+    threads: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.threads is None and "threads" in self.facts:
+            rest = {name: value for name, value in self.facts.items() if name != "threads"}
+            object.__setattr__(self, "threads", self.facts["threads"])
+            object.__setattr__(self, "facts", rest)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Backend:
     """One way to run a model.
 

@@ -13,7 +13,7 @@ import torch
 from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.baselines.comparison import BaselineComparison
 from pytest_cpuaccel.baselines.settings import BaselineSettings
-from pytest_cpuaccel.builder.artifact_store import manifest_of
+from pytest_cpuaccel.builder.artifact import manifest_of
 from pytest_cpuaccel.builder.fingerprint import inputs_signature
 from pytest_cpuaccel.core.baseline import Baseline, SavedResult, Timed
 from pytest_cpuaccel.core.budget import LatencyBudget

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_cpuaccel.builder.artifact_store import files_of
+from pytest_cpuaccel.builder.artifact import files_of
 from pytest_cpuaccel.core.budget import MemoryBudget
 from pytest_cpuaccel.core.measurement.memory import ArtifactSize, MemoryMeasurement, ProcessMemory
 from pytest_cpuaccel.core.verdict import Verdict

@@ -70,12 +70,13 @@ def start(folder: Path) -> Iterator[str]:
 
 def build(folder: Path) -> Iterator[str]:
     """Export the model and load the artifact, as on a machine that never did; yield the stages' names."""
+    from pytest_cpuaccel.builder.export_chain import export_in_turn
+
     bundle = _imported(folder)
     yield IMPORTS
     artifact = Path(tempfile.mkdtemp()) if bundle.backend.exporters else None
     if artifact:
-        for exporter in bundle.backend.exporters:
-            exporter.run_export(bundle.subject, artifact)
+        export_in_turn(bundle.backend.exporters, bundle.subject, artifact)
         yield EXPORT
     built = bundle.backend.load(bundle.subject, artifact)
     yield LOAD

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.internals import gone, internal
 from pytest_cpuaccel.plugin.fixture_names import BACKEND
 
 _OF_NO_USER = ("_pytest.", "pytest_cpuaccel.")
@@ -53,8 +55,10 @@ def _may_ask(fixture: pytest.FixtureDef[Any]) -> bool:
 
 def _closest(item: pytest.Item, name: str) -> Iterator[pytest.FixtureDef[Any]]:
     """Yield the fixture that a test gets by a name, and the overridden ones that this fixture takes itself."""
-    session: Any = item.session
-    for fixture in reversed(session._fixturemanager.getfixturedefs(name, item) or ()):
+    manager: Any = getattr(item.session, "_fixturemanager", None)
+    if manager is None:
+        raise UsageError(gone(internal("pytest.Session._fixturemanager")))
+    for fixture in reversed(manager.getfixturedefs(name, item) or ()):
         yield fixture
         if name not in fixture.argnames:
             return

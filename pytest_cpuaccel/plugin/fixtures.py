@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_cpuaccel.core.backend import Backend
+    from pytest_cpuaccel.core.fixture_types import Accelerate, CpuModel, ScoreItems
     from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
 
 
@@ -92,14 +93,16 @@ def _cpu_models(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Iterat
 
 
 @pytest.fixture
-def cpu_accelerate(_cpu_models: ModelsUnderTest) -> Callable[..., Any]:
+def cpu_accelerate(_cpu_models: ModelsUnderTest) -> Accelerate:
     """``cpu_accelerate(model)``: any model under the current backend, recorded and judged like ``cpu_model``.
 
     ``cpu_accelerate(model, reference=other)`` compares it with another model, the one that it replaces.
     ``cpu_accelerate(model, calibration=inputs)`` gives it the inputs that ``cpu_calibration`` gives ``cpu_model``.
     """
 
-    def accelerate(model: nn.Module | str, reference: nn.Module | str | None = None, calibration: object = None) -> Any:
+    def accelerate(
+        model: nn.Module | str, reference: nn.Module | str | None = None, calibration: Iterable[Any] | None = None
+    ) -> CpuModel:
         return _cpu_models.accelerate(model, reference, calibration)
 
     return accelerate
@@ -111,7 +114,7 @@ def cpu_model(
     eager_model: nn.Module | str,
     cpu_candidate: nn.Module | str | None,
     cpu_calibration: Iterable[Any] | None,
-) -> Any:
+) -> CpuModel:
     """``cpu_candidate``, or else ``eager_model``, under the current backend: call it like the original."""
     source = eager_model if cpu_candidate is None else cpu_candidate
     return _cpu_models.accelerate(source, eager_model, cpu_calibration)
@@ -123,7 +126,7 @@ def score_items(
     eager_model: nn.Module | str,
     cpu_candidate: nn.Module | str | None,
     cpu_calibration: Iterable[Any] | None,
-) -> Callable[[Callable[[Any, Any], float], Iterable[Any]], list[float]]:
+) -> ScoreItems:
     """``score_items(fn, items)``: ``fn(model, item)`` for every item, under the backend and under eager.
 
     Returns the backend's scores; ``accuracy_budget`` judges them against eager's.

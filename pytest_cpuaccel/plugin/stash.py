@@ -123,11 +123,14 @@ def session_of(config: pytest.Config) -> Session:
 
     Raises:
         BackendUnavailableError: there is no torch that works.
+        BuildError: torch lacks something that every run needs.
     """
     if _SESSION not in config.stash:
         from pytest_cpuaccel.backends.requirements import check_torch
+        from pytest_cpuaccel.core.internals import check_internals
 
         check_torch()
+        check_internals()
         from pytest_cpuaccel.plugin.progress import Progress
         from pytest_cpuaccel.plugin.session import open_session
 

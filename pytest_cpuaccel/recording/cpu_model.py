@@ -9,34 +9,23 @@ import threading
 import types
 from collections.abc import Callable
 from functools import cached_property, partial, partialmethod
-from operator import attrgetter
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from pytest_cpuaccel.backends.toolkit.upstream import reason
-from pytest_cpuaccel.builder.accepted_inputs import check_devices, check_plain
-from pytest_cpuaccel.builder.builder import Build, Builder
-from pytest_cpuaccel.builder.eager import check_not_asked, run_eager
-from pytest_cpuaccel.builder.frozen_values import check_values
-from pytest_cpuaccel.builder.random_generators import generators_kept
+from pytest_cpuaccel.builder.accepted_inputs import check_plain
+from pytest_cpuaccel.builder.builder import Builder
+from pytest_cpuaccel.builder.eager import check_not_asked
 from pytest_cpuaccel.builder.source_code import is_project_code
-from pytest_cpuaccel.builder.state.kept import State
 from pytest_cpuaccel.builder.state.snapshot import Snapshot
-from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call, Method
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, EagerRaisesError, UsageError
-from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.private_inputs import private_inputs
+from pytest_cpuaccel.core.errors import EagerRaisesError, UsageError
 from pytest_cpuaccel.recording.assignment import CHANGING, check_assignment, check_config, refuse_change
 from pytest_cpuaccel.recording.bypass import BypassGuard
-from pytest_cpuaccel.recording.latest_call import Latest, as_returned
+from pytest_cpuaccel.recording.call_record import CallRecord
 from pytest_cpuaccel.recording.parts import Parts
-from pytest_cpuaccel.recording.start import Start
 from pytest_cpuaccel.recording.unbound import unbound_method
 
 _STAYS_AS_IT_IS = frozenset({"eval", "cpu", "float", "requires_grad_"})
@@ -46,7 +35,6 @@ _OF_THE_ORIGINAL = frozenset({"save_pretrained", "push_to_hub"})
 _OPERATORS = ("__len__", "__iter__", "__getitem__", "__contains__", "__reversed__", "__enter__", "__exit__")
 """What Python looks up in a class alone."""
 _COPIED = frozenset({"config", "generation_config"})
-_VERSION = attrgetter("_version")
 
 
 class CpuModel:
@@ -75,24 +63,14 @@ class CpuModel:
 
         ``seen`` is called by every call that begins.
         """
-        self._check_refused = check_refused
         self._seen = seen
         self._model = model
         self._backend = backend
-        self._workshop = builder
-        self._calls: list[Call] = []
-        self._begun = 0
-        self._builds: dict[tuple[Any, ...], Build] = {}
-        self._latest: Latest | None = None
-        self._start: Start | None = None
         self._guard = BypassGuard(model)
         self._parts = Parts(model, self, self._guard)
         self._one_call = threading.RLock()
-        self._watch(*model.parameters(), *model.buffers())
-        self._changed = False
-        self._changes: list[str] = []
+        self._record = CallRecord(model, backend, builder, check_refused)
         self._is_over = False
-        builder.begin(model)
 
     @property
     def __class__(self) -> type:
@@ -197,10 +175,7 @@ class CpuModel:
         __tracebackhide__ = True
         if hasattr(self._model, name):
             return getattr(self._model, name)
-        for build in self._builds.values():
-            if hasattr(build.model.attributes, name):
-                return getattr(build.model.attributes, name)
-        raise AttributeError(f"{type(self._model).__name__!r} object has no attribute {name!r}")
+        return self._record.attribute(name)
 
     def _generate(self, *args: Any, **kwargs: Any) -> Any:
         own: Any = self.__dict__.get("generation_config")
@@ -219,106 +194,10 @@ class CpuModel:
         self._seen()
         try:
             with self._one_call, self._guard.lowered():
-                self._begun += 1
-                return self._recorded(method, args, kwargs)
+                return self._record.run(method, args, kwargs)
         except EagerRaisesError as error:
             raised = error.error
         raise raised  # out here, so that the user's error is not said to have come while another was handled
-
-    def _recorded(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._start is None:
-            self._begin()
-        else:
-            self._notice_changes()
-            self._look(self._start)
-        latest = self._latest
-        if latest is None or not latest.takes(method, args, kwargs):
-            inputs = private_inputs(Inputs(args, kwargs))
-            latest = Latest(self._built(method, inputs), Call(method, inputs, None))
-        rng_state = torch.get_rng_state() if method == "generate" else None
-        output = self._answer(latest, args, kwargs)
-        written = latest.written(self._model, args, kwargs)
-        self._latest = latest.followed_by(output, rng_state, written)
-        if self._latest is not latest:
-            with generators_kept():
-                check_values(self._latest.call, self._model, self._latest.build, self._backend)
-        self._calls.append(self._latest.call)
-        if latest.build.state.names and latest.build.returned is None:  # it may be that state, and the test write to it
-            return tree.clone(output)
-        return output
-
-    def _look(self, start: Start) -> None:
-        """Note a change that somebody may undo before the test ends."""
-        if self._calls:
-            self._changes += start.glimpsed(self._states)
-
-    def _answer(self, latest: Latest, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        built, call = latest.build.model, latest.call
-        run = built.forward if call.method == "forward" else built.generate
-        try:
-            with torch.no_grad():
-                output = run(*args, **kwargs)  # type: ignore[misc]
-        except CpuaccelError:
-            raise
-        except Exception as error:
-            raised = error
-        else:
-            return as_returned(output, latest.build.returned, args, kwargs) if call.method == "forward" else output
-        with generators_kept():
-            run_eager(self._model, call.method, call.inputs)
-        raise BuildError(f"{self._backend.name}: raises where eager does not: {reason(raised)}") from raised
-
-    def _begin(self) -> None:
-        """Note what the original is now: the calls from here on are judged by that."""
-        model = self._model
-        self._start = Start.of(model)
-        self._watch(*model.parameters(), *model.buffers())
-
-    def _watch(self, *tensors: torch.Tensor) -> None:
-        self._watched = tuple(tensor for tensor in tensors if not tensor.is_inference())
-        self._written = self._writes()
-
-    def _writes(self) -> int:
-        """Grows whenever the original's weights are written to."""
-        return sum(map(_VERSION, self._watched))
-
-    def _notice_changes(self) -> None:
-        if self._writes() == self._written:
-            return
-        if self._start is not None and self._start.has_weights_of_now():  # written to and put back
-            self._watch(*self._model.parameters(), *self._model.buffers())
-            return
-        if any(state.names for state in self._states):  # whose buffers calls of the original change too, none of ours
-            self._watch(*self._model.parameters())
-            return
-        self._workshop.begin(self._model)
-        self._builds.clear()
-        self._latest = None
-        self._changed = bool(self._calls)
-        self._begin()
-
-    @property
-    def _states(self) -> list[State]:
-        """What calls of the model change, as it was found for each build."""
-        return [build.state for build in self._builds.values()]
-
-    def _built(self, method: Method, inputs: Inputs) -> Build:
-        key = (method, *_shape_key(inputs))
-        build = self._builds.get(key)
-        if build is None:
-            check_devices(inputs)
-            try:
-                build = self._builds[key] = self._workshop.build(
-                    BuildRequest(self._model, self._backend, method, inputs)
-                )
-            except BuildError as error:
-                refusal = error
-            else:
-                return build
-            with generators_kept():
-                self._check_refused(Call(method, inputs, None))
-            raise refusal
-        return build
 
 
 def _operator(name: str) -> Callable[..., Any]:
@@ -329,61 +208,31 @@ def _operator(name: str) -> Callable[..., Any]:
     return operate
 
 
-def calls_of(recorder: CpuModel) -> tuple[Call, ...]:
-    """Return what was recorded, in order.
+def calls_of(model: CpuModel) -> tuple[Call, ...]:
+    """Return the calls that were recorded, in order.
 
     Raises:
         EagerError: the original was changed since, so that nobody can tell any more what was right.
     """
-    if recorder._start is not None:
-        recorder._notice_changes()
-    changed = recorder._changes
-    if recorder._calls and recorder._start is not None:
-        changed = [*changed, *recorder._start.changes(recorder._states)]
-    if recorder._changed or changed:
-        raise EagerError(
-            "eager_model was changed after the test had called cpu_model, so those calls can't be judged; "
-            f"change it before the first call, or in a test of its own{f' ({changed[0]})' if changed else ''}"
-        )
-    return tuple(recorder._calls)
+    return model._record.calls()
 
 
-def start_of(recorder: CpuModel) -> Snapshot | None:
+def start_of(model: CpuModel) -> Snapshot | None:
     """Return the original's state before the first call; None where there was no call."""
-    return None if recorder._start is None else recorder._start.state
+    return model._record.start
 
 
-def begun_of(recorder: CpuModel) -> int:
+def begun_of(model: CpuModel) -> int:
     """Return how many calls were begun."""
-    return recorder._begun
+    return model._record.begun
 
 
-def close(recorder: CpuModel) -> None:
-    """Let the recorder refuse any further call, and forget those that it recorded."""
-    recorder._is_over = True
-    recorder._latest = recorder._start = None
-    recorder._calls.clear()
-    recorder._builds.clear()
-
-
-def raised_of(recorder: CpuModel) -> int:
+def raised_of(model: CpuModel) -> int:
     """Return how many calls raised and so left nothing to judge."""
-    return recorder._begun - len(recorder._calls)
+    return model._record.raised
 
 
-def _shape_key(inputs: Inputs) -> tuple[Any, ...]:
-    """A cheap key under which two calls may share a build: equal names, shapes, dtypes and plain values."""
-    return (
-        *(_leaf_key(value) for value in inputs.args),
-        *((name, _leaf_key(value)) for name, value in inputs.kwargs.items()),
-    )
-
-
-def _leaf_key(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return value.shape, value.dtype, value.device
-    if isinstance(value, np.ndarray):
-        return value.shape, value.dtype
-    if isinstance(value, (dict, list, tuple)):
-        return tuple((name, _leaf_key(leaf)) for name, leaf in tree.named_leaves(value))
-    return (type(value), value) if isinstance(value, (bool, int, float, str)) else type(value)
+def close(model: CpuModel) -> None:
+    """Let the model refuse any further call, and forget those that it recorded."""
+    model._is_over = True
+    model._record.clear()

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from pytest_cpuaccel.builder.builder import Build
+from pytest_cpuaccel.builder.build import Build
 from pytest_cpuaccel.builder.eager import written_inputs
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Call, Method

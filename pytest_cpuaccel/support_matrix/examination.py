@@ -27,8 +27,8 @@ from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
 from pytest_cpuaccel.evaluation.parity import judge_parity
 from pytest_cpuaccel.recording.workload import workloads
-from pytest_cpuaccel.support_matrix.architecture import Architecture
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, worst
+from pytest_cpuaccel.zoo.architecture import Architecture
 
 GREEDY: Mapping[str, Any] = {"max_new_tokens": 5, "min_new_tokens": 5, "do_sample": False}
 OTHER_BATCH, OTHER_LENGTH = 3, 7

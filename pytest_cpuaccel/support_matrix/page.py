@@ -12,8 +12,8 @@ from tabulate import tabulate
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.report.environment import as_list
-from pytest_cpuaccel.support_matrix.architecture import Architecture
 from pytest_cpuaccel.support_matrix.cell import Cell, Status
+from pytest_cpuaccel.zoo.architecture import Architecture
 
 WORDS: Mapping[Status, str] = {
     Status.RIGHT: "yes",

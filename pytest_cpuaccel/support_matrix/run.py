@@ -15,9 +15,9 @@ from pathlib import Path
 
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.machine.child_process import ChildProcess, Program
-from pytest_cpuaccel.support_matrix.architecture import Architecture
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, without_folders
 from pytest_cpuaccel.support_matrix.worker import READY
+from pytest_cpuaccel.zoo.architecture import Architecture
 
 _WORKER = "pytest_cpuaccel.support_matrix.worker"
 

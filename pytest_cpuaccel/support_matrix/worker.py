@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 
 THREADS = 1
 READY = None

@@ -137,7 +137,7 @@ def _export(subject: Subject, folder: Path) -> None:
 
 def _load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     assert folder is not None
-    return BuiltModel(_modules[(folder / "name").read_text()], {"threads": torch.get_num_threads()})
+    return BuiltModel(_modules[(folder / "name").read_text()], threads=torch.get_num_threads())
 
 
 EXPORTING = replace(EAGER, name="exporting", export=_export, load=_load)

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from pytest_cpuaccel.backends.eager import EAGER
-from pytest_cpuaccel.builder.artifact_store import MANIFEST, manifest_of
+from pytest_cpuaccel.builder.artifact import MANIFEST, manifest_of
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.evaluation.reference_cache import run_in
-from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 from tests.faults.cases import CASES, Case
 from tests.faults.experiment import Experiment, experiment
 from tests.faults.fault import Fault

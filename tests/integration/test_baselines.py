@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_cpuaccel.baselines.store import Draft
-from pytest_cpuaccel.builder.artifact_store import MANIFEST
+from pytest_cpuaccel.builder.artifact import MANIFEST
 from tests.integration.conftest import CONFTEST
 from tests.integration.test_reports import results_of
 

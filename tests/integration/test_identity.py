@@ -265,11 +265,11 @@ def export(subject, folder):
 def load(subject, folder):
     module = subject.fresh_module()
     module.load_state_dict(torch.load(folder / "weights.pt"))
-    return BuiltModel(module, {"threads": torch.get_num_threads()})
+    return BuiltModel(module, threads=torch.get_num_threads())
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_cpuaccel_backends(config):
-    return [Backend("own", "ours", load, export)]
+    return [Backend(name="own", summary="ours", load=load, export=export)]
 """
 
 
@@ -306,11 +306,11 @@ def export(subject, folder):
 
 def load(subject, folder):
     module, scale = subject.fresh_module(), torch.load(folder / "scale.pt")
-    return BuiltModel(lambda *a, **k: module(*a, **k) * {scale}, {{"threads": torch.get_num_threads()}})
+    return BuiltModel(lambda *a, **k: module(*a, **k) * {scale}, threads=torch.get_num_threads())
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_cpuaccel_backends(config):
-    return [Backend("own", "ours", load, export)]
+    return [Backend(name="own", summary="ours", load=load, export=export)]
 """
 
 

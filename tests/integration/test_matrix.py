@@ -19,7 +19,7 @@ from pytest_cpuaccel.cli import matrix as command
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, without_folders
 from pytest_cpuaccel.support_matrix.run import matrix
-from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 from tests import misbehaving
 
 HANG_S = 10.0

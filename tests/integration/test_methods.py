@@ -96,7 +96,7 @@ def test_clips_features_are_refused_by_the_part_that_they_run(project: pytest.Py
     project.makepyfile(
         """
         import torch
-        from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
+        from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 
         def test_it(cpu_accelerate):
             clip = next(item for item in ARCHITECTURES if item.name == "clip").make()

@@ -12,7 +12,7 @@ import pytest
 from pytest_cpuaccel import Backend
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_cpuaccel_backends(config): return [Backend(name, name, print) for name in "abc"]
+def pytest_cpuaccel_backends(config): return [Backend(name=name, summary=name, load=print) for name in "abc"]
 """
 PARAMETRIZED = """
 import pytest

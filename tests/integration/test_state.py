@@ -145,11 +145,11 @@ def test_a_backend_that_loses_state_fails_by_its_name(mlp_project: pytest.Pytest
 
         def load(subject, folder):
             expected = subject.expected.clone()
-            return BuiltModel(lambda x: expected.clone(), {"threads": torch.get_num_threads()})
+            return BuiltModel(lambda x: expected.clone(), threads=torch.get_num_threads())
 
         @pytest.hookimpl(optionalhook=True)
         def pytest_cpuaccel_backends(config):
-            return [Backend("forgetful", "begins anew at every call", load)]
+            return [Backend(name="forgetful", summary="begins anew at every call", load=load)]
         """
     )
     mlp_project.makepyfile(

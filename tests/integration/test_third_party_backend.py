@@ -35,9 +35,9 @@ def pytest_cpuaccel_backends(config):
         def forward(x):
             return model(x.half()).float()
 
-        return BuiltModel(forward, {"threads": torch.get_num_threads()})
+        return BuiltModel(forward, threads=torch.get_num_threads())
 
-    return [Backend("half", "fp16", load, precision=Precision.BF16)]
+    return [Backend(name="half", summary="fp16", load=load, precision=Precision.BF16)]
 
 
 @pytest.fixture
@@ -128,6 +128,21 @@ def test_an_installed_package_adds_its_backend(package: pytest.Pytester) -> None
 def test_an_installed_package_certifies_its_backend(package: pytest.Pytester) -> None:
     shutil.copy(PACKAGE / "tests" / "test_contract.py", package.path)
     package.runpytest_subprocess("-q").assert_outcomes(passed=len(PROMISES))
+
+
+def test_the_earlier_name_of_conformance_works_and_names_the_new_one(project: pytest.Pytester) -> None:
+    code = "from pytest_cpuaccel.contract import PROMISES, Promise, Sample, observe, samples"
+    result = project.run(sys.executable, "-W", "default", "-c", code)
+    result.stderr.fnmatch_lines(
+        ["<string>:1: DeprecationWarning: pytest_cpuaccel.contract is now called pytest_cpuaccel.conformance; *"]
+    )
+    assert result.ret == 0
+
+
+def test_a_backend_that_tells_its_threads_among_its_facts_is_still_taken(project: pytest.Pytester) -> None:
+    project.makeconftest(CONFTEST.replace("threads=torch.get_num_threads()", '{"threads": torch.get_num_threads()}'))
+    project.makepyfile(TEST)
+    project.runpytest_inprocess("--cpu-backends=half").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("file", ["cpuaccel_half.py", "pyproject.toml", "tests/test_contract.py"])

@@ -76,11 +76,11 @@ def load(subject, folder):
     def forward(*args, **kwargs):
         given = private_inputs(Inputs(args, kwargs))
         return module(*given.args, **given.kwargs)
-    return BuiltModel(forward, {"threads": torch.get_num_threads()})
+    return BuiltModel(forward, threads=torch.get_num_threads())
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_cpuaccel_backends(config):
-    return [Backend("copying", "runs on copies of its inputs", load)]
+    return [Backend(name="copying", summary="runs on copies of its inputs", load=load)]
 """
 
 CALLS = {

@@ -12,11 +12,18 @@ def load(subject, folder):
     return BuiltModel(
         forward=module,
         generate=getattr(module, "generate", None),
-        facts={"threads": torch.get_num_threads(), "rounded_weights": len(module.state_dict())},
+        threads=torch.get_num_threads(),
+        facts={"rounded_weights": len(module.state_dict())},
     )
 
 
-BACKEND = Backend("half", "weights in fp16", load, precision=Precision.FP16, requires=(Requirement("torch", ">=2.8"),))
+BACKEND = Backend(
+    name="half",
+    summary="weights in fp16",
+    load=load,
+    precision=Precision.FP16,
+    requires=(Requirement("torch", ">=2.8"),),
+)
 
 
 @pytest.hookimpl(optionalhook=True)  # so that it does no harm where pytest-cpuaccel is switched off

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from filelock import ReadWriteLock
 
-from pytest_cpuaccel.builder import artifact_store as artifacts
-from pytest_cpuaccel.builder.artifact_store import MANIFEST, MARKER, ArtifactKey, ArtifactStore
+from pytest_cpuaccel.builder import artifact as artifacts
+from pytest_cpuaccel.builder.artifact import MANIFEST, MARKER, ArtifactKey
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 
 
 def key(name: str) -> ArtifactKey:

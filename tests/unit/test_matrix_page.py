@@ -11,7 +11,7 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, worst
 from pytest_cpuaccel.support_matrix.page import page
 from pytest_cpuaccel.support_matrix.record import Record
-from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 
 CELLS = [
     Cell("whisper", "openvino", Status.RIGHT, "1.3x fp32 rounding"),

@@ -15,8 +15,8 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.evaluation import reference_cache as reference
-from pytest_cpuaccel.support_matrix.architecture import Architecture
-from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.zoo.architecture import Architecture
+from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 from tests.memory import tensors_of_shape
 
 X = Inputs((torch.ones(1, 13),))

@@ -147,7 +147,8 @@ def test_a_test_that_takes_the_backend_alone_needs_torch_only_if_the_backend_doe
         """
         from pytest_cpuaccel import Backend
 
-        def pytest_cpuaccel_backends(config): return [Backend(name, name, print) for name in ("one", "two")]
+        def pytest_cpuaccel_backends(config):
+            return [Backend(name=name, summary=name, load=print) for name in ("one", "two")]
         """
     )
     project.makepyfile(test_it="def test_it(cpu_backend): assert cpu_backend.name in ('one', 'two')")

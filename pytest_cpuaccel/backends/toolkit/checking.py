@@ -28,9 +28,8 @@ def check_built(built: BuiltModel, threads: int, method: Method) -> None:
     Raises:
         BuildError: it does not.
     """
-    used = built.facts.get("threads")
-    if used != threads:
-        raise BuildError(f"runs with {used} threads, was told {threads}; a comparison would be unfair")
+    if built.threads != threads:
+        raise BuildError(f"runs with {built.threads} threads, was told {threads}; a comparison would be unfair")
     if method == "generate" and built.generate is None:
         raise BuildError("has no generate(); narrow the test with @pytest.mark.cpu_backends(exclude=...)")
 

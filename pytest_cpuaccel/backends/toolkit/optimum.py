@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.backends.toolkit.graph import Graph
-from pytest_cpuaccel.backends.toolkit.quiet import silenced
 from pytest_cpuaccel.backends.toolkit.runtime import Runtime
 from pytest_cpuaccel.backends.toolkit.shapes import Shapes
+from pytest_cpuaccel.backends.toolkit.upstream import silenced
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import BuildError
 

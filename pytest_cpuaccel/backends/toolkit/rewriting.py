@@ -20,7 +20,7 @@ def rewrite(finish: Finish, subject: Subject, folder: Path) -> None:
         BuildError, BackendUnavailableError, UsageError: as ``finish`` does.
     """
     from pytest_cpuaccel.backends.toolkit.export_metadata import Route
-    from pytest_cpuaccel.backends.toolkit.quiet import silenced
+    from pytest_cpuaccel.backends.toolkit.upstream import silenced
 
     with silenced():
         proved = finish(subject, folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,45 @@ Write = Callable[["ExportedProgram", Sequence[str], Sequence[str], Path], None]
 
 
 @dataclass(frozen=True)
+class ReadBack:
+    """What a runtime says of itself once a model is loaded: its thread count, and what else proves how it runs."""
+
+    threads: int
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The names of the inputs and outputs of a decoder's step, without the cache's, which ``layout`` has."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    layout: CacheLayout
+
+    @property
+    def all_inputs(self) -> tuple[str, ...]:
+        """Return the names of the inputs, the cache's last."""
+        return (*self.inputs, *self.layout.inputs)
+
+    @property
+    def all_outputs(self) -> tuple[str, ...]:
+        """Return the names of the outputs, the cache's last."""
+        return (*self.outputs, *self.layout.outputs)
+
+
+@dataclass(frozen=True)
+class Converter:
+    """What writes a program of torch.export in a form of its own.
+
+    Without ``image_sizes`` the program takes images of the call's height and width alone.
+    """
+
+    name: str
+    write: Write
+    image_sizes: bool = True
+
+
+@dataclass(frozen=True)
 class Session:
     """A graph ready to run.
 
@@ -30,7 +69,7 @@ class Session:
     """
 
     run: Callable[[tuple[torch.Tensor, ...]], list[torch.Tensor]]
-    facts: Facts
+    read_back: ReadBack
 
 
 @dataclass(frozen=True)
@@ -42,29 +81,27 @@ class Steps:
     """
 
     run: Callable[[tuple[torch.Tensor, ...], Any | None], list[torch.Tensor]]
-    facts: Facts
+    read_back: ReadBack
 
 
 @dataclass(frozen=True)
 class Runtime:
     """``library`` and ``prefix`` say where Optimum keeps its classes for this runtime and how they are called.
 
-    ``write`` converts a torch program; ``converter`` is what does it.
-    ``open(folder, inputs, threads)`` runs what ``write`` wrote. ``write_step`` and ``open_step`` do the same for a
-    decoder's step, whose inputs and outputs are named without the cache's.
+    ``open(folder, inputs, threads)`` runs what ``converter`` wrote. ``write_step(program, ports, folder)`` and
+    ``open_step(folder, ports, threads)`` do the same for a decoder's step.
     ``export_options(module)`` and ``load_options(threads)`` are for Optimum's ``from_pretrained``;
-    ``facts_of(model)`` are read back from what it returned. ``has_attention`` says that it has an operator for the
+    ``read_back(model)`` asks what it returned. ``has_attention`` says that it has an operator for the
     whole of attention.
     """
 
     library: str
     prefix: str
-    converter: str
-    write: Write
+    converter: Converter
     open: Callable[[Path, Sequence[str], int], Session]
-    write_step: Callable[[ExportedProgram, Sequence[str], Sequence[str], CacheLayout, Path], None]
-    open_step: Callable[[Path, Sequence[str], Sequence[str], CacheLayout, int], Steps]
+    write_step: Callable[[ExportedProgram, Ports, Path], None]
+    open_step: Callable[[Path, Ports, int], Steps]
     load_options: Callable[[int], dict[str, Any]]
-    facts_of: Callable[[Any], Facts]
+    read_back: Callable[[Any], ReadBack]
     export_options: Callable[[nn.Module], dict[str, Any]]
     has_attention: bool

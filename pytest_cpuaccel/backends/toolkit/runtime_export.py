@@ -18,9 +18,9 @@ from pytest_cpuaccel.backends.toolkit.attention import sdpa_of_finite_masks, wit
 from pytest_cpuaccel.backends.toolkit.export_metadata import Route
 from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
-from pytest_cpuaccel.backends.toolkit.quiet import silenced
-from pytest_cpuaccel.backends.toolkit.runtime import Runtime, Write
+from pytest_cpuaccel.backends.toolkit.runtime import Converter, Runtime
 from pytest_cpuaccel.backends.toolkit.shapes import Shapes
+from pytest_cpuaccel.backends.toolkit.upstream import silenced
 from pytest_cpuaccel.backends.toolkit.weights import drop_weights, size_of_weights
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
@@ -80,12 +80,8 @@ def _export_by_optimum(runtime: Runtime, subject: Subject, module: nn.Module, fo
     return Route(optimum.shapes(call.example), optimum_class.__name__, positions)
 
 
-def export_program(
-    tool: str, write: Write, subject: Subject, module: nn.Module, folder: Path, *, image_sizes: bool = True
-) -> Route:
-    """Export ``module``, the subject's, by torch.export and have ``tool`` write the program to ``folder``.
-
-    Without ``image_sizes``, it takes images of the call's height and width alone.
+def export_program(converter: Converter, subject: Subject, module: nn.Module, folder: Path) -> Route:
+    """Export ``module``, the subject's, by torch.export and have ``converter`` write the program to ``folder``.
 
     Raises:
         BuildError: one of the two can't take the module; the text says which and why.
@@ -93,9 +89,9 @@ def export_program(
     positions = decoding.positions_rule(module, subject.inputs) if subject.generates else None
     call = PreparedCall.of(module, subject, positions)
     with _said_of("torch.export", module):
-        exported = torch_export.export(call.graph.flatten(module), call.example, image_sizes=image_sizes)
-    with _said_of(tool, module):
-        write(exported.program, call.graph.input_names, call.graph.output_names, folder)
+        exported = torch_export.export(call.graph.flatten(module), call.example, image_sizes=converter.image_sizes)
+    with _said_of(converter.name, module):
+        converter.write(exported.program, call.graph.input_names, call.graph.output_names, folder)
     return Route(exported.shapes, positions=positions)
 
 
@@ -109,7 +105,7 @@ def _export_by_torch(runtime: Runtime, subject: Subject, folder: Path) -> Route:
         shutil.rmtree(folder)
         folder.mkdir()
     module = _with_plain_attention(subject.fresh_module())
-    route = export_program(runtime.converter, runtime.write, subject, module, folder)
+    route = export_program(runtime.converter, subject, module, folder)
     return replace(route, facts={"without_kv_cache": why}) if why else route
 
 
@@ -123,14 +119,14 @@ def _export_step(runtime: Runtime, subject: Subject, folder: Path) -> Route:
         step = steps.Step.of(attentive, call, CacheLayout.of(attentive, call.prepare(subject.inputs)))
         expected = steps.answers(step, module)
         program = steps.export(attentive, step)
-    with _said_of(runtime.converter, module):
-        runtime.write_step(program, step.input_names, step.output_names, step.layout, folder)
+    with _said_of(runtime.converter.name, module):
+        runtime.write_step(program, step.ports, folder)
         del program
         size = size_of_weights(module)
         for part in (module, attentive):
             drop_weights(part)
         give_back(size)
-        opened = runtime.open_step(folder, step.input_names, step.output_names, step.layout, subject.threads)
+        opened = runtime.open_step(folder, step.ports, subject.threads)
         steps.check(step, opened, expected)
     shapes = Shapes.of_texts(call.example, [range(len(call.example))])
     return Route(shapes, positions=positions, cache=step.layout)
@@ -140,7 +136,7 @@ def _export_seq2seq(runtime: Runtime, subject: Subject, folder: Path) -> Route:
     """Export an encoder-decoder, which encodes once and keeps its caches from step to step."""
     module = subject.fresh_module()
     call = PreparedCall.of(module, subject, None)
-    with _said_of(f"torch.export for {runtime.converter}", module):
+    with _said_of(f"torch.export for {runtime.converter.name}", module):
         module = _with_attention_for(runtime, module)
         layout, cross, width = seq2seq.layouts_of(module, subject.inputs)
         plan = seq2seq.Seq2Seq.of(module, call, layout, cross)

@@ -11,13 +11,12 @@ import torch
 
 from pytest_cpuaccel.backends.toolkit import decoding, optimum, serving, upstream
 from pytest_cpuaccel.backends.toolkit.export_metadata import Route
-from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
-from pytest_cpuaccel.backends.toolkit.quiet import silenced
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime, Session
 from pytest_cpuaccel.backends.toolkit.seq2seq import Opened, Seq2Seq
 from pytest_cpuaccel.backends.toolkit.shapes import Shapes
 from pytest_cpuaccel.backends.toolkit.step import Step
+from pytest_cpuaccel.backends.toolkit.upstream import silenced
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BuildError
@@ -37,9 +36,9 @@ def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
     if route.optimum:
         return _load_by_optimum(runtime, subject, route, folder)
     if route.cache and route.cross:
-        return _load_seq2seq(runtime, subject, route, route.cache, route.cross, folder)
+        return _load_seq2seq(runtime, subject, route, folder)
     if route.cache:
-        return _load_step(runtime, subject, route, route.cache, folder)
+        return _load_step(runtime, subject, route, folder)
     return load_program(partial(runtime.open, folder), subject, folder)
 
 
@@ -72,31 +71,34 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
         generate=generate,
         accepts=call.accepted_by(route.shapes),
         lacks=call.lacks,
-        facts={"route": "torch.export", **_caching(subject, False), **route.facts, **session.facts},
+        threads=session.read_back.threads,
+        facts={"route": "torch.export", **_caching(subject, False), **route.facts, **session.read_back.facts},
     )
 
 
-def _load_step(runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, folder: Path) -> BuiltModel:
+def _load_step(runtime: Runtime, subject: Subject, route: Route, folder: Path) -> BuiltModel:
+    assert route.cache
     module = subject.outline()
     call = PreparedCall.of(module, subject, route.positions)
-    step = Step.of(module, call, layout)
+    step = Step.of(module, call, route.cache)
     with silenced():
-        steps = runtime.open_step(folder, step.input_names, step.output_names, layout, subject.threads)
+        steps = runtime.open_step(folder, step.ports, subject.threads)
     return BuiltModel(
         forward=serving.forward_of(step, steps),
         generate=serving.generate_of(step, steps, route.shapes, module),
         accepts=call.accepted_by(route.shapes),
         lacks=call.lacks,
-        facts={"route": "torch.export", **_caching(subject, True), **route.facts, **steps.facts},
+        threads=steps.read_back.threads,
+        facts={"route": "torch.export", **_caching(subject, True), **route.facts, **steps.read_back.facts},
     )
 
 
-def _load_seq2seq(
-    runtime: Runtime, subject: Subject, route: Route, layout: CacheLayout, cross: CacheLayout, folder: Path
-) -> BuiltModel:
+def _load_seq2seq(runtime: Runtime, subject: Subject, route: Route, folder: Path) -> BuiltModel:
+    assert route.cache is not None
+    assert route.cross is not None
     module = subject.outline()
     call = PreparedCall.of(module, subject, None)
-    plan = Seq2Seq.of(module, call, layout, cross)
+    plan = Seq2Seq.of(module, call, route.cache, route.cross)
     with silenced():
         opened = Opened.of(runtime, plan, folder, subject.threads)
     return BuiltModel(
@@ -104,14 +106,15 @@ def _load_seq2seq(
         generate=serving.seq2seq_generate_of(call, opened, module),
         accepts=call.accepted_by(route.shapes),
         lacks=call.lacks,
-        facts={"route": "torch.export", **_caching(subject, True), **route.facts, **opened.steps.facts},
+        threads=opened.steps.read_back.threads,
+        facts={"route": "torch.export", **_caching(subject, True), **route.facts, **opened.steps.read_back.facts},
     )
 
 
 def _load_by_optimum(runtime: Runtime, subject: Subject, route: Route, folder: Path) -> BuiltModel:
     call = PreparedCall.of(subject.outline(), subject, route.positions)
     model = optimum.load(runtime, route.optimum, folder, subject.threads)
-    graph = call.graph
+    graph, read_back = call.graph, runtime.read_back(model)
 
     def forward(*args: Any, **kwargs: Any) -> Any:
         return graph.rebuild(optimum.outputs(model, graph, call.tensors(args, kwargs)))
@@ -122,11 +125,12 @@ def _load_by_optimum(runtime: Runtime, subject: Subject, route: Route, folder: P
         accepts=call.accepted_by(route.shapes),
         lacks=call.lacks,
         attributes=model,
+        threads=read_back.threads,
         facts={
             "route": f"optimum {route.optimum}",
             **_caching(subject, bool(getattr(model, "use_cache", False))),
             **route.facts,
-            **runtime.facts_of(model),
+            **read_back.facts,
         },
     )
 

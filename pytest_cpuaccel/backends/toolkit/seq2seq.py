@@ -13,7 +13,7 @@ from torch import nn
 from pytest_cpuaccel.backends.toolkit import kv_cache
 from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
-from pytest_cpuaccel.backends.toolkit.runtime import Runtime, Session, Steps
+from pytest_cpuaccel.backends.toolkit.runtime import Ports, Runtime, Session, Steps
 from pytest_cpuaccel.backends.toolkit.shapes import Shape
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -66,6 +66,11 @@ class Seq2Seq:
     def crossed(self) -> tuple[str, ...]:
         """Return the names of cross-attention's keys and values."""
         return tuple(name.replace("past", "cross") for name in self.cross.inputs)
+
+    @property
+    def ports(self) -> Ports:
+        """Return the names of a step's inputs and outputs."""
+        return Ports((*self.decoded, *self.crossed), (LOGITS,), self.layout)
 
     def shapes(self, batch: int, encoded: int, length: int, past: int) -> list[Shape]:
         """Return the shapes of a step's inputs at these sizes."""
@@ -128,7 +133,7 @@ class Opened:
             plan,
             runtime.open(folder / ENCODER, plan.encoded, threads),
             runtime.open(folder / CROSS, (HIDDEN,), threads),
-            runtime.open_step(folder, (*plan.decoded, *plan.crossed), (LOGITS,), plan.layout, threads),
+            runtime.open_step(folder, plan.ports, threads),
         )
 
     def encode(self, texts: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch import nn
 
 from pytest_cpuaccel.backends.toolkit import kv_cache
 from pytest_cpuaccel.backends.toolkit.runtime import Runtime
-from pytest_cpuaccel.backends.toolkit.seq2seq import CROSS, ENCODER, HIDDEN, LOGITS, Seq2Seq, encoder_outputs
+from pytest_cpuaccel.backends.toolkit.seq2seq import CROSS, ENCODER, HIDDEN, Seq2Seq, encoder_outputs
 from pytest_cpuaccel.backends.toolkit.shapes import Shape
 from pytest_cpuaccel.backends.toolkit.torch_export import agree, guarded, placeholders
 from pytest_cpuaccel.core.errors import BuildError
@@ -88,12 +88,12 @@ def export(runtime: Runtime, module: nn.Module, plan: Seq2Seq, width: int, folde
     sizes = [(batch, encoded) for batch, encoded, *_ in _ALLOWED]
     texts = [_encoded(plan, *size) for size in ((3, 6), (2, 5), (1, 1), (3, 1), (1, 7))]
     program = _program(encoder, texts, [[size] * len(plan.encoded) for size in sizes])
-    runtime.write(program, plan.encoded, (HIDDEN,), folder / ENCODER)
+    runtime.converter.write(program, plan.encoded, (HIDDEN,), folder / ENCODER)
     hiddens = [(hidden,), (hidden[:1],), (hidden[:, :1].contiguous(),), (hidden[:1, :1].contiguous(),)]
     program = _program(cross, hiddens, [[(*size, width)] for size in sizes])
-    runtime.write(program, (HIDDEN,), plan.crossed, folder / CROSS)
+    runtime.converter.write(program, (HIDDEN,), plan.crossed, folder / CROSS)
     program = _program(step, [plan.example(*each) for each in _PROVED], [plan.shapes(*each) for each in _ALLOWED])
-    runtime.write_step(program, (*plan.decoded, *plan.crossed), (LOGITS,), plan.layout, folder)
+    runtime.write_step(program, plan.ports, folder)
 
 
 def _encoded(plan: Seq2Seq, batch: int, length: int) -> Tensors:

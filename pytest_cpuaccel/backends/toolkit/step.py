@@ -14,7 +14,7 @@ from pytest_cpuaccel.backends.toolkit import kv_cache
 from pytest_cpuaccel.backends.toolkit.graph import FlatModule, Graph
 from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
-from pytest_cpuaccel.backends.toolkit.runtime import Steps
+from pytest_cpuaccel.backends.toolkit.runtime import Ports, Steps
 from pytest_cpuaccel.backends.toolkit.shapes import Shape
 from pytest_cpuaccel.backends.toolkit.torch_export import agree, guarded, placeholders
 from pytest_cpuaccel.core.errors import BuildError
@@ -74,6 +74,11 @@ class Step:
     def output_names(self) -> tuple[str, ...]:
         """Return the names of the graph's outputs without the cache's."""
         return self.call.graph.output_names
+
+    @property
+    def ports(self) -> Ports:
+        """Return the names of the graph's inputs and outputs."""
+        return Ports(self.input_names, self.output_names, self.layout)
 
     def example(self, batch: int, length: int, past: int) -> Tensors:
         """Return inputs of a step of these sizes, the first text with padding on its left."""

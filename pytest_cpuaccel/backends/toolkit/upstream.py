@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError
@@ -49,6 +50,22 @@ def contained() -> Iterator[None]:
         raise BuildError(reason(error)) from error
     finally:
         trace.disabled = was_disabled
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Run upstream code :func:`contained`, and without what it prints and logs.
+
+    Raises:
+        BackendUnavailableError, BuildError: as :func:`contained`.
+    """
+    disabled_before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with contained(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(disabled_before)
 
 
 def silent(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -138,11 +138,9 @@ def test_without_data_a_build_for_another_shape_is_calibrated_on_its_own_inputs(
     def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
         seen.append([item.kwargs["x"].shape for item in subject.calibration])
         wanted = subject.inputs.kwargs["x"].shape
-        return BuiltModel(
-            subject.fresh_module(), {"threads": 1}, accepts=lambda inputs: inputs.kwargs["x"].shape == wanted
-        )
+        return BuiltModel(subject.fresh_module(), threads=1, accepts=lambda inputs: inputs.kwargs["x"].shape == wanted)
 
-    backend = Backend("strict", "one shape a build", load, calibrates=True)
+    backend = Backend(name="strict", summary="one shape a build", load=load, calibrates=True)
     builder = Builder(ArtifactStore(tmp_path, 0), 1, lambda _: None, lambda _: contextlib.nullcontext())
     model = models.mlp()
     for batch in (2, 3, 2):

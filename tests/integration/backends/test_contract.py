@@ -195,8 +195,8 @@ BREAKERS = {
     "survives-other-builds": [failing_the_second_time()],
     "accepts-its-own-inputs": [changed(accepts=lambda *_: lambda _: False)],
     "tells-its-threads": [
-        changed(facts=lambda *_: {"threads": 1}),
-        changed(facts=lambda *_: {}),
+        changed(threads=lambda *_: 1),
+        changed(threads=lambda *_: None),
         changed(facts=lambda built, _: {**built.facts, "layers": [1, 2]}),
     ],
     "warns-of-nothing": [answering(warn)],
@@ -255,13 +255,13 @@ def test_every_promise_can_be_broken() -> None:
 
 
 def test_a_broken_promise_says_what_was_promised_and_what_was_seen(tmp_path: Path) -> None:
-    seen = observe(changed(facts=lambda *_: {"threads": 4}), tmp_path, PLAIN)
+    seen = observe(changed(threads=lambda *_: 4), tmp_path, PLAIN)
     (promise,) = (promise for promise in PROMISES if promise.name == "tells-its-threads")
     with pytest.raises(BrokenPromiseError) as breach:
         promise.check(seen)
     assert str(breach.value).splitlines()[:2] == [
         "eager: reads back the number of threads that it was given",
-        "  plain, the first build: facts['threads'] is 4, 1 asked for",
+        "  plain, the first build: threads is 4, 1 asked for",
     ]
 
 

@@ -134,7 +134,7 @@ def test_a_backend_that_ignores_one_fails(name: str, ignored: str, context: Eval
         module: Any = subject.fresh_module()
         return BuiltModel(
             lambda **given: module(**without(given)),
-            {"threads": torch.get_num_threads()},
+            threads=torch.get_num_threads(),
             generate=lambda **given: module.generate(**without(given)),
         )
 

@@ -29,7 +29,7 @@ from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
 from pytest_cpuaccel.recording.workload import workloads
-from pytest_cpuaccel.support_matrix.zoo import ARCHITECTURES
+from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 from tests import compiling, models
 
 pytest.importorskip("transformers")

@@ -140,7 +140,7 @@ def test_a_backend_answers_as_eager_does_or_says_why_not(
         assert built.accepts(asked.inputs)
         if built.accepts(other):
             assert_alike(built.forward(**case.other), model(**case.other), backend.precision)
-    assert built.facts["threads"] == 1
+    assert built.threads == 1
     assert_same_state(before, state(model))
 
 
@@ -174,7 +174,8 @@ def test_sdpa_takes_the_place_of_eager_attention(tmp_path: Path) -> None:
     skip_unless_installed(sdpa.SDPA)
     asked = subject(models.bert_classifier(attn_implementation="eager"), **models.tokens())
     built = build(sdpa.SDPA, asked, tmp_path)
-    assert built.facts == {"threads": 1, "attention": "sdpa", "sdpa_calls": 2}
+    assert built.threads == 1
+    assert built.facts == {"attention": "sdpa", "sdpa_calls": 2}
     with torch.no_grad():
         assert_alike(built.forward(**models.tokens()), asked.expected, Precision.FP32)
 
@@ -208,13 +209,15 @@ def test_sdpa_refuses_a_class_that_lacks_it(supported: bool, words: str, tmp_pat
 
 def test_bf16_weights_are_in_bf16(tmp_path: Path) -> None:
     built = build(bf16.BF16, subject(models.mlp(), x=X), tmp_path)
-    assert built.facts == {"threads": 1, "dtype": "torch.bfloat16"}
+    assert built.threads == 1
+    assert built.facts == {"dtype": "torch.bfloat16"}
 
 
 def test_autocast_runs_products_in_bf16_and_ends_with_the_call(tmp_path: Path) -> None:
     built = build(autocast_bf16.AUTOCAST_BF16, subject(models.mlp(), x=X), tmp_path)
     built.forward(x=X)
-    assert built.facts == {"threads": 1, "bf16_products": 2}
+    assert built.threads == 1
+    assert built.facts == {"bf16_products": 2}
     assert not torch.is_autocast_enabled("cpu")
     with pytest.raises(BuildError, match="no matrix product or convolution of LayerNorm"):
         build(autocast_bf16.AUTOCAST_BF16, subject(torch.nn.LayerNorm(16).eval(), input=X), tmp_path)
@@ -222,7 +225,8 @@ def test_autocast_runs_products_in_bf16_and_ends_with_the_call(tmp_path: Path) -
 
 def test_convolutions_are_in_channels_last(tmp_path: Path) -> None:
     built = build(channels_last.CHANNELS_LAST, subject(models.cnn(), **CASES["cnn"].inputs), tmp_path)
-    assert built.facts == {"threads": 1, "channels_last_convolutions": 1}
+    assert built.threads == 1
+    assert built.facts == {"channels_last_convolutions": 1}
 
 
 @pytest.mark.parametrize(
@@ -231,7 +235,8 @@ def test_convolutions_are_in_channels_last(tmp_path: Path) -> None:
 def test_encoder_layers_run_fused(settings: dict[str, Any], nested: int, tmp_path: Path) -> None:
     asked = subject(models.encoder(**settings), **models.padded())
     built = build(fastpath.FASTPATH, asked, tmp_path)
-    assert built.facts == {"threads": 1, "layers": 2, "fused_layers": 2, "nested_encoders": nested}
+    assert built.threads == 1
+    assert built.facts == {"layers": 2, "fused_layers": 2, "nested_encoders": nested}
     assert_alike(built.forward(**models.padded()), asked.expected, Precision.FP32)
 
 
@@ -251,12 +256,14 @@ def test_a_call_that_would_not_run_fused_is_not_accepted(tmp_path: Path) -> None
 
 def test_optimised_torchscript_runs_convolutions_by_onednn(tmp_path: Path) -> None:
     built = build(torchscript.TORCHSCRIPT_OPTIMIZED, subject(models.cnn(), **CASES["cnn"].inputs), tmp_path)
-    assert built.facts == {"threads": 1, "module": "RecursiveScriptModule", "onednn_convolutions": 1}
+    assert built.threads == 1
+    assert built.facts == {"module": "RecursiveScriptModule", "onednn_convolutions": 1}
 
 
 def test_torchscript_runs_a_script_module_for_the_traced_call_only(tmp_path: Path) -> None:
     built = build(torchscript.TORCHSCRIPT, subject(models.two_heads(), x=X), tmp_path)
-    assert built.facts == {"threads": 1, "module": "RecursiveScriptModule"}
+    assert built.threads == 1
+    assert built.facts == {"module": "RecursiveScriptModule"}
     assert built.accepts(Inputs(args=(X + 1,)))
     for other in ({"x": X[:2]}, {"x": X.double()}, {"x": X, "scale": SCALE}):
         assert not built.accepts(Inputs(kwargs=other))

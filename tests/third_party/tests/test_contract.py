@@ -6,7 +6,7 @@ from pytest_cpuaccel.conformance import PROMISES, observe
 
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory):
-    return observe(BACKEND, tmp_path_factory.mktemp("contract"))
+    return observe(BACKEND, tmp_path_factory.mktemp("conformance"))
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=str)

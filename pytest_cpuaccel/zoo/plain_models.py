@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.support_matrix.example_inputs import padding_mask
+from pytest_cpuaccel.zoo.example_inputs import padding_mask
 
 _WIDTH = 16
 

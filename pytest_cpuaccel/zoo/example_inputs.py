@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.support_matrix.optimum_inputs import SAMPLES_PER_TOKEN, optimum_example
+from pytest_cpuaccel.zoo.optimum_inputs import SAMPLES_PER_TOKEN, optimum_example
 
 Side = Literal["left", "right"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_cpuaccel.backends.toolkit.quiet import silenced
+from pytest_cpuaccel.backends.toolkit.upstream import silenced
 from pytest_cpuaccel.core.errors import CpuaccelError
 
 SAMPLES_PER_TOKEN = 40

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.support_matrix.architecture import Architecture, Family
+from pytest_cpuaccel.zoo.architecture import Architecture, Family
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,13 +42,13 @@ def _transformer(name: str, family: Family, model: str, settings: Settings) -> A
     def make() -> nn.Module:
         import transformers
 
-        from pytest_cpuaccel.support_matrix.weights import drawn
+        from pytest_cpuaccel.zoo.weights import drawn
 
         kind = getattr(transformers, model)
         return drawn(lambda: kind(kind.config_class(**settings)))
 
     def example(module: nn.Module, batch: int, length: int) -> Inputs:
-        from pytest_cpuaccel.support_matrix.example_inputs import left_padded, right_padded
+        from pytest_cpuaccel.zoo.example_inputs import left_padded, right_padded
 
         return (left_padded if family == "decoder" else right_padded)(module, batch, length)
 
@@ -57,13 +57,13 @@ def _transformer(name: str, family: Family, model: str, settings: Settings) -> A
 
 def _plain(name: str, model: str, inputs: str) -> Architecture:
     def make() -> nn.Module:
-        from pytest_cpuaccel.support_matrix import plain_models as plain
-        from pytest_cpuaccel.support_matrix.weights import drawn
+        from pytest_cpuaccel.zoo import plain_models as plain
+        from pytest_cpuaccel.zoo.weights import drawn
 
         return drawn(getattr(plain, model))
 
     def example(module: nn.Module, batch: int, length: int) -> Inputs:
-        from pytest_cpuaccel.support_matrix import plain_models as plain
+        from pytest_cpuaccel.zoo import plain_models as plain
 
         made: Inputs = getattr(plain, inputs)(module, batch, length)
         return made

@@ -1,0 +1,74 @@
+"""A backend that alters a private copy of the model, in this process: called once, so that it proves what it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_cpuaccel.core.backend import BuiltModel, Scalar, Subject, accept_all
+from pytest_cpuaccel.core.inputs import Inputs
+
+Method = Callable[..., Any]
+
+_NOTHING = contextlib.nullcontext()
+
+
+@dataclass(frozen=True)
+class Altered:
+    """An altered copy: its ``forward``, its ``generate`` where it has one, and what it ``accepts``.
+
+    The first call is made under ``first_call``, and ``check_answer`` gets what it returned. ``facts()`` is asked then.
+    It returns what proves the change. Both raise :class:`BuildError` of a copy that must not be used.
+    """
+
+    forward: Method
+    facts: Callable[[], Mapping[str, Scalar]]
+    generate: Method | None = None
+    accepts: Callable[[Inputs], bool] = accept_all
+    first_call: contextlib.AbstractContextManager[object] = _NOTHING
+    check_answer: Callable[[Any], None] = lambda _: None
+
+
+def load_altered(alter: Callable[[Subject], Altered], subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+    """Return what ``alter`` makes of a private copy of the subject's model, after one call of it.
+
+    Raises:
+        BuildError: the model can't be altered, does not run then, or nothing shows that the change is in force.
+        BackendUnavailableError: a package that the change takes does not import.
+    """
+    from pytest_cpuaccel.backends.toolkit import upstream
+
+    with upstream.contained():
+        return called_once(alter(subject), subject)
+
+
+def called_once(altered: Altered, subject: Subject) -> BuiltModel:
+    """Return an altered copy as a built model, after one call of it.
+
+    Raises:
+        BuildError: it does not run, or nothing shows that the change is in force.
+    """
+    import torch
+
+    from pytest_cpuaccel.backends.toolkit import upstream
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
+
+    with upstream.contained(), altered.first_call:
+        answer = rehearse(altered.forward, subject.inputs)
+    altered.check_answer(answer)
+    return BuiltModel(
+        forward=altered.forward,
+        generate=altered.generate,
+        accepts=altered.accepts,
+        threads=torch.get_num_threads(),
+        facts=altered.facts(),
+    )
+
+
+def generate_of(module: Any, around: Callable[[Method], Method] | None = None) -> Method | None:
+    """Return a module's ``generate``, with something ``around`` it; None where its class has none."""
+    generate: Method | None = getattr(module, "generate", None)
+    return generate if generate is None or around is None else around(generate)
