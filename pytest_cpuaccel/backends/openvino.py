@@ -91,7 +91,7 @@ def _converted(program: ExportedProgram) -> Any:
 
     try:
         return openvino.convert_model(program)
-    except OpConversionFailure as failure:  # pages on every operator, then a line or two that say it all
+    except OpConversionFailure as failure:  # pages on every operator, then a line or two with the reason
         lines = str(failure).rpartition("Summary:")[2].strip().splitlines()
         raise BuildError("; ".join(line.strip("- ") for line in lines)) from failure
 
@@ -153,10 +153,10 @@ def _read_back_by_optimum(precision: str, model: Any) -> ReadBack:
 
 
 def _read_back(precision: str, compiled: Sequence[Any]) -> ReadBack:
-    """What OpenVINO says of itself.
+    """Return the facts that OpenVINO reports.
 
     Raises:
-        BuildError: it runs in another precision than it was told.
+        BuildError: it runs in another precision than requested.
     """
     used = {model.get_property("INFERENCE_PRECISION_HINT").to_string() for model in compiled}
     if used != {precision}:

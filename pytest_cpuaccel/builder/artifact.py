@@ -41,7 +41,7 @@ class ArtifactKey:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an artifact depends on, and the SHA-256 of each of its files by relative path.
+    """The facts that an artifact depends on, and the SHA-256 of each of its files by relative path.
 
     ``stamps`` have the size in bytes and the time of the last change in ns that each file had when it was digested.
     """

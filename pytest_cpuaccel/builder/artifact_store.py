@@ -1,4 +1,4 @@
-"""What exports left on disk: a folder for each artifact, checked before use and bounded in size."""
+"""The store of artifacts on disk: a folder for each, checked before use, and limited in size."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from pytest_cpuaccel.builder.artifact import (
 )
 
 _MOST_VARIANTS = 8
-"""Artifacts kept under one key, of models that nothing but their answers tells apart."""
+"""Artifacts kept under one key, of models that only their answers tell apart."""
 
 
 class _NoLockError(Exception):
-    """An artifact can't be locked; the text tells the user why, and what comes of it."""
+    """An artifact can't be locked; the text tells the user the reason and the consequence."""
 
 
 class Proof(Protocol):
-    """Shows that an artifact is that of the model at hand, which its key alone can't."""
+    """Verifies that an artifact is that of the present model; its key alone can't."""
 
     def write(self, folder: Path) -> None:
         """Leave in the folder of a new artifact what it will be recognised by."""
@@ -78,8 +78,8 @@ class ArtifactStore:
     with ``verifies`` they are once in the store's life, whatever those say. Several artifacts may have one key; which
     of them is meant is proved. A lock for each key is shared by those that read, and held by one that writes; it ends
     with the process. Nobody waits for it for longer than ``wait_s``; ``busy(text)`` is a context that shows what takes
-    long. The least recently used artifacts go when ``limit_bytes`` is passed. What the store didn't write, what was
-    moved and links it leaves alone.
+    long. The least recently used artifacts go when ``limit_bytes`` is passed. It leaves alone files that it didn't
+    write, moved folders, and links.
     """
 
     root: Path

@@ -1,4 +1,4 @@
-"""Builds models under backends, each once, and keeps them while their backend is in force."""
+"""Builds models under backends, each once, and keeps the builds while their backend is the current one."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Builder:
         self._exports = Exports(self.store, self.say)
 
     def begin(self, model: nn.Module) -> None:
-        """Take nothing for granted of a model's builds any more: they are checked before they are used again.
+        """Have a model's builds checked before they are used again.
 
-        Builds of a model that keeps state are dropped, so that the next ones start where the model stands now.
+        Builds of a model that keeps state are dropped, so that the next ones start from the model's present state.
         """
         self._of(model).distrust()
 
@@ -122,7 +122,7 @@ class Builder:
                 built.close()
 
     def discard(self, model: nn.Module, backend: Backend) -> None:
-        """Forget what was built and exported of a model under a backend, for it turned out to be wrong."""
+        """Delete the builds and exports of a model under a backend, because they turned out to be wrong."""
         for build in self._of(model).take(backend):
             with build.artifact() as folder:
                 if folder is not None:
@@ -134,7 +134,7 @@ class Builder:
         return self.build(request).artifact()
 
     def subject(self, request: BuildRequest) -> Subject:
-        """Return what the backend was asked to build when it made ``built()``."""
+        """Return the subject that the backend built ``built()`` from."""
         return self.build(request).subject
 
     def release(self) -> None:
@@ -236,7 +236,7 @@ def _needed(request: BuildRequest) -> Inputs:
 
 @contextlib.contextmanager
 def _named_errors(backend: Backend, state: State) -> Iterator[None]:
-    """Put the backend's name before what goes wrong in it, and make it an error of ours; tell of the model's state."""
+    """Turn an exception of a backend into an error of ours with the backend's name; mention the model's state."""
     names = ", ".join(state.names) if backend.exporters else ""
     kept = f" (the model keeps state from call to call: {names})" if names else ""
     try:

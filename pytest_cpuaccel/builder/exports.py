@@ -1,4 +1,4 @@
-"""Exports: what backends write of a model to disk, taken from the store of artifacts where that is still right."""
+"""Exports: artifacts that backends write, taken from the store if a stored one is still right."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _EXPORTERS = (
     "onnx",
     "onnxscript",
 )
-"""Distributions whose version may change what an export writes, whatever the backend."""
+"""Distributions whose version may change any backend's export."""
 
 _FORMAT = 3
-"""Of what our own exports write; raised with every change by which an older one would be taken for today's."""
+"""The number of the format of our own exports; raise it with every change that makes older artifacts wrong."""
 
 _OURS = __name__.partition(".")[0]
 
@@ -86,7 +86,7 @@ ArtifactOf = Callable[[ExportRequest], contextlib.AbstractContextManager[Path | 
 
 @dataclass(frozen=True)
 class Exports:
-    """``say`` gets notes for the user. ``refusals`` are the reasons of exports that failed, by model and key."""
+    """``say`` takes notes for the user. ``refusals`` holds the reasons of failed exports, by model and key."""
 
     store: ArtifactStore
     say: Callable[[str], None]
@@ -105,7 +105,7 @@ class Exports:
         return self.store.artifact(request.key, partial(self._export, request), self.say, proof)
 
     def _export(self, request: ExportRequest, folder: Path) -> None:
-        """Export, but not again what was refused before: that takes as long, for each test and each variant."""
+        """Export, unless the same export was refused before: another try would cost time in each test and variant."""
         refused = self.refusals.setdefault(request.model, dict)
         if refusal := refused.get(request.key.folder_name):
             raise BuildError(refusal)
@@ -123,7 +123,7 @@ class Exports:
 
 
 def code_of(backend: Backend) -> str:
-    """Return a digest of the code of a backend's functions as it is now, for which a version may not stand."""
+    """Return a digest of the current code of a backend's functions; a version may not identify it."""
     functions = [function for function in (backend.export, backend.load) if function is not None]
     return " ".join((code_digest(functions), *(package_digest(item) for item in functions if not _is_ours(item))))
 

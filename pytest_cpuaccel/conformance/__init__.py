@@ -16,7 +16,7 @@ A package that adds a backend certifies it with this test::
     def test_backend_keeps(promise, observed):
         promise.check(observed)
 
-The backend is watched once, on small models that are made here; then every promise is judged by what was seen.
+The backend runs once, on small models that are made here. Every promise is then checked against that observation.
 """
 
 from pytest_cpuaccel.conformance.example_model import Sample, samples

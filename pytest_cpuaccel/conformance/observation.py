@@ -1,4 +1,4 @@
-"""An observation: what a backend did with the samples, event by event, in order."""
+"""An observation: a backend's events with the samples, in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_cpuaccel.measure.parity.references import References
 
 
 class Doing(str, Enum):
-    """What was being done when an event occurred."""
+    """The step during which an event occurred."""
 
     BUILD = "the first build"
     CALL = "a call"
@@ -25,7 +25,7 @@ class Doing(str, Enum):
 
 
 class Belonging(str, Enum):
-    """What is not the backend's to alter, or to keep."""
+    """A thing that a backend must not alter or keep."""
 
     REFERENCE = "the eager model"
     INPUTS = "the inputs of a call"
@@ -88,7 +88,7 @@ class Warned(Event):
 
 @dataclass(frozen=True)
 class Altered(Event):
-    """Something did not stay as it was."""
+    """Something was altered."""
 
     belonging: Belonging
     change: str
@@ -99,7 +99,7 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen of one backend."""
+    """The events of one backend."""
 
     backend: Backend
     events: tuple[Event, ...]

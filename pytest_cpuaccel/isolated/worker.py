@@ -1,4 +1,4 @@
-"""What runs in a fresh process: one bundle, and a report of what each of its stages took."""
+"""The program of a fresh process: it works on one bundle and reports the time of each stage."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(bundle: Path, scratch: Path, task: str, began_ns: int) -> None:
-    """Do the bundle packed in a folder, and leave in ``scratch`` a Report, or the error that ended it.
+    """Work on the bundle packed in a folder, and write a Report, or the error that ended it, to ``scratch``.
 
-    ``began_ns`` is when the process was started, by the clock that all processes share.
+    ``began_ns`` is the start of the process, by the clock that all processes share.
     """
     _end_with_parent()
     try:
@@ -42,13 +42,13 @@ def main(bundle: Path, scratch: Path, task: str, began_ns: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """Let the kernel end this process when the one that waits for it is killed; elsewhere than on Linux it goes on."""
+    """Have the kernel end this process when its parent is killed; only Linux can do this."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def start(folder: Path) -> Iterator[str]:
-    """Load the model and answer the call, as a server does that starts; yield the name of every stage at its end."""
+    """Load the model and answer the call, like a server that starts; yield the name of every stage at its end."""
     import torch
 
     from pytest_cpuaccel.backends.toolkit.checking import check_built
@@ -69,7 +69,7 @@ def start(folder: Path) -> Iterator[str]:
 
 
 def build(folder: Path) -> Iterator[str]:
-    """Export the model and load the artifact, as on a machine that never did; yield the stages' names."""
+    """Export the model and load the artifact, with no cache; yield the name of every stage at its end."""
     from pytest_cpuaccel.builder.export_chain import export_in_turn
 
     bundle = _imported(folder)
@@ -87,7 +87,7 @@ _TASKS = {"start": start, "build": build}
 
 
 def _imported(folder: Path) -> Bundle:
-    """The bundle, after all that it needs was imported: torch, the backend's module, the model's class."""
+    """Return the bundle after importing torch, the backend's module and the model's class."""
     import torch
 
     from pytest_cpuaccel.isolated.bundle import unpack

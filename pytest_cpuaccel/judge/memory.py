@@ -1,4 +1,4 @@
-"""The verdict on memory: what a process that runs the model held at most, and what the artifact takes on disk."""
+"""The verdict on memory: the peak of a process that runs the model, and the artifact's size on disk."""
 
 from __future__ import annotations
 

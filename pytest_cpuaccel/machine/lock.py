@@ -1,13 +1,12 @@
-"""The lock that lets one clock run alone on this machine while everything else shares it.
+"""The lock by which one timing runs alone on this machine; all other work shares it.
 
 It is made of POSIX record locks on single bytes of one file, which is never written to. The kernel frees the locks of
 a process that died, however it died, and tells which process holds one.
 
-- Byte 0 is the turn. A clock holds it to the end; who begins to share the machine holds it for a moment.
-- Byte ``SHARES + pid`` is held by a process that works. With the turn in hand, a clock waits until nobody works.
-- Byte ``WAITS + pid`` is held for every process that stands still, so that nobody waits for it: each process that
-  waits, and its ancestors, which wait for it. This is what keeps two tests that each started a pytest session of
-  their own from waiting for each other.
+- Byte 0 is the turn. A timing holds it to its end; a process that begins to share the machine holds it for a moment.
+- Byte ``SHARES + pid`` is held by a process at work. A timing takes the turn, then waits until no process works.
+- Byte ``WAITS + pid`` is held for each waiting process and for its ancestors, which wait for it. A timing does not wait
+  for these. So two tests that each started a pytest session of their own don't wait for each other.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from pytest_cpuaccel.machine.lock_file import WAITS, Holder, LockFile, file_at
 from pytest_cpuaccel.machine.lock_wait import Patience, tell_nobody, wait
 
 PATIENCE_S = 600.0
-"""Longer than a clock takes, a model's build, or most tests."""
+"""Longer than a timing, a model's build, or most tests take."""
 
 TURN = 0
 SHARES = 1
@@ -38,10 +37,10 @@ def default_lock_path() -> Path:
 
 @dataclass
 class MachineLock:
-    """Readers share the machine, a clock has it alone; nobody waits for longer than ``patience_s``.
+    """Tests share the machine, a timing has it alone; no wait is longer than ``patience_s``.
 
-    Each wait in vain halves the patience for the next, until one is not: a process that hangs costs twice the patience,
-    however many tests there are.
+    Each wait in vain halves the patience for the next, until a wait succeeds. So a process that hangs costs at most twice
+    the patience, however many tests there are.
     """
 
     path: Path
@@ -62,9 +61,9 @@ class MachineLock:
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[str]:
-        """Work beside others, but not while anybody's clock runs; within another share this does nothing.
+        """Work beside others, but not during a timing; within another share this does nothing.
 
-        Yields "", or, where patience ended, why the work goes on all the same.
+        Yields "", or, if the wait was too long, the reason why the work goes on all the same.
         """
         held = self._file
         share = SHARES + os.getpid()
@@ -87,9 +86,9 @@ class MachineLock:
 
     @contextlib.contextmanager
     def alone(self, tell: Callable[[str], None] = tell_nobody) -> Iterator[None]:
-        """Have the machine alone; a share that this process holds, or an ancestor, is in nobody's way.
+        """Have the machine alone; shares of this process and of its ancestors don't count.
 
-        ``tell`` hears whom the wait is for.
+        ``tell`` is called with the process that is waited for.
 
         Raises:
             BusyError: it did not become free in time; the text names who holds it.
@@ -127,7 +126,7 @@ def _at_work(held: LockFile) -> Holder | None:
 
 @contextlib.contextmanager
 def _turn(held: LockFile, kind: int, patience: Patience) -> Iterator[None]:
-    """Hold the turn. An ancestor that holds it as a clock lends it: it waits for this process."""
+    """Hold the turn. If an ancestor holds it for a timing, use that: the ancestor waits for this process."""
 
     def in_the_way() -> Holder | None:
         if held.take(TURN, kind):

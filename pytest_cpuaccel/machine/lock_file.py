@@ -65,7 +65,7 @@ class LockFile:
 
     @contextlib.contextmanager
     def standing_still(self) -> Iterator[None]:
-        """Let nobody wait for this process or its ancestors."""
+        """Mark this process and its ancestors as waiting, so that nobody waits for them."""
         still = [WAITS + pid for pid in (os.getpid(), *self.ancestors)]
         for byte in still:
             self.take(byte, fcntl.LOCK_SH)

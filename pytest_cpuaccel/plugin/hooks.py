@@ -39,7 +39,7 @@ MISTAKE = "cpuaccel_mistake"
 
 @contextlib.contextmanager
 def _usage_errors(config: pytest.Config) -> Iterator[None]:
-    """Let a user's mistake end the run as one ``ERROR:`` line, which xdist's controller has to print."""
+    """End the run at a user's mistake, with one ``ERROR:`` line; under xdist the controller has to print it."""
     try:
         yield
     except CpuaccelError as mistake:
@@ -50,7 +50,7 @@ def _usage_errors(config: pytest.Config) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _failures() -> Iterator[None]:
-    """Let what is wrong with a model, a backend or a value fail its test as one line, without our traceback."""
+    """Let an error of ours fail the test with one line, without our traceback."""
     try:
         yield
     except CpuaccelError as error:
@@ -95,7 +95,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     from pytest_cpuaccel.plugin.parametrize import parametrize
 
-    with contextlib.suppress(CpuaccelError):  # said when all is collected, where it can end the run
+    with contextlib.suppress(CpuaccelError):  # reported when all is collected: only there it can end the run
         parametrize(metafunc, selection_for(metafunc.definition))
 
 
@@ -126,7 +126,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
-    """Tell whether the marks of our names are ours: the run is addressed to us, or a test uses our fixtures."""
+    """Tell whether marks of our names are ours: the run sets one of our options, or a test uses our fixtures."""
     if any(map(uses_backend, items)):
         return True
     if not any(map(on_test_itself, items)):
@@ -146,7 +146,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Stand still while the clock of another xdist worker, or of another session, runs."""
+    """Wait while another xdist worker, or another session, times a model."""
     item.config.stash[RUNNING] = item
     with contextlib.ExitStack() as item.stash[THREADS]:
         if SHARES_MACHINE not in item.config.stash:
@@ -169,12 +169,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         check_runs(item)
         if uses_model(item):
-            session_of(item.config)  # for what it refuses, before a fixture of the user's meets it
+            session_of(item.config)  # it may refuse the model, and should do so before a fixture of the user gets it
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Judge a test of any kind when its body is through, still in the call phase, so that xfail and --pdb apply."""
+    """Judge a test of any kind when its body has run, still in the call phase, so that xfail and --pdb apply."""
     if EVALUATED_TEST in item.stash:
         item.stash[EVALUATED_TEST].evaluate_within_test_case()
     try:
@@ -194,7 +194,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Report what is wrong with a model, a backend or a value as one line, whichever part of a test met it.
+    """Report an error of ours as one line, whichever phase of a test raised it.
 
     The user's own errors keep their traceback, without frames of the plugin.
     """
@@ -212,7 +212,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """Fail a test as one line when a fixture, ours or one that uses ours, meets what is wrong with a model."""
+    """Fail a test with one line when a fixture, ours or one that uses ours, raises an error of ours."""
     if fixturedef.argname == BACKEND:
         request.config.stash[STANDING] = Standing(fixturedef, request, request.config.stash[RUNNING])
     with _failures():

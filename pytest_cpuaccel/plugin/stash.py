@@ -22,11 +22,11 @@ _OFFERS: pytest.StashKey[dict[str, Offer]] = pytest.StashKey()
 _CHOICES: pytest.StashKey[dict[tuple[str, ...], BackendSelection]] = pytest.StashKey()
 _SESSION: pytest.StashKey[Session] = pytest.StashKey()
 IS_OURS = pytest.StashKey[bool]()
-"""Whether the marks of our names are ours: told when all is collected, so that it doesn't depend on the order."""
+"""Whether marks of our names are ours; decided when all is collected, so that it doesn't depend on the order."""
 SHARES_MACHINE = pytest.StashKey[bool]()
-"""Whether anything is judged here; then every test stands still while another process's clock runs."""
+"""Whether anything is judged here; if so, every test waits while another process times a model."""
 RUNNING = pytest.StashKey[pytest.Item]()
-"""The test that runs now."""
+"""The current test."""
 STANDING = pytest.StashKey["Standing"]()
 EVALUATED_TEST: pytest.StashKey[EvaluatedTest] = pytest.StashKey()
 """Of a test: what it is evaluated by, while it uses a model."""
@@ -36,7 +36,7 @@ _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
 
 
 class Standing(NamedTuple):
-    """The fixture of the backend as it stands, and the test that it was set up for."""
+    """The active fixture of the backend, and the test that it was set up for."""
 
     fixture: pytest.FixtureDef[Any]
     request: Any
@@ -44,16 +44,16 @@ class Standing(NamedTuple):
 
 
 def choice_of(config: pytest.Config) -> BackendSelection:
-    """Return the backends of this run, as far as those who add some were loaded.
+    """Return the backends of this run, without those of conftests that are not loaded yet.
 
     Raises:
-        UsageError: the settings name one that can't run here, or what was added can't be taken.
+        UsageError: the settings name one that can't run here, or an added backend is invalid.
     """
     return _choice_among(config, offers_of(config))
 
 
 def selection_for(item: pytest.Item) -> BackendSelection:
-    """Return the backends that a test knows: those of a conftest.py are for the tests below it.
+    """Return the backends that a test knows; those of a conftest.py are for the tests below it.
 
     Raises:
         UsageError: as :func:`choice_of`.
@@ -62,10 +62,10 @@ def selection_for(item: pytest.Item) -> BackendSelection:
 
 
 def offers_of(config: pytest.Config) -> tuple[Offer, ...]:
-    """Return what the plugins loaded so far add; each is asked once.
+    """Return the backends that the plugins loaded so far add; each is asked once.
 
     Raises:
-        UsageError: an answer is no list of backends.
+        UsageError: an answer is not a list of backends.
     """
     from pytest_cpuaccel.plugin.added_backends import offer_of
 
@@ -96,13 +96,13 @@ def check_names(config: pytest.Config) -> None:
 
 
 def is_addressed(config: pytest.Config) -> bool:
-    """Tell whether a run is meant for this plugin: it sets one of its options, or a conftest.py adds backends."""
+    """Tell whether a run uses this plugin: it sets one of its options, or a conftest.py adds backends."""
     added = config.hook.pytest_cpuaccel_backends.get_hookimpls()
     return is_set(config) or any(found.plugin_name.endswith("conftest.py") for found in added)
 
 
 def names_may_come(config: pytest.Config) -> bool:
-    """Tell whether a conftest.py that pytest has yet to load may add the names which no backend has so far."""
+    """Tell whether a conftest.py that pytest will load later may add the unknown names."""
     from pytest_cpuaccel.plugin.added_backends import unread_conftests
 
     return bool(choice_of(config).unknown) and any(unread_conftests(config))
@@ -119,10 +119,10 @@ def _choice_among(config: pytest.Config, offers: tuple[Offer, ...]) -> BackendSe
 
 
 def session_of(config: pytest.Config) -> Session:
-    """Return what is built and known so far; this imports torch.
+    """Return the session's builds and references; this imports torch.
 
     Raises:
-        BackendUnavailableError: there is no torch that works.
+        BackendUnavailableError: torch is missing or does not work.
         BuildError: torch lacks something that every run needs.
     """
     if _SESSION not in config.stash:
@@ -140,13 +140,13 @@ def session_of(config: pytest.Config) -> Session:
 
 
 def release_builds(config: pytest.Config) -> None:
-    """Close what was built so far, if anything was."""
+    """Close the builds made so far, if there are any."""
     if _SESSION in config.stash:
         config.stash[_SESSION].context.builder.release()
 
 
 def lock_of(config: pytest.Config) -> MachineLock:
-    """Return this process's hold on the machine."""
+    """Return this process's lock on the machine."""
     from pytest_cpuaccel.machine.lock import MachineLock, default_lock_path
 
     if _LOCK not in config.stash:
@@ -160,9 +160,9 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def open_terminal(config: pytest.Config) -> TextIO | None:
-    """Return the terminal to show progress on; None under ``-q``, in a worker, and where there is none.
+    """Return the terminal for progress; None under ``-q``, in a worker, and without a terminal.
 
-    It is opened anew, past the capture of the tests' output.
+    It is opened anew, to bypass the capture of the tests' output.
     """
     if is_worker(config) or config.get_verbosity() < 0 or not sys.__stdout__ or not sys.__stdout__.isatty():
         return None

@@ -37,7 +37,7 @@ _VERSION = attrgetter("_version")
 class CallRecord:
     """Runs calls of ``model`` under ``backend``, and keeps those that returned; ``begun`` counts all.
 
-    ``check_refused`` gets a call that the backend refuses, and raises what is wrong with it anywhere.
+    ``check_refused`` gets a call that the backend refuses, and raises if the call is wrong under eager too.
     """
 
     model: nn.Module
@@ -63,14 +63,14 @@ class CallRecord:
 
     @property
     def raised(self) -> int:
-        """Return how many calls raised and so left nothing to judge."""
+        """Return the number of calls that raised; they can't be judged."""
         return self.begun - len(self._calls)
 
     def calls(self) -> tuple[Call, ...]:
         """Return what was recorded, in order.
 
         Raises:
-            EagerError: the original was changed since, so that nobody can tell any more what was right.
+            EagerError: the original was changed since, so the right answers are unknown.
         """
         if self._start is not None:
             self._notice_changes()
@@ -153,7 +153,7 @@ class CallRecord:
         raise BuildError(f"{self.backend.name}: raises where eager does not: {reason(raised)}") from raised
 
     def _begin(self) -> None:
-        """Note what the original is now: the calls from here on are judged by that."""
+        """Note the state of the original now: later calls are judged by it."""
         model = self.model
         self._start = Start.of(model)
         self._watch(*model.parameters(), *model.buffers())
@@ -183,7 +183,7 @@ class CallRecord:
 
     @property
     def _states(self) -> list[State]:
-        """What calls of the model change, as it was found for each build."""
+        """Return the state that calls of the model change, as found for each build."""
         return [build.state for build in self._builds.values()]
 
     def _built(self, method: Method, inputs: Inputs) -> Build:

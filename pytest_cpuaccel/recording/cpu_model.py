@@ -31,14 +31,14 @@ from pytest_cpuaccel.recording.unbound import unbound_method
 _STAYS_AS_IT_IS = frozenset({"eval", "cpu", "float", "requires_grad_"})
 _FORWARD = frozenset({"_call_impl", "_wrapped_call_impl", "_slow_forward"})
 _OF_THE_ORIGINAL = frozenset({"save_pretrained", "push_to_hub"})
-"""Methods that read the weights and answer nothing."""
+"""Methods that read the weights and return no answer."""
 _OPERATORS = ("__len__", "__iter__", "__getitem__", "__contains__", "__reversed__", "__enter__", "__exit__")
-"""What Python looks up in a class alone."""
+"""Methods that Python looks up on the class alone."""
 _COPIED = frozenset({"config", "generation_config"})
 
 
 class CpuModel:
-    """Stands in for ``model`` in a test: says it is of the same class, and runs under ``backend``.
+    """Stands in for ``model`` in a test: has the same class, and runs under ``backend``.
 
     Nothing is built before the first call. Attributes come from the original, then from the build; ``config`` is
     a private copy, so that code which edits it (``pipeline`` does) leaves the original alone. Methods of the model's
@@ -59,7 +59,7 @@ class CpuModel:
         check_refused: Callable[[Call], None] = lambda _: None,
         seen: Callable[[], None] = lambda: None,
     ) -> None:
-        """``check_refused`` gets a call that the backend refuses, and raises what is wrong with it anywhere.
+        """``check_refused`` gets a call that the backend refuses, and raises if the call is wrong under eager too.
 
         ``seen`` is called by every call that begins.
         """
@@ -167,7 +167,7 @@ class CpuModel:
         return self
 
     def _run_by_class(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
-        """A method of the model's class that sees the stand-in as ``self``; what it returns to a test is shown."""
+        """Run a method of the model's class with the stand-in as ``self``."""
         guarded = self._guard.around(method, name)
         return guarded if self._guard.is_up else self._parts.showing(guarded)
 
@@ -212,7 +212,7 @@ def calls_of(model: CpuModel) -> tuple[Call, ...]:
     """Return the calls that were recorded, in order.
 
     Raises:
-        EagerError: the original was changed since, so that nobody can tell any more what was right.
+        EagerError: the original was changed since, so the right answers are unknown.
     """
     return model._record.calls()
 
@@ -228,7 +228,7 @@ def begun_of(model: CpuModel) -> int:
 
 
 def raised_of(model: CpuModel) -> int:
-    """Return how many calls raised and so left nothing to judge."""
+    """Return the number of calls that raised; they can't be judged."""
     return model._record.raised
 
 
