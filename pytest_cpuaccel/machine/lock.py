@@ -39,8 +39,8 @@ def default_lock_path() -> Path:
 class MachineLock:
     """Tests share the machine, a timing has it alone; no wait is longer than ``patience_s``.
 
-    Each wait in vain halves the patience for the next, until a wait succeeds. So a process that hangs costs at most twice
-    the patience, however many tests there are.
+    Each wait in vain halves the patience for the next, until a wait succeeds. So a process that hangs costs at most
+    twice the patience, however many tests there are.
     """
 
     path: Path
