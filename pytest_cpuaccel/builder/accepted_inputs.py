@@ -18,7 +18,7 @@ def check_devices(inputs: Inputs, of: str = "") -> None:
     Raises:
         UsageError: names the first one and its device.
     """
-    for name, leaf in tree.named_leaves([inputs.args, dict(inputs.kwargs)]):
+    for name, leaf in inputs.leaves():
         if isinstance(leaf, torch.Tensor) and leaf.device.type != "cpu":
             where = name.partition(".")[2]
             raise UsageError(

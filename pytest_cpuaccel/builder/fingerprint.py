@@ -66,9 +66,7 @@ def buffers_stamp(model: nn.Module) -> str:
 
 def inputs_signature(inputs: Inputs) -> str:
     """Return names, dtypes and shapes of the tensors among the inputs, and the other values themselves."""
-    return "; ".join(
-        f"{name}={_leaf_signature(leaf)}" for name, leaf in tree.named_leaves([inputs.args, dict(inputs.kwargs)])
-    )
+    return "; ".join(f"{name}={_leaf_signature(leaf)}" for name, leaf in inputs.leaves())
 
 
 def inputs_digest(inputs: Inputs) -> str:

@@ -81,4 +81,4 @@ def _seeded(run: Callable[..., object], inputs: Inputs, rng_state: torch.Tensor)
 
 def _holds_cache(inputs: Inputs) -> bool:
     """Tell whether the call brings a key/value cache, which every call would lengthen."""
-    return any(is_cache(leaf) for _, leaf in tree.named_leaves(dict(inputs.kwargs)))
+    return any(is_cache(leaf) for _, leaf in inputs.leaves())

@@ -21,9 +21,9 @@ from pytest_cpuaccel.core.budget import AccuracyBudget
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.judge.distribution import binomial_lower, binomial_upper
 from pytest_cpuaccel.judge.mean import Scale, mean_bounds, scale_of, values_to_tell
 from pytest_cpuaccel.judge.paired import paired_p_value, paired_upper
-from pytest_cpuaccel.measure.distribution import binomial_lower, binomial_upper
 
 ALPHA = 0.05
 """Chance of a wrong PASS, and of a wrong FAIL, of each promise of the mark."""

@@ -86,9 +86,9 @@ class Examination:
     def _judged(self, method: Method, inputs: Inputs) -> Verdict:
         built = self._built(method, inputs)
         rng_state = torch.get_rng_state()
-        run = built.generate if method == "generate" else built.forward
+        run, given = built.generate if method == "generate" else built.forward, inputs.clone()
         with torch.no_grad():
-            output = run(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))  # type: ignore[misc]
+            output = run(*given.args, **given.kwargs)  # type: ignore[misc]
         calls = (Call(method, inputs, tree.clone(output), rng_state),)
         evaluation = Evaluation(self.model, self.model, self.backend, EAGER, calls, Scores(), Budgets())
         return judge_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), self.context))

@@ -66,7 +66,8 @@ class Experiment:
         recorder: Any = CpuModel(self.model, backend, builder)
         try:
             for inputs in self.calls:
-                recorder(*tree.clone(inputs.args), **tree.clone(dict(inputs.kwargs)))
+                given = inputs.clone()
+                recorder(*given.args, **given.kwargs)
         except BuildError as refusal:
             return str(refusal)
         budgets = Budgets(parity=ParityBudget())

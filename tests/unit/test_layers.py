@@ -37,7 +37,7 @@ ALLOWED = {
     "builder": ("core", "machine.cpu", "backends", "builder"),
     "recording": ("core", "backends.toolkit", "builder", "recording"),
     "isolated": ("core", "machine", "backends.toolkit", "builder.export_chain", "isolated"),
-    "judge": ("core", "measure.distribution", "judge"),
+    "judge": ("core", "judge"),
     "baselines": ("core", "machine", "builder", "report", "baselines"),
     "diagnose": ("core", "measure.parity", "backends", "builder", "judge.parity", "diagnose"),
     "evaluation": (

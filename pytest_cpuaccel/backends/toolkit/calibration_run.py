@@ -11,7 +11,6 @@ import torch
 from pytest_cpuaccel.backends.toolkit import runtime_load as loading
 from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 from pytest_cpuaccel.backends.toolkit.runtime import Runtime
-from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -53,7 +52,7 @@ def _generate(generate: Callable[..., Any], item: Inputs) -> None:
 
 
 def _described(inputs: Inputs) -> str:
-    leaves = tree.named_leaves([inputs.args, dict(inputs.kwargs)])
+    leaves = inputs.leaves()
     return ", ".join(
         f"{name.partition('.')[2]} {'x'.join(map(str, leaf.shape))}"
         for name, leaf in leaves
