@@ -260,7 +260,7 @@ def test_a_file_that_cannot_be_opened_is_named_in_one_line(tmp_path: Path) -> No
 STAMPS = """
 import contextlib, os, time
 from pathlib import Path
-from pytest_cpuaccel.measure import machine_lock
+from pytest_cpuaccel.machine.lock import MachineLock
 
 @contextlib.contextmanager
 def stamped(what):
@@ -270,11 +270,11 @@ def stamped(what):
         file.write(f"{what} {os.getpid()} {begin} {time.monotonic_ns()}\\n")
 
 @contextlib.contextmanager
-def alone(self, tell, of=machine_lock.MachineLock.alone):
+def alone(self, tell, of=MachineLock.alone):
     with of(self, tell), stamped("clock"):
         yield
 
-machine_lock.MachineLock.alone = alone
+MachineLock.alone = alone
 """
 TESTS = """
 import time
