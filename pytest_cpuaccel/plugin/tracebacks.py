@@ -11,7 +11,7 @@ import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError
 
-_OURS = f"{Path(__file__).parent}/"
+_OURS = f"{Path(__file__).parents[1]}/"
 CAUSE = "cpuaccel: cause"
 
 
