@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.conformance.build import build
-from pytest_cpuaccel.conformance.model_snapshot import Likeness, changes
+from pytest_cpuaccel.conformance.model_snapshot import ModelSnapshot, changes
 from pytest_cpuaccel.conformance.model_snapshot import likeness as state
 from pytest_cpuaccel.conformance.output_structure import form_faults
 from pytest_cpuaccel.core import tree
@@ -44,7 +44,7 @@ def assert_alike(actual: Any, expected: Any, precision: Precision) -> None:
             assert error <= RELATIVE_ERROR[precision], f"{name}: relative error {error:.1e}"
 
 
-def assert_same_state(before: Likeness, after: Likeness) -> None:
+def assert_same_state(before: ModelSnapshot, after: ModelSnapshot) -> None:
     """Bitwise equal tensors, and everything else equal."""
     assert not list(changes(before, after))
 

@@ -82,18 +82,18 @@ def self_checks(seconds: float, wait_s: float) -> Iterator[str]:
     from pytest_cpuaccel.machine.lock import MachineLock, default_lock_path
     from pytest_cpuaccel.measure.latency.config import RaceConfig
     from pytest_cpuaccel.measure.latency.self_check import resolve
-    from pytest_cpuaccel.measure.latency.self_check_models import specimens
+    from pytest_cpuaccel.measure.latency.self_check_models import self_check_models
 
     yield f"A/A: each model against an equal copy for {seconds:g} s, 1 thread, {100 * ALLOWED:g} % allowed"
     lock = MachineLock(default_lock_path(), wait_s)
     with lock.alone(functools.cache(_say)), torch.inference_mode(), _one_thread():
-        for specimen in specimens():
-            found = resolve(specimen.copies(), RaceConfig(), seconds)
+        for model in self_check_models():
+            found = resolve(model.copies(), RaceConfig(), seconds)
             interval = "" if found.slowdown == inf else " [{:.4f}, {:.4f}]".format(*found.interval)
             resolved = "too few pairs" if found.slowdown == inf else f"{100 * found.slowdown:.2g} % and more"
             outcome = outcome_of(found.shown(ALLOWED))
             yield (
-                f"{specimen.name:18} {format_duration(found.call_ns)} a call: {outcome.value}, "
+                f"{model.name:18} {format_duration(found.call_ns)} a call: {outcome.value}, "
                 f"ratio {found.ratio:.4f}{interval}; slowdowns told: {resolved} "
                 f"({found.pairs} pairs in {found.seconds:.1f} s)"
             )

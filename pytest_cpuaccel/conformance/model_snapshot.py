@@ -13,7 +13,7 @@ from pytest_cpuaccel.builder.fingerprint import tensor_bytes
 
 
 @dataclass(frozen=True)
-class Likeness:
+class ModelSnapshot:
     """``tensors`` are bytes, so that NaN equals itself and -0.0 differs from 0.0."""
 
     tensors: Mapping[str, bytes]
@@ -23,12 +23,12 @@ class Likeness:
     attributes: Mapping[str, frozenset[str]]
 
 
-def likeness(model: nn.Module) -> Likeness:
+def snapshot_of(model: nn.Module) -> ModelSnapshot:
     """Return the snapshot of a model now."""
     config: Any = getattr(model, "config", None)
     described = {**config.to_dict(), "attention": config._attn_implementation} if config is not None else {}
     layers = dict(model.named_modules())
-    return Likeness(
+    return ModelSnapshot(
         tensors={name: bytes(tensor_bytes(tensor)) for name, tensor in model.state_dict().items()},
         config=json.dumps(described, sort_keys=True, default=repr),
         training={name: layer.training for name, layer in layers.items()},
@@ -37,7 +37,7 @@ def likeness(model: nn.Module) -> Likeness:
     )
 
 
-def changes(before: Likeness, after: Likeness) -> Iterator[str]:
+def changes(before: ModelSnapshot, after: ModelSnapshot) -> Iterator[str]:
     """Yield the differences from an earlier snapshot."""
     for name, value in before.tensors.items():
         if after.tensors.get(name) != value:

@@ -18,9 +18,7 @@ from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.backends.toolkit.upstream import reason
 from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.builder.private_copy import private_copy, private_outline
-from pytest_cpuaccel.conformance import model_snapshot as likeness
-from pytest_cpuaccel.conformance import open_resources as possessions
-from pytest_cpuaccel.conformance import process_state as ambience
+from pytest_cpuaccel.conformance import model_snapshot, open_resources, process_state
 from pytest_cpuaccel.conformance.build import build
 from pytest_cpuaccel.conformance.example_model import Sample, samples
 from pytest_cpuaccel.conformance.observation import (
@@ -81,7 +79,7 @@ class _Observer:
 
     def watch(self) -> Iterator[Event]:
         model, others = self._sample.make(0), self._sample.make(1)
-        before = likeness.likeness(model)
+        before = model_snapshot.snapshot_of(model)
         subject = _subject(model, self._backend, self._sample.inputs, threads=1)
         torch.set_num_threads(1)
         first = self._build(subject, "first")
@@ -104,7 +102,7 @@ class _Observer:
 
         self.doing = Doing.SECOND_LOAD
         yield from self._loads(subject, model)
-        for change in likeness.changes(before, likeness.likeness(model)):
+        for change in model_snapshot.changes(before, model_snapshot.snapshot_of(model)):
             yield self._altered(Belonging.REFERENCE, change)
 
     def _build(self, subject: Subject, which: str) -> BuiltModel:
@@ -141,17 +139,17 @@ class _Observer:
     def _loads(self, subject: Subject, model: nn.Module) -> Iterator[Event]:
         folder = self._folder / "first" if self._backend.exporters else None
         files = _digests(folder)
-        counted = [possessions.possessions(Path(tempfile.gettempdir()))]
+        counted = [open_resources.counted(Path(tempfile.gettempdir()))]
         for _ in range(LOADS_WATCHED):
-            before = ambience.ambience()
+            before = process_state.state_now()
             built = self._backend.load(subject, folder)
             yield from self._asked(built, model, self._sample.inputs)
             built.close()
-            for change in ambience.differences(before, ambience.ambience()):
+            for change in process_state.differences(before, process_state.state_now()):
                 yield self._altered(Belonging.PROCESS, change)
             del built
-            counted.append(possessions.possessions(Path(tempfile.gettempdir())))
-        for change in possessions.growth(tuple(counted)):
+            counted.append(open_resources.counted(Path(tempfile.gettempdir())))
+        for change in open_resources.growth(tuple(counted)):
             yield self._altered(Belonging.MACHINE, change)
         for name in sorted(_digests(folder) ^ files):
             yield self._altered(Belonging.EXPORT, f"{name[0]} was written, altered or removed")

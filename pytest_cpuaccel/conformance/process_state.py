@@ -16,7 +16,7 @@ import torch
 
 
 @dataclass(frozen=True)
-class Ambience:
+class ProcessState:
     """The state of the process, each part in a form that ``==`` can compare."""
 
     gradients: bool
@@ -36,10 +36,10 @@ class Ambience:
     folder: str
 
 
-def ambience() -> Ambience:
+def state_now() -> ProcessState:
     """Return the state of the process now."""
     root = logging.getLogger()
-    return Ambience(
+    return ProcessState(
         gradients=torch.is_grad_enabled(),
         inference_mode=torch.is_inference_mode_enabled(),
         autocast=torch.is_autocast_enabled("cpu"),
@@ -58,11 +58,11 @@ def ambience() -> Ambience:
     )
 
 
-def differences(before: Ambience, after: Ambience) -> tuple[str, ...]:
+def differences(before: ProcessState, after: ProcessState) -> tuple[str, ...]:
     """Return the differences between two states; short values are shown."""
     return tuple(
         f"{field.name.replace('_', ' ')}{_change(getattr(before, field.name), getattr(after, field.name))}"
-        for field in fields(Ambience)
+        for field in fields(ProcessState)
         if getattr(before, field.name) != getattr(after, field.name)
     )
 

@@ -1,4 +1,4 @@
-"""Fitness: what about this machine makes its timings unsteady."""
+"""Traits of this machine that make its timings unsteady."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.plugin import hookspecs, options, tracebacks
 from pytest_cpuaccel.plugin.fixture_names import BACKEND, uses_backend, uses_model
 from pytest_cpuaccel.plugin.marks.names import DECLARATIONS, on_test_itself
-from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, journal_of
+from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, reporter_of
 from pytest_cpuaccel.plugin.stash import (
     EVALUATED_TEST,
     IS_OURS,
@@ -155,7 +155,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
         with lock_of(item.config).shared() as refusal:
             if refusal:
-                item.user_properties.append(note_property(f"{item.nodeid} ran beside a clock: {refusal}"))
+                item.user_properties.append(note_property(f"{item.nodeid} ran beside a timing: {refusal}"))
             return (yield)
 
 
@@ -186,7 +186,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
             check_something_is_judged(item)
     except KeyboardInterrupt:
-        reporter = journal_of(item.config)
+        reporter = reporter_of(item.config)
         if reporter:
             reporter.add(item.nodeid, "interrupted", item.user_properties)
         raise

@@ -124,7 +124,7 @@ class Reporter:
             return ()
 
 
-def journal_of(config: pytest.Config) -> Reporter | None:
+def reporter_of(config: pytest.Config) -> Reporter | None:
     """Return this process's reporter; None in an xdist worker, because the controller has it."""
     reporter = config.pluginmanager.get_plugin(NAME)
     return reporter if isinstance(reporter, Reporter) else None

@@ -16,7 +16,7 @@ from pytest_cpuaccel.builder.tested_versions import NEWEST_TESTED
 from pytest_cpuaccel.cli import doctor
 from pytest_cpuaccel.cli.main import main
 from pytest_cpuaccel.machine.traits import traits
-from pytest_cpuaccel.measure.latency import self_check_models as specimen
+from pytest_cpuaccel.measure.latency import self_check_models
 
 
 def test_everything_that_timing_depends_on_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,8 +57,8 @@ def test_what_counts_as_tested_is_what_tox_pins() -> None:
 
 
 def test_equal_copies_are_raced_and_the_smallest_slowdown_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = list(itertools.islice(specimen.specimens(), 1))
-    monkeypatch.setattr(specimen, "specimens", lambda: small)
+    small = list(itertools.islice(self_check_models.self_check_models(), 1))
+    monkeypatch.setattr(self_check_models, "self_check_models", lambda: small)
     heading, line = doctor.self_checks(0.3, wait_s=60)
     assert heading == "A/A: each model against an equal copy for 0.3 s, 1 thread, 5 % allowed"
     assert re.match(
@@ -73,7 +73,7 @@ def test_a_wait_without_a_unit_is_refused(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_the_copies_are_built_apart_and_equal() -> None:
-    one, other = (next(specimen.specimens()).copies() for _ in range(2))
+    one, other = (next(self_check_models.self_check_models()).copies() for _ in range(2))
     answers = [side.call() for sides in (one, other) for side in (sides.candidate, sides.reference)]
     assert all(answer.equal(answers[0]) for answer in answers)
     assert one.candidate.call.func is not one.reference.call.func

@@ -1,4 +1,4 @@
-"""Specimens: models of three sizes by which a machine shows what it can resolve."""
+"""Models of three sizes by which a machine shows what it can resolve."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_cpuaccel.measure.latency.side import Sides, local_sides
 
 
 @dataclass(frozen=True)
-class Specimen:
+class SelfCheckModel:
     """``make()`` returns the same model each time, built anew; ``inputs`` are those of one call."""
 
     name: str
@@ -30,13 +30,13 @@ class Specimen:
             return functools.partial(self.make().eval(), self.inputs)
 
 
-def specimens() -> Iterator[Specimen]:
+def self_check_models() -> Iterator[SelfCheckModel]:
     """Yield models whose calls take about 0.1 ms, 1 ms and 50 ms on one thread of a server's CPU."""
-    yield Specimen(
+    yield SelfCheckModel(
         "mlp", lambda: nn.Sequential(nn.Linear(256, 512), nn.GELU(), nn.Linear(512, 256)), torch.ones(8, 256)
     )
-    yield Specimen("small transformer", functools.partial(_encoder, 128, 2), torch.ones(1, 32, 128))
-    yield Specimen("base transformer", functools.partial(_encoder, 768, 6), torch.ones(1, 48, 768))
+    yield SelfCheckModel("small transformer", functools.partial(_encoder, 128, 2), torch.ones(1, 32, 128))
+    yield SelfCheckModel("base transformer", functools.partial(_encoder, 768, 6), torch.ones(1, 48, 768))
 
 
 def _encoder(width: int, layers: int) -> nn.Module:

@@ -14,7 +14,7 @@ from pytest_cpuaccel.measure.latency.e_values import critical
 from pytest_cpuaccel.measure.latency.pair import Pair
 from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS
 from pytest_cpuaccel.measure.latency.waiting import off_cpu_share
-from pytest_cpuaccel.measure.latency.weighted_sign_test import Weighing
+from pytest_cpuaccel.measure.latency.weighted_sign_test import WeightedSigns
 
 ESTIMATE_S = 0.5
 ESTIMATE_PAIRS = 30
@@ -109,7 +109,7 @@ def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> SequentialTest:
     ratios are weighed, and settle what the wall clock's median does not contradict.
     """
     taken: list[Pair] = []
-    wall, cpu = Signs(), Weighing()
+    wall, cpu = Signs(), WeightedSigns()
     for pair in pairs:
         taken.append(pair)
         wall = wall.then(pair.ratio, limit)
@@ -118,7 +118,7 @@ def decide(pairs: Iterable[Pair], limit: float, rules: Rules) -> SequentialTest:
         if len(taken) >= rules.min_pairs and pair.elapsed_s >= rules.min_s:
             if shown := wall.shown(rules):
                 return SequentialTest(shown, _majority(wall, limit), tuple(taken), rules.cpu_arm)
-            shown = _heavier(cpu, rules)
+            shown = _shown_by_weights(cpu, rules)
             if shown and off_cpu_share(taken) < MOST_WAITING and _excludes(shown, taken, limit, rules):
                 return SequentialTest(shown, _reason_of_weighted_test(shown, taken, limit), tuple(taken), rules.cpu_arm)
         if pair.elapsed_s >= rules.cap_s:
@@ -137,11 +137,11 @@ def estimate(pairs: Iterable[Pair], *, cpu_arm: bool = False) -> SequentialTest:
     return SequentialTest(None, f"estimated from {len(taken)} pairs", tuple(taken), cpu_arm)
 
 
-def _heavier(weighing: Weighing, rules: Rules) -> Shown | None:
+def _shown_by_weights(weighted: WeightedSigns, rules: Rules) -> Shown | None:
     """What the sizes of CPU-time ratios show by themselves, or None while they show nothing."""
-    if weighing.log_evidence_above >= -log(rules.each_above):
+    if weighted.log_evidence_above >= -log(rules.each_above):
         return Shown.ABOVE
-    if weighing.log_evidence_below >= -log(rules.each_below):
+    if weighted.log_evidence_below >= -log(rules.each_below):
         return Shown.BELOW
     return None
 

@@ -43,21 +43,21 @@ NORMAL_QUARTILES = 1.349
 
 
 @dataclass(frozen=True)
-class Weighing:
+class WeightedSigns:
     """``above`` and ``below`` are log wealths of the bettors on ratios above and below; ``seen`` are sorted logs."""
 
     above: tuple[float, ...] = (0.0,) * len(EFFECTS)
     below: tuple[float, ...] = (0.0,) * len(EFFECTS)
     seen: tuple[float, ...] = ()
 
-    def then(self, ratio: float, limit: float) -> Weighing:
+    def then(self, ratio: float, limit: float) -> WeightedSigns:
         """Return the test with one more ratio; one exactly at the limit counts for neither direction."""
         log_ratio = math.log(ratio)
         spread, most = _stake_on(self.seen)
         stakes = [most * math.tanh(effect * (log_ratio - math.log(limit)) / spread) for effect in EFFECTS]
         seen = list(self.seen)
         insort(seen, log_ratio)
-        return Weighing(_staked(self.above, stakes, 1), _staked(self.below, stakes, -1), tuple(seen))
+        return WeightedSigns(_staked(self.above, stakes, 1), _staked(self.below, stakes, -1), tuple(seen))
 
     @property
     def log_evidence_above(self) -> float:

@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 
 from pytest_cpuaccel.measure.latency.e_values import critical
-from pytest_cpuaccel.measure.latency.weighted_sign_test import Weighing, weighed_high, weighed_low
+from pytest_cpuaccel.measure.latency.weighted_sign_test import WeightedSigns, weighed_high, weighed_low
 
 ALPHA = 0.05
 LIMIT = 1.05
@@ -25,10 +25,10 @@ NOISES: dict[str, Callable[[random.Random], float]] = {
 def pairs_to_tell(distance: float, spread: float, seed: int) -> int:
     """How many ratios above the limit it takes to weigh enough."""
     draw = random.Random(seed)
-    weighing = Weighing()
-    while weighing.log_evidence_above < -math.log(ALPHA):
-        weighing = weighing.then(LIMIT * math.exp(draw.gauss(distance, spread)), LIMIT)
-    return len(weighing.seen)
+    weighted = WeightedSigns()
+    while weighted.log_evidence_above < -math.log(ALPHA):
+        weighted = weighted.then(LIMIT * math.exp(draw.gauss(distance, spread)), LIMIT)
+    return len(weighted.seen)
 
 
 def signs_to_tell(distance: float, spread: float, seed: int) -> int:
@@ -47,10 +47,10 @@ def test_symmetric_noise_at_the_limit_weighs_enough_no_more_often_than_stated(
 ) -> None:
     reached = 0
     for seed in range(200):
-        draw, weighing, most = random.Random(seed), Weighing(), 0.0
+        draw, weighted, most = random.Random(seed), WeightedSigns(), 0.0
         for _ in range(60):
-            weighing = weighing.then(LIMIT * math.exp(noise(draw)), LIMIT)
-            most = max(most, weighing.log_evidence_above)
+            weighted = weighted.then(LIMIT * math.exp(noise(draw)), LIMIT)
+            most = max(most, weighted.log_evidence_above)
         reached += most >= -math.log(ALPHA)
     assert reached <= 18  # of 10 expected at most; 19 or more have probability 0.006
 
@@ -62,12 +62,12 @@ def test_a_distance_within_the_noise_is_told_by_fewer_pairs_than_by_signs() -> N
 
 
 def test_one_ratio_tells_little_however_far_off_it_is() -> None:
-    weighing = Weighing().then(1000.0, LIMIT)
-    assert weighing.log_evidence_above < math.log(2)
+    weighted = WeightedSigns().then(1000.0, LIMIT)
+    assert weighted.log_evidence_above < math.log(2)
 
 
 def test_what_speaks_for_one_side_speaks_against_the_other() -> None:
-    above = below = Weighing()
+    above = below = WeightedSigns()
     for distance in (0.1, 0.3, -0.2, 0.05):
         above = above.then(LIMIT * math.exp(distance), LIMIT)
         below = below.then(LIMIT * math.exp(-distance), LIMIT)
@@ -76,9 +76,9 @@ def test_what_speaks_for_one_side_speaks_against_the_other() -> None:
 
 
 def test_a_ratio_exactly_at_the_limit_speaks_for_neither() -> None:
-    weighing = Weighing().then(LIMIT, LIMIT).then(1.2, LIMIT)
-    assert weighing.log_evidence_above == Weighing().then(1.2, LIMIT).log_evidence_above
-    assert weighing.then(LIMIT, LIMIT).log_evidence_above == weighing.log_evidence_above
+    weighted = WeightedSigns().then(LIMIT, LIMIT).then(1.2, LIMIT)
+    assert weighted.log_evidence_above == WeightedSigns().then(1.2, LIMIT).log_evidence_above
+    assert weighted.then(LIMIT, LIMIT).log_evidence_above == weighted.log_evidence_above
 
 
 @pytest.mark.parametrize("noise", NOISES.values(), ids=list(NOISES))
@@ -87,11 +87,11 @@ def test_the_bounds_are_the_last_limits_that_are_excluded(noise: Callable[[rando
     draw = random.Random(count)
     ratios = [LIMIT * math.exp(noise(draw)) for _ in range(count)]
 
-    def weighed_against(limit: float) -> Weighing:
-        weighing = Weighing()
+    def weighed_against(limit: float) -> WeightedSigns:
+        weighted = WeightedSigns()
         for ratio in ratios:
-            weighing = weighing.then(ratio, limit)
-        return weighing
+            weighted = weighted.then(ratio, limit)
+        return weighted
 
     low, high = weighed_low(ratios, ALPHA), weighed_high(ratios, ALPHA)
     assert low < high
