@@ -19,7 +19,7 @@ from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.internals import EVERY_RUN, INTERNALS, Internal, check_internals, gone
 
 ROOT = Path(pytest_cpuaccel.__file__).parent
-PAGE = ROOT.parent / "docs" / "third-party-internals.md"
+PAGE = Path(__file__).parents[2] / "docs" / "third-party-internals.md"
 OF_A_SESSION = "pytest.Session._fixturemanager"
 UNLISTED = {"_fields", "_C", "_functorch"}
 """What named tuples have, which is documented; and modules on the way to what is listed."""
