@@ -9,7 +9,7 @@ from torch import nn
 
 from pytest_cpuaccel.conformance.build import build
 from pytest_cpuaccel.conformance.model_snapshot import ModelSnapshot, changes
-from pytest_cpuaccel.conformance.model_snapshot import likeness as state
+from pytest_cpuaccel.conformance.model_snapshot import snapshot_of as state
 from pytest_cpuaccel.conformance.output_structure import form_faults
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.budget import ParityBudget

@@ -58,7 +58,8 @@ def test_a_conftest_hears_of_every_result(listening: pytest.Pytester, options: t
     if options:
         pytest.importorskip("xdist")
     add_to_conftest(listening, COLLECTING)
-    listening.runpytest_inprocess("--cpu-backends=twin,off", *options).assert_outcomes(passed=3, failed=1)
+    run = listening.runpytest_subprocess if options else listening.runpytest_inprocess
+    run("--cpu-backends=twin,off", *options).assert_outcomes(passed=3, failed=1)
     assert collected(listening.path) == [
         [f"test_calls[{backend}]", backend, f"forward {batch}x16", {"parity": passes}]
         for backend, passes in (("twin", True), ("off", False))
