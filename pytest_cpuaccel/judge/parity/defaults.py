@@ -48,6 +48,7 @@ def widened(k: float, elements: int) -> float:
     return max(k, NEEDED * luck(elements))
 
 
+@functools.cache
 def luck(elements: int) -> float:
     """Return the ratio of two errors of one size that LUCK of all outputs of so many elements exceed."""
     u = t_quantile(LUCK, elements) / math.sqrt(elements)
