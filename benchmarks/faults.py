@@ -29,7 +29,7 @@ from tests.faults.honest import CONTROLS
 
 
 @dataclass
-class Tally:
+class FaultTally:
     """Outcomes of one fault, or of one honest backend: where it was blamed, and where the text named the cause."""
 
     blamed: list[str] = field(default_factory=list)
@@ -46,9 +46,11 @@ def main() -> None:
     """Print what was caught, what it was called, and every false alarm."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    broken = {item.name: Tally() for item in (*FAULTS, *HABITS, *(fault for case in CASES for fault in case.faults))}
-    honest = {item.name: Tally() for item in (*CONTROLS, *(control for case in CASES for control in case.honest))}
-    honest |= {_right(habit).name: Tally() for habit in HABITS}
+    broken = {
+        item.name: FaultTally() for item in (*FAULTS, *HABITS, *(fault for case in CASES for fault in case.faults))
+    }
+    honest = {item.name: FaultTally() for item in (*CONTROLS, *(control for case in CASES for control in case.honest))}
+    honest |= {_right(habit).name: FaultTally() for habit in HABITS}
     chosen = [item for item in ARCHITECTURES if item.name in sys.argv[1:] or not sys.argv[1:]]
     for architecture in chosen:
         model = architecture.make()
@@ -80,7 +82,7 @@ def _right(habit: Habit) -> Backend:
     return replace(EAGER, name=f"right: {habit.name}")
 
 
-def _inject(fault: Fault, tried: Experiment, architecture: str, tally: Tally) -> None:
+def _inject(fault: Fault, tried: Experiment, architecture: str, tally: FaultTally) -> None:
     blame = tried.blame(replace(fault.broken, name=fault.name))
     if blame is None:
         tally.spared.append(architecture)
@@ -90,18 +92,18 @@ def _inject(fault: Fault, tried: Experiment, architecture: str, tally: Tally) ->
         tally.named.append(architecture)
 
 
-def _acquit(backend: Backend, tried: Experiment, architecture: str, tally: Tally) -> None:
+def _acquit(backend: Backend, tried: Experiment, architecture: str, tally: FaultTally) -> None:
     blame = tried.blame(backend)
     (tally.blamed if blame else tally.spared).append(architecture)
 
 
-def _faults_table(tallies: dict[str, Tally]) -> str:
+def _faults_table(tallies: dict[str, FaultTally]) -> str:
     rows = [_faults_row(name, [tally]) for name, tally in tallies.items()]
     rows.append(_faults_row("all", list(tallies.values())))
     return tabulate(rows, ("fault", "caught / injected", "named / injected", "not caught", "not named"))
 
 
-def _faults_row(name: str, tallies: Sequence[Tally]) -> tuple[str, ...]:
+def _faults_row(name: str, tallies: Sequence[FaultTally]) -> tuple[str, ...]:
     runs = sum(tally.runs for tally in tallies)
     caught = sum(len(tally.blamed) for tally in tallies)
     named = sum(len(tally.named) for tally in tallies)
@@ -115,7 +117,7 @@ def _listed(architectures: Sequence[str]) -> str:
     return f"{shown} and {len(architectures) - 5} more" if len(architectures) > 5 else shown
 
 
-def _honest_table(tallies: dict[str, Tally]) -> str:
+def _honest_table(tallies: dict[str, FaultTally]) -> str:
     rows = [(name, _share(len(tally.blamed), tally.runs), ", ".join(tally.blamed)) for name, tally in tallies.items()]
     blamed, runs = sum(len(tally.blamed) for tally in tallies.values()), sum(tally.runs for tally in tallies.values())
     return tabulate([*rows, ("all", _share(blamed, runs), "")], ("honest backend", "false alarms / runs", "blamed on"))

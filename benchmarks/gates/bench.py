@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.gates.alone import alone
 from benchmarks.gates.calibration import SLOWDOWNS
-from benchmarks.gates.cell import Cell
+from benchmarks.gates.cell import GateCell
 from benchmarks.gates.condition import CONDITIONS
 from benchmarks.gates.contest import contest_of
 from benchmarks.gates.judges.match import Match
@@ -100,7 +100,7 @@ class Bench:
                 self.results.add(Speedup(model, backend, measurement, interleaved, isolated))
                 self.say(f"{model} {backend}: {interleaved:.3f}x interleaved, {isolated:.3f}x isolated")
 
-    def _judge_cell(self, plan: Plan, cell: Cell, pairs: Sequence[int]) -> None:
+    def _judge_cell(self, plan: Plan, cell: GateCell, pairs: Sequence[int]) -> None:
         for pair in pairs:
             if live := [gate for gate in self._missing(plan, cell, pair) if GATES[gate].live]:
                 self._judge_live(cell, pair, live)
@@ -110,11 +110,11 @@ class Bench:
             ):
                 self._judge_batch(cell, missing, gate)
 
-    def _missing(self, plan: Plan, cell: Cell, pair: int) -> list[str]:
+    def _missing(self, plan: Plan, cell: GateCell, pair: int) -> list[str]:
         wanted = [gate for gate in plan.gates if plan.has(gate, cell, pair)]
         return [gate for gate in wanted if not self.results.is_judged(cell, pair, gate)]
 
-    def _judge_live(self, cell: Cell, pair: int, gates: Sequence[str]) -> None:
+    def _judge_live(self, cell: GateCell, pair: int, gates: Sequence[str]) -> None:
         self._check_time()
         contest = contest_of(cell, self.results.calibrations_of(cell.model, cell.backend))
         with contextlib.ExitStack() as opened, torch.no_grad():
@@ -123,7 +123,7 @@ class Bench:
             for gate in gates:
                 self._add(Trial(cell, pair, live_judge(gate)(match)))
 
-    def _judge_batch(self, cell: Cell, pairs: Sequence[int], gate: str) -> None:
+    def _judge_batch(self, cell: GateCell, pairs: Sequence[int], gate: str) -> None:
         self._check_time()
         contest = contest_of(cell, self.results.calibrations_of(cell.model, cell.backend))
         with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Cell:
+class GateCell:
     """``slowdown`` and ``limit`` are per cent: what was asked of the calibration, and what gates allow."""
 
     model: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.gates.calibration import STANDARD_SLOWDOWN, Calibration
-from benchmarks.gates.cell import Cell
+from benchmarks.gates.cell import GateCell
 from benchmarks.gates.condition import CONDITIONS
 from benchmarks.gates.work import Work
 
@@ -22,7 +22,7 @@ class Contest:
     reference: Work
 
 
-def contest_of(cell: Cell, calibrations: Mapping[int, Calibration]) -> Contest:
+def contest_of(cell: GateCell, calibrations: Mapping[int, Calibration]) -> Contest:
     """Return the contest of a cell, given its callable's calibrations by slowdown.
 
     Drift, like a clock frequency, multiplies what a call takes: it adds the same share to both sides.

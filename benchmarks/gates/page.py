@@ -14,7 +14,7 @@ from benchmarks.gates.goal import comparisons, goals
 from benchmarks.gates.plan import LIMIT, TIGHT_LIMIT, TIGHT_SLOWDOWN
 from benchmarks.gates.results import Results
 from benchmarks.gates.speedup import Speedup
-from benchmarks.gates.tally import Share, Tally
+from benchmarks.gates.tally import Proportion, Tally
 from benchmarks.gates.trial import Trial
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report.environment import as_list
@@ -166,7 +166,7 @@ def _meanings(noun: str, meanings: Mapping[str, str]) -> str:
     return _table((noun, "means"), list(meanings.items()))
 
 
-def _share(trials: Sequence[Trial], outcome: Outcome) -> Share:
+def _share(trials: Sequence[Trial], outcome: Outcome) -> Proportion:
     return _tally(trials).share(outcome)
 
 

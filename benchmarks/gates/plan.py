@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.gates.cell import Cell
+from benchmarks.gates.cell import GateCell
 
 SHORT = ("mlp", "transformer")
 LONG = ("bert-base",)
@@ -45,7 +45,7 @@ class Plan:
     pairs: Mapping[str, int]
     rival_pairs: int
 
-    def chunks(self) -> Iterator[tuple[str, list[tuple[Cell, range]]]]:
+    def chunks(self) -> Iterator[tuple[str, list[tuple[GateCell, range]]]]:
         """Yield conditions, each with cells and pairs to judge under it."""
         for first in range(0, max(self.pairs.values()), CHUNK):
             for condition in self.conditions:
@@ -54,7 +54,7 @@ class Plan:
                 ]
                 yield condition, [(cell, pairs) for cell, pairs in tasks if pairs]
 
-    def has(self, gate: str, cell: Cell, pair: int) -> bool:
+    def has(self, gate: str, cell: GateCell, pair: int) -> bool:
         """Tell whether a gate is to judge this pair of a cell."""
         if gate not in self.gates:
             return False
@@ -63,12 +63,12 @@ class Plan:
         is_for_all = cell.model in SHORT and cell.limit == LIMIT and (cell.limit, cell.slowdown) in GOALS
         return is_for_all and pair < self.rival_pairs and (gate not in QUIET_ONLY or cell.condition == "quiet")
 
-    def _pairs_of(self, cell: Cell) -> int:
+    def _pairs_of(self, cell: GateCell) -> int:
         pairs = self.pairs[cell.model]
         return pairs if (cell.limit, cell.slowdown) in GOALS else pairs // OTHERS
 
-    def _cells(self, condition: str) -> Iterator[Cell]:
+    def _cells(self, condition: str) -> Iterator[GateCell]:
         for model, backend in itertools.product(self.models, self.backends):
             for limit, slowdown in itertools.product(self.limits, self.slowdowns):
                 if limit == LIMIT or (model in SHORT and slowdown in (0, TIGHT_SLOWDOWN)):
-                    yield Cell(model, backend, condition, slowdown, limit)
+                    yield GateCell(model, backend, condition, slowdown, limit)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gates.calibration import Calibration
-from benchmarks.gates.cell import Cell
+from benchmarks.gates.cell import GateCell
 from benchmarks.gates.speedup import Speedup
 from benchmarks.gates.trial import Ruling, Trial
 from pytest_cpuaccel.core.errors import UsageError
@@ -30,7 +30,7 @@ class Results:
         self.calibrations: list[Calibration] = []
         self.trials: list[Trial] = []
         self.speedups: list[Speedup] = []
-        self._judged: set[tuple[Cell, int, str]] = set()
+        self._judged: set[tuple[GateCell, int, str]] = set()
         self._path = path
         lines = _whole_lines(path)
         if not lines:
@@ -49,7 +49,7 @@ class Results:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({type(result).__name__.lower(): asdict(result)}) + "\n")
 
-    def is_judged(self, cell: Cell, pair: int, tool: str) -> bool:
+    def is_judged(self, cell: GateCell, pair: int, tool: str) -> bool:
         """Tell whether a tool has judged this pair of a cell."""
         return (cell, pair, tool) in self._judged
 
@@ -79,5 +79,5 @@ def _result(fields: Mapping[str, Any]) -> Result:
     ((kind, values),) = fields.items()
     if kind == "trial":
         ruling = Ruling(**{**values["ruling"], "outcome": Outcome(values["ruling"]["outcome"])})
-        return Trial(Cell(**values["cell"]), values["pair"], ruling)
+        return Trial(GateCell(**values["cell"]), values["pair"], ruling)
     return Calibration(**values) if kind == "calibration" else Speedup(**values)

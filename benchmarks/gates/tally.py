@@ -13,7 +13,7 @@ from pytest_cpuaccel.measure.latency.quantile import quantile
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """So many of a total."""
 
     count: int
@@ -47,14 +47,14 @@ class Tally:
         """Return the tally of these."""
         return cls(tuple(rulings))
 
-    def share(self, *outcomes: Outcome) -> Share:
+    def share(self, *outcomes: Outcome) -> Proportion:
         """Return how many ended in one of these outcomes."""
-        return Share(sum(ruling.outcome in outcomes for ruling in self.rulings), len(self.rulings))
+        return Proportion(sum(ruling.outcome in outcomes for ruling in self.rulings), len(self.rulings))
 
-    def share_within(self, seconds: float, *outcomes: Outcome) -> Share:
+    def share_within(self, seconds: float, *outcomes: Outcome) -> Proportion:
         """Return how many did so in time."""
         in_time = sum(ruling.outcome in outcomes and ruling.seconds <= seconds for ruling in self.rulings)
-        return Share(in_time, len(self.rulings))
+        return Proportion(in_time, len(self.rulings))
 
     @property
     def median_s(self) -> float:

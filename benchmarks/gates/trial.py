@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.gates.cell import Cell
+from benchmarks.gates.cell import GateCell
 from pytest_cpuaccel.core.verdict import Outcome
 
 
@@ -27,7 +27,7 @@ class Ruling:
 class Trial:
     """``pair`` numbers the pairs of builds in a cell."""
 
-    cell: Cell
+    cell: GateCell
     pair: int
     ruling: Ruling
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.backends.inductor import cache_in
-from pytest_cpuaccel.backends.toolkit.runtime import Converter, ReadBack, Session
+from pytest_cpuaccel.backends.toolkit.runtime import Converter, ReadBack, RuntimeSession
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
@@ -57,7 +57,7 @@ def _write(
         aoti_compile_and_package(program, package_path=str(folder / FILE))
 
 
-def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:  # noqa: ARG001
+def _open(folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:  # noqa: ARG001
     import torch
     from torch._inductor import aoti_load_package
 
@@ -66,7 +66,7 @@ def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:  # noqa
     def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
         return list(package(*tensors))
 
-    return Session(run, ReadBack(torch.get_num_threads()))
+    return RuntimeSession(run, ReadBack(torch.get_num_threads()))
 
 
 AOTI = Backend(

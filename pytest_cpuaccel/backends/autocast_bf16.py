@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
 
 
-def _altered(subject: Subject) -> Altered:
+def _altered(subject: Subject) -> AlteredModel:
     """The model under ``torch.autocast``; floats come out in eager's type."""
     import torch
 
@@ -32,7 +32,7 @@ def _altered(subject: Subject) -> Altered:
     def run(method: Callable[..., Any]) -> Callable[..., Any]:
         return casting.results_in(outside, autocast(method))
 
-    return Altered(run(module), facts, generate_of(module, run), first_call=products)
+    return AlteredModel(run(module), facts, generate_of(module, run), first_call=products)
 
 
 AUTOCAST_BF16 = Backend(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
 
-def _altered(subject: Subject) -> Altered:
+def _altered(subject: Subject) -> AlteredModel:
     """The model with its layers replaced; they write zeros at padded positions.
 
     Raises:
@@ -38,7 +38,7 @@ def _altered(subject: Subject) -> Altered:
         if any(tensor.is_nested for tensor in tree.tensors(answer)):
             raise BuildError("BetterTransformer answers with nested tensors, without padding; leave hidden states out")
 
-    return Altered(module, lambda: {"replaced_layers": len(layers)}, generate_of(module), check_answer=check)
+    return AlteredModel(module, lambda: {"replaced_layers": len(layers)}, generate_of(module), check_answer=check)
 
 
 def _activations(module: Any) -> set[str]:

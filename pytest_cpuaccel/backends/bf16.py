@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.precision import Precision
 
 
-def _altered(subject: Subject) -> Altered:
+def _altered(subject: Subject) -> AlteredModel:
     """The model in bfloat16; floats are cast on the way in, and back to eager's type on the way out."""
     import torch
 
@@ -26,7 +26,7 @@ def _altered(subject: Subject) -> Altered:
     def facts() -> dict[str, Scalar]:
         return {"dtype": str(casting.float_dtype(list(module.parameters())))}
 
-    return Altered(cast(module), facts, generate_of(module, cast))
+    return AlteredModel(cast(module), facts, generate_of(module, cast))
 
 
 BF16 = Backend(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
 
-def _altered(subject: Subject) -> Altered:
+def _altered(subject: Subject) -> AlteredModel:
     """The model with 4-d weights and inputs in ``torch.channels_last``.
 
     Raises:
@@ -38,7 +38,7 @@ def _altered(subject: Subject) -> Altered:
         laid_out = [layer.weight.is_contiguous(memory_format=torch.channels_last) for layer in convolutions]
         return {"channels_last_convolutions": sum(laid_out)}
 
-    return Altered(forward, facts, generate_of(module))
+    return AlteredModel(forward, facts, generate_of(module))
 
 
 CHANNELS_LAST = Backend(

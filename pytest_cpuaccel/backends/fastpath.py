@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 
 
-def _altered(subject: Subject) -> Altered:
+def _altered(subject: Subject) -> AlteredModel:
     """The model with nested tensors wherever torch can use them.
 
     Raises:
@@ -44,7 +44,7 @@ def _altered(subject: Subject) -> Altered:
             )
         return {"layers": layers, "fused_layers": fused.count, "nested_encoders": nested}
 
-    return Altered(module, facts, generate_of(module), accepts, first_call=fused)
+    return AlteredModel(module, facts, generate_of(module), accepts, first_call=fused)
 
 
 def enable_nested_tensors(module: Any) -> int:

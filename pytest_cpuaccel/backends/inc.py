@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
@@ -25,7 +25,7 @@ _KEPT = {r".*patch_embedding.*": _FP32}
 """Layers left in fp32: transformers' vision models cast their pixels to the type of this layer's weight."""
 
 
-def _altered(approach: str, subject: Subject) -> Altered:
+def _altered(approach: str, subject: Subject) -> AlteredModel:
     """The model quantised by one of Neural Compressor's approaches, "dynamic" or "static".
 
     Raises:
@@ -46,7 +46,7 @@ def _altered(approach: str, subject: Subject) -> Altered:
     def facts() -> dict[str, Scalar]:
         return {"int8_layers": layers, "engine": torch.backends.quantized.engine}
 
-    return Altered(quantised, facts, generate_of(quantised), first_call=silenced())
+    return AlteredModel(quantised, facts, generate_of(quantised), first_call=silenced())
 
 
 def _quantised(approach: str, module: Any, subject: Subject) -> Any:

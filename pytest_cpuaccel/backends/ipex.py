@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, called_once, generate_of
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, called_once, generate_of
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
@@ -93,7 +93,7 @@ def as_module(subject: Subject, module: Any) -> BuiltModel:
     def facts() -> dict[str, Scalar]:
         return {"module": type(module).__name__, "ipex_layers": layers}
 
-    return called_once(Altered(module, facts, generate_of(module)), subject)
+    return called_once(AlteredModel(module, facts, generate_of(module)), subject)
 
 
 def extension_layers(module: Any) -> int:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from pytest_cpuaccel.backends.ipex import IPEX
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
@@ -17,7 +17,7 @@ WRONG_UPSTREAM = {
 """Classes whose layers compute wrong answers in the extension's last release -> the effect."""
 
 
-def _altered(subject: Subject) -> Altered:
+def _altered(subject: Subject) -> AlteredModel:
     """The model with its decoder layers replaced by the extension's.
 
     Raises:
@@ -43,7 +43,7 @@ def _altered(subject: Subject) -> Altered:
         raise BuildError(f"ipex.llm.optimize has no layers for {name} and fell back to ipex.optimize; use ipex")
     module.forward = upstream.silent(module.forward)
     generate = generate_of(module, upstream.silent)
-    return Altered(module, lambda: {"llm_layers": layers}, generate, first_call=upstream.silenced())
+    return AlteredModel(module, lambda: {"llm_layers": layers}, generate, first_call=upstream.silenced())
 
 
 def llm_layers(module: Any) -> int:

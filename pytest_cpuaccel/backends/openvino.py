@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.backends import openvino_int8, openvino_int8_ptq
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
-from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, Session, Steps
+from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
@@ -96,7 +96,7 @@ def _converted(program: ExportedProgram) -> Any:
         raise BuildError("; ".join(line.strip("- ") for line in lines)) from failure
 
 
-def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int) -> Session:
+def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
     import openvino
     import torch
 
@@ -111,7 +111,7 @@ def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int) -> 
         request.infer()
         return [torch.from_numpy(request.get_output_tensor(place).data.copy()) for place in outputs]
 
-    return Session(run, _read_back(precision, [compiled]))
+    return RuntimeSession(run, _read_back(precision, [compiled]))
 
 
 def _open_step(precision: str, folder: Path, ports: Ports, threads: int) -> Steps:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_cpuaccel.backends import ort_int8, ort_int8_static, ort_levels
 from pytest_cpuaccel.backends.onnx_files import CPU
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
-from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, Session, Steps
+from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError
 from pytest_cpuaccel.core.precision import Precision
@@ -62,7 +62,7 @@ def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[st
         value.const_value = None  # onnxscript's rules hold on to the last graph that they saw, with all its weights
 
 
-def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:
+def _open(folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
     import onnxruntime
     import torch
 
@@ -74,7 +74,7 @@ def _open(folder: Path, inputs: Sequence[str], threads: int) -> Session:
         feed = {name: tensors[place].numpy() for place, name in names}
         return [torch.from_numpy(output) for output in session.run(None, feed)]
 
-    return Session(run, _read_back([session]))
+    return RuntimeSession(run, _read_back([session]))
 
 
 def _write_step(program: ExportedProgram, ports: Ports, folder: Path) -> None:

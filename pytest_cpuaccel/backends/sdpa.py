@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
 
-def _altered(subject: Subject) -> Altered:
+def _altered(subject: Subject) -> AlteredModel:
     """The model rebuilt with ``attn_implementation="sdpa"``, whose first call has to use it."""
     from pytest_cpuaccel.backends.toolkit.attention import SdpaCalls, with_attention
 
@@ -25,7 +25,7 @@ def _altered(subject: Subject) -> Altered:
             )
         return {"attention": module.config._attn_implementation, "sdpa_calls": calls.count}
 
-    return Altered(module, facts, generate_of(module), first_call=calls)
+    return AlteredModel(module, facts, generate_of(module), first_call=calls)
 
 
 SDPA = Backend(

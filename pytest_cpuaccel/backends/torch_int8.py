@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
 
 
-def _altered(subject: Subject) -> Altered:
+def _altered(subject: Subject) -> AlteredModel:
     """The model with int8 weights in its linear layers, activations quantised call by call.
 
     Raises:
@@ -31,7 +31,7 @@ def _altered(subject: Subject) -> Altered:
     def facts() -> dict[str, Scalar]:
         return {"quantised_linears": quantised, "engine": torch.backends.quantized.engine}
 
-    return Altered(module, facts, generate_of(module))
+    return AlteredModel(module, facts, generate_of(module))
 
 
 TORCH_INT8 = Backend(

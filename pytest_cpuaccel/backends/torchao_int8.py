@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cpuaccel.backends import inductor
-from pytest_cpuaccel.backends.toolkit.in_place import Altered, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
@@ -17,14 +17,14 @@ DYNAMIC = "Int8DynamicActivationInt8WeightConfig"
 WEIGHTS = "Int8WeightOnlyConfig"
 
 
-def _altered(config: str, subject: Subject) -> Altered:
+def _altered(config: str, subject: Subject) -> AlteredModel:
     """The model with int8 weights in its linear layers.
 
     Raises:
         BuildError: the model has no ``nn.Linear``; GPT-2, for one, is made of transformers' Conv1D.
     """
     module, _ = quantised(config, subject)
-    return Altered(module, lambda: {"quantised_linears": quantised_linears(module)}, generate_of(module))
+    return AlteredModel(module, lambda: {"quantised_linears": quantised_linears(module)}, generate_of(module))
 
 
 def export_compiled(config: str, subject: Subject, folder: Path) -> None:

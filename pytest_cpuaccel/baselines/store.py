@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pytest_cpuaccel.core.backend import Scalar
-from pytest_cpuaccel.core.baseline import Baseline, SavedResult, Timed
+from pytest_cpuaccel.core.baseline import Baseline, BaselineKey, SavedResult
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.report.json_file import JsonFile
@@ -180,10 +180,10 @@ def _clear(folder: Path) -> None:
         folder.rmdir()
 
 
-def _timed(row: Row) -> Timed:
+def _timed(row: Row) -> BaselineKey:
     found, latency = row.result, row.measured(LatencyMeasurement)
     inputs = latency.inputs if latency else None
-    return Timed(row.test, found.model, found.backend, found.call, inputs or "")
+    return BaselineKey(row.test, found.model, found.backend, found.call, inputs or "")
 
 
 def _result(row: Row, folder: Path) -> SavedResult:

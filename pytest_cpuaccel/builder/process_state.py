@@ -24,7 +24,7 @@ from pytest_cpuaccel.builder.random_generators import generators_kept
 from pytest_cpuaccel.builder.state.variable import write_environment
 
 
-class Part(NamedTuple):
+class StatePart(NamedTuple):
     """One part of the state: ``read()`` returns it in a form that ``==`` compares, ``write`` takes the same form."""
 
     read: Callable[[], Any]
@@ -146,28 +146,28 @@ def _is_loaded(module: str) -> bool:
 
 
 _PARTS = (
-    Part(torch.get_num_threads, torch.set_num_threads),
-    Part(torch.is_grad_enabled, torch.set_grad_enabled),
-    Part(lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
-    Part(torch.get_default_dtype, torch.set_default_dtype),
-    Part(_deterministic, _set_deterministic),
-    Part(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-    Part(lambda: torch.backends.mkldnn.enabled, lambda on: setattr(torch.backends.mkldnn, "enabled", on)),
-    Part(torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
-    Part(
+    StatePart(torch.get_num_threads, torch.set_num_threads),
+    StatePart(torch.is_grad_enabled, torch.set_grad_enabled),
+    StatePart(lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
+    StatePart(torch.get_default_dtype, torch.set_default_dtype),
+    StatePart(_deterministic, _set_deterministic),
+    StatePart(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    StatePart(lambda: torch.backends.mkldnn.enabled, lambda on: setattr(torch.backends.mkldnn, "enabled", on)),
+    StatePart(torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
+    StatePart(
         lambda: torch.backends.quantized.engine,
         lambda engine: setattr(torch.backends.quantized, "engine", engine),
     ),
-    Part(_compiler_settings, _set_compiler_settings),
-    Part(lambda: dict(os.environ), write_environment),
-    Part(_folder, _set_folder),
-    Part(_umask, os.umask),
-    Part(lambda: tempfile.tempdir, lambda folder: setattr(tempfile, "tempdir", folder)),
-    Part(logging.getLoggerClass, logging.setLoggerClass),
-    Part(lambda: logging.root.manager.disable, logging.disable),
-    Part(_loggers, _set_loggers),
-    Part(_handlers, _set_handlers),
-    Part(gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
-    Part(sys.getrecursionlimit, sys.setrecursionlimit),
-    Part(lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
+    StatePart(_compiler_settings, _set_compiler_settings),
+    StatePart(lambda: dict(os.environ), write_environment),
+    StatePart(_folder, _set_folder),
+    StatePart(_umask, os.umask),
+    StatePart(lambda: tempfile.tempdir, lambda folder: setattr(tempfile, "tempdir", folder)),
+    StatePart(logging.getLoggerClass, logging.setLoggerClass),
+    StatePart(lambda: logging.root.manager.disable, logging.disable),
+    StatePart(_loggers, _set_loggers),
+    StatePart(_handlers, _set_handlers),
+    StatePart(gc.isenabled, lambda on: gc.enable() if on else gc.disable()),
+    StatePart(sys.getrecursionlimit, sys.setrecursionlimit),
+    StatePart(lambda: locale.setlocale(locale.LC_ALL), lambda name: locale.setlocale(locale.LC_ALL, name)),
 )

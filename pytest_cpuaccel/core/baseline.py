@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pytest_cpuaccel.core.estimate import Estimate
 
 
-class Timed(NamedTuple):
+class BaselineKey(NamedTuple):
     """A timed call: ``call`` is its label for people, ``inputs`` the signature of its inputs."""
 
     test: str
@@ -42,4 +42,4 @@ class Baseline:
     isa: tuple[str, ...]
     threads: int
     versions: Mapping[str, str]
-    results: Mapping[Timed, SavedResult]
+    results: Mapping[BaselineKey, SavedResult]

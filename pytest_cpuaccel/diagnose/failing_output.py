@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.leaves import OutputPair
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class FailingOutput:
     ``mask`` (batch, sequence) is true where no padding is, None for no mask.
     """
 
-    pair: Pair
+    pair: OutputPair
     limit: float
     mask: torch.Tensor | None
     precision: Precision

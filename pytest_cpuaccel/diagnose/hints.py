@@ -15,7 +15,7 @@ from pytest_cpuaccel.diagnose.failing_output import FailingOutput
 from pytest_cpuaccel.diagnose.likeness import Likeness, alike, in_fp64, peak
 from pytest_cpuaccel.diagnose.places import COLUMNS, POSITIONS, ROWS, places_off
 from pytest_cpuaccel.diagnose.row_order import row_order
-from pytest_cpuaccel.measure.parity.leaves import Pair, float_pairs
+from pytest_cpuaccel.measure.parity.leaves import OutputPair, float_pairs
 from pytest_cpuaccel.measure.parity.mask import valid_elements
 from pytest_cpuaccel.measure.parity.outputs import Outputs
 
@@ -56,7 +56,7 @@ def hints(outputs: Outputs, failing: Mapping[str, float]) -> tuple[Diagnosis, ..
     return ()
 
 
-def _hints(failing: FailingOutput, pairs: tuple[Pair, ...]) -> Iterator[Diagnosis]:
+def _hints(failing: FailingOutput, pairs: tuple[OutputPair, ...]) -> Iterator[Diagnosis]:
     """Each holds for the whole output; ``pairs`` are all those of floating-point tensors."""
     name, actual, expected = failing.pair.name, failing.pair.actual, failing.pair.expected
     largest = peak(actual)
@@ -76,7 +76,7 @@ def _hints(failing: FailingOutput, pairs: tuple[Pair, ...]) -> Iterator[Diagnosi
     yield from known
 
 
-def _exchanges(failing: Pair, pairs: tuple[Pair, ...]) -> Iterator[Diagnosis]:
+def _exchanges(failing: OutputPair, pairs: tuple[OutputPair, ...]) -> Iterator[Diagnosis]:
     for other in pairs:
         if other.name == failing.name:
             continue
@@ -85,7 +85,7 @@ def _exchanges(failing: Pair, pairs: tuple[Pair, ...]) -> Iterator[Diagnosis]:
             yield Diagnosis("hint", sentence, failing.name)
 
 
-def _rearrangements(failing: Pair, likeness: Likeness) -> Iterator[Diagnosis]:
+def _rearrangements(failing: OutputPair, likeness: Likeness) -> Iterator[Diagnosis]:
     order = row_order(failing.actual, failing.expected, likeness.reference)
     if order:
         sentence = f"the rows of '{failing.name}' are eager's rows {order}: was the batch reordered?"

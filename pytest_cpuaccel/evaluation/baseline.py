@@ -15,7 +15,7 @@ from pytest_cpuaccel.baselines.comparison import BaselineComparison
 from pytest_cpuaccel.baselines.settings import BaselineSettings
 from pytest_cpuaccel.builder.artifact import manifest_of
 from pytest_cpuaccel.builder.fingerprint import inputs_signature
-from pytest_cpuaccel.core.baseline import Baseline, SavedResult, Timed
+from pytest_cpuaccel.core.baseline import Baseline, BaselineKey, SavedResult
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError
@@ -102,7 +102,7 @@ class _Subject:
 
 def _saved(baseline: Baseline, workload: Workload, evaluation: Evaluation) -> SavedResult | None:
     inputs = inputs_signature(workload.sample.inputs)
-    timed_before = Timed(evaluation.test, evaluation.label, evaluation.backend.name, workload.label, inputs)
+    timed_before = BaselineKey(evaluation.test, evaluation.label, evaluation.backend.name, workload.label, inputs)
     return baseline.results.get(timed_before)
 
 

@@ -11,7 +11,7 @@ from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.noise import with_noise
-from pytest_cpuaccel.judge.partial_verdict import Part
+from pytest_cpuaccel.judge.partial_verdict import PartialVerdict
 from pytest_cpuaccel.judge.ratio_limit import ratio_limit
 
 _LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -44,11 +44,11 @@ def limits_of(budget: LatencyBudget, items: int | None = None) -> dict[str, Limi
     return limits
 
 
-def judge_limit(name: str, limit: Limit, found: LimitMeasurement) -> Part:
+def judge_limit(name: str, limit: Limit, found: LimitMeasurement) -> PartialVerdict:
     """Return the answer to one limit, with what was found and what is allowed."""
     outcome = outcome_of(found.shown or Shown.OPEN)
     sentence = f"{name} was {limit.show(found.found_ns)}, budget {limit.text} ({_reason(name, limit, found)})"
-    return Part(outcome, sentence)
+    return PartialVerdict(outcome, sentence)
 
 
 def said_of_slow_calls(found: TooSlow, versus: str) -> str:
@@ -60,15 +60,15 @@ def said_of_slow_calls(found: TooSlow, versus: str) -> str:
     )
 
 
-def _of_ratio(measurement: LatencyMeasurement, budget: LatencyBudget) -> Iterator[Part]:
+def _of_ratio(measurement: LatencyMeasurement, budget: LatencyBudget) -> Iterator[PartialVerdict]:
     if ratio_limit(budget) is None:
         return
     if measurement.race is None:
         if measurement.race_too_slow is not None:
-            yield Part(Outcome.INCONCLUSIVE, said_of_slow_calls(measurement.race_too_slow, budget.vs))
+            yield PartialVerdict(Outcome.INCONCLUSIVE, said_of_slow_calls(measurement.race_too_slow, budget.vs))
         return
     outcome = outcome_of(measurement.race.shown or Shown.OPEN)
-    yield Part(outcome, _ratio_sentence(measurement.race, outcome, budget))
+    yield PartialVerdict(outcome, _ratio_sentence(measurement.race, outcome, budget))
 
 
 def _ratio_sentence(race: RaceMeasurement, outcome: Outcome, budget: LatencyBudget) -> str:
@@ -87,9 +87,9 @@ def _ratio_sentence(race: RaceMeasurement, outcome: Outcome, budget: LatencyBudg
     return f"{found}, {allowed}{reason}"
 
 
-def _of_limits(measurement: LatencyMeasurement, budget: LatencyBudget) -> Iterator[Part]:
+def _of_limits(measurement: LatencyMeasurement, budget: LatencyBudget) -> Iterator[PartialVerdict]:
     if measurement.limits_too_slow is not None:
-        yield Part(Outcome.INCONCLUSIVE, said_of_slow_calls(measurement.limits_too_slow, budget.vs))
+        yield PartialVerdict(Outcome.INCONCLUSIVE, said_of_slow_calls(measurement.limits_too_slow, budget.vs))
     if measurement.percentiles is None:
         return
     found = measurement.percentiles.limits

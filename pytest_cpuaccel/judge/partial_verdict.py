@@ -9,7 +9,7 @@ from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 
 
 @dataclass(frozen=True)
-class Part:
+class PartialVerdict:
     """``sentence`` holds what was found and what was allowed, ``evidence`` where it came from.
 
     ``outcome`` is None where nothing was asked.
@@ -20,7 +20,7 @@ class Part:
     evidence: str = ""
 
 
-def verdict(kind: Kind, about: str, parts: Sequence[Part]) -> Verdict:
+def verdict(kind: Kind, about: str, parts: Sequence[PartialVerdict]) -> Verdict:
     """Return the worst of the outcomes, with the sentences and the evidence of the parts that have it."""
     outcome = Outcome.worst(part.outcome for part in parts if part.outcome)
     worst = [part for part in parts if part.outcome is outcome]

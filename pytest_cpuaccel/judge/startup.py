@@ -12,7 +12,7 @@ from pytest_cpuaccel.core.budget import StartupBudget
 from pytest_cpuaccel.core.measurement.startup import Starts, StartupMeasurement
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.partial_verdict import Part, verdict
+from pytest_cpuaccel.judge.partial_verdict import PartialVerdict, verdict
 
 
 def judge_startup(measurement: StartupMeasurement, budget: StartupBudget, about: str) -> Verdict:
@@ -25,10 +25,10 @@ def judge_startup(measurement: StartupMeasurement, budget: StartupBudget, about:
     return replace(verdict("startup", about, parts), measurement=measurement)
 
 
-def _part(name: str, starts: Starts, budget_ns: int) -> Part:
+def _part(name: str, starts: Starts, budget_ns: int) -> PartialVerdict:
     outcome, reason = _decided(starts, budget_ns)
     stages = ", ".join(f"{stage.name} {format_duration(stage.ns)}" for stage in starts.best.stages)
-    return Part(
+    return PartialVerdict(
         outcome,
         f"{name} took {format_duration(starts.best.ns)}, budget {format_duration(budget_ns)} ({reason})",
         f"of the {name}: {stages}",

@@ -10,20 +10,20 @@ import pytest
 
 from benchmarks import binomial
 from benchmarks.gates.calibration import Calibration
-from benchmarks.gates.cell import Cell
+from benchmarks.gates.cell import GateCell
 from benchmarks.gates.goal import Goal, comparisons, goals
 from benchmarks.gates.page import page
 from benchmarks.gates.plan import Plan
 from benchmarks.gates.results import Results
 from benchmarks.gates.speedup import Speedup
-from benchmarks.gates.tally import Share, Tally
+from benchmarks.gates.tally import Proportion, Tally
 from benchmarks.gates.trial import Ruling, Trial
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.verdict import Outcome
 
 ENVIRONMENT = {"cpu": "a processor", "versions": ["torch 2"]}
-A_A = Cell("mlp", "eager", "quiet", 0, 5)
-SLOWER = Cell("mlp", "eager", "quiet", 10, 5)
+A_A = GateCell("mlp", "eager", "quiet", 0, 5)
+SLOWER = GateCell("mlp", "eager", "quiet", 10, 5)
 
 
 def ruling(outcome: Outcome = Outcome.PASS, seconds: float = 1.0, gate: str = "cpuaccel") -> Ruling:
@@ -50,16 +50,16 @@ def test_bounds_are_those_of_clopper_and_pearson(successes: int, trials: int, lo
 
 
 def test_nothing_measured_bounds_nothing() -> None:
-    assert Share(0, 0).bounds == (0.0, 1.0)
-    assert str(Share(0, 0)) == ""
+    assert Proportion(0, 0).bounds == (0.0, 1.0)
+    assert str(Proportion(0, 0)) == ""
 
 
 def test_a_tally_counts_outcomes_and_times() -> None:
     seconds = [float(second) for second in range(1, 21)]
     tally = Tally.of(ruling(Outcome.FAIL if second > 15 else Outcome.PASS, second) for second in seconds)
-    assert tally.share(Outcome.FAIL) == Share(5, 20)
-    assert tally.share(Outcome.INCONCLUSIVE) == Share(0, 20)
-    assert tally.share_within(17, Outcome.FAIL) == Share(2, 20)
+    assert tally.share(Outcome.FAIL) == Proportion(5, 20)
+    assert tally.share(Outcome.INCONCLUSIVE) == Proportion(0, 20)
+    assert tally.share_within(17, Outcome.FAIL) == Proportion(2, 20)
     assert (tally.median_s, tally.p95_s) == (10.5, 19.0)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gates.contest import Contest
-from benchmarks.gates.judges.session import Session, run_session
+from benchmarks.gates.judges.session import SuiteRun, run_session
 from benchmarks.gates.trial import Ruling, ruling_of
 
 _STATISTICS = {"median": "median_ns", "min": "min_ns"}
@@ -31,7 +31,9 @@ def judge_all(contests: Sequence[Contest], limit: int, folder: Path, cache: Path
         ]
 
 
-def _measure(contests: Sequence[Contest], side: str, folder: Path, cache: Path) -> tuple[Session, list[dict[str, Any]]]:
+def _measure(
+    contests: Sequence[Contest], side: str, folder: Path, cache: Path
+) -> tuple[SuiteRun, list[dict[str, Any]]]:
     own = folder / side
     options = ("-p", "pytest_codspeed.plugin", "--codspeed", "--codspeed-mode=walltime")
     session = run_session(contests, side, own, cache, *options)

@@ -16,14 +16,14 @@ _ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
-class Session:
+class SuiteRun:
     """``seconds`` of measuring each contest, without the building; ``output`` is what pytest printed."""
 
     seconds: tuple[float, ...]
     output: str
 
 
-def run_session(contests: Sequence[Contest], side: str, folder: Path, cache: Path, *options: str) -> Session:
+def run_session(contests: Sequence[Contest], side: str, folder: Path, cache: Path, *options: str) -> SuiteRun:
     """Run in ``folder`` a pytest that knows no plugins but those that the options load.
 
     Raises:
@@ -47,4 +47,4 @@ def run_session(contests: Sequence[Contest], side: str, folder: Path, cache: Pat
     output = done.stdout + done.stderr
     if "[100%]" not in output or "FAILED" in output or "ERROR" in output:
         raise RuntimeError(f"{' '.join(options)} did not run:\n{output}")
-    return Session(tuple(float(line) for line in seconds.read_text().split()), output)
+    return SuiteRun(tuple(float(line) for line in seconds.read_text().split()), output)

@@ -17,7 +17,7 @@ _NOTHING = contextlib.nullcontext()
 
 
 @dataclass(frozen=True)
-class Altered:
+class AlteredModel:
     """An altered copy: its ``forward``, its ``generate`` where it has one, and what it ``accepts``.
 
     The first call is made under ``first_call``, and ``check_answer`` gets what it returned. ``facts()`` is asked then.
@@ -32,7 +32,7 @@ class Altered:
     check_answer: Callable[[Any], None] = lambda _: None
 
 
-def load_altered(alter: Callable[[Subject], Altered], subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+def load_altered(alter: Callable[[Subject], AlteredModel], subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
     """Return what ``alter`` makes of a private copy of the subject's model, after one call of it.
 
     Raises:
@@ -45,7 +45,7 @@ def load_altered(alter: Callable[[Subject], Altered], subject: Subject, folder: 
         return called_once(alter(subject), subject)
 
 
-def called_once(altered: Altered, subject: Subject) -> BuiltModel:
+def called_once(altered: AlteredModel, subject: Subject) -> BuiltModel:
     """Return an altered copy as a built model, after one call of it.
 
     Raises:

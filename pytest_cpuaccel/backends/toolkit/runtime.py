@@ -61,7 +61,7 @@ class Converter:
 
 
 @dataclass(frozen=True)
-class Session:
+class RuntimeSession:
     """A graph ready to run.
 
     ``run`` takes contiguous tensors in the graph's order, which its caller keeps alive until it returns, and
@@ -98,7 +98,7 @@ class Runtime:
     library: str
     prefix: str
     converter: Converter
-    open: Callable[[Path, Sequence[str], int], Session]
+    open: Callable[[Path, Sequence[str], int], RuntimeSession]
     write_step: Callable[[ExportedProgram, Ports, Path], None]
     open_step: Callable[[Path, Ports, int], Steps]
     load_options: Callable[[int], dict[str, Any]]

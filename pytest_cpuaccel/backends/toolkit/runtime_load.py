@@ -12,7 +12,7 @@ import torch
 from pytest_cpuaccel.backends.toolkit import decoding, optimum, serving, upstream
 from pytest_cpuaccel.backends.toolkit.export_metadata import Route
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
-from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime, Session
+from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime, RuntimeSession
 from pytest_cpuaccel.backends.toolkit.seq2seq import Opened, Seq2Seq
 from pytest_cpuaccel.backends.toolkit.shapes import Shapes
 from pytest_cpuaccel.backends.toolkit.step import Step
@@ -22,7 +22,7 @@ from pytest_cpuaccel.core.backend import BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 
-OpenSession = Callable[[Sequence[str], int], Session]
+OpenSession = Callable[[Sequence[str], int], RuntimeSession]
 
 
 def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
@@ -140,7 +140,7 @@ def _caching(subject: Subject, caches: bool) -> Facts:
     return {"kv_cache": caches} if subject.generates else {}
 
 
-def _forward(call: PreparedCall, session: Session) -> Callable[..., Any]:
+def _forward(call: PreparedCall, session: RuntimeSession) -> Callable[..., Any]:
     run, tensors, rebuild = session.run, call.tensors, call.graph.rebuild
     takes = [tensor.dtype for tensor in call.example]
     gives = [tensor.dtype for tensor in tree.tensors(call.graph.template)]

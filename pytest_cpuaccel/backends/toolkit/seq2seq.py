@@ -13,7 +13,7 @@ from torch import nn
 from pytest_cpuaccel.backends.toolkit import kv_cache
 from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
-from pytest_cpuaccel.backends.toolkit.runtime import Ports, Runtime, Session, Steps
+from pytest_cpuaccel.backends.toolkit.runtime import Ports, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.backends.toolkit.shapes import Shape
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -122,8 +122,8 @@ class Opened:
     """The three graphs ready to run."""
 
     plan: Seq2Seq
-    encoder: Session
-    cross: Session
+    encoder: RuntimeSession
+    cross: RuntimeSession
     steps: Steps
 
     @staticmethod

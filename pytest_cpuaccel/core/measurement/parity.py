@@ -178,7 +178,7 @@ class Tie:
 
 
 @dataclass(frozen=True)
-class Difference:
+class FirstDifference:
     """The first element that differs, and both values."""
 
     index: Index
@@ -198,7 +198,7 @@ class ExactFigures:
     different: int
     actual_dtype: str
     expected_dtype: str
-    first: Difference | None = None
+    first: FirstDifference | None = None
     unstable: int = 0
     is_constant_alone: bool = False
     tie: Tie | None = None

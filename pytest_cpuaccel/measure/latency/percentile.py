@@ -21,7 +21,7 @@ from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.e_values import log_evidence, log_evidence_of_rarity
 from pytest_cpuaccel.measure.latency.probe import SESSION_PROBE, Probe
 from pytest_cpuaccel.measure.latency.quantile import MEDIAN, quantile
-from pytest_cpuaccel.measure.latency.running_percentiles import Observation
+from pytest_cpuaccel.measure.latency.running_percentiles import RunningPercentiles
 from pytest_cpuaccel.measure.latency.undisturbed import attended, no_collection
 from pytest_cpuaccel.measure.latency.warmup import warm_up
 
@@ -38,7 +38,7 @@ def measure_percentiles(
     levels: dict[Quantity, list[float]] = {"latency": []}
     for limit in limits.values():
         levels.setdefault(limit.quantity, []).append(limit.level)
-    seen = {quantity: Observation(quantity, asked, probe.best_ns) for quantity, asked in levels.items()}
+    seen = {quantity: RunningPercentiles(quantity, asked, probe.best_ns) for quantity, asked in levels.items()}
     with no_collection():
         call_ns = warm_up(read, config.warmup_cap_s)
         asks_rare = any(limit.level >= RARE for limit in limits.values())
@@ -65,7 +65,7 @@ def measure_limits(
     limits: Mapping[str, Limit],
     config: RaceConfig,
     cap_s: float,
-    seen: Mapping[Quantity, Observation],
+    seen: Mapping[Quantity, RunningPercentiles],
 ) -> dict[str, LimitMeasurement]:
     """Take blocks into ``seen`` until the side of every limit is shown, or until the cap; return what was found."""
     held = dict.fromkeys(limits, 0)
@@ -115,7 +115,7 @@ def blocks_to_break(broken: int, trials: int, level: float, alpha: float) -> int
     return more
 
 
-def _shown(limit: Limit, held: int, config: RaceConfig, seen: Observation) -> Shown | None:
+def _shown(limit: Limit, held: int, config: RaceConfig, seen: RunningPercentiles) -> Shown | None:
     """On which side of the limit the percentile lies; None while that is open."""
     trials = len(seen.blocks)
     if log_evidence_of_rarity(held, trials, limit.level) >= -math.log(config.alpha_below):
@@ -125,7 +125,7 @@ def _shown(limit: Limit, held: int, config: RaceConfig, seen: Observation) -> Sh
     return Shown.ABOVE if seen.breaks(limit.ns, limit.level) else None
 
 
-def _more_blocks(limit: Limit, held: int, config: RaceConfig, seen: Observation) -> int | None:
+def _more_blocks(limit: Limit, held: int, config: RaceConfig, seen: RunningPercentiles) -> int | None:
     """How many more blocks of the same would show it; None where the best moments or the machine speak against it."""
     trials = len(seen.blocks)
     if held > limit.level * trials:

@@ -16,7 +16,7 @@ LEAST_S = 1.0
 """The machine is looked at for at least this long, however slow the calls are."""
 
 
-class Observation:
+class RunningPercentiles:
     """Blocks, with what is best among them kept up to date so that each new block costs little.
 
     ``levels`` are the quantiles of interest besides the median, ``best_probe_ns`` the session's best so far.

@@ -8,7 +8,7 @@ import torch
 
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import SELF_AGREEMENT
-from pytest_cpuaccel.measure.parity.leaves import Pair, pair_leaves, select
+from pytest_cpuaccel.measure.parity.leaves import OutputPair, pair_leaves, select
 
 IS_IT_RANDOM = "is dropout on (model.eval() turns it off), or does a layer draw random numbers?"
 """What a sentence of outputs that differ ends with."""
@@ -35,7 +35,7 @@ def self_agreement(first: Any, second: Any, only: tuple[str, ...] = ()) -> str |
     return None
 
 
-def _disagreement(pair: Pair) -> str | None:
+def _disagreement(pair: OutputPair) -> str | None:
     first, second = pair.expected, pair.actual
     if not isinstance(second, torch.Tensor) or first.shape != second.shape:
         return "in shape"

@@ -18,7 +18,7 @@ from pytest_cpuaccel.core.measurement.parity import Size
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import INFINITE
 from pytest_cpuaccel.measure.parity.figures import NEAR, SIDES, Figures, largest_quotient
-from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.pieces import Piece, Pieces, place_in
 from pytest_cpuaccel.measure.parity.size import largest
 from pytest_cpuaccel.measure.parity.strays import Strays
@@ -45,7 +45,7 @@ class Elements:
     by ``SIDES``: eager's fp64 where it is known and finite (``has_exact``), else eager itself.
     """
 
-    pair: Pair
+    pair: OutputPair
     valid: torch.Tensor
     has_exact: bool = False
     total: int = 0
@@ -66,7 +66,7 @@ class Elements:
 
     @staticmethod
     def of(
-        pair: Pair, valid: torch.Tensor, hint: tuple[float, float] | None = None, *, in_fp64: bool = False
+        pair: OutputPair, valid: torch.Tensor, hint: tuple[float, float] | None = None, *, in_fp64: bool = False
     ) -> Elements:
         """Return what there is to know of two tensors of one shape; complex numbers are pairs of elements.
 

@@ -22,7 +22,7 @@ from pytest_cpuaccel.core.measurement.parity import (
 )
 from pytest_cpuaccel.core.parity_questions import LikelyLimit, Limit, ParityQuestions
 from pytest_cpuaccel.measure.parity.elements import Elements
-from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.pieces import Pieces
 from pytest_cpuaccel.measure.parity.strays import Strays
 from pytest_cpuaccel.measure.parity.top1 import top1_share
@@ -35,7 +35,7 @@ _STEPS = 4
 class Floats:
     """A pair of such tensors; nothing that was found once is sought again."""
 
-    pair: Pair
+    pair: OutputPair
     valid: torch.Tensor
     _elements: Elements | None = None
     _in_fp64: bool = False
@@ -140,7 +140,7 @@ class Floats:
         return all(bool(piece.vectors[0].isnan().all()) for piece in pieces if piece.vectors[0] is not None)
 
 
-def _limit(likely: LikelyLimit | None, pair: Pair, valid: torch.Tensor) -> Limit | None:
+def _limit(likely: LikelyLimit | None, pair: OutputPair, valid: torch.Tensor) -> Limit | None:
     """The rtol and about the atol that an output will be held to; None where to no such limit."""
     if likely is None or likely.scaled_atol is None:
         return None if likely is None else (likely.rtol, likely.atol)

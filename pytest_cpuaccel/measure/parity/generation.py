@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from pytest_cpuaccel.core.measurement.parity import Divergence, FormDifference, GenerationMeasurement, GivenToken
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
-from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.margin import margin_bound
 from pytest_cpuaccel.measure.parity.output import Ask, Output, measured
 
@@ -50,7 +50,7 @@ class Generation:
             found = replace(found, divergences=self._divergences(actual, expected, scores))
         if scores.actual is None or (agreeing == total and not self.logits_too):
             return found
-        pair = Pair("logits", scores.actual, scores.expected, scores.expected64, scores.rounding)
+        pair = OutputPair("logits", scores.actual, scores.expected, scores.expected64, scores.rounding)
         return replace(found, logits=measured(Output(pair, None, self.precision), ask))
 
     @property

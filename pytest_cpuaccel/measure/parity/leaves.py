@@ -31,7 +31,7 @@ _AFTER = " after the call"
 
 
 @dataclass(frozen=True)
-class Pair:
+class OutputPair:
     """One output under the backend and under eager; arrays and numbers have become tensors.
 
     ``expected64`` and ``rounding`` are eager's output in fp64 and in the backend's precision, where known, ``running``
@@ -57,7 +57,7 @@ class Pair:
 class Pairing:
     """``missing`` are names that only eager has, ``extra`` those that only the backend has."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[OutputPair, ...]
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ def pair_leaves(
     reordered = reordered or Reordered(None, 0)
     running = _leaves(reordered.answer)
     pairs = tuple(
-        Pair(
+        OutputPair(
             name,
             of_backend[name],
             leaf,
@@ -117,7 +117,7 @@ def select(pairing: Pairing, patterns: tuple[str, ...]) -> Pairing:
     )
 
 
-def float_pairs(pairing: Pairing) -> Iterator[Pair]:
+def float_pairs(pairing: Pairing) -> Iterator[OutputPair]:
     """Yield the pairs of floating-point tensors; nested ones can't be calculated with."""
     for pair in pairing.pairs:
         if all(_is_of_floats(side) for side in (pair.actual, pair.expected)):

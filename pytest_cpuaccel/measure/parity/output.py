@@ -21,7 +21,7 @@ from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.rounding import TELLING_ELEMENTS
 from pytest_cpuaccel.measure.parity.exact import exact_figures
 from pytest_cpuaccel.measure.parity.floats import Floats
-from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.mask import valid_elements
 from pytest_cpuaccel.measure.parity.objects import object_figures
 from pytest_cpuaccel.measure.parity.pieces import Pieces, without_repeats
@@ -38,7 +38,7 @@ _MOST_QUESTIONS = 10
 class Output:
     """``mask`` is the padding mask (batch, sequence) that goes with the pair, None for none."""
 
-    pair: Pair
+    pair: OutputPair
     mask: torch.Tensor | None
     precision: Precision
 
@@ -101,7 +101,7 @@ def measured(output: Output, ask: Ask) -> OutputMeasurement:
     return replace(found, choice=choice)
 
 
-def _form(pair: Pair) -> ObjectFigures | FormDifference | None:
+def _form(pair: OutputPair) -> ObjectFigures | FormDifference | None:
     """What keeps a pair from being compared element by element; None for nothing."""
     actual, expected = pair.actual, pair.expected
     if not isinstance(actual, torch.Tensor) or not isinstance(expected, torch.Tensor):
@@ -115,7 +115,7 @@ def _form(pair: Pair) -> ObjectFigures | FormDifference | None:
     return None
 
 
-def _may_be_another_choice(pair: Pair, tied: torch.Tensor) -> bool:
+def _may_be_another_choice(pair: OutputPair, tied: torch.Tensor) -> bool:
     """Whether what differs where eager's hangs on a choice may come of another one: not indices, which are looked into.
 
     Nor one number throughout, or NaN and infinities where eager has none.

@@ -17,7 +17,7 @@ from pytest_cpuaccel.core.measurement.parity import (
 )
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.rounding import REDUCED
-from pytest_cpuaccel.measure.parity.leaves import Pair, Pairing, float_pairs, pair_leaves
+from pytest_cpuaccel.measure.parity.leaves import OutputPair, Pairing, float_pairs, pair_leaves
 from pytest_cpuaccel.measure.parity.mask import mask_for
 from pytest_cpuaccel.measure.parity.output import Ask, Output, measured
 from pytest_cpuaccel.measure.parity.pieces import Pieces
@@ -78,12 +78,12 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f"'{name}'" for name in names)
 
 
-def _with_choices(pair: Pair, references: References) -> Pair:
+def _with_choices(pair: OutputPair, references: References) -> OutputPair:
     ties = references.ties or Ties({}, ())
     return replace(pair, chosen=references.selections, tied=ties.hanging.get(pair.name), choosers=ties.operators)
 
 
-def _finer_than_bf16(pair: Pair) -> int:
+def _finer_than_bf16(pair: OutputPair) -> int:
     """How many of eager's elements bf16 can't hold."""
     everything = torch.tensor(True).expand(pair.expected.shape)
     vectors = (piece.vectors[0] for piece in Pieces((pair.expected,), everything))

@@ -14,7 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pytest_cpuaccel.measure.parity.defaults import SELF_AGREEMENT
-from pytest_cpuaccel.measure.parity.leaves import Pair, pair_leaves
+from pytest_cpuaccel.measure.parity.leaves import OutputPair, pair_leaves
 from pytest_cpuaccel.measure.parity.selection import OF_ONE, OF_SEVERAL, dimension_of
 
 _ORDERS = 8
@@ -53,7 +53,7 @@ def ties_of(run: Callable[[], Any], expected: Any) -> Ties | None:
     return Ties({name: _by_row(mask) for name, mask in hanging.items()}, tuple(operators))
 
 
-def _changed(pair: Pair) -> torch.Tensor | None:
+def _changed(pair: OutputPair) -> torch.Tensor | None:
     """The mask of the elements that differ by more than rounding explains; None where none does."""
     one, other = pair.expected, pair.actual
     if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor) or one.is_nested or other.is_nested:

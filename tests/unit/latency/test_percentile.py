@@ -18,7 +18,7 @@ from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.latency.percentile import measure_limits, measure_percentiles
 from pytest_cpuaccel.measure.latency.probe import Probe
 from pytest_cpuaccel.measure.latency.quantile import quantile
-from pytest_cpuaccel.measure.latency.running_percentiles import Observation
+from pytest_cpuaccel.measure.latency.running_percentiles import RunningPercentiles
 from pytest_cpuaccel.measure.latency.side import LocalSide
 from pytest_cpuaccel.report.facts.percentiles import flat
 from tests.unit.latency import streams
@@ -55,7 +55,7 @@ def judge(
     best_probe_ns: float = 1000.0,
 ) -> tuple[dict[str, Hold], float]:
     """Return the holds and the seconds they took."""
-    seen = Observation("latency", [LEVELS[name] for name in budgets], best_probe_ns)
+    seen = RunningPercentiles("latency", [LEVELS[name] for name in budgets], best_probe_ns)
     found = measure_limits(blocks, limits_of(budgets), RaceConfig(), cap_s, {"latency": seen})
     return holds_of(found, limits_of(budgets)), seen.blocks[-1].elapsed_s
 

@@ -12,7 +12,7 @@ from pytest_cpuaccel.measure.parity import elements as one_pass
 from pytest_cpuaccel.measure.parity import error, pieces
 from pytest_cpuaccel.measure.parity.defaults import INFINITE
 from pytest_cpuaccel.measure.parity.elements import Elements
-from pytest_cpuaccel.measure.parity.leaves import Pair
+from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.mask import valid_elements
 from pytest_cpuaccel.measure.parity.top1 import top1_share
 
@@ -36,14 +36,14 @@ def real(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.masked_fill(tensor > INFINITE, torch.inf).masked_fill(tensor < -INFINITE, -torch.inf)
 
 
-def check(pair: Pair, valid: torch.Tensor, tolerances: tuple[tuple[float, float], ...] = ((1e-3, 1e-3),)) -> None:
+def check(pair: OutputPair, valid: torch.Tensor, tolerances: tuple[tuple[float, float], ...] = ((1e-3, 1e-3),)) -> None:
     """Hold all figures to a plain calculation, with and without a hint of the limit, in fp32 and in fp64."""
     for in_fp64 in (False, True):
         for hint in (None, tolerances[0], (tolerances[0][0], 0.5 * tolerances[0][1])):
             _check(pair, valid, Elements.of(pair, valid, hint, in_fp64=in_fp64), tolerances)
 
 
-def _check(pair: Pair, valid: torch.Tensor, found: Elements, tolerances: tuple[tuple[float, float], ...]) -> None:
+def _check(pair: OutputPair, valid: torch.Tensor, found: Elements, tolerances: tuple[tuple[float, float], ...]) -> None:
     actual, expected = real(pair.actual), real(pair.expected)
     wide = valid if actual.dim() == valid.dim() else valid.unsqueeze(-1).expand(actual.shape)
     finite = actual.isfinite() & expected.isfinite()
@@ -76,7 +76,7 @@ def _check(pair: Pair, valid: torch.Tensor, found: Elements, tolerances: tuple[t
     _check_reference(pair, found, kept)
 
 
-def _check_reference(pair: Pair, found: Elements, kept: torch.Tensor) -> None:
+def _check_reference(pair: OutputPair, found: Elements, kept: torch.Tensor) -> None:
     exact = None if pair.expected64 is None else real(pair.expected64)[kept]
     assert found.has_exact == (exact is not None and bool(exact.isfinite().all()))
     reference = exact if found.has_exact and exact is not None else real(pair.expected)[kept]
@@ -104,13 +104,13 @@ def test_of_every_shape_and_type(shape: tuple[int, ...], dtype: torch.dtype) -> 
     exact = values(shape, 0, of_complex)
     expected, actual = exact.to(dtype), (exact * 1.001 + 1e-4).to(dtype)
     for pair in (
-        Pair("output", actual, expected),
-        Pair("output", actual, expected, exact),
-        Pair(
+        OutputPair("output", actual, expected),
+        OutputPair("output", actual, expected, exact),
+        OutputPair(
             "output", actual, expected, exact, rounding=(exact * 1.0005).to(dtype), running=(exact * 0.9999).to(dtype)
         ),
-        Pair("output", actual, expected, None, rounding=(exact * 1.0005).to(dtype)),
-        Pair("output", expected.clone(), expected, exact),
+        OutputPair("output", actual, expected, None, rounding=(exact * 1.0005).to(dtype)),
+        OutputPair("output", expected.clone(), expected, exact),
     ):
         check(pair, whole(expected), ((1e-3, 1e-3), (0.0, 1e-3), (1e-3, 0.0), (0.0, 0.0)))
 
@@ -144,7 +144,7 @@ def test_of_spoilt_values(kind: str, on: str) -> None:
     }
     for side in ("actual", "expected") if on == "both" else (on,):
         SPOILT[kind](sides[side].view(-1))
-    pair = Pair("output", sides["actual"], sides["expected"], sides["exact"], sides["rounding"])
+    pair = OutputPair("output", sides["actual"], sides["expected"], sides["exact"], sides["rounding"])
     check(pair, whole(exact), ((1e-3, 1e-3), (1e-3, 0.0)))
 
 
@@ -153,7 +153,7 @@ def test_what_eagers_fp32_loses_is_told_from_what_is_wrong() -> None:
     expected, actual = exact.float(), exact.float()
     expected[[70, 200]] = math.inf
     actual[250] = math.nan
-    found = Elements.of(Pair("output", actual, expected, exact), whole(exact))
+    found = Elements.of(OutputPair("output", actual, expected, exact), whole(exact))
     assert (found.lost.count, found.lost.first) == (2, 70)
     assert (found.wrong.count, found.wrong.first) == (1, 250)
 
@@ -178,9 +178,9 @@ def test_under_a_mask(kind: str, dtype: torch.dtype) -> None:
     expected, actual = exact.to(dtype), (exact * 1.001).to(dtype)
     valid = valid_elements(name, expected.shape, mask)
     actual[~valid] = math.nan
-    check(Pair(name, actual, expected, exact), valid)
+    check(OutputPair(name, actual, expected, exact), valid)
     actual[tuple(valid.nonzero()[-1])] = math.inf
-    check(Pair(name, actual, expected, exact), valid)
+    check(OutputPair(name, actual, expected, exact), valid)
 
 
 LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -199,8 +199,8 @@ def test_of_every_layout(layout: str) -> None:
     mask = torch.ones(5, 6, dtype=torch.bool)
     mask[2:, 3:] = False
     for valid in (whole(exact), valid_elements("logits", exact.shape, mask)):
-        check(Pair("logits", actual, expected, LAYOUTS[layout](exact)), valid)
-        check(Pair("logits", actual.contiguous(), expected), valid)
+        check(OutputPair("logits", actual, expected, LAYOUTS[layout](exact)), valid)
+        check(OutputPair("logits", actual.contiguous(), expected), valid)
 
 
 @pytest.mark.parametrize("error_of", ["constant", "growing", "of one element", "none"])
@@ -213,14 +213,14 @@ def test_off_everywhere_or_once(error_of: str) -> None:
         actual += torch.arange(300.0).reshape(3, 100)
     elif error_of == "of one element":
         actual[2, 50] += 1e-3
-    check(Pair("output", actual, expected), whole(expected), ((1e-4, 1e-4), (0.0, 0.25), (0.0, 0.0)))
+    check(OutputPair("output", actual, expected), whole(expected), ((1e-4, 1e-4), (0.0, 0.25), (0.0, 0.0)))
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 0.5, 1.0, 1e3])
 def test_the_cosine_of_answers_of_another_length(scale: float) -> None:
     expected = values((400,), 6)
-    check(Pair("output", expected * scale, expected), whole(expected))
-    check(Pair("output", -expected * scale, expected), whole(expected))
+    check(OutputPair("output", expected * scale, expected), whole(expected))
+    check(OutputPair("output", -expected * scale, expected), whole(expected))
 
 
 @pytest.mark.parametrize("kind", ["plain", "ties", "nan", "inf", "all inf"])
