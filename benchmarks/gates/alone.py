@@ -17,7 +17,7 @@ from statistics import median
 import torch
 
 from benchmarks.gates.stable import Stable
-from pytest_cpuaccel.measure.latency.turn import Burst, Call, burst_for, settle, take_turn
+from pytest_cpuaccel.measure.latency.turn import Burst, TimedCall, burst_for, settle, take_turn
 from pytest_cpuaccel.measure.latency.undisturbed import no_collection
 from pytest_cpuaccel.measure.latency.warmup import warm_up
 
@@ -44,7 +44,7 @@ def alone(model: str, backend: str, cache: Path) -> Iterator[Callable[[], float]
         yield ns
 
 
-def _time(call: Call, burst: Burst) -> float:
+def _time(call: TimedCall, burst: Burst) -> float:
     ends = time.monotonic() + _LEAST_S
     settle(call, burst)
     bursts_ns = [take_turn(call, burst).wall_ns]
@@ -53,7 +53,7 @@ def _time(call: Call, burst: Burst) -> float:
     return median(bursts_ns)
 
 
-def _answer(call: Call) -> None:
+def _answer(call: TimedCall) -> None:
     with no_collection():
         burst = burst_for(warm_up(call, _WARMUP_CAP_S))
         for _ in sys.stdin:

@@ -9,7 +9,7 @@ from benchmarks.gates.work import ROUND_NS, Work, with_work
 from pytest_cpuaccel.measure.latency.pair import Pair, take_pairs
 from pytest_cpuaccel.measure.latency.quantile import quantile
 from pytest_cpuaccel.measure.latency.side import local_sides
-from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS, Burst, Call
+from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS, Burst, TimedCall
 from pytest_cpuaccel.measure.latency.warmup import warm_up
 
 _CORRECTIONS = 4
@@ -23,7 +23,7 @@ _UNDISTURBED = 0.1
 _WARMUP_CAP_S = 1.0
 
 
-def calibrate(call: Call, model: str, backend: str) -> Iterator[Calibration]:
+def calibrate(call: TimedCall, model: str, backend: str) -> Iterator[Calibration]:
     """Yield a calibration for the standard slowdown, then for each of the others.
 
     One build does both sides, so that the difference between two does not get in.
@@ -45,7 +45,7 @@ def calibrate(call: Call, model: str, backend: str) -> Iterator[Calibration]:
             yield Calibration(model, backend, slowdown, rounds, _share(call, rounds, burst))
 
 
-def _share(call: Call, rounds: int, burst: Burst) -> float:
+def _share(call: TimedCall, rounds: int, burst: Burst) -> float:
     pairs: list[Pair] = []
     for pair in take_pairs(local_sides(with_work(call, Work(rounds)), with_work(call, Work())), burst, seed=0):
         pairs.append(pair)

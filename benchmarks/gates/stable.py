@@ -18,7 +18,7 @@ from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.progress import say_nothing
 from pytest_cpuaccel.measure.latency.side import Sides, local_sides
-from pytest_cpuaccel.measure.latency.turn import Call
+from pytest_cpuaccel.measure.latency.turn import TimedCall
 
 _CACHE_BYTES = 10**10
 
@@ -33,7 +33,7 @@ class Stable:
         self._builder = Builder(store, 1, say_nothing, lambda _: contextlib.nullcontext())
         self._example: Callable[[str], Example] = functools.cache(lambda model: MODELS[model]())
 
-    def bare_call(self, model: str, backend: str, opened: contextlib.ExitStack) -> Call:
+    def bare_call(self, model: str, backend: str, opened: contextlib.ExitStack) -> TimedCall:
         """Return a call of a build made now, which is closed with ``opened``.
 
         Raises:
@@ -46,7 +46,7 @@ class Stable:
         opened.callback(built.close)
         return functools.partial(built.forward, *example.inputs.args, **example.inputs.kwargs)
 
-    def call(self, model: str, backend: str, work: Work, opened: contextlib.ExitStack) -> Call:
+    def call(self, model: str, backend: str, work: Work, opened: contextlib.ExitStack) -> TimedCall:
         """Return the like with extra work in it."""
         return with_work(self.bare_call(model, backend, opened), work)
 

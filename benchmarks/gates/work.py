@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_cpuaccel.measure.latency.turn import Call
+from pytest_cpuaccel.measure.latency.turn import TimedCall
 
 DRIFT_PERIOD_S = 60.0
 ROUND_NS = 500
@@ -22,7 +22,7 @@ class Work:
     drift_rounds: int = 0
 
 
-def with_work(call: Call, work: Work) -> Call:
+def with_work(call: TimedCall, work: Work) -> TimedCall:
     """Return the call with the work before it; one without any is wrapped too, so that equal sides stay equal."""
     matrix = np.random.default_rng(0).random((8, 8), dtype=np.float32)
     product = np.empty_like(matrix)

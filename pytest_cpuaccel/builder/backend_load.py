@@ -25,7 +25,7 @@ _ABSENT = _Absent.ABSENT
 
 
 def loaded(backend: Backend, subject: Subject, folder: Path | None, state: State) -> BuiltModel:
-    """Return what a backend loads, in the state that the model has: calls that prove a build would leave another."""
+    """Load the backend's model from copies in the model's present state, and restore that after calls that check it."""
     copies: list[tuple[nn.Module, dict[tuple[str, str], Any]]] = []
 
     def fresh_module() -> nn.Module:

@@ -78,7 +78,7 @@ class Builder:
         return self.build(request).model
 
     def build(self, request: BuildRequest) -> Build:
-        """Return what is behind :meth:`built`."""
+        """Return the build that :meth:`built` takes its model from."""
         needed, known = _needed(request), self._of(request.model)
         key = (request.backend.name, known.calibration_for(request.backend, needed).digest)
         for build in known.current(request.model, key):

@@ -75,7 +75,7 @@ class _Observer:
         self._sample = sample
         self._folder = folder
         self._bases = bases
-        self._book = ReferenceCache()
+        self._cache = ReferenceCache()
 
     def watch(self) -> Iterator[Event]:
         model, others = self._sample.make(0), self._sample.make(1)
@@ -130,7 +130,7 @@ class _Observer:
             actual = built.forward(**given)
         yield from (Warned(self._sample.name, self.doing, f"{w.category.__name__}: {w.message}") for w in caught)
         inputs = Inputs(kwargs=tree.clone(dict(kwargs)))
-        references = self._book.references(model, Call("forward", inputs, None), self._backend.precision)
+        references = self._cache.references(model, Call("forward", inputs, None), self._backend.precision)
         yield Answered(self._sample.name, self.doing, inputs, actual, references)
         for name, tensor in kwargs.items():
             if not torch.equal(given[name], tensor):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 REFERENCES_BYTES = 256 * 10**6
-"""Bytes of eager's answers, in all precisions; the next backend needs the answers to the same calls."""
+"""The most bytes of eager's answers, in all precisions, that are kept: the next backend needs them for the same calls."""
 
 CASTS_BYTES = 10**9
-"""Bytes of a model's copy in another precision, kept for a test's next calls; a larger one is freed after each call."""
+"""The largest copy of a model in another precision that is kept between calls; a larger one is freed after each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-Limit = tuple[float, float]
+ElementLimit = tuple[float, float]
 """An rtol and an atol, as in ``torch.testing.assert_close``."""
 
 
@@ -33,12 +33,12 @@ class ParityQuestions:
 
     likely: LikelyLimit | None = None
     in_fp64: bool = False
-    worst: Limit | None = None
+    worst: ElementLimit | None = None
     constants: bool = False
     relative: bool = False
     top1: bool = False
-    excess: Limit | None = None
-    farthest: Limit = (0.0, 1.0)
+    excess: ElementLimit | None = None
+    farthest: ElementLimit = (0.0, 1.0)
     nonfinite: bool = False
     elsewhere: bool = False
 

@@ -17,9 +17,10 @@ from pytest_cpuaccel.core.precision import Precision
 class Bar:
     """The tolerances of one floating-point precision, relative to the scale of eager's output.
 
-    ``k``: times eager's own rounding error in that precision that a backend may be off; see ``widened``.
+    ``k``: times eager's own rounding error in that precision that a backend may be off.
+    ``judge.parity.defaults.widened`` widens it for few elements.
     ``floor``: error that is never held against a backend, since rounding alone may cause it.
-    ``few_elements``: most that ``k`` may be widened to for outputs of few elements (see ``widened``).
+    ``few_elements``: most that ``k`` may be widened to for outputs of few elements.
     ``ceiling``: error that no rounding excuses.
     ``unfit``: eager's own error beyond which it can't judge any more: INCONCLUSIVE, unless the answer is worse still.
     ``rtol``, ``scaled_atol``: used where eager can't run in fp64; ``atol`` is ``scaled_atol *

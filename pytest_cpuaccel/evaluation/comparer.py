@@ -43,7 +43,7 @@ class Comparer:
         evaluation = self.evaluation
         precision, only = evaluation.backend.precision, self.budget.only
         try:
-            return self.context.book.references(evaluation.reference, call, precision, only, evaluation.start)
+            return self.context.cache.references(evaluation.reference, call, precision, only, evaluation.start)
         except EagerError as error:
             if not evaluation.is_of_candidate:
                 raise
@@ -70,7 +70,7 @@ class Comparer:
         """Yield the comparison of each of forward calls in a row, from one to the next of which ``state`` is kept."""
         evaluation = self.evaluation
         precision, only = evaluation.backend.precision, self.budget.only
-        references = self.context.book.sequence(evaluation.reference, calls, precision, only, evaluation.start)
+        references = self.context.cache.sequence(evaluation.reference, calls, precision, only, evaluation.start)
         first = Outcome.PASS
         for number, (call, reference) in enumerate(zip(calls, references, strict=True), start=1):
             found = self.compare(call, reference)

@@ -85,5 +85,5 @@ class Comparisons:
             calls = self.evaluation.forward_calls
             differ = len({id(call) for call in calls}) > 1
             start = self.evaluation.start
-            self._ordered = differ and self.context.book.hangs_on_order(self.evaluation.reference, calls, start)
+            self._ordered = differ and self.context.cache.hangs_on_order(self.evaluation.reference, calls, start)
         return self._ordered

@@ -21,7 +21,7 @@ class EvaluationContext:
     """
 
     builder: Builder
-    book: ReferenceCache
+    cache: ReferenceCache
     alone: Callable[[], contextlib.AbstractContextManager[None]]
     race: RaceConfig
     baselines: BaselineSettings = NO_BASELINES

@@ -23,7 +23,7 @@ from pytest_cpuaccel.measure.parity.references import References
 from pytest_cpuaccel.recording.workload import Workload
 
 
-def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
+def evaluate_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     """Return the verdict on the worst call of a workload.
 
     A FAIL needs a fresh export that answers wrong too. Otherwise the verdict is INCONCLUSIVE, and the build and its
@@ -46,16 +46,16 @@ def judge_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
 
 def _fault(call: Call, comparer: Comparer) -> Diagnosis | None:
     """The mistake behind a failing answer; it is sought by the default tolerances, whatever those of the mark are."""
-    evaluation, book = comparer.evaluation, comparer.context.book
+    evaluation, cache = comparer.evaluation, comparer.context.cache
     if call.method == "generate" or evaluation.is_of_candidate:
         return None
     model, own = evaluation.model, replace(comparer.budget, tolerance=Tolerance(), outputs={})
 
     def compared(actual: Any, asked: Call, precision: Precision) -> Comparison:
-        references = book.references(model, asked, precision, own.only)
+        references = cache.references(model, asked, precision, own.only)
         return compare(actual, references, asked.inputs, Terms(own, precision))
 
     def references(asked: Call, precision: Precision) -> References:
-        return book.references(model, asked, precision)
+        return cache.references(model, asked, precision)
 
     return fault_behind(Inquiry(call, evaluation.request(call), comparer.context.builder, compared, references))

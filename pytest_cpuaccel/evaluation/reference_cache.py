@@ -26,8 +26,8 @@ from pytest_cpuaccel.core.keeping import CASTS_BYTES
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.core.rounding import REDUCED
-from pytest_cpuaccel.evaluation.chance import Chance
-from pytest_cpuaccel.evaluation.pages import Page, Pages
+from pytest_cpuaccel.evaluation.randomness import RandomnessCheck
+from pytest_cpuaccel.evaluation.reference_entries import ReferenceEntries, ReferenceEntry
 from pytest_cpuaccel.measure.parity.agreement import IS_IT_RANDOM, self_agreement
 from pytest_cpuaccel.measure.parity.references import References
 from pytest_cpuaccel.measure.parity.reordered import reordered
@@ -41,7 +41,7 @@ _DTYPES = {Precision.FP16: torch.float16, Precision.BF16: torch.bfloat16}
 class ReferenceCache:
     """Runs the eager model for each call; runs other precisions only if its answer is new."""
 
-    pages: Pages = field(default_factory=Pages)
+    entries: ReferenceEntries = field(default_factory=ReferenceEntries)
 
     def references(
         self,
@@ -62,15 +62,15 @@ class ReferenceCache:
         """
         with in_state(model, start):
             key, stamp = (inputs_digest(call.inputs), precision.value, only), weights_stamp(model)
-            known = self.pages.get(model, key)
+            known = self.entries.get(model, key)
             if known is not None and known.stamp == stamp:
                 expected = _answer(model, call.inputs)
                 if self_agreement(known.references.expected, expected, only) is None:
                     return known.references
             known = None
-            self.pages.drop(model, key)
+            self.entries.drop(model, key)
             found = _references(model, call.inputs, precision, only)
-            self.pages.put(model, key, Page(stamp, found))
+            self.entries.put(model, key, ReferenceEntry(stamp, found))
             return found
 
     def hangs_on_order(self, model: nn.Module, calls: Sequence[Call], start: Snapshot | None) -> bool:
@@ -185,7 +185,7 @@ def _references(model: nn.Module, inputs: Inputs, precision: Precision, only: tu
     expected = seen.expected
     if seen.state:
         return References(expected, state=seen.state)
-    unproven = _chance(model, [inputs], [expected], only).unproven() if seen.draws else ()
+    unproven = _check(model, [inputs], [expected], only).unproven() if seen.draws else ()
     exact = selected(lambda: run_in(model, inputs, torch.float64), expected)
     rounding = expected if precision is Precision.FP32 else _rounding(model, inputs, precision)
     in_loops = None if precision in REDUCED else reordered(lambda: _answer(model, inputs))
@@ -242,7 +242,7 @@ def _rounding(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer 
 
 
 def _agreed(model: nn.Module, inputs: Sequence[Inputs], only: tuple[str, ...]) -> tuple[list[Answer], tuple[str, ...]]:
-    """The answers to calls in a row, and the generators of :meth:`Chance.unproven`.
+    """The answers to calls in a row, and the generators of :meth:`RandomnessCheck.unproven`.
 
     Raises:
         EagerError: two runs disagree.
@@ -253,7 +253,7 @@ def _agreed(model: nn.Module, inputs: Sequence[Inputs], only: tuple[str, ...]) -
         draws = Generators.now() != before
     for one, other in zip(expected, again, strict=True):
         _check_agreement(model, one, other, only, draws=draws)
-    return expected, _chance(model, inputs, expected, only).unproven() if draws else ()
+    return expected, _check(model, inputs, expected, only).unproven() if draws else ()
 
 
 def _check_agreement(model: nn.Module, one: Answer, other: Answer, only: tuple[str, ...], *, draws: bool) -> None:
@@ -272,8 +272,10 @@ def _check_agreement(model: nn.Module, one: Answer, other: Answer, only: tuple[s
         raise EagerError(disagreement)
 
 
-def _chance(model: nn.Module, inputs: Sequence[Inputs], answers: Sequence[Answer], only: tuple[str, ...]) -> Chance:
-    return Chance(lambda: _in_a_row(model, inputs), answers, only)
+def _check(
+    model: nn.Module, inputs: Sequence[Inputs], answers: Sequence[Answer], only: tuple[str, ...]
+) -> RandomnessCheck:
+    return RandomnessCheck(lambda: _in_a_row(model, inputs), answers, only)
 
 
 def _answer(model: nn.Module, inputs: Inputs) -> Answer:

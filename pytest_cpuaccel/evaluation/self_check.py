@@ -21,10 +21,10 @@ from pytest_cpuaccel.measure.latency.side import local_sides
 
 CAP_S = 3.0
 PAIRS = 30
-"""An A/A check within a test session takes so long at most, or as long as so many pairs do."""
+"""The longest A/A check of a session: ``CAP_S`` seconds, or the time of ``PAIRS`` pairs if that is longer."""
 
 ALPHA = 0.005
-"""Of the A/A check, which serves a whole session: it is not shared out among the budgets of one test."""
+"""Error rate of the A/A check. One check serves the session, so its rate is not divided among the budgets of a test."""
 
 Measurement = TypeVar("Measurement", LatencyMeasurement, BaselineMeasurement)
 

@@ -12,14 +12,14 @@ from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
+from pytest_cpuaccel.evaluation.alpha_split import sharing
 from pytest_cpuaccel.evaluation.baseline import evaluate_baseline, lengthened
-from pytest_cpuaccel.evaluation.chances import sharing
 from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.latency import evaluate_latency
 from pytest_cpuaccel.evaluation.memory import evaluate_memory
-from pytest_cpuaccel.evaluation.parity import judge_parity
+from pytest_cpuaccel.evaluation.parity import evaluate_parity
 from pytest_cpuaccel.evaluation.startup import evaluate_startup
 from pytest_cpuaccel.judge.accuracy import judge_accuracy
 from pytest_cpuaccel.judge.parity.workload import withholding
@@ -27,7 +27,7 @@ from pytest_cpuaccel.measure.accuracy import compare_scores
 from pytest_cpuaccel.recording.workload import Workload, workloads
 
 
-def judge_test(evaluations: Sequence[Evaluation], context: EvaluationContext) -> Iterator[Result]:
+def evaluate_test(evaluations: Sequence[Evaluation], context: EvaluationContext) -> Iterator[Result]:
     """Yield the results of one test's evaluations, one workload after the other, as soon as each is complete.
 
     The process's state is restored at the end.
@@ -41,9 +41,9 @@ def judge_test(evaluations: Sequence[Evaluation], context: EvaluationContext) ->
             yield from _judge(evaluation, sharing(context, evaluations))
 
 
-def judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Result]:
-    """Yield what was found about the only evaluation of a test, as :func:`judge_test` does."""
-    return judge_test([evaluation], context)
+def evaluate(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Result]:
+    """Yield what was found about the only evaluation of a test, as :func:`evaluate_test` does."""
+    return evaluate_test([evaluation], context)
 
 
 def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Result]:
@@ -66,7 +66,7 @@ def _verdicts(
 ) -> Iterator[Verdict]:
     budgets = evaluation.budgets
     if budgets.parity is not None:
-        verdict = judge_parity(workload, comparisons)
+        verdict = evaluate_parity(workload, comparisons)
         if (verdict.outcome is Outcome.FAIL or comparisons.is_stale) and budgets.of_performance:
             yield withholding(verdict, budgets.of_performance)
             return

@@ -16,7 +16,7 @@ from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError
 
-_MODEL, _ERRAND = "model.pt", "bundle.pt"
+_MODEL, _BUNDLE = "model.pt", "bundle.pt"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def pack(bundle: Bundle, model: nn.Module, folder: Path) -> None:
     """
     subject = replace(bundle.subject, fresh_module=partial(_module_in, folder / _MODEL), fresh_outline=None)
     _save(model, folder / _MODEL, type(model).__name__)
-    _save(replace(bundle, subject=subject), folder / _ERRAND, f"backend {bundle.backend.name!r}")
+    _save(replace(bundle, subject=subject), folder / _BUNDLE, f"backend {bundle.backend.name!r}")
 
 
 def unpack(folder: Path) -> Bundle:
@@ -46,7 +46,7 @@ def unpack(folder: Path) -> Bundle:
     Raises:
         BuildError: this process can't import the classes in it.
     """
-    bundle: Bundle = _load(folder / _ERRAND, "the backend")
+    bundle: Bundle = _load(folder / _BUNDLE, "the backend")
     return bundle
 
 

@@ -1,4 +1,4 @@
-"""A fresh process: started for one bundle, heard, and gone."""
+"""A fresh process: it runs one bundle and returns its report."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def judge_latency(measurement: LatencyMeasurement, budget: LatencyBudget) -> Ver
 
 
 def outcome_of(shown: Shown) -> Outcome:
-    """Return what it means for a greatest allowed figure."""
+    """Return the outcome where the limit is a maximum: ABOVE is FAIL."""
     return _OUTCOMES[shown]
 
 

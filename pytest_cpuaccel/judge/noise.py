@@ -61,7 +61,7 @@ def _checked(
 
 
 def _most_different(ratio: float | None, budget: LatencyBudget) -> float:
-    """What equal copies may differ by: less than the call exceeds its limit by, or the limit was not what it broke."""
+    """The largest difference of equal copies that leaves a FAIL standing; no more than the excess over the limit."""
     limit = ratio_limit(budget)
     if limit is None or ratio is None or ratio <= limit:
         return MOST_DIFFERENT

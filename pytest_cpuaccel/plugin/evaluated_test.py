@@ -46,7 +46,8 @@ class EvaluatedTest:
     def evaluate(self) -> None:
         """Evaluate the test, unless that was done or its body failed.
 
-        An exception that eager alone would raise is raised unchanged. Others end in the test's body, for a debugger.
+        An exception that eager alone would raise is raised unchanged. Other errors get a traceback that ends
+        in the test's body, so that ``--pdb`` stops there.
         """
         if self._is_over or _has_failed(self.item):
             return

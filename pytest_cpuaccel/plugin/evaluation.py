@@ -43,7 +43,7 @@ def evaluate(item: pytest.Item, models: ModelsUnderTest) -> None:
 
 
 def _results(item: pytest.Item, models: ModelsUnderTest) -> Generator[Result, None, None]:
-    from pytest_cpuaccel.evaluation.test import judge_test
+    from pytest_cpuaccel.evaluation.test import evaluate_test
 
     if not judged(item):
         return
@@ -54,7 +54,7 @@ def _results(item: pytest.Item, models: ModelsUnderTest) -> Generator[Result, No
         used = "score_items" if takes_score_items(item) else "cpu_accelerate"
         raise UsageError(f"{item.nodeid}: @{judged(item)[0]}: the test never called {used}; nothing was judged")
     held = [replace(evaluation, test=item.nodeid, budgets=_holding(item, evaluation)) for evaluation in evaluations]
-    yield from judge_test(held, session_of(item.config).context)
+    yield from evaluate_test(held, session_of(item.config).context)
 
 
 def _holding(item: pytest.Item, evaluation: Evaluation) -> Budgets:

@@ -16,7 +16,7 @@ Missing = Literal["fail", "skip"]
 Inconclusive = Literal["warn", "fail", "skip"]
 
 REPORT_SUFFIXES = (".json", ".md", ".html")
-_AFTER_REPORT = re.compile(r"\s*[,\n]\s*|(?:(?<=\.json)|(?<=\.md)|(?<=\.html))\s+")
+_AFTER_REPORT = re.compile(rf"\s*[,\n]\s*|(?:{'|'.join(f'(?<={re.escape(end)})' for end in REPORT_SUFFIXES)})\s+")
 """The separator of two reports: a comma, a line end, or spaces after an ending; other spaces belong to a name."""
 
 

@@ -28,10 +28,11 @@ SHARES_MACHINE = pytest.StashKey[bool]()
 RUNNING = pytest.StashKey[pytest.Item]()
 """The current test."""
 STANDING = pytest.StashKey["Standing"]()
+"""The fixture of the current backend, and who asked for it."""
 EVALUATED_TEST: pytest.StashKey[EvaluatedTest] = pytest.StashKey()
-"""Of a test: what it is evaluated by, while it uses a model."""
+"""A test's evaluation, from the set-up of its model to its teardown."""
 THREADS: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
-"""Of a test: closed when its model is torn down, and at the latest when the test is over, however it ends."""
+"""A test's thread settings: undone when its model is torn down, and at the latest when the test is over."""
 _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
 
 

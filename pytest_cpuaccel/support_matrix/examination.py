@@ -25,7 +25,7 @@ from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
-from pytest_cpuaccel.evaluation.parity import judge_parity
+from pytest_cpuaccel.evaluation.parity import evaluate_parity
 from pytest_cpuaccel.recording.workload import workloads
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, worst
 from pytest_cpuaccel.zoo.architecture import Architecture
@@ -91,7 +91,7 @@ class Examination:
             output = run(*given.args, **given.kwargs)  # type: ignore[misc]
         calls = (Call(method, inputs, tree.clone(output), rng_state),)
         evaluation = Evaluation(self.model, self.model, self.backend, EAGER, calls, Scores(), Budgets())
-        return judge_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), self.context))
+        return evaluate_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), self.context))
 
     def _built(self, method: Method, inputs: Inputs) -> BuiltModel:
         """Return the model, calibrated on data of both shapes, or on the call's own if its graph takes only one."""

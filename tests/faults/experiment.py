@@ -30,7 +30,7 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
-from pytest_cpuaccel.evaluation.test import judge
+from pytest_cpuaccel.evaluation.test import evaluate
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.leaves import pair_leaves
@@ -47,7 +47,7 @@ class Experiment:
 
     model: nn.Module
     calls: tuple[Inputs, ...]
-    book: ReferenceCache
+    reference_cache: ReferenceCache
     cache: Path = Path("unused")
 
     def blame(self, backend: Backend) -> str | None:
@@ -73,8 +73,8 @@ class Experiment:
         budgets = Budgets(parity=ParityBudget())
         calls, start = calls_of(recorder), start_of(recorder)
         evaluation = Evaluation(self.model, self.model, backend, EAGER, calls, Scores(), budgets, start=start)
-        context = EvaluationContext(builder, self.book, contextlib.nullcontext, RaceConfig())
-        verdicts = [verdict for result in judge(evaluation, context) for verdict in result.verdicts]
+        context = EvaluationContext(builder, self.reference_cache, contextlib.nullcontext, RaceConfig())
+        verdicts = [verdict for result in evaluate(evaluation, context) for verdict in result.verdicts]
         found = [verdict for verdict in verdicts if verdict.outcome is outcome]
         return failure_text([Result("", "", "", tuple(found))], outcome) or None
 

@@ -56,7 +56,7 @@ def line_of_failure(project: pytest.Pytester, body: str, *args: str, errors: boo
     result.assert_outcomes(**{"errors" if errors else "failed": 1})
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     printed = result.stdout.str() + result.stderr.str()
-    for word in ("Traceback", "pytest_cpuaccel/", "recorder.py", "builder.py", "judge.py"):
+    for word in ("Traceback", "pytest_cpuaccel/"):
         assert word not in printed
     start = next(number for number, line in enumerate(result.outlines) if line.startswith("____"))
     end = next(
@@ -141,7 +141,7 @@ def test_a_method_that_the_model_lacks_is_missed_in_the_users_line(mlp_project: 
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([">   *cpu_model.generate(X)", "E *AttributeError: 'Mlp' object has no attribute *"])
-    result.stdout.no_fnmatch_line("*recorder.py*")
+    result.stdout.no_fnmatch_line("*pytest_cpuaccel/*.py:*")
 
 
 def test_an_empty_batch_is_compared_with_nothing(mlp_project: pytest.Pytester) -> None:
@@ -269,7 +269,7 @@ def test_a_folder_or_id_that_leads_to_no_model(
     result = project.runpytest_subprocess(*given)  # huggingface_hub reads HF_HUB_OFFLINE when it is imported
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([words])
-    result.stdout.no_fnmatch_line("*source.py*")
+    result.stdout.no_fnmatch_line("*pytest_cpuaccel/*.py:*")
     result.stdout.no_fnmatch_line("*Traceback*")
 
 

@@ -18,7 +18,7 @@ FILE = "route.json"
 class Route:
     """``optimum`` names the Optimum class that exported the artifact; ``""`` is our own torch.export.
 
-    ``positions`` is the rule by which a decoder's missing ``position_ids`` are made (see ``core.decoding``);
+    ``positions`` is the rule by which a decoder's missing ``position_ids`` are made (see ``toolkit.decoding``);
     ``None`` when the call goes in as it is. ``facts`` are what the export proved. ``cache`` is that of a decoder's
     graph with a key/value cache, ``cross`` that of cross-attention where an encoder-decoder has one.
     """

@@ -43,7 +43,7 @@ def load(runtime: Runtime, subject: Subject, folder: Path) -> BuiltModel:
 
 
 def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> BuiltModel:
-    """Return what :func:`exporting.export_program` wrote to ``folder`` as a built model.
+    """Return what :func:`runtime_export.export_program` wrote to ``folder`` as a built model.
 
     ``open_session(inputs, threads)`` makes a session of it, whose graph has inputs of these names.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pytest_cpuaccel.core.parity_questions import Limit
+from pytest_cpuaccel.core.parity_questions import ElementLimit
 from pytest_cpuaccel.core.parity_summary import OutputSummary
 from pytest_cpuaccel.core.verdict import Outcome
 
 _CLOSE = 1e-3
-"""Share of a limit within which figures are found once more in fp64, whose sums fp32 gets to 1e-5."""
+"""A figure that lies this close to its limit, as a share of it, is calculated again in fp64; fp32 sums err by 1e-5."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Check:
     statement: str
     figure: str
     limit: float = 0.0
-    tolerance: Limit | None = None
+    tolerance: ElementLimit | None = None
     summary: OutputSummary = field(default_factory=OutputSummary)
 
     @property

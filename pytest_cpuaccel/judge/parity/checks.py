@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pytest_cpuaccel.core.budget import Tolerance
 from pytest_cpuaccel.core.measurement.parity import FloatFigures, Share
-from pytest_cpuaccel.core.parity_questions import LikelyLimit, Limit
+from pytest_cpuaccel.core.parity_questions import ElementLimit, LikelyLimit
 from pytest_cpuaccel.core.parity_summary import OutputSummary
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.rounding import BARS, INT8_COSINE, INT8_SQNR_DB, REDUCED, TELLING_ELEMENTS
@@ -41,7 +41,7 @@ def likely_limit(tolerance: Tolerance, precision: Precision) -> LikelyLimit | No
     return LikelyLimit(BARS[precision].rtol, scaled_atol=BARS[precision].scaled_atol)
 
 
-def worst_limit(figures: FloatFigures, tolerance: Tolerance, precision: Precision) -> Limit | None:
+def worst_limit(figures: FloatFigures, tolerance: Tolerance, precision: Precision) -> ElementLimit | None:
     """Return the rtol and atol that every element is held to; None where it is to none."""
     if tolerance.rtol is not None or tolerance.atol is not None:
         return tolerance.rtol or 0.0, tolerance.atol or 0.0

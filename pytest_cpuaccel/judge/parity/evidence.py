@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 
 from pytest_cpuaccel.core.measurement.parity import FloatFigures, Nonfinite
-from pytest_cpuaccel.core.parity_questions import Limit
+from pytest_cpuaccel.core.parity_questions import ElementLimit
 
 
-def differences(name: str, figures: FloatFigures, limit: float, tolerance: Limit | None = None) -> Iterator[str]:
+def differences(name: str, figures: FloatFigures, limit: float, tolerance: ElementLimit | None = None) -> Iterator[str]:
     """Yield how many finite elements differ by more than is allowed, the worst, and what would pass.
 
     Allowed is ``limit``, or by element what ``tolerance``, rtol and atol, allows, ``limit`` at most.

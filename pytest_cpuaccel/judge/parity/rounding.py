@@ -22,10 +22,10 @@ def is_judged_by_rounding(figures: FloatFigures, precision: Precision) -> bool:
 
 
 def unfit(figures: FloatFigures, precision: Precision) -> Check | None:
-    """Return the check where eager's own rounding is too large for ``k`` times it to mean anything; else None.
+    """Return the check of an output that eager's own rounding is too large to judge by; None if it can judge.
 
-    INCONCLUSIVE, but FAIL for one number throughout, which no rounding makes. What is off by more than ``k`` times as
-    much as eager is wrong too. int8 is judged by eager's fp32, and so by what that itself is off.
+    The outcome is INCONCLUSIVE. It is FAIL if the answer is one number throughout, which no rounding makes. An answer
+    that is off by more than ``k`` times eager's error gets None: it is wrong anyway. int8 is judged by eager's fp32.
     """
     if (precision is Precision.INT8 and not figures.has_exact) or figures.are_identical:
         return None

@@ -20,7 +20,7 @@ MOST_WAITING = 0.05
 
 
 def lower_bound(pairs: Sequence[Pair], alpha: float, *, cpu_arm: bool) -> float:
-    """Return what exceeds the true ratio with probability ``alpha`` at most, whenever asked; 0 for too few pairs."""
+    """Return a lower bound of the true ratio, wrong with probability ``alpha`` at any time of asking; 0 for few pairs."""
     ratios, each = [pair.ratio for pair in pairs], share(alpha, cpu_arm=cpu_arm)
     by_wall = median_low(ratios, each)
     if not cpu_arm or off_cpu_share(pairs) >= MOST_WAITING:
@@ -29,7 +29,7 @@ def lower_bound(pairs: Sequence[Pair], alpha: float, *, cpu_arm: bool) -> float:
 
 
 def upper_bound(pairs: Sequence[Pair], alpha: float, *, cpu_arm: bool) -> float:
-    """Return what falls short of the true ratio with probability ``alpha`` at most; infinite for too few pairs."""
+    """Return an upper bound of the true ratio, wrong with probability ``alpha`` at any time; infinite for few pairs."""
     ratios, each = [pair.ratio for pair in pairs], share(alpha, cpu_arm=cpu_arm)
     by_wall = median_high(ratios, each)
     if not cpu_arm or off_cpu_share(pairs) >= MOST_WAITING:

@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Protocol
 
 from pytest_cpuaccel.measure.latency.threads import threads_used
-from pytest_cpuaccel.measure.latency.turn import Burst, Call, Turn, settle, take_turn, time_call
+from pytest_cpuaccel.measure.latency.turn import Burst, TimedCall, Turn, settle, take_turn, time_call
 from pytest_cpuaccel.measure.latency.warmup import warm_up
 
 
@@ -34,7 +34,7 @@ class Side(Protocol):
 class LocalSide:
     """A side in this process: ``call`` takes no arguments and makes exactly one model call."""
 
-    call: Call
+    call: TimedCall
 
     def call_ns(self) -> float:
         """Make one call and return what it took."""
@@ -68,11 +68,11 @@ class Sides:
 def warm_up_both(sides: Sides, cap_s: float) -> float:
     """Warm both sides up; return the ns of a call typical of both.
 
-    One figure for both, or two equal sides near a boundary would be timed in different ways.
+    Both sides use one figure. Otherwise two equal sides near a boundary would get different bursts.
     """
     return sqrt(sides.candidate.warm_up(cap_s) * sides.reference.warm_up(cap_s))
 
 
-def local_sides(candidate: Call, reference: Call) -> Sides:
+def local_sides(candidate: TimedCall, reference: TimedCall) -> Sides:
     """Return two sides in this process."""
     return Sides(LocalSide(candidate), LocalSide(reference))

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_cpuaccel.measure.latency.turn import Call
+from pytest_cpuaccel.measure.latency.turn import TimedCall
 
 WATCH_S = 0.03
 """Calls are watched for this long, or one call if it takes longer: so short that it costs a race nothing."""
@@ -51,7 +51,7 @@ class Use:
         return Use(self.threads - others, self.cpus - idle.cpus, self.wanted - idle.wanted)
 
 
-def threads_used(call: Call, told: int) -> int | None:
+def threads_used(call: TimedCall, told: int) -> int | None:
     """Return how many threads a warm call runs on at once; None where that can't be known.
 
     More than ``told`` are counted only if they still work after a rest, in which threads that run without being called
@@ -66,7 +66,7 @@ def threads_used(call: Call, told: int) -> int | None:
     return again.without(idle).at_once(told) if idle and again else None
 
 
-def _use(call: Call) -> Use | None:
+def _use(call: TimedCall) -> Use | None:
     before, started_ns = _readings(), time.perf_counter_ns()
     while time.perf_counter_ns() - started_ns < WATCH_S * 1e9:
         call()

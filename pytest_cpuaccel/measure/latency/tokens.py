@@ -7,7 +7,7 @@ from time import perf_counter_ns
 import torch
 
 from pytest_cpuaccel.measure.latency.call_times import Reading
-from pytest_cpuaccel.measure.latency.turn import Call, time_call
+from pytest_cpuaccel.measure.latency.turn import TimedCall, time_call
 
 
 class TokenClock:
@@ -24,7 +24,7 @@ class TokenClock:
         self._asked_ns.append(perf_counter_ns())
         return input_ids.new_zeros(input_ids.shape[0], dtype=torch.bool)
 
-    def read(self, call: Call) -> Reading:
+    def read(self, call: TimedCall) -> Reading:
         """Time one call that asks this clock.
 
         ``ttft`` is the time to its first token, ``tpot`` the mean time between one token and the next; each token is

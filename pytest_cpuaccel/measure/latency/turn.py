@@ -11,7 +11,7 @@ from time import perf_counter_ns, process_time_ns
 
 from pytest_cpuaccel.machine.run_queue import queued_ns
 
-Call = Callable[[], object]
+TimedCall = Callable[[], object]
 
 LONG_CALL_NS = 5_000_000
 """A longer call refills the caches by itself, so nothing is discarded and it is timed once."""
@@ -70,20 +70,20 @@ def burst_for(call_ns: float) -> Burst:
     return Burst(discarded, timed=5, batch=max(1, math.ceil(SHORT_CALL_NS / call_ns)))
 
 
-def time_call(call: Call) -> int:
+def time_call(call: TimedCall) -> int:
     """Return the ns that one call takes, including the release of what it returns."""
     started = perf_counter_ns()
     call()
     return perf_counter_ns() - started
 
 
-def settle(call: Call, burst: Burst) -> None:
+def settle(call: TimedCall, burst: Burst) -> None:
     """Make the untimed calls of a burst, after which a turn may be taken."""
     for _ in range(burst.discarded * burst.batch):
         call()
 
 
-def take_turn(call: Call, burst: Burst) -> Turn:
+def take_turn(call: TimedCall, burst: Burst) -> Turn:
     """Time one burst. What the kernel has to be asked for, at 2 us each, is read outside the timed calls."""
     reading = call if burst.batch == 1 else _repeated(call, burst.batch)
     switches = getrusage(RUSAGE_SELF).ru_nivcsw
@@ -101,7 +101,7 @@ def take_turn(call: Call, burst: Burst) -> Turn:
     )
 
 
-def _repeated(call: Call, count: int) -> Call:
+def _repeated(call: TimedCall, count: int) -> TimedCall:
     def repeat() -> None:
         for _ in range(count):
             call()

@@ -6,7 +6,7 @@ from math import inf
 from statistics import median
 from time import perf_counter_ns
 
-from pytest_cpuaccel.measure.latency.turn import Call, time_call
+from pytest_cpuaccel.measure.latency.turn import TimedCall, time_call
 
 STEADY_CALLS = 20
 STEADY_NS = 200_000_000
@@ -14,7 +14,7 @@ IMPROVEMENT = 0.03
 LEAST_CALLS = 3
 
 
-def warm_up(call: Call, cap_s: float) -> float:
+def warm_up(call: TimedCall, cap_s: float) -> float:
     """Call until 20 calls, or 200 ms of them, bring none that is over 3 % faster; return a typical call's ns.
 
     Short calls of ScriptModules, plain or by IPEX, then are within 2 % of what they take after 300 calls, no more off

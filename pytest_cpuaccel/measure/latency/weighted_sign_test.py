@@ -28,7 +28,7 @@ EFFECTS = (0.25, 0.5, 1.0, 2.0)
 """True distances from the limit, in units of one ratio's spread, for which each bettor stakes best."""
 
 MOST_STAKED = 0.98
-"""Of its wealth; who stakes all is out at the first surprise."""
+"""Share of its wealth: a bettor never stakes everything, or one loss would end it."""
 
 FEW = 5
 FIRST_SPREAD = 0.03
@@ -39,7 +39,7 @@ LEAST_SPREAD = 1e-4
 """No clock tells ratios apart by less."""
 
 NORMAL_QUARTILES = 1.349
-"""Distance between the quartiles of a normal deviate, by which theirs estimates a spread."""
+"""Distance between the quartiles of a normal deviate: an interquartile range over this estimates a spread."""
 
 
 @dataclass(frozen=True)

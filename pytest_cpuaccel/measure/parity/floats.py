@@ -20,7 +20,7 @@ from pytest_cpuaccel.core.measurement.parity import (
     Size,
     WorstElement,
 )
-from pytest_cpuaccel.core.parity_questions import LikelyLimit, Limit, ParityQuestions
+from pytest_cpuaccel.core.parity_questions import ElementLimit, LikelyLimit, ParityQuestions
 from pytest_cpuaccel.measure.parity.elements import Elements
 from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.pieces import Pieces
@@ -39,8 +39,8 @@ class Floats:
     valid: torch.Tensor
     _elements: Elements | None = None
     _in_fp64: bool = False
-    _worst: dict[Limit, WorstElement] = field(default_factory=dict)
-    _beyond: dict[tuple[Limit, Limit], Excess] = field(default_factory=dict)
+    _worst: dict[ElementLimit, WorstElement] = field(default_factory=dict)
+    _beyond: dict[tuple[ElementLimit, ElementLimit], Excess] = field(default_factory=dict)
 
     def figures(self, asked: ParityQuestions) -> FloatFigures:
         """Return what there is to know of them, with the answers to what is asked."""
@@ -95,14 +95,14 @@ class Floats:
             None if exact is None else _at(exact, index),
         )
 
-    def _worst_of(self, elements: Elements, limit: Limit) -> WorstElement:
+    def _worst_of(self, elements: Elements, limit: ElementLimit) -> WorstElement:
         if limit not in self._worst:
             worst = elements.worst(*limit)
             index = elements.index(worst.place)
             self._worst[limit] = WorstElement(*limit, worst.use, worst.difference, worst.limit, worst.exceeded, index)
         return self._worst[limit]
 
-    def _excess(self, elements: Elements, limit: Limit, farthest: Limit) -> Excess | None:
+    def _excess(self, elements: Elements, limit: ElementLimit, farthest: ElementLimit) -> Excess | None:
         if not elements.count:
             return None
         if (limit, farthest) not in self._beyond:
@@ -140,7 +140,7 @@ class Floats:
         return all(bool(piece.vectors[0].isnan().all()) for piece in pieces if piece.vectors[0] is not None)
 
 
-def _limit(likely: LikelyLimit | None, pair: OutputPair, valid: torch.Tensor) -> Limit | None:
+def _limit(likely: LikelyLimit | None, pair: OutputPair, valid: torch.Tensor) -> ElementLimit | None:
     """The rtol and about the atol that an output will be held to; None where to no such limit."""
     if likely is None or likely.scaled_atol is None:
         return None if likely is None else (likely.rtol, likely.atol)

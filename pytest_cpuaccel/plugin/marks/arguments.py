@@ -27,7 +27,7 @@ def arguments(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, 
     Raises:
         UsageError: an argument or value that has no meaning, with the test's name.
     """
-    mark = _only_mark(item, name)
+    mark = only_mark(item, name)
     if mark is None:
         return None
     if mark.args:
@@ -53,7 +53,7 @@ def compulsory_arguments(
     values = arguments(item, name, backend, parsers)
     if values is None or set(values) - _QUALIFIERS:
         return values
-    mark = _only_mark(item, name)
+    mark = only_mark(item, name)
     if mark and any(
         isinstance(given, Mapping) and given for key, given in mark.kwargs.items() if key not in _QUALIFIERS
     ):
@@ -67,7 +67,7 @@ def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
     Raises:
         UsageError: one isn't; its value would check nothing.
     """
-    mark, names = _only_mark(item, name), tuple(known)
+    mark, names = only_mark(item, name), tuple(known)
     for key, given in mark.kwargs.items() if mark else ():
         if key == "outputs" or not isinstance(given, Mapping):
             continue
@@ -78,7 +78,7 @@ def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
                 )
 
 
-def _only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
+def only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
     """Return the closest mark, as everywhere in pytest. Refuse two in one place: pytest would silently drop one."""
     found = closest(item, name)
     if len(found) > 1:

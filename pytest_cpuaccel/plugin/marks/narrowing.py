@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
-from pytest_cpuaccel.plugin.marks.arguments import refuse_unknown
+from pytest_cpuaccel.plugin.marks.arguments import only_mark, refuse_unknown
 from pytest_cpuaccel.plugin.marks.names import closest
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def check_narrowing(test: pytest.Item, known: Iterable[str]) -> None:
     """Check that the mark on a test has a meaning.
 
     Raises:
-        UsageError: it names no known backend, or has another argument.
+        UsageError: it names no known backend, has another argument, or there are two in one place.
     """
-    mark = _closest(test)
+    mark = only_mark(test, "cpu_backends")
     if mark is None:
         return
     where = f"{test.nodeid}: @cpu_backends"

@@ -16,7 +16,7 @@ def number(value: Any) -> float:
     """Return a finite number.
 
     Raises:
-        UsageError: the value is none.
+        UsageError: the value is not one.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise UsageError(f"{value!r} is not a finite number")
@@ -27,7 +27,7 @@ def not_negative(value: Any) -> float:
     """Return a number that is not negative.
 
     Raises:
-        UsageError: the value is none.
+        UsageError: the value is not one.
     """
     if number(value) < 0:
         raise UsageError(f"{value!r} is negative")
@@ -38,7 +38,7 @@ def share(value: Any) -> float:
     """Return a number in [0, 1].
 
     Raises:
-        UsageError: the value is none.
+        UsageError: the value is not one.
     """
     if not 0 <= number(value) <= 1:
         raise UsageError(f"{value!r} is outside [0, 1]")
@@ -49,7 +49,7 @@ def speedup(value: Any) -> float:
     """Return a speed-up: how many times as fast.
 
     Raises:
-        UsageError: the value is none.
+        UsageError: the value is not one.
     """
     if number(value) <= 0:
         raise UsageError(f"{value!r} is not a speed-up; write 1.3 for 1.3 times as fast")
@@ -82,7 +82,7 @@ def items(value: Any) -> str:
     """Return the items that a claim is about.
 
     Raises:
-        UsageError: the value is none.
+        UsageError: the value is not one.
     """
     if value != "these":
         raise UsageError(f'{value!r} are no items that a claim can be of; write of="these", or leave it out')
@@ -93,7 +93,7 @@ def slowdown(value: Any) -> float:
     """Return a fraction: that of a percentage, or a number below 1.
 
     Raises:
-        UsageError: the value is none.
+        UsageError: the value is not one.
     """
     if not isinstance(value, str) and not_negative(value) >= 1:
         raise UsageError(f'{value!r} would be {100 * value:g} %; write "{value:g}%" or "{100 * value:g}%"')
@@ -104,7 +104,7 @@ def backend_name(value: Any) -> str:
     """Return the name of a backend.
 
     Raises:
-        UsageError: the value is none.
+        UsageError: the value is not one.
     """
     if not isinstance(value, str):
         raise UsageError(f"{value!r} is not the name of a backend")
@@ -115,7 +115,7 @@ def input_name(value: Any) -> str:
     """Return the name of an input.
 
     Raises:
-        UsageError: the value is none.
+        UsageError: the value is not one.
     """
     if not isinstance(value, str):
         raise UsageError(f"{value!r} is not the name of an input")

@@ -26,7 +26,7 @@ from pytest_cpuaccel.diagnose import faults
 from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
-from pytest_cpuaccel.evaluation.parity import judge_parity
+from pytest_cpuaccel.evaluation.parity import evaluate_parity
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
@@ -75,7 +75,7 @@ def verdicts(
         Evaluation(model, model, backend, EAGER, (call,), Scores(), Budgets()) for call in calls_of(recorder)
     ]
     return [
-        judge_parity(workload, Comparisons(evaluation, ParityBudget(), context))
+        evaluate_parity(workload, Comparisons(evaluation, ParityBudget(), context))
         for evaluation in evaluations
         for workload in workloads(evaluation.calls)
     ]

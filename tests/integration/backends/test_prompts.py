@@ -30,7 +30,7 @@ from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
-from pytest_cpuaccel.evaluation.parity import judge_parity
+from pytest_cpuaccel.evaluation.parity import evaluate_parity
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
@@ -57,7 +57,7 @@ def verdict(model: nn.Module, backend: Backend, context: EvaluationContext, **gi
     recorder.generate(max_new_tokens=5, **given)
     calls = calls_of(recorder)
     evaluation = Evaluation(model, model, backend, EAGER, calls, Scores(), Budgets())
-    return judge_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), context))
+    return evaluate_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), context))
 
 
 @pytest.fixture(params=prompts.PROMPTS)

@@ -24,7 +24,7 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
-from pytest_cpuaccel.evaluation.parity import judge_parity
+from pytest_cpuaccel.evaluation.parity import evaluate_parity
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
@@ -84,7 +84,7 @@ def assert_as_eager(model: nn.Module, backend: Backend, context: EvaluationConte
 def assert_judged_right(recorder: CpuModel, model: nn.Module, backend: Backend, context: EvaluationContext) -> None:
     calls = calls_of(recorder)
     evaluation = Evaluation(model, model, backend, EAGER, calls, Scores(), Budgets())
-    verdict = judge_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), context))
+    verdict = evaluate_parity(workloads(calls)[0], Comparisons(evaluation, ParityBudget(), context))
     assert verdict.outcome is Outcome.PASS, verdict.sentence
 
 

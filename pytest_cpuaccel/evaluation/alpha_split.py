@@ -12,10 +12,10 @@ from pytest_cpuaccel.recording.workload import workloads
 
 
 def sharing(context: EvaluationContext, evaluations: Sequence[Evaluation]) -> EvaluationContext:
-    """Return a context that fails the test behind these evaluations wrongly with ``alpha_above`` at most, by time.
+    """Return a context whose ``alpha_above`` is divided among all latency limits of the test (Bonferroni).
 
-    Any one verdict fails a test, so they share it (Bonferroni's inequality, which asks for no independence). A test
-    passes only if all of them do, so ``alpha_below`` stands for each.
+    Any one verdict fails a test, so they share the probability of a wrong FAIL. The inequality asks for no
+    independence. A test passes only if all of them pass, so each keeps the whole ``alpha_below``.
     """
     race = replace(context.race, alpha_above=context.race.alpha_above / max(1, chances(evaluations, context.baselines)))
     return replace(context, race=race)

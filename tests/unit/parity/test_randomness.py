@@ -1,4 +1,4 @@
-"""Chance: a model whose answer hangs on a draw is refused however seldom that shows, and no other is."""
+"""RandomnessCheck: a model whose answer hangs on a draw is refused however seldom that shows, and no other is."""
 
 from __future__ import annotations
 
@@ -108,10 +108,10 @@ def test_only_outputs_that_are_compared_must_not_hang_on_a_draw() -> None:
 
 def test_what_was_seen_of_some_outputs_is_not_taken_for_others() -> None:
     model = Function(lambda x: {"mu": x * 2, "recon": x + torch.randn_like(x)})
-    book, call = ReferenceCache(), Call("forward", Inputs((X,)), None)
-    book.references(model, call, Precision.FP32, ("mu",))
+    cache, call = ReferenceCache(), Call("forward", Inputs((X,)), None)
+    cache.references(model, call, Precision.FP32, ("mu",))
     with pytest.raises(EagerError, match="'recon'"):
-        book.references(model, call, Precision.FP32)
+        cache.references(model, call, Precision.FP32)
 
 
 @pytest.mark.parametrize(

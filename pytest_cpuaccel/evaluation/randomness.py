@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pytest_cpuaccel.builder.random_generators import Generators, lean, seeded
 from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError
-from pytest_cpuaccel.evaluation.extremes import Drawing, Draws
+from pytest_cpuaccel.evaluation.extreme_draws import Drawing, Draws
 from pytest_cpuaccel.measure.parity.agreement import ON_THE_SAME, self_agreement
 
 TRIES = 8
-"""Other states of the generators from which eager answers again: what a tenth of all draws changes, they miss in 43 %
-of cases, what half of them change, in 0.4 %."""
+"""Eager answers again from so many other seeds. If one draw in ten changes the answer, they miss it in 43 % of cases.
+If one in two does, they miss it in 0.4 %."""
 
 _ENDS = {0.0: "at their least", 1.0: "at their greatest"}
 
@@ -21,7 +21,7 @@ Run = Callable[[], Sequence[Answer]]
 
 
 @dataclass(frozen=True)
-class Chance:
+class RandomnessCheck:
     """Answers to calls in a row, as ``run`` gives them from any state of the generators.
 
     ``answers`` are those from the state that :func:`seeded` begins with.
@@ -32,7 +32,7 @@ class Chance:
     only: tuple[str, ...] = ()
 
     def unproven(self) -> tuple[str, ...]:
-        """Return the generators that are drawn from, though no answer was seen to hang on that, nor shown not to.
+        """Return the generators that are drawn from, whose influence on the answer was neither found nor ruled out.
 
         torch's numbers are also put at either end of what they can be, and where no answer hangs on that, none is taken
         to hang on what lies between. numpy's and Python's are put there too, but what a call asks of them isn't known.
