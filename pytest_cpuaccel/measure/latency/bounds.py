@@ -20,7 +20,7 @@ MOST_WAITING = 0.05
 
 
 def lower_bound(pairs: Sequence[Pair], alpha: float, *, cpu_arm: bool) -> float:
-    """Return a lower bound of the true ratio, wrong with probability ``alpha`` at any time of asking; 0 for few pairs."""
+    """Return a lower bound of the true ratio, wrong with probability ``alpha`` at any time; 0 for few pairs."""
     ratios, each = [pair.ratio for pair in pairs], share(alpha, cpu_arm=cpu_arm)
     by_wall = median_low(ratios, each)
     if not cpu_arm or off_cpu_share(pairs) >= MOST_WAITING:
