@@ -60,7 +60,7 @@ def test_budgets_that_contradict_each_other_end_the_run(mlp_project: pytest.Pyte
     pytest.LineMatcher([line]).fnmatch_lines([f"ERROR: cpuaccel: test_it.py::test_it[[]twin[]]: {words}"])
 
 
-@pytest.mark.parametrize("name", ["latency_budget(p50='30 ms')", "parity(atol=1e-3)"])
+@pytest.mark.parametrize("name", ["latency_budget(p50='30 ms')", "parity(atol=1e-3)", "cpu_backends('eager')"])
 def test_two_marks_in_one_place_end_the_run_for_one_would_be_dropped(mlp_project: pytest.Pytester, name: str) -> None:
     marked(mlp_project, f"{name}\n@pytest.mark.{name}")
     mark = name.partition("(")[0]
