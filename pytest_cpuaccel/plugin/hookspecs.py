@@ -25,12 +25,15 @@ def pytest_cpuaccel_backends(config: pytest.Config) -> list[Backend]:  # type: i
 
 @pytest.hookspec
 def pytest_cpuaccel_result(item: pytest.Item, result: Result) -> None:
-    """Take the result of one workload of a test: the model, the backend, the call, and a verdict for each mark.
+    """Take the result of one workload of a test: the model, the backend, the call, and the verdicts on it.
 
-    It is called as soon as the result is complete, before the test passes, fails or is skipped by it; a test has one
-    result for each kind of call, and one for its scores. It is called in the process that runs the test: under
-    pytest-xdist that is a worker. A conftest.py gets the results of tests in its folder and below. An exception of an
-    implementation fails the test.
+    It is called as soon as the result is complete, before the test passes, fails or is skipped by it. A test has one
+    result for each kind of call of each model, and with ``accuracy_budget`` one more for the scores of each model.
+    ``latency_budget`` can give several verdicts: latency, startup, baseline. Budgets that a wrong answer withholds give
+    none.
+
+    It is called in the process that runs the test: under pytest-xdist that is a worker. A conftest.py gets the results
+    of tests in its folder and below. An exception of an implementation fails the test.
 
     Mark the implementation ``@pytest.hookimpl(optionalhook=True)``, so that the suite also runs where the plugin is
     switched off.
