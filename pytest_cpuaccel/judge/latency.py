@@ -11,7 +11,7 @@ from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.noise import with_noise
-from pytest_cpuaccel.judge.partial_verdict import PartialVerdict
+from pytest_cpuaccel.judge.partial_verdict import PartialVerdict, verdict
 from pytest_cpuaccel.judge.ratio_limit import ratio_limit
 
 _LEVELS = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -22,9 +22,7 @@ _OUTCOMES = {Shown.ABOVE: Outcome.FAIL, Shown.BELOW: Outcome.PASS, Shown.OPEN: O
 def judge_latency(measurement: LatencyMeasurement, budget: LatencyBudget) -> Verdict:
     """Return the verdict on a workload's ratio and limits: the worst of its parts, in view of the machine's noise."""
     parts = [*_of_ratio(measurement, budget), *_of_limits(measurement, budget)]
-    outcome = Outcome.worst(part.outcome for part in parts if part.outcome)
-    sentence = "; ".join(part.sentence for part in parts if part.outcome is outcome)
-    return with_noise(Verdict("latency", outcome, sentence, measurement=measurement), measurement, budget)
+    return with_noise(verdict("latency", parts, measurement), measurement, budget)
 
 
 def outcome_of(shown: Shown) -> Outcome:

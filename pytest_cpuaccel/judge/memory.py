@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pytest_cpuaccel.core.budget import MemoryBudget
 from pytest_cpuaccel.core.measurement.memory import ArtifactSize, MemoryMeasurement, ProcessMemory
 from pytest_cpuaccel.core.units import format_bytes
@@ -21,7 +19,7 @@ def judge_memory(measurement: MemoryMeasurement, budget: MemoryBudget, about: st
         parts.append(_peak(measurement.process, budget.peak_bytes))
     if budget.artifact_bytes is not None and measurement.artifact is not None:
         parts.append(_artifact(measurement.artifact, budget.artifact_bytes))
-    return replace(verdict("memory", about, parts), measurement=measurement)
+    return verdict("memory", parts, measurement, about)
 
 
 def _peak(process: ProcessMemory | None, budget: int) -> PartialVerdict:

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
+from pytest_cpuaccel.core.verdict import Kind, Measurement, Outcome, Verdict
 
 
 @dataclass(frozen=True)
 class PartialVerdict:
-    """``sentence`` holds what was found and what was allowed, ``evidence`` where it came from.
+    """``sentence`` holds what was found and what was allowed, ``evidence`` where it came from."""
 
-    ``outcome`` is None where nothing was asked.
-    """
-
-    outcome: Outcome | None
+    outcome: Outcome
     sentence: str
     evidence: str = ""
 
 
-def verdict(kind: Kind, about: str, parts: Sequence[PartialVerdict]) -> Verdict:
-    """Return the worst of the outcomes, with the sentences and the evidence of the parts that have it."""
-    outcome = Outcome.worst(part.outcome for part in parts if part.outcome)
+def verdict(kind: Kind, parts: Sequence[PartialVerdict], measurement: Measurement, about: str = "") -> Verdict:
+    """Return the worst of the outcomes, with the sentences and the evidence of the parts that have it.
+
+    The sentence begins with ``about``, unless that is empty.
+    """
+    outcome = Outcome.worst(part.outcome for part in parts)
     worst = [part for part in parts if part.outcome is outcome]
-    sentence = f"{about}: {'; '.join(part.sentence for part in worst)}"
-    return Verdict(kind, outcome, sentence, tuple(part.evidence for part in worst if part.evidence))
+    sentence = ": ".join(filter(None, (about, "; ".join(part.sentence for part in worst))))
+    evidence = tuple(part.evidence for part in worst if part.evidence)
+    return Verdict(kind, outcome, sentence, evidence, measurement=measurement)

@@ -6,8 +6,6 @@ in the run queue, while a probe shows that the machine ran at its usual speed.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pytest_cpuaccel.core.budget import StartupBudget
 from pytest_cpuaccel.core.measurement.startup import Starts, StartupMeasurement
 from pytest_cpuaccel.core.units import format_duration
@@ -22,7 +20,7 @@ def judge_startup(measurement: StartupMeasurement, budget: StartupBudget, about:
         parts.append(_part("cold start", measurement.cold_start, budget.cold_start_ns))
     if measurement.build is not None and budget.build_ns is not None:
         parts.append(_part("build", measurement.build, budget.build_ns))
-    return replace(verdict("startup", about, parts), measurement=measurement)
+    return verdict("startup", parts, measurement, about)
 
 
 def _part(name: str, starts: Starts, budget_ns: int) -> PartialVerdict:

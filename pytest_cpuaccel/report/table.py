@@ -126,4 +126,4 @@ def _speed(found: LatencyMeasurement) -> str:
 
 
 def _baseline(found: BaselineMeasurement | None) -> str:
-    return "" if found is None else str(baseline.flat(found).get("figure", ""))
+    return "" if found is None else baseline.figure(found)

@@ -20,19 +20,27 @@ def flat(found: BaselineMeasurement) -> dict[str, Scalar]:
     """Return the numbers; what was not measured is left out."""
     facts: dict[str, Scalar] = {"name": found.name, "how": found.how, "allowed": found.limit}
     if found.race is not None:
-        facts |= {**race.flat(found.race), "figure": f"{found.race.estimate} as long"}
+        facts |= race.flat(found.race)
     if found.by_ratio is not None:
         facts |= {
             "ratio": found.by_ratio.ratio.value,
             "ratio_now": found.by_ratio.now.value,
             "ratio_then": found.by_ratio.then.value,
-            "figure": f"{found.by_ratio.ratio} as long (by ratio)",
         }
-    if found.how == "unchanged":
-        facts["figure"] = "unchanged"
+    if shown := figure(found):
+        facts["figure"] = shown
     if found.changes:
         facts["changes"] = _SEPARATOR.join(found.changes)
     return facts | self_check.flat(found.self_check)
+
+
+def figure(found: BaselineMeasurement) -> str:
+    """Return what was found in few words, for a table; "" where nothing could be measured."""
+    if found.race is not None:
+        return f"{found.race.estimate} as long"
+    if found.by_ratio is not None:
+        return f"{found.by_ratio.ratio} as long (by ratio)"
+    return "unchanged" if found.how == "unchanged" else ""
 
 
 def read(facts: Facts) -> BaselineMeasurement | None:
