@@ -139,6 +139,15 @@ def test_the_earlier_name_of_conformance_works_and_names_the_new_one(project: py
     assert result.ret == 0
 
 
+def test_a_backend_that_does_not_tell_its_threads_is_told_how(project: pytest.Pytester) -> None:
+    project.makeconftest(CONFTEST.replace("threads=torch.get_num_threads()", "facts={}"))
+    project.makepyfile(TEST)
+    result = project.runpytest_inprocess("--cpu-backends=half")
+    result.assert_outcomes(failed=1)
+    words = "half: its build doesn't tell on how many threads it runs; give BuiltModel(..., threads=...)"
+    result.stdout.fnmatch_lines([f"*.py:5: {words}"])
+
+
 def test_a_backend_that_tells_its_threads_among_its_facts_is_still_taken(project: pytest.Pytester) -> None:
     project.makeconftest(CONFTEST.replace("threads=torch.get_num_threads()", '{"threads": torch.get_num_threads()}'))
     project.makepyfile(TEST)

@@ -28,6 +28,8 @@ def check_built(built: BuiltModel, threads: int, method: Method) -> None:
     Raises:
         BuildError: it does not.
     """
+    if built.threads is None:
+        raise BuildError("its build doesn't tell on how many threads it runs; give BuiltModel(..., threads=...)")
     if built.threads != threads:
         raise BuildError(f"runs with {built.threads} threads, was told {threads}; a comparison would be unfair")
     if method == "generate" and built.generate is None:
