@@ -16,8 +16,17 @@ Missing = Literal["fail", "skip"]
 Inconclusive = Literal["warn", "fail", "skip"]
 
 REPORT_SUFFIXES = (".json", ".md", ".html")
+GITHUB = "github"
+"""The word for a report that goes to GitHub Actions and to no file of its own."""
 _AFTER_REPORT = re.compile(rf"\s*[,\n]\s*|(?:{'|'.join(f'(?<={re.escape(end)})' for end in REPORT_SUFFIXES)})\s+")
 """The separator of two reports: a comma, a line end, or spaces after an ending; other spaces belong to a name."""
+
+
+class Reports(NamedTuple):
+    """The files to write, and whether GitHub Actions is told as well."""
+
+    files: tuple[Path, ...]
+    on_github: bool
 
 
 class Settings(NamedTuple):
@@ -33,7 +42,7 @@ class Settings(NamedTuple):
     missing: Missing
     inconclusive: Inconclusive
     threads: int
-    reports: tuple[Path, ...]
+    reports: Reports
     cache_dir: Path | None
     cache_limit_bytes: int
     cache_verify: bool
@@ -92,14 +101,21 @@ def _threads(text: str) -> int:
     return int(text)
 
 
-def _reports(text: str) -> tuple[Path, ...]:
-    paths = tuple(Path(name) for name in dict.fromkeys(_AFTER_REPORT.split(text.strip())) if name)
-    if text.strip() and not paths:
+def _reports(text: str) -> Reports:
+    names = {name: None for part in _AFTER_REPORT.split(text.strip()) for name in _without_github(part) if name}
+    if text.strip() and not names:
         raise UsageError(f"{text!r} names no file")
-    for path in paths:
+    files = tuple(Path(name) for name in names if name != GITHUB)
+    for name, path in zip((name for name in names if name != GITHUB), files, strict=True):
         if path.suffix not in REPORT_SUFFIXES:
-            raise UsageError(f"{str(path)!r} ends in none of {', '.join(REPORT_SUFFIXES)}")
-    return tuple(path.absolute() for path in paths)
+            raise UsageError(f"{name!r} ends in none of {', '.join(REPORT_SUFFIXES)}, and is not the word {GITHUB}")
+    return Reports(tuple(path.absolute() for path in files), GITHUB in names)
+
+
+def _without_github(part: str) -> tuple[str, ...]:
+    """The word and the name of a file after it, where spaces alone separate them."""
+    word, space, rest = part.partition(" ")
+    return (word, rest.strip()) if word == GITHUB and space else (part,)
 
 
 def _bytes(text: str) -> int:
@@ -160,7 +176,13 @@ OPTIONS = (
         _one_of("warn", "fail", "skip"),
     ),
     Option("threads", "N", "threads of every runtime", "1", _threads),
-    Option("report", "FILES", "reports to write; the ending says the form: a.json, b.md, c.html", "", _reports),
+    Option(
+        "report",
+        "FILES",
+        "reports to write; the ending says the form: a.json, b.md, c.html; 'github' for summary and annotations there",
+        "",
+        _reports,
+    ),
     Option("cache-dir", "FOLDER", "where exported models are kept", "", _folder),
     Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", _bytes),
     Option("cache-verify", "", "read exported models whole before use, not only their size and time", "false", _flag),
@@ -239,15 +261,15 @@ def check_reports(settings: Settings) -> None:
     Raises:
         UsageError: names the path and the system's reason.
     """
-    for path in settings.reports:
-        existed = path.exists()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("a").close()
-        except OSError as refusal:
-            raise UsageError(f"--cpu-report: can't write {str(path)!r}: {refusal.strerror}") from None
-        if not existed:
-            path.unlink()
+    if not settings.reports.files:
+        return
+    from pytest_cpuaccel.report.whole_file import check_writable
+
+    try:
+        for path in settings.reports.files:
+            check_writable(path)
+    except OSError as refusal:
+        raise UsageError(f"--cpu-report: can't write {str(path)!r}: {refusal.strerror}") from None
 
 
 def check_baselines(settings: Settings) -> None:
