@@ -96,7 +96,7 @@ def test_failures_stand_before_totals_and_these_before_the_table() -> None:
             "- **INCONCLUSIVE latency** `t.py::test_open[ort]`: ort: could not be decided",
             "- skipped ort (1 test): not today",
             "<details><summary>Environment, command and commit</summary>",
-            "- command: `pytest --cpu-backends=ort`\n- commit: 000000000000\n- started: 2026-01-02T03:04:05+00:00, took",
+            "- command: `pytest --cpu-backends=ort`\n- commit: 000000000000\n- started: 2026-01-02T03:04:05+00:00",
             "- cpu: A CPU @ 2 GHz",
         )
     ]
