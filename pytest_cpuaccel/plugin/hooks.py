@@ -137,6 +137,12 @@ def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker, which may run in another folder, what paths on the command line are relative to."""
+    node.workerinput[options.CONTROLLERS_FOLDER] = str(options.current_folder(node.config))
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """End xdist's run when a worker found a user's mistake."""
     mistake = getattr(node, "workeroutput", {}).get(MISTAKE)

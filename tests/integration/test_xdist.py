@@ -91,3 +91,21 @@ def test_workers_export_a_model_once(mlp_project: pytest.Pytester, builds: Any) 
     )
     mlp_project.runpytest_subprocess("-n2", "--cpu-backends=stored").assert_outcomes(passed=6)
     assert len(builds("export")) == 1
+
+
+def test_workers_in_another_folder_have_the_controllers_paths(project: pytest.Pytester) -> None:
+    project.mkdir("elsewhere")
+    project.makeini("[pytest]\ncpu_baselines_dir = held")
+    project.makepyfile(
+        """
+        from pytest_cpuaccel.plugin.stash import SETTINGS
+
+        def test_it(pytestconfig):
+            found = pytestconfig.stash[SETTINGS]
+            assert False, f"{found.cache_dir} {found.baselines_dir}"
+        """
+    )
+    chosen = ("--cpu-cache-dir=kept", "--cpu-report=run.json")
+    result = project.runpytest_subprocess(*chosen, "--dist=load", "--tx=popen//chdir=elsewhere")
+    result.stdout.fnmatch_lines([f"E *AssertionError: {project.path / 'kept'} {project.path / 'held'}"])
+    assert not (project.path / "elsewhere" / "run.json").exists()

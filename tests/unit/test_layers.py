@@ -101,6 +101,7 @@ AT_START = (
     "plugin.fixture_names",
     "plugin.marks.names",
     "plugin.options",
+    "plugin.config_file",
     "plugin.stash",
     "plugin.reporter",
     "plugin.tracebacks",
