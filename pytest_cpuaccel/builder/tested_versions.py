@@ -29,7 +29,7 @@ TESTED: Mapping[str, tuple[str, str]] = MappingProxyType(
 NEWEST_TESTED: Mapping[str, str] = MappingProxyType({name: newest for name, (_, newest) in TESTED.items()})
 
 
-def tested_range(distribution: str) -> str:
+def releases_tested(distribution: str) -> str:
     """Return the tested releases of a distribution in words; "" for one whose release is not pinned."""
     oldest, newest = TESTED.get(distribution, ("", ""))
     return oldest if oldest == newest else f"{oldest} to {newest}"

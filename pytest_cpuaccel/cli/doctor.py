@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest_cpuaccel.backends.plugins import known_backends
 from pytest_cpuaccel.backends.requirements import check_torch, pip_command, unmet_requirement
-from pytest_cpuaccel.builder.tested_versions import TESTED, newer_than_tested, tested_range
+from pytest_cpuaccel.builder.tested_versions import TESTED, newer_than_tested, releases_tested
 from pytest_cpuaccel.cli.fitted_text import UNBROKEN, command, paragraph, row, terminal_width
 from pytest_cpuaccel.core.backend import Backend, Requirement
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
@@ -74,16 +74,20 @@ def doctor(width: int) -> Iterator[str]:
 
 
 def _backend(backend: Backend, origin: str, column: int, width: int) -> Iterator[str]:
-    """Yield lines on a backend: its versions; or what is missing, and the pip command on lines of its own."""
+    """Yield lines on a backend: its versions; or what is missing, and the pip command, which stays in one piece."""
     reason = unmet_requirement(backend)
     if reason is None:
         versions = ", ".join(f"{name}{UNBROKEN}{version}" for name, version in backend.versions.items())
         status = f"installed: {versions}" if versions else "needs nothing"
         yield from row(backend.name, f"{backend.summary}{origin}; {status}", column, width)
+        return
+    pip = pip_command(backend)
+    missing = reason.removeprefix(f"{backend.name}: ").removesuffix(f"; {pip}")
+    text = f"{backend.summary}{origin}; missing: {missing}"
+    if column + len(f"{text}; {pip}") <= width:
+        yield from row(backend.name, f"{text}; {pip}", column, width)
     else:
-        pip = pip_command(backend)
-        missing = reason.removeprefix(f"{backend.name}: ").removesuffix(f"; {pip}")
-        yield from row(backend.name, f"{backend.summary}{origin}; missing: {missing}", column, width)
+        yield from row(backend.name, text, column, width)
         yield from command(pip, width)
 
 
@@ -94,7 +98,7 @@ def _distributions(backends: Iterable[Backend]) -> list[str]:
 
 def _release(distribution: str) -> str:
     installed = Requirement(distribution).installed or "not installed"
-    tested = tested_range(distribution)
+    tested = releases_tested(distribution)
     return f"{installed}; {f'tested: {tested}' if tested else 'no release of it is pinned in the tests'}"
 
 

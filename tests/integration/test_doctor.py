@@ -7,6 +7,7 @@ import json
 import platform
 import re
 import shlex
+import subprocess
 from importlib import metadata
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from packaging.version import Version
 
 from pytest_cpuaccel.backends.registry import BUILTIN
 from pytest_cpuaccel.backends.requirements import pip_command, unmet_requirement
-from pytest_cpuaccel.builder.tested_versions import NEWEST_TESTED, TESTED, tested_range
+from pytest_cpuaccel.builder.tested_versions import NEWEST_TESTED, TESTED, releases_tested
 from pytest_cpuaccel.cli import doctor, fitted_text
 from pytest_cpuaccel.cli.main import main
 from pytest_cpuaccel.core.backend import Requirement
@@ -68,7 +69,7 @@ def test_each_distribution_stands_with_its_tested_releases(
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     for name in TESTED:
         installed = Requirement(name).installed or "not installed"
-        assert f"{name} {installed}; tested: {tested_range(name)}" in lines
+        assert f"{name} {installed}; tested: {releases_tested(name)}" in lines
     assert any(re.fullmatch(r"onnx \S+; no release of it is pinned in the tests", line) for line in lines)
 
 
@@ -97,7 +98,10 @@ def test_a_long_command_goes_on_after_a_backslash_as_a_shell_reads_it() -> None:
     words = 'pip install "alpha>=1.0,<2" "beta>=2.0" "gamma"'
     lines = list(fitted_text.command(words, 36))
     assert lines == ['    pip install "alpha>=1.0,<2" \\', '        "beta>=2.0" "gamma"']
-    assert shlex.split("\n".join(lines)) == shlex.split(words)
+    shell = subprocess.run(
+        ["sh", "-c", "printf '%s\\n' " + "\n".join(lines)], capture_output=True, text=True, check=True
+    )
+    assert shell.stdout.splitlines() == shlex.split(words)
 
 
 def test_equal_copies_are_raced_and_the_smallest_slowdown_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
