@@ -74,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.stash[SETTINGS].backends and not names_may_come(config):
             check_names(config)
         if not is_worker(config):
-            options.check_reports(config.stash[SETTINGS])
+            options.check_reports(config.stash[SETTINGS], options.source_of(config, "report"))
             options.check_baselines(config.stash[SETTINGS])
             config.pluginmanager.register(Reporter(config), NAME)
 

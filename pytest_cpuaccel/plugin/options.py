@@ -293,8 +293,10 @@ def is_set(config: pytest.Config) -> bool:
     return any(config.getoption(option.ini) is not None or is_written(config, option.ini) for option in OPTIONS)
 
 
-def check_reports(settings: Settings) -> None:
+def check_reports(settings: Settings, where: str) -> None:
     """Try now to write the reports: otherwise an error would come only with the first result.
+
+    ``where`` is the place of the setting, for messages.
 
     Raises:
         UsageError: names the path and the system's reason.
@@ -305,7 +307,7 @@ def check_reports(settings: Settings) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.open("a").close()
         except OSError as refusal:
-            raise UsageError(f"--cpu-report: can't write {str(path)!r}: {refusal.strerror}") from None
+            raise UsageError(f"{where}: can't write {str(path)!r}: {refusal.strerror}") from None
         if not existed:
             path.unlink()
 

@@ -269,3 +269,11 @@ def test_reports_may_stand_on_lines_of_their_own_and_have_spaces(
     given = [f"--cpu-report={written}"] if where == "option" else []
     found = settings_of(pytester, *given, ini=f"cpu_report = {written}" if where == "ini" else "")
     assert found.reports == (Path.cwd() / "a b.json", Path.cwd() / "c.md")
+
+
+def test_a_report_of_the_file_that_can_not_be_written_is_told_with_its_path(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\ncpu_report = taken/run.json")
+    (pytester.path / "taken").write_text("a file")
+    result = pytester.runpytest_inprocess("-p", "pytest_cpuaccel.plugin.hooks")
+    words = f"cpu_report in tox.ini: can't write '{pytester.path}/taken/run.json': "
+    result.stderr.fnmatch_lines([f"ERROR: cpuaccel: {words}*"])
