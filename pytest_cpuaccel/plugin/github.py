@@ -22,12 +22,12 @@ def write_summary(report: Report) -> Iterator[str]:
     """Append the report to the step's summary; yield a note if that isn't possible."""
     path = os.environ.get(VARIABLE)
     if not path:
-        yield f"--cpu-report=github: {VARIABLE} is not set, as outside of GitHub Actions: wrote no summary there"
+        yield f"github: {VARIABLE} is not set, as outside of GitHub Actions; no summary was written"
         return
     try:
         append_summary(report, Path(path))
     except OSError as refusal:
-        yield f"--cpu-report=github: can't write {path!r}: {refusal.strerror}"
+        yield f"github: can't write {path!r}: {refusal.strerror}"
 
 
 def annotation_lines(report: Report, locations: Mapping[str, Location], root: Path) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.plugin.findings import carried
+from pytest_cpuaccel.plugin.options import source_of
 from pytest_cpuaccel.plugin.stash import SETTINGS, choice_of
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ class Reporter:
         if self._draft is not None:
             through = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
             self._finish(self._draft, whole=through and not session.shouldfail and not session.shouldstop)
-        reports = self._config.stash[SETTINGS].reports
-        if self._config.option.collectonly or not (reports.files or reports.on_github):
+        chosen = self._config.stash[SETTINGS]
+        if self._config.option.collectonly or not (chosen.reports or chosen.on_github):
             return
         from pytest_cpuaccel.report.html_file import html
         from pytest_cpuaccel.report.markdown_file import markdown
@@ -104,13 +105,13 @@ class Reporter:
         for file in self._open_json_files():
             file.finish(report.run)
             if file.refusal:
-                self._notes[f"--cpu-report: {file.refusal}"] = None
-        for path in reports.files:
+                self._notes[f"{source_of(self._config, 'report')}: {file.refusal}"] = None
+        for path in chosen.reports:
             if path.suffix == ".md":
                 self._write(path, markdown(report))
             if path.suffix == ".html":
                 self._write(path, html(report))
-        if reports.on_github:
+        if chosen.on_github:
             self._tell_github(report)
 
     def _finish(self, draft: Draft, whole: bool) -> None:
@@ -127,12 +128,14 @@ class Reporter:
         try:
             write_whole(path, [text])
         except OSError as refusal:
-            self._notes[f"--cpu-report: can't write {str(path)!r}: {refusal.strerror}"] = None
+            where = source_of(self._config, "report")
+            self._notes[f"{where}: can't write {str(path)!r}: {refusal.strerror}"] = None
 
     def _tell_github(self, report: Report) -> None:
         from pytest_cpuaccel.plugin.github import annotation_lines, write_summary
 
-        self._notes |= dict.fromkeys(write_summary(report))
+        where = source_of(self._config, "report")
+        self._notes |= dict.fromkeys(f"{where}: {note}" for note in write_summary(report))
         lines = [*annotation_lines(report, self._locations, self._config.rootpath)]
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         if lines and terminal is not None:
@@ -185,7 +188,7 @@ class Reporter:
         if self._json_files is None:
             from pytest_cpuaccel.report.json_file import JsonFile
 
-            paths = [path for path in self._config.stash[SETTINGS].reports.files if path.suffix == ".json"]
+            paths = [path for path in self._config.stash[SETTINGS].reports if path.suffix == ".json"]
             self._json_files = [JsonFile(path, self._run, self._environment()) for path in paths]
         return self._json_files
 
