@@ -446,22 +446,6 @@ def test_outside_of_github_one_line_says_so(on_github: pytest.Pytester, monkeypa
     result.stdout.no_fnmatch_line("::*")
 
 
-def test_an_undecided_mark_is_a_warning_on_github(on_github: pytest.Pytester) -> None:
-    on_github.makepyfile(
-        test_it="""
-        import pytest, torch
-
-        @pytest.mark.parity
-        def test_it(cpu_accelerate):
-            cpu_accelerate(torch.nn.Softmax(-1))(torch.full((2, 2), torch.nan))
-        """
-    )
-    result = on_github.runpytest_inprocess("--cpu-backends=twin", "--cpu-report=github,r.json")
-    (row,) = results_of(on_github)["results"]
-    commands = [line for line in result.outlines if line.startswith("::")]
-    assert [command.split(" ")[0] for command in commands] == ["::warning"] * (row["parity"]["verdict"] != "PASS")
-
-
 def test_a_report_that_cannot_be_written_keeps_back_no_other(
     reporting: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
