@@ -386,10 +386,10 @@ GITHUB = """
 import pytest, torch
 
 class TestMlp:
-    @pytest.mark.parity
     @pytest.mark.latency_budget(
         p50="10 s",
     )
+    @pytest.mark.parity
     def test_wrong(self, cpu_model):
         cpu_model(torch.ones(2, 16))
 
@@ -423,13 +423,13 @@ def test_github_gets_a_summary_and_an_annotation_for_each_failed_mark(
     commands = [line for line in result.outlines if line.startswith("::")]
     file = f"{on_github.path.name}/test_it.py"
     assert [command.partition("::off: ")[0].partition("::sdpa: ")[0] for command in commands] == [
-        f"::error file={file},line=5,title=FAIL parity%3A TestMlp%3A%3Atest_wrong[off]",
-        f"::error file={file},line=9,title=refused%3A TestMlp%3A%3Atest_wrong[sdpa]",
+        f"::error file={file},line=7,title=FAIL parity%3A TestMlp%3A%3Atest_wrong[off]",
+        f"::error file={file},line=8,title=refused%3A TestMlp%3A%3Atest_wrong[sdpa]",
     ]
     assert "100 %25" in commands[0]
     summary = (on_github.path / "summary.md").read_text()
     assert summary.startswith("before\n\n\n## CPU backends: 2 failed tests\n")
-    for found in ("| `test_expected` | Mlp | off |  | failed (xfail) |", "- skipped off (1 test): not today"):
+    for found in ("| `test_expected` | Mlp | off |  |  | failed (xfail) |", "- skipped off (1 test): not today"):
         assert found in summary
     assert len(results_of(on_github)["results"]) == 6
 
