@@ -163,7 +163,7 @@ def test_a_throughput_is_judged_shown_and_refused_without_a_batch(mlp_project: p
             "latency_budget(min_throughput=): forward 16: can't infer the batch size: inputs start with 16, the "
             "first output with 4; use p50= instead",
             "test *model *p50 *throughput *vs eager *verdict",
-            "Mlp *forward 8x16 *twin * items/s *PASS",
+            "test_batch *Mlp *forward 8x16 *twin * items/s *PASS",
         ]
     )
     junit = (mlp_project.path / "junit.xml").read_text()
