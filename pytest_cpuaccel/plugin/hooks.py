@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import shutil
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -12,15 +14,18 @@ from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.plugin import hookspecs, options, tracebacks
 from pytest_cpuaccel.plugin.fixture_names import BACKEND, uses_backend, uses_model
 from pytest_cpuaccel.plugin.marks.names import DECLARATIONS, on_test_itself
+from pytest_cpuaccel.plugin.real_output import real_output
 from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, reporter_of
 from pytest_cpuaccel.plugin.stash import (
     EVALUATED_TEST,
     IS_OURS,
+    OUTPUT,
     RUNNING,
     SETTINGS,
     SHARES_MACHINE,
     STANDING,
     THREADS,
+    WORKER_DISPLAY,
     Standing,
     check_names,
     choice_of,
@@ -28,6 +33,7 @@ from pytest_cpuaccel.plugin.stash import (
     is_worker,
     lock_of,
     names_may_come,
+    progress_of,
     selection_for,
     session_of,
 )
@@ -66,6 +72,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.stash[OUTPUT] = None if is_worker(config) else real_output(config)
     config.pluginmanager.register(tracebacks, tracebacks.__name__)
     for line in DECLARATIONS:
         config.addinivalue_line("markers", line)
@@ -85,9 +92,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return [f"cpuaccel: {EAGER_ONLY}"]
     from pytest_cpuaccel.report.header import header
 
-    selection = choice_of(config)
+    selection, width = choice_of(config), shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf
     awaited = [f"cpuaccel: {', '.join(selection.unknown)}: for a conftest.py below to add"] if selection.unknown else []
-    return [*header(selection.chosen, selection.missing, chosen.threads), *awaited]
+    return [*header(selection.chosen, selection.missing, chosen.threads, width), *awaited]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -137,6 +144,16 @@ def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist where its progress is shown."""
+    from pytest_cpuaccel.plugin.worker_progress import receiver_of
+
+    receiver = receiver_of(node.config, progress_of(node.config).display)
+    if receiver is not None:
+        node.workerinput[WORKER_DISPLAY] = receiver.for_worker()
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """End xdist's run when a worker found a user's mistake."""
     mistake = getattr(node, "workeroutput", {}).get(MISTAKE)
@@ -153,7 +170,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             return (yield)
         from pytest_cpuaccel.report.row import note_property
 
-        with lock_of(item.config).shared() as refusal:
+        progress = progress_of(item.config)
+        progress.test = item.nodeid
+        with contextlib.ExitStack() as held:
+            with progress.busy("waiting for the machine", math.inf):
+                refusal = held.enter_context(lock_of(item.config).shared(progress.show))
             if refusal:
                 item.user_properties.append(note_property(f"{item.nodeid} ran beside a timing: {refusal}"))
             return (yield)

@@ -34,7 +34,7 @@ ALLOWED = {
     "measure": ("core", "machine", "measure"),
     "backends.toolkit": ("core", "machine.child_process", "backends.toolkit", "measure.parity", "judge.parity"),
     "backends": ("core", "backends"),
-    "builder": ("core", "machine.cpu", "backends", "builder"),
+    "builder": ("core", "machine.cpu", "machine.lock_holder", "machine.process", "backends", "builder"),
     "recording": ("core", "backends.toolkit", "builder", "recording"),
     "isolated": ("core", "machine", "backends.toolkit", "builder.export_chain", "isolated"),
     "judge": ("core", "judge"),
