@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError
-from pytest_cpuaccel.plugin import findings, hookspecs, options, tracebacks
+from pytest_cpuaccel.plugin import effort, findings, hookspecs, options, tracebacks
 from pytest_cpuaccel.plugin.fixture_names import BACKEND, uses_backend, uses_model
 from pytest_cpuaccel.plugin.marks.names import DECLARATIONS, on_test_itself
 from pytest_cpuaccel.plugin.real_output import real_output
@@ -55,12 +55,14 @@ def _usage_errors(config: pytest.Config) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _failures() -> Iterator[None]:
+def _failures(item: pytest.Item) -> Iterator[None]:
     """Let an error of ours fail the test with one line, without our traceback."""
     try:
         yield
     except CpuaccelError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        from pytest_cpuaccel.plugin.failures import failure, reason_of
+
+        raise failure(str(error), reason_of(error, item)) from None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,7 +75,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[OUTPUT] = None if is_worker(config) else real_output(config)
-    for plugin in (tracebacks, findings):
+    for plugin in (tracebacks, findings, effort):
         config.pluginmanager.register(plugin, plugin.__name__)
     for line in DECLARATIONS:
         config.addinivalue_line("markers", line)
@@ -235,5 +237,5 @@ def pytest_fixture_setup(
     """Fail a test with one line when a fixture, ours or one that uses ours, raises an error of ours."""
     if fixturedef.argname == BACKEND:
         request.config.stash[STANDING] = Standing(fixturedef, request, request.config.stash[RUNNING])
-    with _failures():
+    with _failures(request.config.stash[RUNNING]):
         return (yield)

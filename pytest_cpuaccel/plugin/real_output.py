@@ -12,8 +12,8 @@ import pytest
 def real_output(config: pytest.Config) -> TextIO | None:
     """Return the standard output by a descriptor of its own, which pytest's capture doesn't redirect.
 
-    It must be asked for while pytest captures nothing. A console that is no file is returned itself. None under ``-qq``,
-    and where there is no standard output.
+    It must be asked for while pytest captures nothing. A console that is no file is returned itself. None where there
+    is no standard output, and under ``-qq``.
     """
     if config.get_verbosity() < -1 or sys.stdout is None:
         return None

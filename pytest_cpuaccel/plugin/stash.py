@@ -144,6 +144,11 @@ def session_of(config: pytest.Config) -> Session:
     return config.stash[_SESSION]
 
 
+def open_session_of(config: pytest.Config) -> Session | None:
+    """Return the session, if a test has needed it by now."""
+    return config.stash.get(_SESSION, None)
+
+
 def release_builds(config: pytest.Config) -> None:
     """Close the builds made so far, if there are any."""
     if _SESSION in config.stash:

@@ -103,6 +103,8 @@ AT_START = (
     "plugin.marks.names",
     "plugin.options",
     "plugin.stash",
+    "plugin.effort",
+    "plugin.real_output",
     "plugin.reporter",
     "plugin.tracebacks",
     "core.errors",
@@ -121,6 +123,9 @@ ON_FIRST_USE_OF_BACKENDS = (
     "plugin.evaluation",
     "plugin.evaluated_test",
     "plugin.failures",
+    "plugin.progress",
+    "plugin.display",
+    "plugin.worker_progress",
     "backends.registry",
     "report.header",
 )
