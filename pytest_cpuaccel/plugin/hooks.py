@@ -84,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.stash[SETTINGS].backends and not names_may_come(config):
             check_names(config)
         if not is_worker(config):
-            options.check_reports(config.stash[SETTINGS])
+            options.check_reports(config.stash[SETTINGS], options.source_of(config, "report"))
             options.check_baselines(config.stash[SETTINGS])
             config.pluginmanager.register(Reporter(config), NAME)
 
@@ -148,7 +148,8 @@ def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of xdist where its progress is shown."""
+    """Tell an xdist worker, which may run in another folder, what paths are relative to, and where progress is shown."""
+    node.workerinput[options.CONTROLLERS_FOLDER] = str(options.current_folder(node.config))
     from pytest_cpuaccel.plugin.worker_progress import receiver_of
 
     receiver = receiver_of(node.config, progress_of(node.config).display)
