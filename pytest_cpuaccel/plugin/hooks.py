@@ -148,7 +148,7 @@ def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker where progress is shown, and, as it may run in another folder, what paths are relative to."""
+    """Tell an xdist worker, which may run in another folder, where paths start; and where its progress is shown."""
     node.workerinput[options.CONTROLLERS_FOLDER] = str(options.current_folder(node.config))
     from pytest_cpuaccel.plugin.worker_progress import receiver_of
 
