@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
+from pytest_cpuaccel.plugin.effort import carried_effort
 from pytest_cpuaccel.plugin.findings import carried
 from pytest_cpuaccel.plugin.stash import SETTINGS, choice_of
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.baselines.store import Draft
     from pytest_cpuaccel.core.backend import Backend
+    from pytest_cpuaccel.report.effort import Effort
     from pytest_cpuaccel.report.findings import Findings
     from pytest_cpuaccel.report.json_file import JsonFile
     from pytest_cpuaccel.report.report import Environment, Report
@@ -40,6 +42,7 @@ class Reporter:
         self._notes: dict[str, None] = {}
         self._json_files: list[JsonFile] | None = None
         self._draft: Draft | None = None
+        self._efforts: dict[str, Effort] = {}
 
     def pytest_sessionstart(self) -> None:
         """Begin the baseline to be saved, before xdist's workers write artifacts to it."""
@@ -54,6 +57,7 @@ class Reporter:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the findings of a test whose body has run, or that ended before or after it."""
+        self._take_effort(report)
         found = carried(report)
         if found is not None and (report.when == "call" or not report.passed):
             from pytest_cpuaccel.report.findings import findings_of
@@ -70,6 +74,19 @@ class Reporter:
             file.put(test, rows)
         if self._draft is not None:
             self._draft.put(test, rows)
+
+    def _take_effort(self, report: pytest.TestReport) -> None:
+        """Keep the latest effort of the process that made a report."""
+        if told := carried_effort(report):
+            from pytest_cpuaccel.report.effort import Effort
+
+            process, for_sessions_s, for_workers_s, exports = told
+            self._efforts[process] = Effort(for_sessions_s, for_workers_s, exports)
+
+    def _effort(self) -> Effort:
+        from pytest_cpuaccel.report.effort import Effort
+
+        return Effort.total(self._efforts.values())
 
     def _add_crashed(self, report: pytest.TestReport) -> None:
         """Add a test under a backend whose process died; xdist reports it, without what was found."""
@@ -106,6 +123,8 @@ class Reporter:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the table, the notes, and how many verdicts there were."""
+        if self._config.get_verbosity() <= SILENT:
+            return
         rows = self._ordered()
         if not self._notes and not any(row.is_judged for row in rows):
             return
@@ -117,9 +136,9 @@ class Reporter:
         width = shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf
         for line, colour in summary(rows, self._notes, width):
             terminalreporter.write_line(line, **{colour: True} if colour else {})
-        if rows and self._config.get_verbosity() > SILENT:
-            terminalreporter.write_line(f"cpuaccel: {closing(rows)}")
-        if rows and not self._config.stash[SETTINGS].backends and self._config.get_verbosity() > SILENT:
+        if rows:
+            terminalreporter.write_line(f"cpuaccel: {closing(rows, self._effort())}")
+        if rows and not self._config.stash[SETTINGS].backends:
             terminalreporter.write_line(f"cpuaccel: {EAGER_ONLY}", yellow=True)
 
     @functools.cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from pytest_cpuaccel.plugin.progress import Progress
 
 _CACHE = "pytest-cpuaccel-1"
 """The plugin's own folder within the user's cache folder; another layout gets another number."""
+_REST_S = 30.0
+"""How long a timing is left alone by the thread that shows progress; most report themselves."""
 
 
 @dataclass
@@ -80,10 +83,10 @@ def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> S
     notes: list[str] = []
     root = settings.cache_dir or platformdirs.user_cache_path("pytest-cpuaccel")
     store = ArtifactStore(
-        root / _CACHE, settings.cache_limit_bytes, settings.wait_s, progress.busy, settings.cache_verify
+        root / _CACHE, settings.cache_limit_bytes, settings.wait_s, progress.busy, settings.cache_verify, lock.count
     )
     builder = Builder(store, settings.threads, notes.append, progress.busy)
-    race = RaceConfig(threads=settings.threads, progress=progress.show)
+    race = RaceConfig(threads=settings.threads, progress=lambda text: progress.show(f"timing: {text}"))
     context = EvaluationContext(
         builder, ReferenceCache(), functools.partial(_alone, lock, progress), race, _baseline_settings(settings)
     )
@@ -101,5 +104,8 @@ def _baseline_settings(settings: Settings) -> BaselineSettings:
 
 @contextlib.contextmanager
 def _alone(lock: MachineLock, progress: Progress) -> Iterator[None]:
-    with progress.busy("timing"), lock.alone(progress.show):
-        yield
+    with contextlib.ExitStack() as held:
+        with progress.busy("waiting for the machine to be free", math.inf):
+            held.enter_context(lock.alone(progress.show))
+        with progress.busy("timing", _REST_S):
+            yield

@@ -12,6 +12,8 @@ import pytest
 from pytest_cpuaccel.core.errors import CpuaccelError
 
 _OURS = f"{Path(__file__).parents[1]}/"
+REASON = "cpuaccel_reason"
+"""The attribute of a failure that holds its reason, in so few words that they fit pytest's short summary."""
 CAUSE = "cpuaccel: cause"
 
 
@@ -19,8 +21,17 @@ CAUSE = "cpuaccel: cause"
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the exception of the backend below a failure's one line, if the user asks for all details."""
+    """Let pytest's short summary begin with the reason of a failure of ours.
+
+    Show the exception of the backend below a failure's one line, if the user asks for all details.
+    """
     report = yield
+    reason, shown = (
+        getattr(getattr(call.excinfo, "value", None), REASON, ""),
+        getattr(report.longrepr, "reprcrash", None),
+    )
+    if reason and shown is not None:
+        shown.message = reason
     if call.excinfo is not None and _shows_all(item.config):
         cause = _cause_of(call.excinfo.value)
         if cause is not None:
