@@ -105,6 +105,7 @@ AT_START = (
     "plugin.reporter",
     "plugin.tracebacks",
     "core.errors",
+    "core.frames",
     "",
 )
 ON_FIRST_USE_OF_BACKENDS = (
