@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pytest_cpuaccel.cli import compare, doctor, matrix
+from pytest_cpuaccel.cli import compare, doctor, gate, matrix
 from pytest_cpuaccel.core.errors import CpuaccelError
 
 USAGE_MISTAKE = 2
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="cpuaccel", description="CPU backends for PyTorch models.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (doctor, compare, matrix):
+    for command in (doctor, compare, gate, matrix):
         command.add(commands)
     chosen = parser.parse_args(arguments)
     try:

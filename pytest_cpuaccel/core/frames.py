@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,11 @@ _OURS = f"{Path(__file__).parents[1]}/"
 def without_ours(frames: TracebackType | None) -> TracebackType | None:
     """Return a traceback without this package's own frames."""
     return chained(entry for entry in entries(frames) if not is_ours(entry))
+
+
+def without_imports(frames: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames of Python's own import."""
+    return chained(entry for entry in entries(frames) if not _imports(entry.tb_frame.f_code.co_filename))
 
 
 def entries(frames: TracebackType | None) -> Iterator[TracebackType]:
@@ -32,3 +38,7 @@ def chained(entries: Iterable[TracebackType]) -> TracebackType | None:
 def is_ours(entry: TracebackType) -> bool:
     """Tell whether a frame runs code of this package."""
     return entry.tb_frame.f_code.co_filename.startswith(_OURS)
+
+
+def _imports(filename: str) -> bool:
+    return filename.startswith("<frozen importlib") or filename == importlib.__file__
