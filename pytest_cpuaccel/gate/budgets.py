@@ -60,9 +60,7 @@ class Limits:
         )
 
 
-def limits_of(
-    texts: Mapping[str, str], parity: ParityBudget, backends: Iterable[str], vs: str = "eager"
-) -> Limits:
+def limits_of(texts: Mapping[str, str], parity: ParityBudget, backends: Iterable[str], vs: str = "eager") -> Limits:
     """Return the limits in the texts of options, by the name of the budget.
 
     A text is one value, ``30 ms``, or values by backend, ``ort:1.3,openvino*:1.1``; ``backends`` are all known names.

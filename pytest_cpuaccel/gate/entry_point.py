@@ -16,7 +16,7 @@ from pytest_cpuaccel.builder.calibration import inputs_of
 from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.errors import UsageError, UserCodeError
 from pytest_cpuaccel.core.suggestion import suggestion
-from pytest_cpuaccel.gate.example import Example, Examined
+from pytest_cpuaccel.gate.example import Examined, Example
 
 _FORM = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _RETURNS = "return (model, inputs): inputs are a dict of keywords, a tuple of arguments, a tensor, or a list of such"

@@ -16,7 +16,7 @@ from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.gate import images, sounds, texts
 from pytest_cpuaccel.gate.checkpoint_files import CheckpointFiles
-from pytest_cpuaccel.gate.example import Example, Examined
+from pytest_cpuaccel.gate.example import Examined, Example
 from pytest_cpuaccel.gate.task import method_for, task_of
 from pytest_cpuaccel.zoo.example_inputs import left_padded, right_padded
 from pytest_cpuaccel.zoo.optimum_inputs import SAMPLES_PER_TOKEN

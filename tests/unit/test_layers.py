@@ -79,6 +79,16 @@ ALLOWED = {
         "zoo",
         "support_matrix",
     ),
+    "gate": (
+        "core",
+        "machine",
+        "backends",
+        "builder",
+        "evaluation",
+        "report",
+        "zoo",
+        "gate",
+    ),
     "cli": (
         "core",
         "machine",
@@ -90,6 +100,7 @@ ALLOWED = {
         "baselines",
         "zoo",
         "support_matrix",
+        "gate",
         "cli",
     ),
 }
