@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_cpuaccel.backends.toolkit.upstream import reason
@@ -63,7 +63,7 @@ class Gate:
                         "yours, and name it as module:function"
                     ) from error.error
 
-    def rows(self, backends: Sequence[Backend], tell: Callable[[str], None]) -> Iterator[Row]:
+    def rows(self, backends: Sequence[Backend], tell: Callable[[str], None]) -> Generator[Row, None, None]:
         """Yield what is found under each backend, as soon as it is; a backend that refuses the model has a row too.
 
         ``tell`` gets a line for each backend that is begun, and for each that is finished.
@@ -83,7 +83,7 @@ class Gate:
             took = format_duration((time.perf_counter() - began) * 1e9)
             tell(f"{backend.name}: {counted or 'nothing judged'}, in {took}")
 
-    def _rows(self, backend: Backend) -> Iterator[Row]:
+    def _rows(self, backend: Backend) -> Generator[Row, None, None]:
         models = self.session.models(backend)
         budgets = self.budgets(backend.name)
         models.compared = lambda: budgets.parity.only if budgets.parity else None
