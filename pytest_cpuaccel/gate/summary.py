@@ -40,6 +40,12 @@ class Summary:
         """Tell whether any row is of a failure."""
         return any(row.outcome == "failed" for row in self.rows)
 
+    @property
+    def by_call(self) -> list[Row]:
+        """Return the rows with those of one call below each other, backends in the order they ran."""
+        calls = list(dict.fromkeys(row.result.call for row in self.rows if row.ending is None))
+        return sorted(self.rows, key=lambda row: len(calls) if row.ending else calls.index(row.result.call))
+
     def add(self, row: Row) -> None:
         """Keep a row, and write it to the JSON reports at once."""
         self.rows.append(row)
@@ -51,7 +57,7 @@ class Summary:
         run = self.run.finished()
         for file in self._json_files:
             file.finish(run)
-        report = Report(run, self._environment, self.rows)
+        report = Report(run, self._environment, self.by_call)
         for path in self.reports:
             if path.suffix == ".md":
                 path.write_text(markdown(report), encoding="utf-8")
@@ -64,7 +70,7 @@ class Summary:
         if failures:
             yield from ((line, "" if line.startswith(" ") else "red") for line in failures.splitlines())
             yield "", ""
-        yield from summary(self.rows, notes, width)
+        yield from summary(self.by_call, notes, width)
         counts = closing(self.rows)
         if counts:
             yield f"{counts} in {self.run.finished().seconds:.3g} s", "red" if self.failed else "green"
