@@ -92,7 +92,7 @@ def _reads_training(kind: type[nn.Module]) -> bool:
 
 
 def _loaded(source: str, task: str | None, of: str) -> nn.Module:
-    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
+    looks_like_path = source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1
     folder = Path(source).expanduser()
     if looks_like_path and not folder.is_dir():
         raise UsageError(f"{of}: no folder {source!r}; give a folder that save_pretrained wrote, or a hub id")

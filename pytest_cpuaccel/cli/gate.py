@@ -16,7 +16,7 @@ from pytest_cpuaccel.backends.registry import is_known, no_such_backend, registe
 from pytest_cpuaccel.backends.requirements import check_torch, unmet_requirement
 from pytest_cpuaccel.core import option_values as values
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.errors import BackendUnavailableError, EagerRaisesError, UsageError, UserCodeError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError, UserCodeError
 from pytest_cpuaccel.core.frames import without_imports, without_ours
 from pytest_cpuaccel.gate.budgets import LIMITS, Limits, limits_of, parity_of
 
@@ -110,6 +110,8 @@ def run(arguments: argparse.Namespace) -> int:
     known = register([])
     settings, limits = _settings(arguments, known), _limits(arguments, known)
     versus = _versus(limits.vs, known)
+    for backend in settings.backends:
+        limits.budgets(backend.name)
     values.check_writable(settings.reports, "--cpu-report")
     try:
         check_torch()
@@ -120,8 +122,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_internals()
     try:
-        return _through(open_gate(settings, limits, versus, _Quiet()), settings)
-    except (UserCodeError, EagerRaisesError) as raised:
+        return _through(open_gate(settings, limits, versus, _Waits()), settings)
+    except UserCodeError as raised:
         frames = without_imports(without_ours(raised.error.__traceback__))
         traceback.print_exception(raised.error.with_traceback(frames))
         raise
@@ -213,14 +215,21 @@ def _versus(name: str, known: Mapping[str, Backend]) -> Backend:
     return known[name]
 
 
-class _Quiet:
-    """Tells of a wait alone: what else is at work is told by a line for each backend."""
+class _Waits:
+    """Tells of a wait for another process, once for each; what else is at work has a line for each backend."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
 
     def busy(self, text: str) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002
+        """Tell nothing of ordinary work."""
         return contextlib.nullcontext()
 
     def show(self, text: str) -> None:
-        pass
+        """Print whom a timing waits for."""
+        if text.startswith("waiting for") and text not in self._told:
+            self._told.add(text)
+            _tell(text)
 
 
 def _tell(line: str) -> None:

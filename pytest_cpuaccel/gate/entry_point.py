@@ -47,7 +47,8 @@ def examined_by(text: str, method: Method, resolve: Callable[[object, str], nn.M
     given = inputs if isinstance(inputs, list) else [inputs]
     if not given:
         raise UsageError(f"{text} returns no inputs; {_RETURNS}")
-    places = [f"{text}: inputs" if given is not inputs else f"{text}: inputs {n}" for n in range(len(given))]
+    is_list = given is inputs
+    places = [f"{text}: item {n} of the inputs" if is_list else f"{text}: the second value" for n in range(len(given))]
     examples = [Example(method, inputs_of(item, place)) for item, place in zip(given, places, strict=True)]
     return Examined(text, model, tuple(examples), inputs_are_given=True)
 

@@ -12,7 +12,7 @@ from pytest_cpuaccel.backends.toolkit.upstream import reason
 from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
-from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, EagerRaisesError, UsageError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, EagerRaisesError, UsageError, UserCodeError
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome
@@ -48,20 +48,23 @@ class Gate:
 
         Raises:
             UsageError: it raises, and the examples were made for it.
-            EagerRaisesError: it raises, and the examples are the user's.
+            UserCodeError: it raises, and the examples are the user's.
         """
-        for example in self.examined.examples:
+        for number, example in enumerate(self.examined.examples):
             with self.session.on_threads():
                 try:
                     run_eager(self.examined.model, example.method, example.inputs)
                 except EagerRaisesError as error:
-                    if self.examined.inputs_are_given:
-                        raise
-                    raise UsageError(
-                        f"{self.examined.name!r}: {type(self.examined.model).__name__} raises on the inputs that were "
-                        f"made for it: {reason(error.error)}; write a function that returns the model and inputs of "
-                        "yours, and name it as module:function"
-                    ) from error.error
+                    raise self._mistake(number, error.error) from error.error
+
+    def _mistake(self, number: int, error: Exception) -> UsageError:
+        name, model = self.examined.name, type(self.examined.model).__name__
+        if self.examined.inputs_are_given:
+            return UserCodeError(f"{name}: {model} raises {type(error).__name__} on item {number} of the inputs", error)
+        return UsageError(
+            f"{name!r}: {model} raises on the inputs that were made for it: {reason(error)}; write a function that "
+            "returns the model and inputs of yours, and name it as module:function"
+        )
 
     def rows(self, backends: Sequence[Backend], tell: Callable[[str], None]) -> Generator[Row, None, None]:
         """Yield what is found under each backend, as soon as it is; a backend that refuses the model has a row too.

@@ -17,7 +17,9 @@ from pytest_cpuaccel.report.markdown_file import markdown
 from pytest_cpuaccel.report.report import Report
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.run import Run
+from pytest_cpuaccel.report.table import in_order
 from pytest_cpuaccel.report.terminal import summary
+from pytest_cpuaccel.report.whole_file import write_whole
 
 
 @dataclass
@@ -40,12 +42,6 @@ class Summary:
         """Tell whether any row is of a failure."""
         return any(row.outcome == "failed" for row in self.rows)
 
-    @property
-    def by_call(self) -> list[Row]:
-        """Return the rows with those of one call below each other, backends in the order they ran."""
-        calls = list(dict.fromkeys(row.result.call for row in self.rows if row.ending is None))
-        return sorted(self.rows, key=lambda row: len(calls) if row.ending else calls.index(row.result.call))
-
     def add(self, row: Row) -> None:
         """Keep a row, and write it to the JSON reports at once."""
         self.rows.append(row)
@@ -57,12 +53,12 @@ class Summary:
         run = self.run.finished()
         for file in self._json_files:
             file.finish(run)
-        report = Report(run, self._environment, self.by_call)
+        report = Report(run, self._environment, in_order(self.rows))
         for path in self.reports:
             if path.suffix == ".md":
-                path.write_text(markdown(report), encoding="utf-8")
+                write_whole(path, [markdown(report)])
             if path.suffix == ".html":
-                path.write_text(html(report), encoding="utf-8")
+                write_whole(path, [html(report)])
 
     def lines(self, notes: Iterable[str], width: float) -> Iterator[tuple[str, str]]:
         """Yield the failures, the table and the counts, each line with its colour, to fit ``width`` characters."""
@@ -70,7 +66,7 @@ class Summary:
         if failures:
             yield from ((line, "" if line.startswith(" ") else "red") for line in failures.splitlines())
             yield "", ""
-        yield from summary(self.by_call, notes, width)
+        yield from summary(in_order(self.rows), notes, width)
         counts = closing(self.rows)
         if counts:
             yield f"{counts} in {self.run.finished().seconds:.3g} s", "red" if self.failed else "green"
