@@ -1,4 +1,4 @@
-"""The options of ``cpuaccel gate``: each mistake is one line that says what would do, and limits reach their budgets."""
+"""The options of ``cpuaccel gate``: a mistake is one line that says what would do; limits reach their budgets."""
 
 from __future__ import annotations
 
