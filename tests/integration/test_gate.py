@@ -291,9 +291,7 @@ def test_a_tokenizer_of_another_model_is_told(tmp_path: Path) -> None:
     settings = json.loads((folder / "config.json").read_text())
     config = transformers.BertConfig(**{**settings, "vocab_size": 10})
     transformers.BertForSequenceClassification(config).save_pretrained(folder)
-    with pytest.raises(
-        UsageError, match=r"its tokenizer gives id 1\d, and BertForSequenceClassification has 10 t"
-    ):
+    with pytest.raises(UsageError, match=r"its tokenizer gives id 1\d, and BertForSequenceClassification has 10 t"):
         examined(folder)
 
 
