@@ -113,7 +113,8 @@ def _loaded(source: str, task: str | None, of: str) -> nn.Module:
                 f"{of}: {source!r} is a {kind}, and transformers has no {loader.__name__} for {config.model_type!r}: "
                 f"it can't do {task!r}"
             ) from error
-        raise UsageError(f"{of}: can't load {source!r}: {reason(error)}") from error
+        where = "" if folder.is_dir() else " (there is no such folder, so it was taken for a hub id)"
+        raise UsageError(f"{of}: can't load {source!r}: {reason(error)}{where}") from error
     return model.float().eval()
 
 

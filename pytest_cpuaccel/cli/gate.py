@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_cpuaccel.backends.registry import is_known, no_such_backend, register, select
+from pytest_cpuaccel.backends.plugins import known_backends
+from pytest_cpuaccel.backends.registry import is_known, no_such_backend, select
 from pytest_cpuaccel.backends.requirements import check_torch, unmet_requirement
 from pytest_cpuaccel.core import option_values as values
 from pytest_cpuaccel.core.backend import Backend
@@ -107,7 +108,10 @@ def run(arguments: argparse.Namespace) -> int:
         UsageError: a mistake of the user.
         EagerError: the model can't be a reference.
     """
-    known = register([])
+    found = known_backends(Path.cwd())
+    for problem in found.problems:
+        _tell(f"cpuaccel gate: {problem}")
+    known = found.by_name
     settings, limits = _settings(arguments, known), _limits(arguments, known)
     versus = _versus(limits.vs, known)
     for backend in settings.backends:
@@ -165,8 +169,8 @@ def _settings(arguments: argparse.Namespace, known: Mapping[str, Backend]) -> Ga
         optional=globbed if chosen["unsupported"] == "skip" else frozenset(),
         inconclusive=chosen["inconclusive"],
         threads=chosen["threads"],
-        reports=chosen["report"],
-        cache_dir=chosen["cache-dir"],
+        reports=tuple(path.expanduser().absolute() for path in chosen["report"]),
+        cache_dir=chosen["cache-dir"] and chosen["cache-dir"].expanduser().absolute(),
         cache_limit_bytes=chosen["cache-limit"],
         wait_s=chosen["wait"],
     )

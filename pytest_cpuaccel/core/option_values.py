@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pytest_cpuaccel.core.errors import UsageError
@@ -50,7 +50,7 @@ def threads(text: str) -> int:
 
 
 def report_paths(text: str) -> tuple[Path, ...]:
-    """Return the paths of reports, each once.
+    """Return the paths of reports, as they are written, each once.
 
     Raises:
         UsageError: one has an ending of no form of report.
@@ -61,7 +61,7 @@ def report_paths(text: str) -> tuple[Path, ...]:
     for path in paths:
         if path.suffix not in REPORT_SUFFIXES:
             raise UsageError(f"{str(path)!r} ends in none of {', '.join(REPORT_SUFFIXES)}")
-    return tuple(path.absolute() for path in paths)
+    return paths
 
 
 def number_of_bytes(text: str) -> int:
@@ -87,12 +87,14 @@ def seconds(text: str) -> float:
 
 
 def folder(text: str) -> Path | None:
-    """Return the absolute path of a folder; None for an empty text."""
-    return Path(text).expanduser().absolute() if text else None
+    """Return the path of a folder, as it is written; None for an empty text."""
+    return Path(text) if text else None
 
 
-def check_writable(paths: tuple[Path, ...], option: str) -> None:
+def check_writable(paths: Iterable[Path], where: str) -> None:
     """Try now to write reports: otherwise an error would come only with the first result.
+
+    ``where`` is the place of the setting, for messages.
 
     Raises:
         UsageError: names the path and the system's reason.
@@ -103,6 +105,6 @@ def check_writable(paths: tuple[Path, ...], option: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.open("a").close()
         except OSError as refusal:
-            raise UsageError(f"{option}: can't write {str(path)!r}: {refusal.strerror}") from None
+            raise UsageError(f"{where}: can't write {str(path)!r}: {refusal.strerror}") from None
         if not existed:
             path.unlink()

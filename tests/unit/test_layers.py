@@ -113,11 +113,13 @@ AT_START = (
     "plugin.findings",
     "plugin.marks.names",
     "plugin.options",
+    "plugin.config_file",
     "plugin.stash",
     "plugin.reporter",
     "plugin.tracebacks",
     "core.errors",
     "core.frames",
+    "core.option_values",
     "",
 )
 ON_FIRST_USE_OF_BACKENDS = (
