@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError, CpuaccelWarning
+from pytest_cpuaccel.core.frames import without_ours
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.plugin.stash import SETTINGS
-from pytest_cpuaccel.plugin.tracebacks import REASON, to_the_test, without_ours
+from pytest_cpuaccel.plugin.tracebacks import REASON, to_the_test
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.result import Result

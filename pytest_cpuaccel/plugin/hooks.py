@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.core.frames import without_ours
 from pytest_cpuaccel.plugin import effort, findings, hookspecs, options, tracebacks
 from pytest_cpuaccel.plugin.fixture_names import BACKEND, uses_backend, uses_model
 from pytest_cpuaccel.plugin.marks.names import DECLARATIONS, on_test_itself
@@ -227,7 +228,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
         call.excinfo = pytest.ExceptionInfo.from_exception(failure_of(raised, item))
     elif isinstance(raised, (Exception, pytest.fail.Exception)) and SHARES_MACHINE in item.config.stash:
-        frames = tracebacks.without_ours(raised.__traceback__)
+        frames = without_ours(raised.__traceback__)
         call.excinfo = pytest.ExceptionInfo.from_exception(raised.with_traceback(frames))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import shlex
 import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -121,10 +122,12 @@ class Reporter:
             if path.suffix == ".html":
                 write_whole(path, [html(report)])
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         """Print the table, the notes, and how many verdicts there were."""
         if self._config.get_verbosity() <= SILENT:
             return
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and "deselected" not in terminalreporter.stats:
+            self._point_to_gate(terminalreporter)
         rows = self._ordered()
         if not self._notes and not any(row.is_judged for row in rows):
             return
@@ -140,6 +143,16 @@ class Reporter:
             terminalreporter.write_line(f"cpuaccel: {closing(rows, self._effort())}")
         if rows and not self._config.stash[SETTINGS].backends:
             terminalreporter.write_line(f"cpuaccel: {EAGER_ONLY}", yellow=True)
+
+    def _point_to_gate(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how to test a model without a test, to who named one where there are none."""
+        chosen = self._config.stash[SETTINGS]
+        if chosen.model is None or self._config.get_verbosity() <= SILENT:
+            return
+        backends = ",".join(chosen.backends) or "ort,openvino"
+        words = ["cpuaccel", "gate", chosen.model, *([f"--task={chosen.task}"] if chosen.task else [])]
+        command = shlex.join([*words, f"--cpu-backends={backends}"])
+        terminalreporter.write_line(f"cpuaccel: there is no test here; without one: {command}", yellow=True)
 
     @functools.cached_property
     def _run(self) -> Run:

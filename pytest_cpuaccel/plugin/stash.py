@@ -11,12 +11,12 @@ import pytest
 from pytest_cpuaccel.plugin.options import Settings, is_set, source_of
 
 if TYPE_CHECKING:
+    from pytest_cpuaccel.evaluation.session import Session
     from pytest_cpuaccel.machine.lock import MachineLock
     from pytest_cpuaccel.plugin.added_backends import Offer
     from pytest_cpuaccel.plugin.evaluated_test import EvaluatedTest
     from pytest_cpuaccel.plugin.progress import Display, Progress
     from pytest_cpuaccel.plugin.selection import BackendSelection
-    from pytest_cpuaccel.plugin.session import Session
 
 SETTINGS = pytest.StashKey[Settings]()
 _OFFERS: pytest.StashKey[dict[str, Offer]] = pytest.StashKey()

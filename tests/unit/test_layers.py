@@ -79,6 +79,16 @@ ALLOWED = {
         "zoo",
         "support_matrix",
     ),
+    "gate": (
+        "core",
+        "machine",
+        "backends",
+        "builder",
+        "evaluation",
+        "report",
+        "zoo",
+        "gate",
+    ),
     "cli": (
         "core",
         "machine",
@@ -90,6 +100,7 @@ ALLOWED = {
         "baselines",
         "zoo",
         "support_matrix",
+        "gate",
         "cli",
     ),
 }
@@ -109,6 +120,8 @@ AT_START = (
     "plugin.reporter",
     "plugin.tracebacks",
     "core.errors",
+    "core.frames",
+    "core.option_values",
     "",
 )
 ON_FIRST_USE_OF_BACKENDS = (
