@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.option_values import (
+    Reports,
+    backend_names,
+    folder,
+    number_of_bytes,
+    one_of,
+    reports_named,
+    seconds,
+    threads,
+)
 from pytest_cpuaccel.plugin.config_file import (
     FLAG,
     LIST,
@@ -25,23 +34,11 @@ if TYPE_CHECKING:
     import pytest
 
 Missing = Literal["fail", "skip"]
+Unsupported = Literal["fail", "skip"]
 Inconclusive = Literal["warn", "fail", "skip"]
 
 CONTROLLERS_FOLDER = "cpuaccel_folder"
 """The key under which an xdist worker is told the folder that its controller was started in."""
-
-REPORT_SUFFIXES = (".json", ".md", ".html")
-GITHUB = "github"
-"""The word for a report that goes to GitHub Actions and to no file of its own."""
-_AFTER_REPORT = re.compile(rf"\s*[,\n]\s*|(?:{'|'.join(f'(?<={re.escape(end)})' for end in REPORT_SUFFIXES)})\s+")
-"""The separator of two reports: a comma, a line end, or spaces after an ending; other spaces belong to a name."""
-
-
-class Reports(NamedTuple):
-    """The files to write, and whether GitHub Actions is told as well."""
-
-    files: tuple[Path, ...]
-    on_github: bool
 
 
 class Settings(NamedTuple):
@@ -55,6 +52,7 @@ class Settings(NamedTuple):
     candidate: str | None
     task: str | None
     missing: Missing
+    unsupported: Unsupported
     inconclusive: Inconclusive
     threads: int
     reports: tuple[Path, ...]
@@ -97,58 +95,8 @@ class Option(NamedTuple):
         return _NATIVE.get(self.name, TEXT) if self.metavar else FLAG
 
 
-def _backends(text: str) -> tuple[str, ...]:
-    if text and not all(part.strip() for part in text.split(",")):
-        raise UsageError(f"{text!r} has an empty name; leave out the comma, or name a backend there")
-    return tuple(text.replace(",", " ").split())
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise UsageError(f"{text!r} is not one of {', '.join(choices)}")
-        return text
-
-    return parse
-
-
 def _flag(text: str) -> bool:
-    return _one_of("true", "false")(text.lower()) == "true"
-
-
-def _threads(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"{text!r} is not a number of threads; write 1 or more")
-    return int(text)
-
-
-def _reports(text: str) -> Reports:
-    names = {name: None for part in _AFTER_REPORT.split(text.strip()) for name in _without_github(part) if name}
-    if text.strip() and not names:
-        raise UsageError(f"{text!r} names no file")
-    on_github = names.pop(GITHUB, False) is None
-    for name in names:
-        if Path(name).suffix not in REPORT_SUFFIXES:
-            raise UsageError(f"{name!r} ends in none of {', '.join(REPORT_SUFFIXES)}, and is not the word {GITHUB}")
-    return Reports(tuple(map(Path, names)), on_github)
-
-
-def _without_github(part: str) -> tuple[str, ...]:
-    """The word and the name of a file after it, where spaces alone separate them."""
-    word, space, rest = part.partition(" ")
-    return (word, rest.strip()) if word == GITHUB and space else (part,)
-
-
-def _bytes(text: str) -> int:
-    from pytest_cpuaccel.core.units import parse_bytes
-
-    return parse_bytes(text)
-
-
-def _seconds(text: str) -> float:
-    from pytest_cpuaccel.core.units import parse_duration_ns
-
-    return parse_duration_ns(text) / 1e9
+    return one_of("true", "false")(text.lower()) == "true"
 
 
 def _percentage(text: str) -> float:
@@ -177,10 +125,6 @@ def _optional(text: str) -> str | None:
     return text or None
 
 
-def _folder(text: str) -> Path | None:
-    return Path(text) if text else None
-
-
 def _in(base: Path, path: str | Path) -> Path:
     """Return a path that is relative to ``base`` or to a home folder as an absolute one."""
     return Path(os.path.abspath(base / os.path.expanduser(path)))  # noqa: PTH100, PTH111  (an unknown ~name is a name)
@@ -203,36 +147,43 @@ def _model_in(base: Path, source: str | None) -> str | None:
 
 
 OPTIONS = (
-    Option("backends", "NAMES", "backends for tests: names and globs, 'ort,openvino*', or 'all'", "", _backends),
+    Option("backends", "NAMES", "backends for tests: names and globs, 'ort,openvino*', or 'all'", "", backend_names),
     Option("model", "PATH_OR_ID", "model for the eager_model fixture: a folder or a hub id", "", _optional),
     Option("candidate", "PATH_OR_ID", "another checkpoint, tested in that model's place", "", _optional),
     Option("task", "TASK", "task of --cpu-model, such as 'text-classification'", "", _optional),
     Option(
-        "missing", "fail|skip", "what happens when a chosen backend isn't installed", "fail", _one_of("fail", "skip")
+        "missing", "fail|skip", "what happens when a chosen backend isn't installed", "fail", one_of("fail", "skip")
+    ),
+    Option(
+        "unsupported",
+        "fail|skip",
+        "what happens to a test of a model that its backend can't run, or has nothing to do in",
+        "fail",
+        one_of("fail", "skip"),
     ),
     Option(
         "inconclusive",
         "warn|fail|skip",
         "the effect of an INCONCLUSIVE verdict on its test",
         "warn",
-        _one_of("warn", "fail", "skip"),
+        one_of("warn", "fail", "skip"),
     ),
-    Option("threads", "N", "threads of every runtime", "1", _threads),
+    Option("threads", "N", "threads of every runtime", "1", threads),
     Option(
         "report",
         "FILES",
         "reports to write; the ending says the form: a.json, b.md, c.html; 'github' for summary and annotations there",
         "",
-        _reports,
+        reports_named,
     ),
-    Option("cache-dir", "FOLDER", "where exported models are kept", "", _folder),
-    Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", _bytes),
+    Option("cache-dir", "FOLDER", "where exported models are kept", "", folder),
+    Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", number_of_bytes),
     Option("cache-verify", "", "read exported models whole before use, not only their size and time", "false", _flag),
     Option("save", "NAME", "baseline to save: figures, and the artifacts that were timed", "", _saved_name),
     Option("against", "NAME", "baseline to compare latencies with, by races against its artifacts", "", _baseline_name),
     Option("against-slowdown", "PERCENT", "how much longer a call may take than in that baseline", "5%", _percentage),
-    Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", _folder),
-    Option("wait", "TIME", "the longest time to wait for the machine to be free", "600 s", _seconds),
+    Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", folder),
+    Option("wait", "TIME", "the longest time to wait for the machine to be free", "600 s", seconds),
 )
 
 _NATIVE = {
@@ -297,6 +248,7 @@ def read_settings(config: pytest.Config) -> Settings:
         candidate=values["candidate"],
         task=values["task"],
         missing=values["missing"],
+        unsupported=values["unsupported"],
         inconclusive=values["inconclusive"],
         threads=values["threads"],
         reports=values["report"].files,
@@ -325,15 +277,10 @@ def check_reports(settings: Settings, where: str) -> None:
     Raises:
         UsageError: names the path and the system's reason.
     """
-    if not settings.reports:
-        return
-    from pytest_cpuaccel.report.whole_file import check_writable
+    if settings.reports:
+        from pytest_cpuaccel.report.whole_file import check_writable
 
-    try:
-        for path in settings.reports:
-            check_writable(path)
-    except OSError as refusal:
-        raise UsageError(f"{where}: can't write {str(path)!r}: {refusal.strerror}") from None
+        check_writable(settings.reports, where)
 
 
 def check_baselines(settings: Settings) -> None:

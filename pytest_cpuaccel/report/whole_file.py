@@ -7,25 +7,22 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from pytest_cpuaccel.core.errors import UsageError
+
 _ERRORS = "backslashreplace"
 """For what UTF-8 does not have, such as bytes in the name of a file that are no text."""
 
 
-def check_writable(path: Path) -> None:
-    """Check that :func:`write_whole` can write a file; it leaves nothing but the folders above it.
+def check_writable(paths: Iterable[Path], where: str) -> None:
+    """Check that :func:`write_whole` can write files; this leaves nothing but the folders above them.
+
+    ``where`` is the place of the setting that names them, for messages.
 
     Raises:
-        OSError: it can't.
+        UsageError: it can't write one; the text names the path and the system's reason.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    target = Path(os.path.realpath(path))
-    if target.exists():
-        target.open("a").close()
-        if not target.is_file():
-            return
-    scratch = _scratch(target)
-    scratch.touch()
-    scratch.unlink()
+    for path in paths:
+        _check(path, where)
 
 
 def write_whole(path: Path, parts: Iterable[str]) -> None:
@@ -56,3 +53,17 @@ def write_whole(path: Path, parts: Iterable[str]) -> None:
 
 def _scratch(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}.partial")
+
+
+def _check(path: Path, where: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = Path(os.path.realpath(path))
+        if target.exists():
+            target.open("a").close()
+        if target.is_file() or not target.exists():
+            scratch = _scratch(target)
+            scratch.touch()
+            scratch.unlink()
+    except OSError as refusal:
+        raise UsageError(f"{where}: can't write {str(path)!r}: {refusal.strerror}") from None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report import json_file, whole_file
 from pytest_cpuaccel.report.json_file import JsonFile
@@ -69,9 +70,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text("old")
-    check_writable(tmp_path / "old.json")
-    check_writable(tmp_path / "new" / "r.json")
-    check_writable(Path("/dev/null"))
+    check_writable([tmp_path / "old.json", tmp_path / "new" / "r.json", Path("/dev/null")], "here")
     assert (tmp_path / "old.json").read_text() == "old"
     assert list((tmp_path / "new").iterdir()) == []
 
@@ -80,8 +79,8 @@ def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_found_before_the_run(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"[a-z]"):
-        check_writable(tmp_path / name)
+    with pytest.raises(UsageError, match=r"^here: can't write .*: \w"):
+        check_writable([tmp_path / name], "here")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -89,8 +88,8 @@ def test_a_folder_that_takes_no_new_file_is_found_before_the_run(tmp_path: Path)
     (tmp_path / "r.json").write_text("")
     tmp_path.chmod(0o555)
     try:
-        with pytest.raises(PermissionError):
-            check_writable(tmp_path / "r.json")
+        with pytest.raises(UsageError, match="Permission denied"):
+            check_writable([tmp_path / "r.json"], "here")
     finally:
         tmp_path.chmod(0o755)
 
