@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +25,9 @@ from pytest_cpuaccel.plugin.marks.arguments import Parser, arguments, check_back
 from pytest_cpuaccel.plugin.marks.names import JUDGED, judged
 from pytest_cpuaccel.plugin.marks.tolerances import TOLERANCES, outputs
 
+if TYPE_CHECKING:
+    from pytest_cpuaccel.core.backend import Backend
+
 _PARITY: dict[str, Parser] = {**TOLERANCES, "outputs": outputs, "mask": values.input_name}
 _LATENCY: dict[str, Parser] = {
     "p50": parse_duration_ns,
@@ -40,7 +43,7 @@ _LATENCY: dict[str, Parser] = {
     "build": parse_duration_ns,
 }
 _MEMORY: dict[str, Parser] = {"peak": parse_bytes, "artifact": parse_bytes}
-_ACCURACY: dict[str, Parser] = {"max_drop": values.drop, "min_score": values.number, "of": values.items}
+_ACCURACY: dict[str, Parser] = {"max_drop": values.drop, "min_score": values.score, "of": values.items}
 _ASCENDING = (("ttft", "p50", "p90", "p99"), ("tpot", "p50", "p90", "p99"))
 """Budgets in ascending order: the first token is part of the call, and p50 lies below p90."""
 _STARTUP = ("cold_start", "build")
@@ -73,8 +76,8 @@ class _Parsed:
 _PARSED = pytest.StashKey[_Parsed]()
 
 
-def budgets_of(item: pytest.Item, backend: str, known: Iterable[str]) -> Budgets:
-    """Return the budgets of a test under a backend; ``known`` are the names of all backends.
+def budgets_of(item: pytest.Item, backend: str, known: Mapping[str, Backend]) -> Budgets:
+    """Return the budgets of a test under a backend; ``known`` are all backends by name.
 
     Marks are parsed again only if a fixture, or the test itself, has added one since.
 
