@@ -26,15 +26,17 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
 
     from pytest_cpuaccel.backends.toolkit.calibration_run import fitting_items
     from pytest_cpuaccel.backends.toolkit.graph import Graph
+    from pytest_cpuaccel.backends.toolkit.linears import weights_read_refused, without_fused_encoder_layers
     from pytest_cpuaccel.backends.toolkit.trace import Trace, frozen, values_watched
     from pytest_cpuaccel.backends.toolkit.upstream import silenced
 
     if subject.generates:
         raise BuildError("a trace holds one forward call and has no generate(); use ipex or ipex-bf16")
     module = subject.fresh_module()
+    without_fused_encoder_layers(module)
     graph = Graph.of(module, subject.inputs, subject.expected)
     example = graph.tensors(subject.inputs)
-    with silenced(), torch.no_grad():
+    with silenced(), weights_read_refused(type(module).__name__), torch.no_grad():
         from intel_extension_for_pytorch import quantization
 
         prepared = quantization.prepare(

@@ -91,6 +91,7 @@ OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "optimum-onnxruntime": ("ort",),
     "onnx-int8": ("ort-int8",),
     "ov": ("openvino",),
+    "openvino.runtime": ("openvino",),
     "openvino-runtime": ("openvino",),
     "openvino-fp32": ("openvino",),
     "optimum-intel": ("openvino", "ipex", "inc-int8-dynamic"),

@@ -55,7 +55,7 @@ class Graph:
             missing = "inputs" if not input_names else "outputs"
             objects = ", ".join(sorted({type(leaf).__name__ for _, leaf in leaves if holds_tensors(leaf)}))
             hidden = f"; a {objects} is not looked into, return its tensors in a tuple or dict" if objects else ""
-            raise BuildError(f"{type(module).__name__}: the call has no tensors among its {missing}{hidden}")
+            raise BuildError(f"the call has no tensors among its {missing}{hidden}")
         return Graph(parameters, input_names, output_names, _constants(example), example, template, len(inputs.args))
 
     def tensors(self, inputs: Inputs) -> tuple[torch.Tensor, ...]:

@@ -35,9 +35,8 @@ class Narrowing:
         if mark is None:
             return Narrowing()
         exclude = mark.kwargs.get("exclude") or ()
-        return Narrowing(
-            mark.args, tuple(exclude) if isinstance(exclude, (list, tuple, set, frozenset)) else (exclude,)
-        )
+        several = isinstance(exclude, (list, tuple, set, frozenset))
+        return Narrowing(mark.args, tuple(exclude) if several else (exclude,))
 
     def admits(self, name: str) -> bool:
         """Tell whether a test may run under the backend of this name."""
