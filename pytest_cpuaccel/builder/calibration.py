@@ -46,24 +46,24 @@ NONE = Calibration()
 """For backends that need no data."""
 
 
-def calibration_of(data: object) -> Calibration:
-    """Return the calibration data that a user gave.
+def calibration_of(data: object, of: str = "calibration data") -> Calibration:
+    """Return the calibration data that a user gave; ``of`` is the user's name for it, for messages.
 
     Raises:
         UsageError: not a collection of inputs, one that can be read only once, empty, or not on the CPU.
     """
     is_one_input = isinstance(data, (Mapping, torch.Tensor, str))
     if is_one_input or not isinstance(data, Iterable):
-        raise UsageError(f"calibration data: {type(data).__name__} is no list of inputs; {_WHAT_WOULD_DO}")
+        raise UsageError(f"{of}: {type(data).__name__} is no list of inputs; {_WHAT_WOULD_DO}")
     if isinstance(data, Iterator):
-        raise UsageError(f"calibration data: {type(data).__name__} can be read only once; return a list")
-    inputs = tuple(_inputs(place, item) for place, item in enumerate(data))
+        raise UsageError(f"{of}: {type(data).__name__} can be read only once; return a list")
+    inputs = tuple(_inputs(of, place, item) for place, item in enumerate(data))
     if not inputs:
-        raise UsageError(f"calibration data: there are no items; {_WHAT_WOULD_DO}")
+        raise UsageError(f"{of}: there are no items; {_WHAT_WOULD_DO}")
     return Calibration(inputs)
 
 
-def _inputs(place: int, item: Any) -> Inputs:
+def _inputs(of: str, place: int, item: Any) -> Inputs:
     if isinstance(item, Inputs):
         inputs = item
     elif isinstance(item, Mapping):
@@ -71,8 +71,8 @@ def _inputs(place: int, item: Any) -> Inputs:
     elif isinstance(item, (tuple, torch.Tensor)):
         inputs = Inputs(args=item if isinstance(item, tuple) else (item,))
     else:
-        raise UsageError(f"calibration data: item {place} is of type {type(item).__name__}; {_WHAT_WOULD_DO}")
+        raise UsageError(f"{of}: item {place} is of type {type(item).__name__}; {_WHAT_WOULD_DO}")
     if next(tree.tensors([inputs.args, inputs.kwargs]), None) is None:
-        raise UsageError(f"calibration data: item {place} has no tensor in it; tokenizers need return_tensors='pt'")
-    check_devices(inputs, of=f"calibration data: item {place}: ")
+        raise UsageError(f"{of}: item {place} has no tensor in it; tokenizers need return_tensors='pt'")
+    check_devices(inputs, of=f"{of}: item {place}: ")
     return inputs

@@ -241,14 +241,14 @@ def test_no_model_at_all(project: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--cpu-model=./nowhere"], "eager_model: no folder './nowhere'; give a folder *"),
-        (["--cpu-model=nobody/nothing"], "eager_model: can't load 'nobody/nothing': OSError: *"),
-        (["--cpu-model={empty}"], "eager_model: can't load '*': *"),
+        (["--cpu-model=./nowhere"], "--cpu-model: no folder './nowhere'; give a folder *"),
+        (["--cpu-model=nobody/nothing"], "--cpu-model: can't load 'nobody/nothing': OSError: *"),
+        (["--cpu-model={empty}"], "--cpu-model: can't load '*': *"),
         (
             ["--cpu-model={bert}", "--cpu-task=text-classificaton"],
             "--cpu-task: no task 'text-classificaton'; did you mean 'text-classification'?",
         ),
-        (["--cpu-model={broken}"], "eager_model: can't load '*': *"),
+        (["--cpu-model={broken}"], "--cpu-model: can't load '*': *"),
     ],
 )
 def test_a_folder_or_id_that_leads_to_no_model(

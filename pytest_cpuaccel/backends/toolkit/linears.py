@@ -32,10 +32,7 @@ def no_linear(module: Any) -> BuildError:
     name = type(module).__name__
     kinds = sorted({type(part).__name__ for part in module.modules() if isinstance(part, nn.Linear)})
     if kinds:
-        return BuildError(
-            f"{name} has no nn.Linear to quantise: its linear layers are of the class {', '.join(kinds)}, which is left "
-            "alone"
-        )
+        return BuildError(f"{name} has no nn.Linear to quantise: {', '.join(kinds)} in it is a class of its own")
     return BuildError(f"{name} has no nn.Linear to quantise")
 
 

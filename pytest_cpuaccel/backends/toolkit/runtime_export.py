@@ -167,9 +167,7 @@ def _said_of(tool: str, module: nn.Module, program: ExportedProgram | None = Non
         with silenced():
             yield
     except BuildError as error:
-        calling = [
-            line for operator, line in lines.items() if re.search(rf"{re.escape(operator)}(?![\w.])", str(error))
-        ]
+        calling = [line for operator, line in lines.items() if _is_named(operator, str(error))]
         place = f" (at {calling[0]})" if calling else ""
         raise BuildError(f"{tool} can't take {type(module).__name__}: {error}{place}") from error
 
