@@ -117,7 +117,7 @@ def _names(
     from pytest_cpuaccel.plugin.options import source_of
 
     settings = request.config.stash[SETTINGS]
-    by_option = eager_model is settings.model
+    by_option = eager_model is not None and eager_model is settings.model
     reference = source_of(request.config, "model") if by_option else "eager_model"
     if cpu_candidate is None:
         return ArgumentNames(reference, reference, "cpu_calibration")

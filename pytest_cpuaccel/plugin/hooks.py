@@ -28,6 +28,7 @@ from pytest_cpuaccel.plugin.stash import (
     is_worker,
     lock_of,
     names_may_come,
+    questioned_threads,
     selection_for,
     session_of,
 )
@@ -87,7 +88,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
     selection = choice_of(config)
     awaited = [f"cpuaccel: {', '.join(selection.unknown)}: for a conftest.py below to add"] if selection.unknown else []
-    return [*header(selection.chosen, selection.missing, chosen.threads), *awaited]
+    excess = questioned_threads(config)
+    questioned = [f"cpuaccel: {excess}"] if excess else []
+    return [*header(selection.chosen, selection.missing, chosen.threads), *questioned, *awaited]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

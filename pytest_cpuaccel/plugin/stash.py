@@ -136,8 +136,21 @@ def session_of(config: pytest.Config) -> Session:
         from pytest_cpuaccel.plugin.session import open_session
 
         progress = Progress(open_terminal(config))
-        config.stash[_SESSION] = open_session(config.stash[SETTINGS], progress, lock_of(config))
+        session = config.stash[_SESSION] = open_session(config.stash[SETTINGS], progress, lock_of(config))
+        if excess := questioned_threads(config):
+            session.notes.append(excess)
     return config.stash[_SESSION]
+
+
+def questioned_threads(config: pytest.Config) -> str:
+    """Return what is wrong with the number of threads in the settings; ``""`` if nothing is.
+
+    It is no mistake that ends the run: answers are the same on any number.
+    """
+    from pytest_cpuaccel.machine.excess_threads import excess_threads
+
+    excess = excess_threads(config.stash[SETTINGS].threads)
+    return f"{source_of(config, 'threads')}: {excess}" if excess else ""
 
 
 def release_builds(config: pytest.Config) -> None:

@@ -388,7 +388,7 @@ IMPORTS = "import asyncio, concurrent.futures, copy, pickle, threading\n"
         ),
         (
             "cpu_accelerate(cpu_model)",
-            "cpu_accelerate(model): that is a model under a backend already; give it the model *",
+            "cpu_accelerate(model): that is a model under a backend already; give it the *",
         ),
         (
             "torch.autocast('cpu')(lambda x: cpu_model(x))(X)",
