@@ -11,6 +11,7 @@ from pathlib import Path
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 """A frame of a trace in text: torch's compilers write the user's frames into their messages."""
+_INSTALLED = re.compile(r"/(?:site|dist)-packages/")
 _PACKAGE = f"{Path(__file__).parents[2]}{os.sep}"
 _STDLIB = f"{sysconfig.get_path('stdlib')}{os.sep}"
 
@@ -26,6 +27,13 @@ def code_line(error: BaseException) -> str:
 def line_in(text: str) -> str:
     """Return the same of a trace in text, such as one that torch.export keeps of a node."""
     return _last((file, int(line)) for file, line in _FRAME.findall(text))
+
+
+def library_line(error: BaseException) -> str:
+    """Return ``torch/nn/functional.py:12``, the line of an installed package that raised; ``""`` if none did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inner = _INSTALLED.split(frames[-1].filename) if frames else []
+    return f"{inner[-1]}:{frames[-1].lineno}" if len(inner) > 1 else ""
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

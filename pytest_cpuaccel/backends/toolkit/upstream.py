@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.code_line import code_line
+from pytest_cpuaccel.backends.toolkit.code_line import code_line, library_line
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError
 
 _BEFORE_PACKAGES = re.compile(r"[^\s'\"]*/(?:site|dist)-packages/")
@@ -39,6 +39,8 @@ _NEEDS_VALUE = (
     "torch.export knows shapes alone"
 )
 _LONGEST = 400
+_SLIPS = (AttributeError, TypeError, LookupError, NameError, AssertionError)
+"""Exceptions that say nothing of the model: code that didn't expect it."""
 
 
 @contextmanager
@@ -151,9 +153,11 @@ def _shortened(text: str) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """Return where the user's code is on the way to an exception, in brackets."""
-    line = code_line(error)
-    return f" (at {line})" if line else ""
+    """Return where the user's code is on the way to an exception, in brackets; else where a library slipped."""
+    if line := code_line(error):
+        return f" (at {line})"
+    line = library_line(error) if isinstance(error, _SLIPS) else ""
+    return f" (a fault in {line})" if line else ""
 
 
 def _first_statement(lines: list[str]) -> str:
