@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 FILE = "openvino_model.xml"
+
+_FUNCTION = re.compile(r"<(?:built-in )?function (\w+)[^>]*>")
+"""A function of Python in OpenVINO's list of operators, with its address."""
 
 
 def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
@@ -100,7 +104,7 @@ def without_rule(summary: str) -> str:
 
     What else failed is what takes their results, and is named only where nothing lacks a rule.
     """
-    lines = [line.strip("- ") for line in summary.strip().splitlines()]
+    lines = [_FUNCTION.sub(r"\1", line.strip("- ")) for line in summary.strip().splitlines()]
     named = dict(line.split(": ", 1) for line in lines if ": " in line)
     lacking = named.get("No conversion rule found for operations")
     if lacking:

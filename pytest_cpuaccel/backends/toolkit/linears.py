@@ -30,9 +30,13 @@ def without_fused_encoder_layers(module: Any) -> None:
 def no_linear(module: Any) -> BuildError:
     """Return the refusal of a model in which no ``nn.Linear`` was quantised."""
     name = type(module).__name__
-    kinds = sorted({type(part).__name__ for part in module.modules() if isinstance(part, nn.Linear)})
+    kinds = {type(part).__name__ for part in module.modules() if isinstance(part, nn.Linear)}
+    if any(type(part) is nn.Linear for part in module.modules()):
+        return BuildError(f"each nn.Linear of {name} is left in fp32, as those of few inputs are")
     if kinds:
-        return BuildError(f"{name} has no nn.Linear to quantise: {', '.join(kinds)} in it is a class of its own")
+        return BuildError(
+            f"{name} has no nn.Linear to quantise: {', '.join(sorted(kinds))} in it is a class of its own"
+        )
     return BuildError(f"{name} has no nn.Linear to quantise")
 
 
