@@ -105,7 +105,7 @@ def test_a_branch_on_a_value_is_told_with_its_line(pytester: pytest.Pytester, ba
     [
         (
             "\n-- No conversion rule found for operations: aten.a.default, aten.b.x\n",
-            "it has no operator for aten.a, b.x",
+            "it has no operator for aten.a, aten.b",
         ),
         (
             "-- No conversion rule found for operations: aten.a.x\n-- Conversion is failed for: y",
