@@ -34,9 +34,7 @@ def no_linear(module: Any) -> BuildError:
     if any(type(part) is nn.Linear for part in module.modules()):
         return BuildError(f"each nn.Linear of {name} is left in fp32, as those of few inputs are")
     if kinds:
-        return BuildError(
-            f"{name} has no nn.Linear to quantise: {', '.join(sorted(kinds))} in it is a class of its own"
-        )
+        return BuildError(f"{name} has no nn.Linear to quantise: {', '.join(sorted(kinds))} is a class of its own")
     return BuildError(f"{name} has no nn.Linear to quantise")
 
 

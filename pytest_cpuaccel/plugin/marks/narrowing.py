@@ -35,8 +35,9 @@ class Narrowing:
         if mark is None:
             return Narrowing()
         exclude = mark.kwargs.get("exclude") or ()
-        several = isinstance(exclude, (list, tuple, set, frozenset))
-        return Narrowing(mark.args, tuple(exclude) if several else (exclude,))
+        if not isinstance(exclude, (list, tuple, set, frozenset)):
+            exclude = (exclude,)
+        return Narrowing(mark.args, tuple(exclude))
 
     def admits(self, name: str) -> bool:
         """Tell whether a test may run under the backend of this name."""

@@ -53,7 +53,7 @@ def lines_of(pytester: pytest.Pytester, backend: str, model: str, shape: str = "
         cpu_accelerate({model}.eval())(torch.randn{shape})
     """
     pytester.makepyfile(test_it=f"{CONFTEST}\n" + "\n".join(line[4:] for line in body.splitlines()))
-    result = pytester.runpytest_inprocess(f"--cpu-backends={backend}", "--tb=line")
+    result = pytester.runpytest_subprocess(f"--cpu-backends={backend}", "--tb=line")
     return [line for line in result.outlines if line.startswith("test_it.py:")]
 
 
