@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
@@ -142,6 +143,7 @@ def session_of(config: pytest.Config) -> Session:
     return config.stash[_SESSION]
 
 
+<<<<<<< HEAD
 def questioned_threads(config: pytest.Config) -> str:
     """Return what is wrong with the number of threads in the settings; ``""`` if nothing is.
 
@@ -151,6 +153,24 @@ def questioned_threads(config: pytest.Config) -> str:
 
     excess = excess_threads(config.stash[SETTINGS].threads)
     return f"{source_of(config, 'threads')}: {excess}" if excess else ""
+=======
+def model_named(config: pytest.Config, option: str) -> str | None:
+    """Return the folder or hub id that an option names; None where it isn't given.
+
+    Raises:
+        UsageError: it is a hub id, but transformers would load a folder of that name in the current folder.
+    """
+    source: str | None = getattr(config.stash[SETTINGS], option)
+    if source is not None and not os.path.isabs(source) and os.path.isdir(source):  # noqa: PTH112, PTH117
+        from pytest_cpuaccel.core.errors import UsageError
+
+        raise UsageError(
+            f"{source_of(config, option)}: {source!r} is a hub id, for no such folder stands beside that file; but "
+            f"transformers would load {os.path.abspath(source)!r} in its place: write that path, or run pytest "  # noqa: PTH100
+            "in another folder"
+        )
+    return source
+>>>>>>> main
 
 
 def release_builds(config: pytest.Config) -> None:

@@ -106,7 +106,7 @@ def test_it(cpu_model):
         ("''", "eager_model: '' names no model; give an nn.Module, a folder or a hub id"),
         ("models.mlp().state_dict()", "eager_model: OrderedDict is a state dict, not a model; load it into one *"),
         ("Pipeline()", "eager_model: Pipeline is not a model; give the model in it, its attribute .model"),
-        ("'./nowhere'", "eager_model: no folder './nowhere'; give a folder that save_pretrained wrote, or a hub id"),
+        ("'./nowhere'", "eager_model: no folder '/*/nowhere'; give a folder that save_pretrained wrote, or a hub id"),
     ],
 )
 def test_a_model_that_can_be_no_reference(mlp_project: pytest.Pytester, expression: str, words: str) -> None:
@@ -118,7 +118,7 @@ def test_a_model_that_can_be_no_reference(mlp_project: pytest.Pytester, expressi
     ("call", "words"),
     [
         ("cpu_accelerate(5)", "HERE: cpu_accelerate(model): int is not a model; give *"),
-        ("cpu_accelerate('./nowhere')", "HERE: cpu_accelerate(model): no folder './nowhere'; *"),
+        ("cpu_accelerate('./nowhere')", "HERE: cpu_accelerate(model): no folder '*/nowhere'; *"),
         ("cpu_accelerate(models.mlp().train())", "HERE: cpu_accelerate(model): Mlp is in training mode, *"),
         ("cpu_accelerate(models.mlp(), reference=5)", "HERE: cpu_accelerate(reference=): int is not a model; *"),
         ("cpu_accelerate(models.mlp(), calibration=5)", "HERE: cpu_accelerate(calibration=): int is no list of *"),
@@ -325,7 +325,7 @@ def test_no_model_at_all(project: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--cpu-model=./nowhere"], "--cpu-model: no folder './nowhere'; give a folder *"),
+        (["--cpu-model=./nowhere"], "--cpu-model: no folder '/*/nowhere'; give a folder *"),
         (["--cpu-model=nobody/nothing"], "--cpu-model: can't load 'nobody/nothing': OSError: *"),
         (["--cpu-model={empty}"], "--cpu-model: can't load '*': *"),
         (

@@ -128,7 +128,7 @@ def _in_plain_words(error: BaseException, text: str) -> str:
     if found := _NO_ONNX.search(text) or _NO_ONNX.search(str(cause)):
         return f"ONNX has no operator for {found[1]}"
     if kind == "BackendCompilerFailed" and isinstance(inner := getattr(error, "inner_exception", None), Exception):
-        return reason(inner)
+        return str(inner) if isinstance(inner, CpuaccelError) else reason(inner)
     if kind == "TorchRuntimeError" and (found := _FAKE_RUN.search(text)):
         return f"{found[1]}: {_shortened(_without_elsewhere(' '.join(found[3].split())))}"
     if kind == "CppCompileError" and (found := _COMPILER_SAYS.search(text)):

@@ -97,7 +97,7 @@ def test_an_operator_that_a_runtime_lacks_is_named(pytester: pytest.Pytester, ba
 def test_a_branch_on_a_value_is_told_with_its_line(pytester: pytest.Pytester, backend: str) -> None:
     (line,) = lines_of(pytester, backend, "Branch()")
     assert f"{backend}: torch.export can't take Branch: the model's Python code needs the value of a tensor" in line
-    assert line.endswith("(at test_it.py:12)")
+    assert line.endswith("(at test_it.py:11)")
 
 
 @pytest.mark.parametrize(
