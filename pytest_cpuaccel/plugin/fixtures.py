@@ -11,6 +11,7 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.plugin.stash import (
     EVALUATED_TEST,
     RUNNING,
+    SETTINGS,
     SHARES_MACHINE,
     THREADS,
     choice_of,

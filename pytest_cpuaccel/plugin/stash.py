@@ -143,7 +143,6 @@ def session_of(config: pytest.Config) -> Session:
     return config.stash[_SESSION]
 
 
-<<<<<<< HEAD
 def questioned_threads(config: pytest.Config) -> str:
     """Return what is wrong with the number of threads in the settings; ``""`` if nothing is.
 
@@ -153,7 +152,8 @@ def questioned_threads(config: pytest.Config) -> str:
 
     excess = excess_threads(config.stash[SETTINGS].threads)
     return f"{source_of(config, 'threads')}: {excess}" if excess else ""
-=======
+
+
 def model_named(config: pytest.Config, option: str) -> str | None:
     """Return the folder or hub id that an option names; None where it isn't given.
 
@@ -170,7 +170,6 @@ def model_named(config: pytest.Config, option: str) -> str | None:
             "in another folder"
         )
     return source
->>>>>>> main
 
 
 def release_builds(config: pytest.Config) -> None:
