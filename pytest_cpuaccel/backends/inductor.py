@@ -131,12 +131,14 @@ def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function``; a call with a graph that can't be compiled is refused in one line."""
     from torch._dynamo.exc import BackendCompilerFailed
 
+    from pytest_cpuaccel.backends.toolkit import upstream
+
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except BackendCompilerFailed as error:
-            raise BuildError(f"can't compile this call: {error.inner_exception}") from error
+            raise BuildError(f"can't compile this call: {upstream.reason(error)}") from error
 
     return call
 

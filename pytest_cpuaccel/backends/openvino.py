@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 FILE = "openvino_model.xml"
+
+_FUNCTION = re.compile(r"<(?:built-in )?function (\w+)[^>]*>")
+"""A function of Python in OpenVINO's list of operators, with its address."""
 
 
 def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
@@ -92,8 +96,24 @@ def _converted(program: ExportedProgram) -> Any:
     try:
         return openvino.convert_model(program)
     except OpConversionFailure as failure:  # pages on every operator, then a line or two with the reason
-        lines = str(failure).rpartition("Summary:")[2].strip().splitlines()
-        raise BuildError("; ".join(line.strip("- ") for line in lines)) from failure
+        raise BuildError(without_rule(str(failure).rpartition("Summary:")[2])) from failure
+
+
+def without_rule(summary: str) -> str:
+    """Return the one sentence that the summary of a failed conversion comes to: the operators that OpenVINO lacks.
+
+    What else failed is what takes their results, and is named only where nothing lacks a rule.
+    """
+    lines = [_FUNCTION.sub(r"\1", line.strip("- ")) for line in summary.strip().splitlines()]
+    named = dict(line.split(": ", 1) for line in lines if ": " in line)
+    lacking = named.get("No conversion rule found for operations")
+    if lacking:
+        operators = dict.fromkeys(".".join(name.strip().split(".")[:2]) for name in lacking.split(","))
+        return f"it has no operator for {', '.join(operators)}"
+    failed = named.get("Conversion is failed for", "")
+    if "ComplexTypeMark" in failed:
+        return "it has no complex numbers among inputs and outputs"
+    return f"it can't convert {failed}" if failed else "; ".join(lines)
 
 
 def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
