@@ -6,7 +6,7 @@ from functools import partial
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import NothingToDoError
 from pytest_cpuaccel.core.precision import Precision
 
 
@@ -26,7 +26,7 @@ def _altered(subject: Subject) -> AlteredModel:
     )
     quantised = sum(isinstance(layer, dynamic.Linear) for layer in module.modules())
     if not quantised:
-        raise BuildError(f"{type(module).__name__} has no nn.Linear to quantise")
+        raise NothingToDoError(f"{type(module).__name__} has no nn.Linear to quantise")
 
     def facts() -> dict[str, Scalar]:
         return {"quantised_linears": quantised, "engine": torch.backends.quantized.engine}

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from unittest import SkipTest
 
 import pytest
 
-from pytest_cpuaccel.core.errors import CpuaccelError, EagerRaisesError, UsageError
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerRaisesError, UsageError
 from pytest_cpuaccel.plugin.evaluation import evaluate
 from pytest_cpuaccel.plugin.marks.budgets import budgets_of
 from pytest_cpuaccel.plugin.marks.names import judged
 from pytest_cpuaccel.plugin.stash import choice_of
 from pytest_cpuaccel.plugin.tracebacks import at
+from pytest_cpuaccel.plugin.unsupported import REFUSAL, reason_to_skip, skips
 from pytest_cpuaccel.report.row import is_of_result
 
 if TYPE_CHECKING:
@@ -65,6 +67,19 @@ class EvaluatedTest:
             return
         raise raised
 
+    def evaluate_refused(self) -> None:
+        """Evaluate what a test had called before a backend refused its model, unless that was done.
+
+        Raises:
+            pytest.fail.Exception: a verdict is FAIL, so that the test must not be skipped.
+            CpuaccelError: the model can't be judged.
+        """
+        if self._is_over:
+            return
+        self._is_over = True
+        self._calls = self.models.calls
+        evaluate(self.item, self.models, refused=True)
+
     def evaluate_within_test_case(self) -> None:
         """Have unittest evaluate the test with its body, so that ``expectedFailure`` counts the verdict in."""
         case: Any = getattr(self.item, "instance", None)
@@ -73,8 +88,18 @@ class EvaluatedTest:
             return
 
         def run_body_and_evaluate(method: Any) -> None:
-            run_body(method)
-            self.evaluate()
+            try:
+                run_body(method)
+                self.evaluate()
+            except BuildError as error:
+                if not skips(self.item.config, error):
+                    raise
+                refusal = error
+            else:
+                return
+            self.evaluate_refused()
+            self.item.stash[REFUSAL] = refusal
+            raise SkipTest(reason_to_skip(refusal))  # unittest takes pytest's own for an error, which may be expected
 
         case._callTestMethod = run_body_and_evaluate
 
