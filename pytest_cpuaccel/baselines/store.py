@@ -8,17 +8,18 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.baseline import Baseline, BaselineKey, SavedResult
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.report.json_file import JsonFile
+from pytest_cpuaccel.report.report import Environment
 from pytest_cpuaccel.report.row import Row
+from pytest_cpuaccel.report.run import Run
 from pytest_cpuaccel.report.saved import read_report
 
 FILE = "baseline.json"
@@ -32,7 +33,7 @@ _BEGINNING = re.compile(r'\s*\{\s*"schema"\s*:')
 """How every report begins that was written to ``FILE``, torn ones too."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_LEFT_OUT = ("latency.pairs_ns", "latency.sentence", "parity.sentence", "accuracy.sentence")
+_LEFT_OUT = ("pairs_ns", "sentence", "evidence", "diagnoses", "notes")
 
 
 def checked_name(text: str) -> str:
@@ -107,7 +108,7 @@ class Draft:
     It takes the place of what a run that was cut short left there. Only one session saves a baseline of a name.
     """
 
-    def __init__(self, root: Path, name: str, environment: Mapping[str, Scalar | Sequence[str]]) -> None:
+    def __init__(self, root: Path, name: str, run: Run, environment: Environment) -> None:
         """Begin it.
 
         Raises:
@@ -116,7 +117,7 @@ class Draft:
         check_free(root, name)
         self._folder = root / f"{name}{PARTIAL}"
         self._final = root / name
-        self._count = 0
+        self._counts: dict[str, int] = {}
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._folder / _LOCK)
         try:
@@ -126,22 +127,24 @@ class Draft:
                 f"another session is saving baseline {name!r} in {root}; save under another name"
             ) from None
         _clear(self._folder)
-        self._file = JsonFile(self._folder / FILE, environment, _LEFT_OUT)
+        self._file = JsonFile(self._folder / FILE, run, environment, _LEFT_OUT)
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Add the results that have a latency; the report on disk is whole again when this returns."""
+    def put(self, test: str, rows: Sequence[Row]) -> None:
+        """Write those of a test's results that have a latency, in place of those that it had."""
         kept = [row for row in rows if _timed(row).inputs]
-        self._count += len(kept)
-        self._file.add(kept)
+        if kept or test in self._counts:
+            self._counts[test] = len(kept)
+            self._file.put(test, kept)
 
     def finish(self, whole: bool) -> str:
         """Give the baseline its name, in place of an earlier one, if its run was whole; return what was saved."""
         self._lock.release()
         (self._folder / _LOCK).unlink(missing_ok=True)
-        if not self._count:
+        count = sum(self._counts.values())
+        if not count:
             _clear(self._folder)
             return f'nothing was saved as baseline "{self._final.name}": no latency was judged'
-        results = f"{self._count} result{'s' * (self._count > 1)}"
+        results = f"{count} result{'s' * (count > 1)}"
         if not whole:
             return f'{results} saved as baseline "{self._folder.name}": the run was cut short'
         if self._final.exists():

@@ -121,6 +121,11 @@ class ModelsUnderTest:
         """Return the number of the test's calls, including those that raised."""
         return sum(begun_of(work.recorder) for work in self._works)
 
+    @property
+    def label(self) -> str:
+        """Return the name of the latest model; "" before there is one."""
+        return type(self._works[-1].model).__name__ if self._works else ""
+
     def close(self) -> None:
         """Refuse any further call, because it would not be judged; free the records."""
         for work in self._works:

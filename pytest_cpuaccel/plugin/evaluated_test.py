@@ -18,7 +18,6 @@ from pytest_cpuaccel.plugin.marks.names import judged
 from pytest_cpuaccel.plugin.stash import choice_of
 from pytest_cpuaccel.plugin.tracebacks import at
 from pytest_cpuaccel.plugin.unsupported import REFUSAL, reason_to_skip, skips
-from pytest_cpuaccel.report.row import is_of_result
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
@@ -120,8 +119,7 @@ class EvaluatedTest:
 
 
 def evaluated_test(item: pytest.Item, models: ModelsUnderTest) -> EvaluatedTest:
-    """Return a test that begins to use models; results of an earlier try are removed from its report."""
-    item.user_properties[:] = [found for found in item.user_properties if not is_of_result(found[0])]
+    """Return a test that begins to use models."""
     models.compared = partial(_compared_outputs, item, models.backend.name)
     test = EvaluatedTest(item, models)
     if item.config.getoption("usepdb"):

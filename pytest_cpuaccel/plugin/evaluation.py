@@ -12,13 +12,14 @@ import pytest
 from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.errors import BuildError, UsageError
 from pytest_cpuaccel.plugin.failures import fail_or_skip
+from pytest_cpuaccel.plugin.findings import findings_for
 from pytest_cpuaccel.plugin.fixture_names import takes_score_items
 from pytest_cpuaccel.plugin.marks.budgets import budgets_of
 from pytest_cpuaccel.plugin.marks.checks import versus_of
 from pytest_cpuaccel.plugin.marks.names import judged, on_test_itself
 from pytest_cpuaccel.plugin.stash import choice_of, session_of
 from pytest_cpuaccel.plugin.unsupported import skips
-from pytest_cpuaccel.report.row import note_property, properties_of
+from pytest_cpuaccel.report.properties import properties_of
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.result import Result
@@ -35,11 +36,12 @@ def evaluate(item: pytest.Item, models: ModelsUnderTest, *, refused: bool = Fals
     Raises:
         BuildError: a backend refuses to build or run the model again. Verdicts found before count if that skips.
     """
-    results = []
+    results, findings = [], findings_for(item)
     try:
         with contextlib.closing(_results(item, models, refused)) as found:
             for number, result in enumerate(found):
-                item.user_properties.extend(properties_of(number, result))
+                findings.add(result)
+                item.user_properties.extend(properties_of(number, findings.results[-1]))
                 item.ihook.pytest_cpuaccel_result(item=item, result=result)
                 results.append(result)
     except BuildError as error:
@@ -47,7 +49,7 @@ def evaluate(item: pytest.Item, models: ModelsUnderTest, *, refused: bool = Fals
             fail_or_skip(item, results)
         raise
     finally:
-        item.user_properties.extend(note_property(note) for note in session_of(item.config).take_notes())
+        findings.notes += session_of(item.config).take_notes()
     fail_or_skip(item, results)
 
 

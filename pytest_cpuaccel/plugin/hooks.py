@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError
-from pytest_cpuaccel.plugin import hookspecs, options, tracebacks
+from pytest_cpuaccel.plugin import findings, hookspecs, options, tracebacks
 from pytest_cpuaccel.plugin.fixture_names import BACKEND, uses_backend, uses_model
 from pytest_cpuaccel.plugin.marks.names import DECLARATIONS, on_test_itself
 from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, reporter_of
@@ -66,7 +66,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(tracebacks, tracebacks.__name__)
+    for plugin in (tracebacks, findings):
+        config.pluginmanager.register(plugin, plugin.__name__)
     for line in DECLARATIONS:
         config.addinivalue_line("markers", line)
     with _usage_errors(config):
@@ -155,11 +156,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     with contextlib.ExitStack() as item.stash[THREADS]:
         if SHARES_MACHINE not in item.config.stash:
             return (yield)
-        from pytest_cpuaccel.report.row import note_property
-
         with lock_of(item.config).shared() as refusal:
             if refusal:
-                item.user_properties.append(note_property(f"{item.nodeid} ran beside a timing: {refusal}"))
+                findings.findings_for(item).notes.append(f"{item.nodeid} ran beside a timing: {refusal}")
             return (yield)
 
 
@@ -191,8 +190,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             check_something_is_judged(item)
     except KeyboardInterrupt:
         reporter = reporter_of(item.config)
-        if reporter:
-            reporter.add(item.nodeid, "interrupted", item.user_properties)
+        if reporter and findings.uses_backends(item):
+            reporter.add(item.nodeid, "interrupted", findings.when_interrupted(item))
         raise
     return result
 

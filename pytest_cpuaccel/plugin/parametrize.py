@@ -12,6 +12,8 @@ from pytest_cpuaccel.plugin.selection import BackendSelection
 
 _NAME = "_cpu_backend_name"
 """The parameter of a test that runs under one backend only."""
+NO_BACKEND = "none"
+"""The parameter of a test that runs under no backend."""
 _NUMBERS: pytest.StashKey[dict[str, int]] = pytest.StashKey()
 
 
@@ -37,7 +39,7 @@ def backend_parameters(selection: BackendSelection, narrowing: Narrowing) -> Ite
         reason = selection.missing.get(name)
         yield pytest.param(name, id=name, marks=[pytest.mark.skip(reason=reason)] if reason else [])
     if not running:
-        yield pytest.param("none", id="none", marks=pytest.mark.skip(reason=none_running(selection)))
+        yield pytest.param(NO_BACKEND, id=NO_BACKEND, marks=pytest.mark.skip(reason=none_running(selection)))
 
 
 def running_names(selection: BackendSelection, narrowing: Narrowing) -> list[str]:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
+from pytest_cpuaccel.plugin.findings import carried
 from pytest_cpuaccel.plugin.stash import SETTINGS, choice_of
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.baselines.store import Draft
-    from pytest_cpuaccel.core.backend import Backend, Scalar
+    from pytest_cpuaccel.core.backend import Backend
+    from pytest_cpuaccel.report.findings import Findings
     from pytest_cpuaccel.report.json_file import JsonFile
+    from pytest_cpuaccel.report.report import Environment, Report
     from pytest_cpuaccel.report.row import Row
+    from pytest_cpuaccel.report.run import Run
 
 NAME = "cpuaccel-reporter"
 SILENT = -2
 """pytest's verbosity from which on it has no closing line: -qq."""
+CRASHED = "???"
+"""The phase that xdist gives for a test whose worker died."""
 EAGER_ONLY = "eager only; choose backends with --cpu-backends=NAMES, such as ort,openvino* or all"
 
 
@@ -29,7 +36,7 @@ class Reporter:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._rows: list[Row] = []
+        self._tests: dict[str, list[Row]] = {}
         self._notes: dict[str, None] = {}
         self._json_files: list[JsonFile] | None = None
         self._draft: Draft | None = None
@@ -41,29 +48,40 @@ class Reporter:
             from pytest_cpuaccel.baselines.store import Draft
 
             try:
-                self._draft = Draft(chosen.baselines_dir, chosen.save, self._environment())
+                self._draft = Draft(chosen.baselines_dir, chosen.save, self._run, self._environment())
             except UsageError as mistake:
                 raise pytest.UsageError(f"--cpu-save: {mistake}") from None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the results of a test whose body has run."""
-        if report.when == "call":
-            outcome = ("xpassed" if report.passed else "xfailed") if hasattr(report, "wasxfail") else report.outcome
-            self.add(report.nodeid, outcome, report.user_properties)
+        """Take the findings of a test whose body has run, or that ended before or after it."""
+        found = carried(report)
+        if found is not None and (report.when == "call" or not report.passed):
+            from pytest_cpuaccel.report.findings import findings_of
 
-    def add(self, test: str, outcome: str, properties: Iterable[tuple[str, object]]) -> None:
-        """Keep the facts among a test's user properties, and write them to the JSON reports at once."""
-        if not any(key.startswith("cpuaccel.") for key, _ in properties):
-            return
-        from pytest_cpuaccel.report.row import notes_of, rows_of
+            self.add(report.nodeid, _outcome(report), findings_of(found))
+        elif found is None and report.when == CRASHED:
+            self._add_crashed(report)
 
-        rows = rows_of(test, outcome, properties)
-        self._rows += rows
-        self._notes |= dict.fromkeys(notes_of(properties))
+    def add(self, test: str, outcome: str, findings: Findings) -> None:
+        """Keep a test's findings in place of those that it had, and write them to the JSON reports at once."""
+        rows = self._tests[test] = list(findings.rows(test, outcome))
+        self._notes |= dict.fromkeys(findings.notes)
         for file in self._open_json_files():
-            file.add(rows)
+            file.put(test, rows)
         if self._draft is not None:
-            self._draft.add(rows)
+            self._draft.put(test, rows)
+
+    def _add_crashed(self, report: pytest.TestReport) -> None:
+        """Add a test under a backend whose process died; xdist reports it, without what was found."""
+        from pytest_cpuaccel.report.ending import Ending
+        from pytest_cpuaccel.report.findings import Findings
+        from pytest_cpuaccel.report.row import without_backend
+
+        for backend in self._chosen():
+            if without_backend(report.nodeid, backend.name) != report.nodeid:
+                reason = str(report.longrepr).partition("\n")[0]
+                self.add(report.nodeid, "error", Findings(backend.name, ending=Ending("error", reason)))
+                return
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports that are written whole, also when the run was interrupted."""
@@ -75,43 +93,67 @@ class Reporter:
             return
         from pytest_cpuaccel.report.html_file import html
         from pytest_cpuaccel.report.markdown_file import markdown
+        from pytest_cpuaccel.report.whole_file import write_whole
 
-        self._open_json_files()
+        report = self._report()
+        for file in self._open_json_files():
+            file.finish(report.run)
         for path in reports:
             if path.suffix == ".md":
-                path.write_text(markdown(self._ordered(), self._environment()), encoding="utf-8")
+                write_whole(path, [markdown(report)])
             if path.suffix == ".html":
-                path.write_text(html(self._ordered(), self._environment()), encoding="utf-8")
+                write_whole(path, [html(report)])
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the table, then the notes."""
-        if not self._rows and not self._notes:
+        """Print the table, the notes, and how many verdicts there were."""
+        rows = self._ordered()
+        if not self._notes and not any(row.is_judged for row in rows):
             return
+        from pytest_cpuaccel.report.closing import closing
         from pytest_cpuaccel.report.terminal import summary
 
         threads = self._config.stash[SETTINGS].threads
         terminalreporter.section(f"cpuaccel ({threads} thread{'s' * (threads > 1)})", sep="-")
         width = shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf
-        for line, colour in summary(self._ordered(), self._notes, width):
+        for line, colour in summary(rows, self._notes, width):
             terminalreporter.write_line(line, **{colour: True} if colour else {})
-        if self._rows and not self._config.stash[SETTINGS].backends and self._config.get_verbosity() > SILENT:
+        if rows and self._config.get_verbosity() > SILENT:
+            terminalreporter.write_line(f"cpuaccel: {closing(rows)}")
+        if rows and not self._config.stash[SETTINGS].backends and self._config.get_verbosity() > SILENT:
             terminalreporter.write_line(f"cpuaccel: {EAGER_ONLY}", yellow=True)
 
+    @functools.cached_property
+    def _run(self) -> Run:
+        from pytest_cpuaccel.report.run import new_run
+
+        arguments = self._config.invocation_params.args
+        return new_run(["pytest", *map(str, arguments)], self._config.rootpath)
+
+    def _report(self) -> Report:
+        from pytest_cpuaccel.report.report import Report
+
+        return Report(self._run.finished(), self._environment(), self._ordered())
+
     def _ordered(self) -> list[Row]:
-        """Return the rows by backend, in the chosen order: under xdist they arrive in any order."""
+        """Return the rows by test, and for each test by backend in the chosen order: xdist's arrive in any order."""
+        if not self._tests:
+            return []
+        from pytest_cpuaccel.report.table import in_order
+
         names = [backend.name for backend in self._chosen()]
         ranks = {name: rank for rank, name in enumerate(names)}
-        return sorted(self._rows, key=lambda row: (ranks.get(row.result.backend, len(names)), row.test))
+        rows = [row for rows in self._tests.values() for row in rows]
+        return in_order(sorted(rows, key=lambda row: (ranks.get(row.result.backend, len(names)), row.test)))
 
     def _open_json_files(self) -> Sequence[JsonFile]:
         if self._json_files is None:
             from pytest_cpuaccel.report.json_file import JsonFile
 
             paths = [path for path in self._config.stash[SETTINGS].reports if path.suffix == ".json"]
-            self._json_files = [JsonFile(path, self._environment()) for path in paths]
+            self._json_files = [JsonFile(path, self._run, self._environment()) for path in paths]
         return self._json_files
 
-    def _environment(self) -> Mapping[str, Scalar | Sequence[str]]:
+    def _environment(self) -> Environment:
         from pytest_cpuaccel.report.environment import environment
 
         return environment(self._chosen(), self._config.stash[SETTINGS].threads)
@@ -122,6 +164,13 @@ class Reporter:
             return choice_of(self._config).chosen
         except CpuaccelError:
             return ()
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    """pytest's word for how a test ended."""
+    if hasattr(report, "wasxfail"):
+        return "xpassed" if report.passed else "xfailed"
+    return "error" if report.failed and report.when != "call" else report.outcome
 
 
 def reporter_of(config: pytest.Config) -> Reporter | None:

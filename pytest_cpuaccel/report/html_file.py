@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
-from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.report.report import Environment, Report
 from pytest_cpuaccel.report.row import Row
-from pytest_cpuaccel.report.table import merged, table
+from pytest_cpuaccel.report.table import table
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --pass: #2a7d4f; --fail: #c0362c; --unsure: #a06a00; }
@@ -33,21 +33,21 @@ _WIDTH, _GREATEST = 160, 4.0
 """Pixels of a bar's scale, and the speed-up at its right end; twice as fast and half as fast are equally far out."""
 
 
-def html(rows: Sequence[Row], environment: Mapping[str, Scalar | Sequence[str]]) -> str:
+def html(report: Report) -> str:
     """Return the report as one self-contained page."""
     return "\n".join(
         (
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>CPU backends</title>',
             f"<style>{_STYLE}</style><h1>CPU backends</h1>",
-            *_environment(environment),
-            *_table(rows),
-            *_not_passed(rows),
+            *_environment(report.environment),
+            *_table(report.rows),
+            *_not_passed(report.rows),
             "</html>\n",
         )
     )
 
 
-def _environment(environment: Mapping[str, Scalar | Sequence[str]]) -> Iterator[str]:
+def _environment(environment: Environment) -> Iterator[str]:
     yield "<dl>"
     for name, value in environment.items():
         text = value if isinstance(value, str) else ", ".join(value) if isinstance(value, Sequence) else str(value)
@@ -59,7 +59,7 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
     headings, lines = table(rows)
     yield '<div class="wide">'
     yield f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in headings)}<th>{_scale()}</th></tr>"
-    for row, line in zip(merged(rows), lines, strict=True):
+    for row, line in zip(rows, lines, strict=True):
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in line[:-1])
         verdict = f'<td class="{row.verdict.partition(" ")[0]}">{escape(line[-1])}</td>'
         yield f'<tr title="{escape(row.test)}">{cells}{verdict}<td>{_bar(row)}</td></tr>'
@@ -69,8 +69,8 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
 def _not_passed(rows: Sequence[Row]) -> Iterator[str]:
     for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
         for row in rows:
-            for sentence in row.sentences(outcome):
-                text = escape(f"{row.test}\n{sentence}")
+            for verdict in row.verdicts(outcome):
+                text = escape(f"{row.test}\n{verdict.sentence}")
                 yield f'<p class="found"><b class="{outcome.value}">{outcome.value}</b> {text}</p>'
 
 

@@ -6,12 +6,17 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.report.ending import Ending
 from pytest_cpuaccel.report.facts.result import result_of
 from pytest_cpuaccel.report.json_file import SCHEMA
 from pytest_cpuaccel.report.row import Row
+
+_READ = (1, SCHEMA)
+"""Schema 1 has no run, no rows without a verdict, and no explanations; all else is as it was."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def read_report(path: Path) -> SavedReport:
     except ValueError as error:
         raise UsageError(f"{path}: is damaged, or no report in JSON: {error}") from None
     schema = found.get("schema") if isinstance(found, dict) else None
-    if schema != SCHEMA:
+    if schema not in _READ:
         raise UsageError(f"{path}: has schema {schema!r}, and this version reads {SCHEMA}; save it anew")
     try:
         environment = found["environment"]
@@ -59,13 +64,24 @@ def read_report(path: Path) -> SavedReport:
 
 
 def _row(result: Mapping[str, object]) -> Row:
-    return Row(str(result["test"]), str(result["outcome"]), result_of(dict(_facts(result))))
+    ending = result.get("ending")
+    facts = dict(_facts(result))
+    return Row(
+        str(result["test"]),
+        str(result["outcome"]),
+        result_of(facts),
+        Ending(ending["kind"], ending["reason"]) if isinstance(ending, Mapping) else None,
+    )
 
 
 def _facts(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
-    """The scalars by their dotted names."""
+    """The facts by their dotted names; a list stands in a fact as text."""
     for name, value in result.items():
         if isinstance(value, Mapping):
             yield from _facts(value, f"{prefix}{name}.")
+        elif name == "pairs_ns":
+            yield f"{prefix}{name}", " ".join(f"{ours}/{theirs}" for ours, theirs in cast("list[list[int]]", value))
+        elif isinstance(value, list):
+            yield f"{prefix}{name}", json.dumps(value)
         elif isinstance(value, (str, int, float, bool)):
             yield f"{prefix}{name}", value

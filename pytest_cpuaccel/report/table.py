@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
 from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
@@ -16,6 +17,7 @@ from pytest_cpuaccel.report.facts import accuracy, baseline
 from pytest_cpuaccel.report.row import Row
 
 COLUMNS = (
+    "test",
     "model",
     "call",
     "backend",
@@ -36,30 +38,39 @@ COLUMNS = (
     "verdict",
 )
 
+_ALWAYS = ("backend", "verdict")
+
 _DURATIONS = ("p90", "p99", "ttft", "tpot")
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Return headings and lines, in table order; a column that nobody fills is left out."""
-    lines = [_cells(row) for row in merged(rows)]
-    used = [index for index in range(len(COLUMNS)) if any(line[index] for line in lines)]
+    """Return headings and lines, a line for each row; a column that nobody fills is left out.
+
+    The test stands in front where there are several.
+    """
+    names = short_names(rows)
+    lines = [[names[row.title] if len(names) > 1 else "", *_cells(row)] for row in rows]
+    used = [at for at, name in enumerate(COLUMNS) if name in _ALWAYS or any(line[at] for line in lines)]
     return [COLUMNS[index] for index in used], [[line[index] for index in used] for line in lines]
 
 
-def merged(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows by model and call, so that backends stand below each other, in the order they ran.
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows by test, then by call, so that backends stand below each other in the order that they have."""
+    given = list(rows)
+    places = {title: place for place, title in enumerate(dict.fromkeys(row.title for row in given))}
+    return sorted(given, key=lambda row: (places[row.title], row.ending is not None, row.result.model, row.result.call))
 
-    Tests that judge the same call of the same model by different marks share a row.
-    """
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row.result.model, row.result.call)):
-        alike = groups.setdefault((row.result.model, row.result.call, row.result.backend), [])
-        partner = next((known for known in alike if known.agrees_with(row)), None)
-        if partner is None:
-            alike.append(row)
-        else:
-            alike[alike.index(partner)] = partner.joined_with(row)
-    return [row for alike in groups.values() for row in alike]
+
+def short_names(rows: Iterable[Row]) -> dict[str, str]:
+    """Return the name of each test by its title: without its file, unless tests of two files have one name."""
+    titles = list(dict.fromkeys(row.title for row in rows))
+    names = Counter(_name(title) for title in titles)
+    return {title: _name(title) if names[_name(title)] == 1 else title for title in titles}
+
+
+def _name(title: str) -> str:
+    path, bracket, parameters = title.partition("[")
+    return path.partition("::")[2] + bracket + parameters or title
 
 
 def _cells(row: Row) -> list[str]:
@@ -73,7 +84,7 @@ def _cells(row: Row) -> list[str]:
         _baseline(row.measured(BaselineMeasurement)),
         *_startup(row.measured(StartupMeasurement)),
         *_memory(row.measured(MemoryMeasurement)),
-        row.verdict + (" (xfail)" if row.outcome == "xfailed" else ""),
+        row.verdict,
     ]
 
 

@@ -1,8 +1,9 @@
-"""What stands below the tests: the table, and the sentences of what could not be decided."""
+"""What stands below the tests: the table, and the sentences of what could not be decided or judged."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from tabulate import tabulate
@@ -11,59 +12,83 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.table import table
 
-_PLACE = 2
-"""Columns that say where a line belongs, model and call; the one after them is the backend."""
 _RULE = 1
 """The line below the headings, which alone is as wide as the table."""
+
+_COLOURS = {Outcome.INCONCLUSIVE.value: "yellow", "skipped": "yellow"}
 
 
 def summary(rows: Sequence[Row], notes: Iterable[str], width: float = math.inf) -> Iterator[tuple[str, str]]:
     """Yield lines with the colour they are written in ("" for none); the table is folded to fit ``width`` characters.
 
-    Failures have had their say above; an INCONCLUSIVE verdict, which may not fail a test, has it here.
+    Failures have had their say above. An INCONCLUSIVE verdict, which may not fail a test, has it here. Skipped tests
+    are told of by backend and reason; those that passed without a mark are left out.
     """
-    headings, lines = table(rows)
-    if lines:
-        whole = _text(headings, without_repeats(lines))
-        shown = whole if len(whole[_RULE]) <= width else _folded(headings, lines, width)
-        yield from ((line, _colour(line)) for line in shown)
-    for row in rows:
-        for sentence in row.sentences(Outcome.INCONCLUSIVE):
-            yield f"INCONCLUSIVE {row.test}: {sentence}", "yellow"
+    judged = [row for row in rows if row.is_judged]
+    if judged:
+        yield from _Table(judged).shown(width)
+    for row in judged:
+        for verdict in row.verdicts(Outcome.INCONCLUSIVE):
+            yield f"INCONCLUSIVE {row.test}: {verdict.sentence}", "yellow"
+    yield from ((line, "yellow") for line in _reasons(judged))
     for note in notes:
         yield f"note: {note}", "yellow"
 
 
-def without_repeats(lines: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return the lines with model and call left blank where they stand in the line above."""
+def without_repeats(lines: Sequence[Sequence[str]], place: int) -> list[list[str]]:
+    """Return the lines with the first ``place`` cells left blank as far as they stand in the line above."""
     shown = [list(line) for line in lines]
     for above, line in zip(lines, shown[1:], strict=False):
-        if line[0] == above[0]:
-            line[:2] = ["", "" if line[1] == above[1] else line[1]]
+        alike = next((index for index in range(place) if line[index] != above[index]), place)
+        line[:alike] = [""] * alike
     return shown
 
 
-def _folded(headings: Sequence[str], lines: Sequence[Sequence[str]], width: float) -> Iterator[str]:
-    """The table as several below each other: model and call get a line of their own, backends begin every table."""
-    start = _PLACE + 1
-    while start < len(headings):
-        end = start + 1
-        while end < len(headings) and len(_part(headings, lines, start, end + 1)[_RULE]) <= width:
-            end += 1
-        heading, rule, *body = _part(headings, lines, start, end)
-        yield from ("", heading, rule) if start > _PLACE + 1 else (heading, rule)
-        above: Sequence[str] = ()
-        for line, shown in zip(lines, body, strict=True):
-            if line[:_PLACE] != above:
-                above = line[:_PLACE]
-                yield f"{', '.join(above)}:"
-            yield shown
-        start = end
+def _reasons(rows: Sequence[Row]) -> Iterator[str]:
+    """A line for each backend and reason of tests that were skipped or refused without failing."""
+    quiet = [(row, row.ending) for row in rows if row.ending and not row.is_bad and row.outcome != "xfailed"]
+    reasons = Counter((ending.kind, row.result.backend, ending.reason) for row, ending in quiet)
+    for (kind, backend, reason), count in reasons.items():
+        why = reason.partition("\n")[0].removeprefix(f"{backend}: ")
+        yield f"{kind} {backend or 'no backend'} ({count} test{'s' * (count > 1)}): {why}"
 
 
-def _part(headings: Sequence[str], lines: Sequence[Sequence[str]], start: int, end: int) -> list[str]:
-    first, *others = ([line[_PLACE], *line[start:end]] for line in (headings, *lines))
-    return _text(first, others)
+class _Table:
+    """``place`` is the number of columns that say where a line belongs; the one after them is the backend."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.headings, self.lines = table(rows)
+        self.place = self.headings.index("backend")
+        self.colours = list(map(_colour, rows))
+
+    def shown(self, width: float) -> Iterator[tuple[str, str]]:
+        """Yield its lines with their colours."""
+        whole = _text(self.headings, without_repeats(self.lines, self.place))
+        if len(whole[_RULE]) <= width:
+            yield from zip(whole, ("", "", *self.colours), strict=True)
+        else:
+            yield from self._folded(width)
+
+    def _folded(self, width: float) -> Iterator[tuple[str, str]]:
+        """Yield it as several, one below the other: every place gets a line of its own, backends begin every table."""
+        start = self.place + 1
+        while start < len(self.headings):
+            end = start + 1
+            while end < len(self.headings) and len(self._part(start, end + 1)[_RULE]) <= width:
+                end += 1
+            heading, rule, *body = self._part(start, end)
+            yield from ((line, "") for line in ("", heading, rule)[start == self.place + 1 :])
+            above: Sequence[str] = ()
+            for line, shown, colour in zip(self.lines, body, self.colours, strict=True):
+                if line[: self.place] != above:
+                    above = line[: self.place]
+                    yield f"{', '.join(filter(None, above)) or 'no call'}:", ""
+                yield shown, colour
+            start = end
+
+    def _part(self, start: int, end: int) -> list[str]:
+        first, *others = ([line[self.place], *line[start:end]] for line in (self.headings, *self.lines))
+        return _text(first, others)
 
 
 def _text(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
@@ -71,7 +96,5 @@ def _text(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
     return text.splitlines()
 
 
-def _colour(line: str) -> str:
-    if Outcome.FAIL.value in line and "(xfail)" not in line:
-        return "red"
-    return "yellow" if Outcome.INCONCLUSIVE.value in line else ""
+def _colour(row: Row) -> str:
+    return "red" if row.is_bad else _COLOURS.get(row.word, "")

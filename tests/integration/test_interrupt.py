@@ -57,9 +57,12 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 def test_ctrl_c_keeps_reports_and_shows_the_table(mlp_project: pytest.Pytester) -> None:
     code, output, results = interrupted(mlp_project, signal.SIGINT)
     assert code == pytest.ExitCode.INTERRUPTED
-    assert [result["test"] for result in results] == ["test_it.py::test_first[twin]"]
+    first, second = results
+    assert (first["test"], first["parity"]["verdict"]) == ("test_it.py::test_first[twin]", "PASS")
+    assert (second["test"], second["outcome"]) == ("test_it.py::test_second[twin]", "interrupted")
+    assert second["ending"] == {"kind": "error", "reason": "the run was interrupted"}
     assert "forward 2x16" in (mlp_project.path / "r.md").read_text()
-    pytest.LineMatcher(output.splitlines()).fnmatch_lines(["Mlp *forward 2x16 *twin *PASS"])
+    pytest.LineMatcher(output.splitlines()).fnmatch_lines(["cpuaccel: 1 PASS, 1 error"])
 
 
 def test_a_killed_run_leaves_a_whole_json_report(mlp_project: pytest.Pytester) -> None:

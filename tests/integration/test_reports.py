@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
+import uuid
+from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
 
@@ -42,7 +45,7 @@ def results_of(project: pytest.Pytester, name: str = "r.json") -> dict[str, Any]
 
 def table_of(lines: list[str]) -> list[list[str]]:
     """Return the cells of the terminal's table, heading first, by where the columns stand."""
-    rule = next(number for number, line in enumerate(lines) if line.startswith(("-----  ", "-------  ")))
+    rule = next(number for number, line in enumerate(lines) if re.match("-+  -+  ", line))
     edges = [0]
     for width in lines[rule].split("  "):
         edges.append(edges[-1] + len(width) + 2)
@@ -55,11 +58,16 @@ def table_of(lines: list[str]) -> list[list[str]]:
 def test_the_table_has_a_line_for_each_call_and_backend(reporting: pytest.Pytester) -> None:
     result = reporting.runpytest_inprocess("--cpu-backends=twin,off")
     heading, *lines = table_of(result.outlines)
-    assert heading == ["model", "call", "backend", "parity", "p50", "vs eager", "verdict"]
-    found = [(line[2], line[-1]) for line in lines]
-    assert found == [("twin", "PASS"), ("off", "FAIL parity"), ("twin", "PASS"), ("off", "FAIL parity")]
-    assert [line[4] for line in lines[:2]] == ["", ""]
-    assert lines[3][4] == "withheld"
+    assert heading == ["test", "model", "call", "backend", "parity", "p50", "vs eager", "verdict"]
+    assert [(line[0], line[3], line[-1]) for line in lines[:4]] == [
+        ("test_small", "twin", "PASS"),
+        ("", "off", "FAIL parity"),
+        ("test_timed", "twin", "PASS"),
+        ("", "off", "FAIL parity"),
+    ]
+    assert [line[5] for line in lines[:2]] == ["", ""]
+    assert lines[3][5] == "withheld"
+    result.stdout.fnmatch_lines(["cpuaccel: 2 PASS, 2 FAIL"])
 
 
 def test_quiet_runs_show_the_table_too(reporting: pytest.Pytester) -> None:
@@ -75,7 +83,13 @@ def test_a_run_that_judged_nothing_shows_no_table(mlp_project: pytest.Pytester) 
 def test_json_has_every_fact_with_its_schema_and_environment(reporting: pytest.Pytester) -> None:
     reporting.runpytest_inprocess("--cpu-backends=twin,off", "--cpu-report=r.json")
     report = results_of(reporting)
-    assert report["schema"] == 1
+    assert report["schema"] == 2
+    run = report["run"]
+    assert run["command"].startswith("pytest ")
+    assert "--cpu-report=r.json" in run["command"]
+    assert run["seconds"] > 0
+    assert uuid.UUID(run["id"])
+    assert datetime.fromisoformat(run["started"]).tzinfo is not None
     assert report["environment"]["threads"] == 1
     assert any(version.startswith("torch ") for version in report["environment"]["versions"])
     assert [(result["test"], result["backend"], result["outcome"]) for result in report["results"]] == [
@@ -92,6 +106,7 @@ def test_json_has_every_fact_with_its_schema_and_environment(reporting: pytest.P
     assert all(len(pair) == 2 and min(pair) > 0 for pair in timed["latency"]["pairs_ns"])
     assert math.isfinite(timed["latency"]["p50_ns"])
     assert wrong["parity"]["verdict"] == "FAIL"
+    assert any("max abs difference" in line for line in wrong["parity"]["evidence"])
     assert withheld["parity"]["withholds"] == "latency"
     assert "latency" not in withheld
 
@@ -190,3 +205,171 @@ def test_junit_has_the_facts_as_properties(reporting: pytest.Pytester) -> None:
     assert properties["cpuaccel.0.backend"] == "off"
     assert properties["cpuaccel.0.parity.verdict"] == "FAIL"
     assert properties["cpuaccel.0.parity.sentence"].startswith("off: forward 2x16: ")
+    assert not any(name.endswith(("pairs_ns", "evidence")) for name in properties)
+
+
+ENDINGS = """
+import pytest, torch
+from torch import nn
+
+class Control(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+@pytest.mark.parity
+def test_refused(cpu_accelerate):
+    cpu_accelerate(Control().eval(), calibration=3)
+
+@pytest.mark.parity
+def test_own_assertion(cpu_model):
+    assert cpu_model(torch.ones(2, 16)) is None, "mine"
+
+@pytest.mark.parity
+@pytest.mark.skip(reason="not today")
+def test_skipped(cpu_model):
+    pass
+
+@pytest.fixture
+def broken(cpu_model):
+    raise OSError("no disk")
+
+@pytest.mark.parity
+def test_error(broken):
+    pass
+
+@pytest.fixture
+def broken_after(cpu_model):
+    yield
+    raise OSError("no disk")
+
+@pytest.mark.parity
+def test_error_after(cpu_model, broken_after):
+    cpu_model(torch.ones(2, 16))
+
+@pytest.mark.xfail(reason="known")
+@pytest.mark.parity
+def test_expected(cpu_model):
+    raise ValueError("known")
+
+def test_without_mark(cpu_model):
+    cpu_model(torch.ones(2, 16))
+
+def test_without_model():
+    pass
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_every_test_has_its_row(mlp_project: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    mlp_project.makepyfile(test_it=ENDINGS)
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-report=r.json,r.md", *workers)
+    rows = [
+        (row["test"].partition("::")[2].removesuffix("[twin]"), row["outcome"], row.get("ending", {}).get("kind"))
+        for row in results_of(mlp_project)["results"]
+    ]
+    assert sorted(rows, key=lambda row: row[0]) == [
+        ("test_error", "error", "error"),
+        ("test_error_after", "error", None),
+        ("test_error_after", "error", "error"),
+        ("test_expected", "xfailed", "failed"),
+        ("test_own_assertion", "failed", "failed"),
+        ("test_refused", "failed", "error"),
+        ("test_skipped", "skipped", "skipped"),
+        ("test_without_mark", "passed", "not judged"),
+    ]
+    assert all(row["backend"] == "twin" for row in results_of(mlp_project)["results"])
+    result.stdout.fnmatch_lines(
+        ["test_own_assertion *twin *failed", "*skipped twin (1 test): not today", "cpuaccel: 1 PASS, *1 not judged"]
+    )
+    assert "AssertionError: mine" in (mlp_project.path / "r.md").read_text()
+
+
+def test_a_backend_that_refuses_a_model_has_its_row(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        test_it="""
+        import pytest, torch
+
+        @pytest.mark.parity
+        def test_it(cpu_model):
+            cpu_model(torch.ones(2, 16))
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin,sdpa", "--cpu-report=r.json")
+    passed, refused = results_of(mlp_project)["results"]
+    assert passed["parity"]["verdict"] == "PASS"
+    assert (refused["backend"], refused["model"], refused["ending"]["kind"]) == ("sdpa", "Mlp", "refused")
+    assert "sdpa" in refused["ending"]["reason"]
+    result.stdout.fnmatch_lines(["*sdpa *refused", "cpuaccel: 1 PASS, 1 refused"])
+
+
+def test_two_models_of_one_class_have_rows_of_their_own(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        test_it="""
+        import pytest, torch
+        from torch import nn
+
+        @pytest.mark.parity
+        def test_small(cpu_accelerate):
+            cpu_accelerate(nn.Linear(16, 2).eval())(torch.ones(2, 16))
+
+        @pytest.mark.latency_budget(p50="10 s")
+        def test_large(cpu_accelerate):
+            cpu_accelerate(nn.Linear(16, 4096).eval())(torch.ones(2, 16))
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
+    result.stdout.re_match_lines(
+        [r"test_large +Linear +forward 2x16 +twin +\d", "test_small +Linear +forward 2x16 +twin +exact +PASS"]
+    )
+
+
+def test_a_rerun_replaces_its_row(mlp_project: pytest.Pytester) -> None:
+    with mlp_project.path.joinpath("conftest.py").open("a") as conftest:
+        conftest.write(
+            """
+def pytest_runtest_protocol(item, nextitem):
+    from _pytest.runner import runtestprotocol
+
+    for attempt in (1, 2):
+        item.config.attempt = attempt
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+        )
+    mlp_project.makepyfile(
+        test_it="""
+        import pytest, torch
+
+        @pytest.mark.parity
+        def test_it(cpu_model, request):
+            cpu_model(torch.ones(request.config.attempt, 16))
+            assert request.config.attempt == 2
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-report=r.json")
+    (row,) = results_of(mlp_project)["results"]
+    assert (row["call"], row["outcome"], "ending" in row) == ("forward 2x16", "passed", False)
+    result.stdout.fnmatch_lines(["cpuaccel: 1 PASS"])
+
+
+def test_a_worker_that_dies_leaves_a_row(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile("import os\nimport pytest\n@pytest.mark.parity\ndef test_it(cpu_model): os._exit(1)")
+    mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-report=r.json", "-n1")
+    (row,) = results_of(mlp_project)["results"]
+    assert (row["backend"], row["ending"]["kind"]) == ("twin", "error")
+    assert "crashed" in row["ending"]["reason"]
+
+
+def test_a_report_keeps_its_link_and_its_permissions(reporting: pytest.Pytester) -> None:
+    file, link = reporting.path / "kept.json", reporting.path / "r.json"
+    file.write_text("{}")
+    file.chmod(0o640)
+    link.symlink_to(file)
+    reporting.runpytest_inprocess("-k", "small", "--cpu-backends=twin", "--cpu-report=r.json")
+    assert link.is_symlink()
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert len(results_of(reporting)["results"]) == 1
+    assert not list(reporting.path.glob("*.partial"))

@@ -99,6 +99,7 @@ AT_START = (
     "plugin.fixtures",
     "plugin.hookspecs",
     "plugin.fixture_names",
+    "plugin.findings",
     "plugin.marks.names",
     "plugin.options",
     "plugin.stash",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Measurement, Outcome, Verdict
-from pytest_cpuaccel.report.facts import accuracy, baseline, bounds, latency, memory, parity, startup
+from pytest_cpuaccel.report.facts import accuracy, baseline, bounds, explanation, latency, memory, parity, startup
 from pytest_cpuaccel.report.facts.scalars import Facts, text
 
 
@@ -42,7 +42,7 @@ def facts_of(result: Result) -> Iterator[tuple[str, Scalar]]:
 
 
 def result_of(facts: Facts) -> Result:
-    """Return the result that facts hold; what they do not hold of a verdict, its evidence, it has not."""
+    """Return the result that facts hold."""
     verdicts = tuple(_verdict(kind, dict(_facts_of_kind(kind, facts))) for kind in KINDS if f"{kind}.verdict" in facts)
     model, backend, call = (text(facts, name) or "" for name in ("model", "backend", "call"))
     return Result(model, backend, call, verdicts)
@@ -50,7 +50,7 @@ def result_of(facts: Facts) -> Result:
 
 def _measured(verdict: Verdict) -> dict[str, Scalar]:
     found = {} if verdict.measurement is None else _FORMS[verdict.kind].flat(verdict.measurement)
-    return {**found, **bounds.flat(verdict.bounds)}
+    return {**found, **bounds.flat(verdict.bounds), **explanation.flat(verdict)}
 
 
 def _facts_of_kind(kind: Kind, facts: Facts) -> Iterator[tuple[str, Scalar]]:
@@ -65,6 +65,7 @@ def _verdict(kind: Kind, facts: dict[str, Scalar]) -> Verdict:
         kind,
         Outcome(facts["verdict"]),
         text(facts, "sentence") or "",
+        *explanation.read(facts),
         measurement=_FORMS[kind].read(facts),
         bounds=bounds.read(facts),
     )

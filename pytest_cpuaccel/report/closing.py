@@ -1,0 +1,27 @@
+"""The line that closes a run: how many verdicts there were of each kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.report.ending import NOT_JUDGED
+from pytest_cpuaccel.report.row import Row
+
+_WORDS = (
+    Outcome.PASS.value,
+    Outcome.FAIL.value,
+    Outcome.INCONCLUSIVE.value,
+    "refused",
+    "failed",
+    "error",
+    "skipped",
+    NOT_JUDGED,
+)
+
+
+def closing(rows: Sequence[Row]) -> str:
+    """Return the counts of rows by verdict: ``30 PASS, 3 FAIL, 10 INCONCLUSIVE, 2 refused``."""
+    counts = Counter(row.word for row in rows)
+    return ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])

@@ -1,0 +1,56 @@
+"""The findings on one test, in the form in which they travel with pytest's report from a worker to its controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_cpuaccel.core.result import Result
+from pytest_cpuaccel.report.ending import NOT_JUDGED, Ending
+from pytest_cpuaccel.report.facts.result import facts_of, result_of
+from pytest_cpuaccel.report.facts.scalars import Facts
+from pytest_cpuaccel.report.row import Row
+
+
+@dataclass
+class Findings:
+    """``backend`` and ``model`` are of a test without results, "" where it is not known; ``notes`` are for the user."""
+
+    backend: str = ""
+    model: str = ""
+    results: list[Facts] = field(default_factory=list)
+    ending: Ending | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """Add a result."""
+        self.results.append(dict(facts_of(result)))
+
+    def rows(self, test: str, outcome: str) -> Iterator[Row]:
+        """Yield a row for each result, then one for an ending; a test that has neither was not judged."""
+        for facts in self.results:
+            yield Row(test, outcome, result_of(facts))
+        ending = self.ending
+        if ending is None and not self.results:
+            ending = Ending(NOT_JUDGED, "no mark of the test asks for a verdict")
+        if ending is not None:
+            yield Row(test, outcome, Result(self.model, self.backend, "", ()), ending)
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return them as dicts, lists, texts and numbers."""
+        return {
+            "backend": self.backend,
+            "model": self.model,
+            "results": [dict(facts) for facts in self.results],
+            "ending": None if self.ending is None else [self.ending.kind, self.ending.reason],
+            "notes": list(self.notes),
+        }
+
+
+def findings_of(plain: Mapping[str, Any]) -> Findings:
+    """Return the findings that :meth:`Findings.as_plain` wrote."""
+    ending = plain["ending"]
+    return Findings(
+        plain["backend"], plain["model"], plain["results"], None if ending is None else Ending(*ending), plain["notes"]
+    )
