@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
 from pytest_cpuaccel.core.errors import is_refusal
-from pytest_cpuaccel.plugin.stash import EVALUATED_TEST, SETTINGS
+from pytest_cpuaccel.plugin.stash import EVALUATED_TEST, SETTINGS, choice_of
 
 REFUSAL = pytest.StashKey[BaseException]()
 """The refusal of a ``unittest.TestCase``, which unittest takes as a mere skip."""
+_TOLD = pytest.StashKey[list[str]]()
+"""The reasons by which a test, and each subtest while its body runs, was skipped."""
+_UNMET = pytest.StashKey[list[str]]()
+"""Sentences on backends that the user named and that ran nothing."""
+
+_SEVERAL_FAILURES = "MultipleDoctestFailures"
+"""The class of pytest's exception for a doctest under ``--doctest-continue-on-failure``."""
 
 
 class UnsupportedSkip(pytest.skip.Exception):  # type: ignore[misc, name-defined]
@@ -40,23 +49,32 @@ def refusal_in(raised: BaseException) -> BaseException | None:
     """Return the refusal that ended a test; None where something else did. Of a doctest, its first failure counts."""
     if isinstance(raised, UnsupportedSkip):
         return raised.refusal
+    if type(raised).__name__ == _SEVERAL_FAILURES:
+        raised = getattr(raised, "failures", [raised])[0]
     doctest = sys.modules.get("doctest")
-    first = next(iter(getattr(raised, "failures", ())), raised)  # of pytest's --doctest-continue-on-failure
-    if doctest is not None and isinstance(first, doctest.UnexpectedException):
-        raised = first.exc_info[1]
+    if doctest is not None and isinstance(raised, doctest.UnexpectedException):
+        raised = raised.exc_info[1]
     return raised if is_refusal(raised) else None
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, trylast=True)  # within the capture of what is printed
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """Judge what a fixture called before it was refused."""
     return (yield from _judged_first(item))
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, trylast=True)  # within the capture of what is printed
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Judge what the test called before it was refused."""
-    return (yield from _judged_first(item))
+    """Judge what the test called before it was refused. Note refused subtests, which pytest does not always show."""
+    told = item.stash[_TOLD] = []
+    try:
+        return (yield from _judged_first(item))
+    finally:
+        from pytest_cpuaccel.plugin.findings import findings_for
+
+        for reason, count in Counter(told).items():
+            subtests = f"{count} subtests were" if count > 1 else "a subtest was"
+            findings_for(item).notes.append(f"{item.nodeid}: {subtests} skipped, {reason}")
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -80,6 +98,7 @@ def pytest_runtest_makereport_of_refusal(item: pytest.Item, call: pytest.CallInf
     if refusal is not None:
         skip = UnsupportedSkip(refusal).with_traceback(refusal.__traceback__)
         call.excinfo = pytest.ExceptionInfo.from_exception(skip)
+        item.stash.setdefault(_TOLD, []).append(str(skip.msg))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -92,6 +111,46 @@ def pytest_runtest_makereport(
     if isinstance(skip, UnsupportedSkip):
         report.longrepr = (*_place(skip.refusal, item), f"Skipped: {skip.msg}")
     return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run under a backend that the command line names in full, if this refused every test."""
+    from pytest_cpuaccel.plugin.reporter import reporter_of
+
+    config, reporter = session.config, reporter_of(session.config)
+    if reporter is None or session.exitstatus != pytest.ExitCode.OK:
+        return
+    from pytest_cpuaccel.report.refusals import refusing_all
+
+    config.stash[_UNMET] = list(refusing_all(reporter.rows(), _named_in_full(config)))
+    if config.stash[_UNMET]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """Say why a run failed in which no test did."""
+    _say_why(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say it where pytest asks for no summary, as earlier releases do under ``--no-summary``."""
+    _say_why(config)
+
+
+def _say_why(config: pytest.Config) -> None:
+    sentences, config.stash[_UNMET] = config.stash.get(_UNMET, []), []
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    for sentence in sentences if terminal is not None else ():
+        terminal.write_line(f"cpuaccel: the run fails: {sentence} (named by --cpu-backends)", red=True)
+
+
+def _named_in_full(config: pytest.Config) -> list[str]:
+    """Return the backends that the command line names, neither by a glob nor by ``all``."""
+    if config.getoption("cpu_backends") is None:
+        return []
+    known = choice_of(config).known
+    return [name for name in dict.fromkeys(config.stash[SETTINGS].backends) if name in known]
 
 
 def _judged_first(item: pytest.Item) -> Generator[None, object, object]:

@@ -9,11 +9,13 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report.ending import NOT_JUDGED
 from pytest_cpuaccel.report.row import Row
 
+_REFUSED = "refused and skipped"
 _WORDS = (
     Outcome.PASS.value,
     Outcome.FAIL.value,
     Outcome.INCONCLUSIVE.value,
     "refused",
+    _REFUSED,
     "failed",
     "error",
     "skipped",
@@ -22,6 +24,9 @@ _WORDS = (
 
 
 def closing(rows: Sequence[Row]) -> str:
-    """Return the counts of rows by verdict: ``30 PASS, 3 FAIL, 10 INCONCLUSIVE, 2 refused``."""
-    counts = Counter(row.word for row in rows)
+    """Return the counts of rows by verdict: ``30 PASS, 3 FAIL, 10 INCONCLUSIVE, 2 refused``.
+
+    Tests that were skipped because their backend refused the model are counted apart.
+    """
+    counts = Counter(_REFUSED if row.word == "refused" and row.outcome == "skipped" else row.word for row in rows)
     return ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])

@@ -221,6 +221,7 @@ def test_a_doctest_is_skipped(refused: pytest.Pytester, option: tuple[str, ...])
     result.stdout.fnmatch_lines([f"SKIPPED [[]1] test_page.txt:*: unsupported: {NO_KERNEL}"])
 
 
+@pytest.mark.skipif(pytest.version_tuple < (9,), reason="this pytest has no subtests")
 def test_subtests_are_skipped_one_by_one(refused: pytest.Pytester) -> None:
     refused.makepyfile(
         """
@@ -234,10 +235,140 @@ def test_subtests_are_skipped_one_by_one(refused: pytest.Pytester) -> None:
         """
     )
     result = refused.runpytest_subprocess("--cpu-backends=small", SKIP)
-    outcomes = result.parseoutcomes()
-    assert (outcomes["passed"], outcomes["skipped"]) == (1, 1)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["note: *::test_sizes[[]small[]]: a subtest was skipped, unsupported: small: takes no more than two rows"]
+    )
     wrong = refused.runpytest_subprocess("--cpu-backends=small-and-off", SKIP)
     assert wrong.parseoutcomes()["failed"] == 1
+
+
+def unmet(result: pytest.RunResult) -> list[str]:
+    return [line for line in result.outlines if line.startswith("cpuaccel: the run fails: ")]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "names"),
+    [
+        (["--cpu-backends=refusing"], ["refusing"]),
+        (["--cpu-backends=idle,refusing,twin"], ["idle", "refusing"]),
+        (["--cpu-backends=twin,idl*,refusing"], ["refusing"]),
+        (["--cpu-backends=small"], []),
+        (["--cpu-backends=refus*"], []),
+        (["--cpu-backends=refusing", "-k", "nothing_of_it"], []),
+        (["--cpu-backends=refusing,absent", "--cpu-missing=skip"], ["refusing"]),
+        (["--cpu-backends=small", "-k", "large"], ["small"]),
+        (["--cpu-backends=small", "-k", "large", "--no-summary"], ["small"]),
+        (["--cpu-backends=small", "-k", "large", "-qq"], ["small"]),
+    ],
+    ids=" ".join,
+)
+def test_a_backend_that_is_named_and_runs_no_test_fails_the_run(
+    refused: pytest.Pytester, chosen: list[str], names: list[str]
+) -> None:
+    refused.makepyfile(
+        """
+        import pytest, torch
+
+        @pytest.mark.parity
+        def test_small(cpu_model):
+            cpu_model(torch.ones(2, 16))
+
+        @pytest.mark.parity
+        def test_large(cpu_model):
+            cpu_model(torch.ones(3, 16))
+
+        @pytest.mark.parity
+        @pytest.mark.skip
+        def test_skipped(cpu_model):
+            cpu_model(torch.ones(2, 16))
+
+        def test_nothing_of_it():
+            pass
+        """
+    )
+    result = refused.runpytest_inprocess(*chosen, SKIP)
+    assert result.ret == (pytest.ExitCode.TESTS_FAILED if names else pytest.ExitCode.OK)
+    assert [line.split()[4] for line in unmet(result)] == names
+
+
+def test_a_name_in_the_file_asks_for_less(refused: pytest.Pytester) -> None:
+    refused.makeini("[pytest]\ncpu_unsupported = skip\ncpu_backends = refusing")
+    refused.makepyfile(TEST)
+    assert refused.runpytest_inprocess().ret == pytest.ExitCode.OK
+    refused.makeini("[pytest]\ncpu_unsupported = skip\naddopts = --cpu-backends=refusing")
+    assert refused.runpytest_inprocess().ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_xdists_controller_fails_the_run_too(refused: pytest.Pytester) -> None:
+    refused.makepyfile(TEST)
+    result = refused.runpytest_subprocess("--cpu-backends=refusing", SKIP, "-n1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert unmet(result) == [
+        "cpuaccel: the run fails: refusing refused its only test: "
+        "NotImplementedError: no kernel for aten::gelu (named by --cpu-backends)"
+    ]
+
+
+def test_the_closing_lines_say_how_many_were_refused_and_why(refused: pytest.Pytester) -> None:
+    refused.makepyfile(
+        """
+        import pytest, torch
+
+        @pytest.mark.parity
+        @pytest.mark.parametrize("rows", [1, 2, 3])
+        def test_rows(cpu_model, rows):
+            cpu_model(torch.ones(rows, 16))
+        """
+    )
+    result = refused.runpytest_inprocess("--cpu-backends=twin,refus*,small", SKIP)
+    result.stdout.fnmatch_lines(
+        [
+            "refused refusing (3 tests): NotImplementedError: no kernel for aten::gelu",
+            "refused small (1 test): takes no more than two rows",
+            "cpuaccel: 5 PASS, 4 refused and skipped",
+        ]
+    )
+
+
+REAL = """
+import pytest, torch
+from torch import nn
+from transformers import BertConfig, BertModel
+
+@pytest.fixture
+def plain():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(8, 4), nn.ReLU()).eval()
+
+@pytest.fixture
+def bert():
+    torch.manual_seed(0)
+    sizes = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
+    return BertModel(BertConfig(vocab_size=20, max_position_embeddings=16, **sizes)).eval()
+
+@pytest.mark.parity
+def test_plain(cpu_accelerate, plain):
+    cpu_accelerate(plain)(torch.randn(2, 8))
+
+@pytest.mark.parity
+def test_relu(cpu_accelerate):
+    cpu_accelerate(nn.ReLU().eval())(torch.randn(2, 8))
+
+@pytest.mark.parity
+def test_bert(cpu_accelerate, bert):
+    cpu_accelerate(bert)(input_ids=torch.arange(12).reshape(2, 6))
+"""
+
+
+def test_real_backends_with_nothing_to_do_leave_the_run_green(refused: pytest.Pytester) -> None:
+    refused.makepyfile(REAL)
+    chosen = "eager,sdpa,fastpath,channels-last,bf16,autocast-bf16,torchscript,torch-int8"
+    result = refused.runpytest_inprocess("-rs", f"--cpu-backends={chosen.replace(',', '*,')}*", SKIP)
+    assert result.ret == pytest.ExitCode.OK
+    skipped = {(row.split()[1], row.split("(")[1].split()[0]) for row in result.outlines if row.startswith("refused ")}
+    assert skipped >= {("sdpa", "1"), ("fastpath", "1"), ("channels-last", "1"), ("torch-int8", "1")}
+    assert result.parseoutcomes()["passed"] >= 15
 
 
 THEN_REFUSED = """
