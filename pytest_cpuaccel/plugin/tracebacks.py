@@ -70,7 +70,7 @@ def _is_ours(entry: TracebackType) -> bool:
 
 
 def _shows_all(config: pytest.Config) -> bool:
-    return config.get_verbosity() >= 2 or config.getoption("tbstyle") == "long"
+    return config.get_verbosity() >= 2 or config.getoption("tbstyle", None) == "long"
 
 
 def _cause_of(failure: BaseException) -> BaseException | None:
