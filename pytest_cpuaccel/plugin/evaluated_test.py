@@ -44,18 +44,18 @@ class EvaluatedTest:
                 self._body = frame
             frame = frame.f_back
 
-    def evaluate(self) -> None:
-        """Evaluate the test, unless that was done or its body failed.
+    def evaluate(self, *, refused: bool = False) -> None:
+        """Evaluate the test, unless that was done or its body failed; if it was ``refused``, what it called before.
 
         An exception that eager alone would raise is raised unchanged. Other errors get a traceback that ends
         in the test's body, so that ``--pdb`` stops there.
         """
-        if self._is_over or _has_failed(self.item):
+        if self._is_over or (_has_failed(self.item) and not refused):
             return
         self._is_over = True
         self._calls = self.models.calls
         try:
-            evaluate(self.item, self.models)
+            evaluate(self.item, self.models, refused=refused)
         except EagerRaisesError as error:
             raised: BaseException = error.error
         except (CpuaccelError, pytest.fail.Exception) as error:
@@ -65,19 +65,6 @@ class EvaluatedTest:
         else:
             return
         raise raised
-
-    def evaluate_refused(self) -> None:
-        """Evaluate what a test had called before a backend refused its model, unless that was done.
-
-        Raises:
-            pytest.fail.Exception: a verdict is FAIL, so that the test must not be skipped.
-            CpuaccelError: the model can't be judged.
-        """
-        if self._is_over:
-            return
-        self._is_over = True
-        self._calls = self.models.calls
-        evaluate(self.item, self.models, refused=True)
 
     def evaluate_within_test_case(self) -> None:
         """Have unittest evaluate the test with its body, so that ``expectedFailure`` counts the verdict in."""
@@ -96,7 +83,7 @@ class EvaluatedTest:
                 refusal = error
             else:
                 return
-            self.evaluate_refused()
+            self.evaluate(refused=True)
             self.item.stash[REFUSAL] = refusal
             raise SkipTest(reason_to_skip(refusal))  # unittest takes pytest's own for an error, which may be expected
 

@@ -10,7 +10,6 @@ import pytest
 from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, is_refusal
 from pytest_cpuaccel.plugin.fixture_names import uses_backend
 from pytest_cpuaccel.plugin.stash import EVALUATED_TEST
-from pytest_cpuaccel.plugin.unsupported import UnsupportedSkip
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.report.ending import Ending
@@ -74,6 +73,7 @@ def _begin(item: pytest.Item, findings: Findings) -> None:
 
 def _ending(excinfo: pytest.ExceptionInfo[BaseException], when: str, findings: Findings) -> Ending | None:
     """How the exception ended the test; None where a verdict did, which the results hold."""
+    from pytest_cpuaccel.plugin.unsupported import UnsupportedSkip
     from pytest_cpuaccel.report.ending import Ending
 
     raised = excinfo.value

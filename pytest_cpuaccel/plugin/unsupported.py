@@ -158,7 +158,7 @@ def _judged_first(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     except BaseException as raised:
         if EVALUATED_TEST in item.stash and refusal_in(raised) is not None:
-            item.stash[EVALUATED_TEST].evaluate_refused()
+            item.stash[EVALUATED_TEST].evaluate(refused=True)
         raise
 
 
