@@ -17,7 +17,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.precision import Precision
 
 _FP32 = {"weight": {"dtype": ["fp32"]}, "activation": {"dtype": ["fp32"]}}
@@ -44,7 +44,7 @@ def _altered(approach: str, subject: Subject) -> AlteredModel:
         layers = _int8_layers(quantised)
     if not layers:
         layer = "nn.Linear" if approach == "dynamic" else "nn.Linear or convolution"
-        raise BuildError(f"{name} has no {layer} that Neural Compressor quantises")
+        raise NothingToDoError(f"{name} has no {layer} that Neural Compressor quantises")
 
     def facts() -> dict[str, Scalar]:
         return {"int8_layers": layers, "engine": torch.backends.quantized.engine}

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.ipex import IPEX
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.precision import Precision
 
 
@@ -50,7 +50,7 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
         trace = Trace.of(script, graph, subject)
         quantised = int8_operators(torch.jit.last_executed_optimized_graph())  # type: ignore[attr-defined]
     if not quantised:
-        raise BuildError(f"nothing in {type(module).__name__} runs in int8: {nothing_quantised(module)}")
+        raise NothingToDoError(f"nothing in {type(module).__name__} runs in int8: {nothing_quantised(module)}")
     return BuiltModel(
         forward=trace.forward,
         accepts=trace.accepts,

@@ -13,7 +13,7 @@ from pytest_cpuaccel.backends import openvino_int8, openvino_int8_ptq
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.precision import Precision
 
 if TYPE_CHECKING:
@@ -177,12 +177,23 @@ def _read_back(precision: str, compiled: Sequence[Any]) -> ReadBack:
 
     Raises:
         BuildError: it runs in another precision than requested.
+        NothingToDoError: no operator takes bfloat16, in which OpenVINO runs matrix products and what lies around them.
     """
     used = {model.get_property("INFERENCE_PRECISION_HINT").to_string() for model in compiled}
     if used != {precision}:
         raise BuildError(f"OpenVINO runs in {', '.join(sorted(used))} on this CPU, was told {precision}")
     threads = max(model.get_property("INFERENCE_NUM_THREADS") for model in compiled)
-    return ReadBack(threads, {"precision": precision})
+    if precision != "bf16":
+        return ReadBack(threads, {"precision": precision})
+    operators = sum(map(_bf16_operators, compiled))
+    if not operators:
+        raise NothingToDoError("OpenVINO runs no operator of this model in bfloat16")
+    return ReadBack(threads, {"precision": precision, "bf16_operators": operators})
+
+
+def _bf16_operators(compiled: Any) -> int:
+    infos = (operation.get_rt_info() for operation in compiled.get_runtime_model().get_ops())
+    return sum(info["runtimePrecision"] == "bf16" for info in infos)
 
 
 def _runtime(precision: str) -> Runtime:

@@ -83,6 +83,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     with _usage_errors(config):
         config.stash[SETTINGS] = options.read_settings(config)
+        if config.stash[SETTINGS].unsupported == "skip":
+            from pytest_cpuaccel.plugin import unsupported
+
+            config.pluginmanager.register(unsupported, unsupported.__name__)
         if config.stash[SETTINGS].backends and not names_may_come(config):
             check_names(config)
         if not is_worker(config):

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -27,15 +27,17 @@ def without_fused_encoder_layers(module: Any) -> None:
             part.enable_nested_tensor = part.use_nested_tensor = False
 
 
-def no_linear(module: Any) -> BuildError:
+def no_linear(module: Any) -> NothingToDoError:
     """Return the refusal of a model in which no ``nn.Linear`` was quantised."""
     name = type(module).__name__
     kinds = {type(part).__name__ for part in module.modules() if isinstance(part, nn.Linear)}
     if any(type(part) is nn.Linear for part in module.modules()):
-        return BuildError(f"each nn.Linear of {name} is left in fp32, as those of few inputs are")
+        return NothingToDoError(f"each nn.Linear of {name} is left in fp32, as those of few inputs are")
     if kinds:
-        return BuildError(f"{name} has no nn.Linear to quantise: {', '.join(sorted(kinds))} is a class of its own")
-    return BuildError(f"{name} has no nn.Linear to quantise")
+        return NothingToDoError(
+            f"{name} has no nn.Linear to quantise: {', '.join(sorted(kinds))} is a class of its own"
+        )
+    return NothingToDoError(f"{name} has no nn.Linear to quantise")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from pytest_cpuaccel.backends.toolkit.shapes import Shapes
 from pytest_cpuaccel.backends.toolkit.upstream import silenced
 from pytest_cpuaccel.backends.toolkit.weights import drop_weights, size_of_weights
 from pytest_cpuaccel.core.backend import Subject
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError, CpuaccelError, retold
 from pytest_cpuaccel.core.gc_freeze import give_back
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, f
         try:
             return _export_by_optimum(runtime, subject, module, folder)
         except Exception as error:
-            why = str(error) if isinstance(error, CpuaccelError) else upstream.reason(error)
+            ours = error if isinstance(error, CpuaccelError) else upstream.build_error(error)
+            refusal = retold(ours, str(ours))  # without what a traceback keeps alive
         drop_weights(module)
         gc.collect()  # frees what the failed export held of its temporary folders, which warn when they go
     shutil.rmtree(folder)
@@ -64,8 +65,9 @@ def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, f
         else:
             route = _export_by_torch(runtime, subject, folder)
     except BuildError as error:
-        raise BuildError(f"{error} (and Optimum: {why})") from error
-    return replace(route, facts={**route.facts, "without_optimum": why})
+        decisive = refusal if isinstance(refusal, BuildFailureError) else error
+        raise retold(decisive, f"{error} (and Optimum: {refusal})") from error
+    return replace(route, facts={**route.facts, "without_optimum": str(refusal)})
 
 
 def _export_by_optimum(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
@@ -169,7 +171,7 @@ def _said_of(tool: str, module: nn.Module, program: ExportedProgram | None = Non
     except BuildError as error:
         calling = [line for operator, line in lines.items() if _is_named(operator, str(error))]
         place = f" (at {calling[0]})" if calling else ""
-        raise BuildError(f"{tool} can't take {type(module).__name__}: {error}{place}") from error
+        raise retold(error, f"{tool} can't take {type(module).__name__}: {error}{place}") from error
 
 
 def _is_named(operator: str, text: str) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import io
 import logging
 import re
+import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.code_line import code_line, library_line
-from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, BuildFailureError, CpuaccelError
 
 _BEFORE_PACKAGES = re.compile(r"[^\s'\"]*/(?:site|dist)-packages/")
 """The folders of installed libraries, which are cut from messages."""
@@ -41,6 +43,16 @@ _NEEDS_VALUE = (
 _LONGEST = 400
 _SLIPS = (AttributeError, TypeError, LookupError, NameError, AssertionError)
 """Exceptions that say nothing of the model: code that didn't expect it."""
+_NOT_OF_THE_MODEL = (OSError, MemoryError, subprocess.SubprocessError, concurrent.futures.TimeoutError, Warning)
+"""Kinds of exceptions that say something of the machine or the run, and nothing of a model."""
+_COMPILER_MISSING = "InvalidCxxCompiler"
+"""The class of Inductor's exception where no C++ compiler works. Importing it would import Inductor."""
+_OUT_OF_MEMORY = re.compile(
+    r"not enough memory|can't allocate memory|failed to allocate memory|bad_alloc|bad allocation|"
+    r"no space left on device|disk quota exceeded",
+    re.IGNORECASE,
+)
+"""What native libraries say of a full memory or disk, in exceptions of no kind of their own."""
 
 
 @contextmanager
@@ -52,6 +64,7 @@ def contained() -> Iterator[None]:
     Raises:
         BackendUnavailableError: an import failed; the text is upstream's.
         BuildError: anything else failed; the text is :func:`reason`, with the line of the user's code if one is known.
+        BuildFailureError: of these, what does not lie in the model, such as a full disk.
     """
     trace = logging.getLogger("torch.__trace")
     was_disabled, trace.disabled = trace.disabled, True
@@ -66,7 +79,7 @@ def contained() -> Iterator[None]:
     except ImportError as error:
         raise BackendUnavailableError(f"installed but does not import: {reason(error)}") from error
     except Exception as error:
-        raise BuildError(f"{reason(error)}{_place(error)}") from error
+        raise build_error(error) from error
     finally:
         trace.disabled = was_disabled
 
@@ -97,6 +110,28 @@ def silent(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
 
     return call
+
+
+def build_error(error: Exception, text: str = "") -> BuildError:
+    """Return the error of a build or call in which upstream raised: a refusal; a failure if the model is not the cause.
+
+    The ``text`` is :func:`reason`, with the line of the user's code if one is known, unless given.
+    """
+    kind = BuildError if _lies_in_the_model(error) else BuildFailureError
+    return kind(text or f"{reason(error)}{_place(error)}")
+
+
+def _lies_in_the_model(error: BaseException | None) -> bool:
+    """Tell whether neither an exception nor one that it was raised from comes of the machine."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, (*_NOT_OF_THE_MODEL, BuildFailureError)) or type(error).__name__ == _COMPILER_MISSING:
+            return False
+        if _OUT_OF_MEMORY.search(str(error)):
+            return False
+        seen.add(id(error))
+        error = getattr(error, "inner_exception", None) or error.__cause__  # the former is Dynamo's
+    return True
 
 
 def reason(error: BaseException) -> str:
