@@ -31,6 +31,7 @@ def test_defaults(pytester: pytest.Pytester) -> None:
         inconclusive="warn",
         threads=1,
         reports=(),
+        on_github=False,
         cache_dir=None,
         cache_limit_bytes=20 * 10**9,
         cache_verify=False,
@@ -74,6 +75,7 @@ cpu_wait = 30 s
         inconclusive="fail",
         threads=3,
         reports=(Path.cwd() / "a.json", Path.cwd() / "b.md"),
+        on_github=False,
         cache_dir=Path.cwd() / "kept",
         cache_limit_bytes=10**9,
         cache_verify=True,
@@ -280,3 +282,21 @@ def test_a_report_of_the_file_that_can_not_be_written_is_told_with_its_path(pyte
     result = pytester.runpytest_inprocess("-p", "pytest_cpuaccel.plugin.hooks")
     words = f"cpu_report in tox.ini: can't write '{pytester.path}/taken/run.json': "
     result.stderr.fnmatch_lines([f"ERROR: cpuaccel: {words}*"])
+
+
+@pytest.mark.parametrize(
+    "written", ["github", "github,a.json", "a.json, github", "a.json github", "github a.json", "\n  a.json\n  github"]
+)
+@pytest.mark.parametrize("where", ["option", "ini"])
+def test_github_is_a_word_among_the_reports(pytester: pytest.Pytester, written: str, where: str) -> None:
+    given = [f"--cpu-report={written}"] if where == "option" else []
+    found = settings_of(pytester, *given, ini=f"cpu_report = {written}" if where == "ini" else "")
+    assert found.on_github
+    assert [path.name for path in found.reports] == ["a.json"] * ("a.json" in written)
+
+
+@pytest.mark.parametrize("written", ["./github", "github/", "GitHub", "a.json,github.txt"])
+def test_a_path_named_github_is_no_word(pytester: pytest.Pytester, written: str) -> None:
+    with pytest.raises(UsageError, match=r"ends in none of \.json, \.md, \.html, and is not the word github$"):
+        settings_of(pytester, f"--cpu-report={written}")
+    assert not settings_of(pytester, "--cpu-report=github/a.json,my github.md,github.html").on_github
