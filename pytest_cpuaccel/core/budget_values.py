@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.given_value import shown
 from pytest_cpuaccel.core.units import parse_percentage
+
+Parser = Callable[[Any], Any]
 
 _POINTS = re.compile(r"(\d+(?:\.\d+)?|\.\d+) *points?")
 _NUMBER_AND_UNIT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%|x|times|db)?\s*", re.IGNORECASE)
