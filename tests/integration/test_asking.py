@@ -7,9 +7,7 @@ import pytest
 from tests.integration.test_selection import refusal
 
 EXACT = "@pytest.mark.parity(rtol=0, atol=0)"
-NOTHING_DONE = (
-    "test_it.py::{}: @parity judges calls of cpu_model or cpu_accelerate; nothing that the test did is judged by it: *"
-)
+NOTHING_DONE = "@parity judges calls of cpu_model or cpu_accelerate; nothing that the test did is judged by it: *"
 
 LAZY = """
 import pytest, torch, unittest
@@ -61,7 +59,7 @@ def test_one_that_might_have_come_and_did_not_fails_its_test_alone(mlp_project: 
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines([NOTHING_DONE.format("test_it")])
+    result.stdout.fnmatch_lines(["*_ test_it _*", NOTHING_DONE])
 
 
 def test_a_doctest_that_gets_none_fails_by_a_mark_that_a_hook_adds(mlp_project: pytest.Pytester) -> None:
@@ -118,7 +116,7 @@ def test_whether_a_mark_is_ours_does_not_hang_on_the_order_of_tests(
     project.makepyfile(test_it="\n\n".join([OWN_MODEL, *tests]))
     result = project.runpytest_inprocess()
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines([NOTHING_DONE.format("test_marked")])
+    result.stdout.fnmatch_lines(["*_ test_marked _*", NOTHING_DONE])
 
 
 THEIRS = {

@@ -51,7 +51,7 @@ class Uncopyable(models.Mlp):
 def line_of_failure(project: pytest.Pytester, body: str, *args: str, errors: bool = False) -> str:
     """Run a test whose last line must fail it; return the line it fails with, having seen nothing of ours.
 
-    ``HERE`` stands for the place of that last line; evidence, which is indented, is left out.
+    ``HERE: `` before it stands for the place of that last line below it; evidence, which is indented, is left out.
     """
     file = project.makepyfile(test_it=MODULES + body)
     here = f"{file.name}:{len(file.read_text().splitlines())}"
@@ -65,9 +65,10 @@ def line_of_failure(project: pytest.Pytester, body: str, *args: str, errors: boo
     end = next(
         number for number, line in enumerate(result.outlines[start:], start) if line.startswith(("====", "----"))
     )
-    lines = [line for line in result.outlines[start + 1 : end] if not line.startswith("  ")]
+    shown = result.outlines[start + 1 : end]
+    lines = [line for line in shown if not line.startswith("  ")]
     assert len(lines) == 1, lines
-    return lines[0].replace(here, "HERE")
+    return f"HERE: {lines[0]}" if f"  at {here}" in shown else lines[0]
 
 
 def with_model(expression: str, body: str = "cpu_model(X)", mark: str = "parity") -> str:

@@ -726,7 +726,7 @@ def test_it(cpu_accelerate):
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "-k", "test_it")
     result.stdout.fnmatch_lines(
-        ["note: eager_model: torch.compile's wrapper was left out; its original is the eager model"]
+        ["note: cpu_accelerate(model): torch.compile's wrapper was left out; its original is the eager model"]
     )
 
 
