@@ -56,6 +56,18 @@ def format_duration(ns: float) -> str:
     return f"{ns:.0f} ns"
 
 
+def format_elapsed(seconds: float) -> str:
+    """``370.2`` as ``"6 min 10 s"``: whole seconds, and minutes and hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [
+        f"{hours} h" * bool(hours),
+        f"{minutes} min" * bool(minutes),
+        f"{rest} s" * bool(rest or not round(seconds)),
+    ]
+    return " ".join(filter(None, parts))
+
+
 def format_rate(items_per_s: float) -> str:
     """``39.97`` as ``"40.0 items/s"``: three significant digits."""
     return f"{_three_digits(items_per_s)} items/s"

@@ -237,9 +237,11 @@ def check_reports(settings: Settings) -> None:
     """Try now to write the reports: otherwise an error would come only with the first result.
 
     Raises:
-        UsageError: names the path and the system's reason.
+        UsageError: names the path and the system's reason, or what the form of the report needs.
     """
     for path in settings.reports:
+        if path.suffix == ".html":
+            _check_jinja(path)
         existed = path.exists()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -248,6 +250,16 @@ def check_reports(settings: Settings) -> None:
             raise UsageError(f"--cpu-report: can't write {str(path)!r}: {refusal.strerror}") from None
         if not existed:
             path.unlink()
+
+
+def _check_jinja(path: Path) -> None:
+    try:
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"--cpu-report: {str(path)!r} needs Jinja2, which can't be imported: {error}; "
+            'pip install "pytest-cpuaccel[html]"'
+        ) from None
 
 
 def check_baselines(settings: Settings) -> None:
