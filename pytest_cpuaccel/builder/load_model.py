@@ -106,7 +106,8 @@ def _loaded(source: str, task: str | None, of: str) -> nn.Module:
     except CpuaccelError:
         raise
     except Exception as error:
-        raise UsageError(f"{of}: can't load {source!r}: {reason(error)}") from error
+        kind = "" if folder.is_dir() else " (there is no such folder, so it was taken for a hub id)"
+        raise UsageError(f"{of}: can't load {source!r}: {reason(error)}{kind}") from error
     return model.float().eval()
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pytest_cpuaccel.baselines.store import FILE, file_of
+from pytest_cpuaccel.cli.path_argument import path
 from pytest_cpuaccel.report.comparison import comparison
 from pytest_cpuaccel.report.saved import read_report
 
@@ -20,7 +21,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--baselines-dir",
         metavar="FOLDER",
-        type=Path,
+        type=path,
         default=_FOLDER,
         help=f"folder with the named baselines (default: {_FOLDER})",
     )
@@ -37,8 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _file(text: str, root: Path) -> Path:
     """Prefer a baseline's name: a folder or file here may have the same name."""
-    path = Path(text)
-    for report in (root / text / FILE, path / FILE):
+    given = path(text)
+    for report in (root / text / FILE, given / FILE):
         if report.is_file():
             return report
-    return path if path.is_file() or path.name != text or path.suffix == ".json" else file_of(root, text)
+    return given if given.is_file() or given.name != text or given.suffix == ".json" else file_of(root, text)

@@ -6,12 +6,15 @@ import argparse
 import contextlib
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import inf
+from pathlib import Path
 
-from pytest_cpuaccel.backends.registry import BUILTIN
-from pytest_cpuaccel.backends.requirements import check_torch, unmet_requirement
-from pytest_cpuaccel.builder.tested_versions import newer_than_tested
+from pytest_cpuaccel.backends.plugins import known_backends
+from pytest_cpuaccel.backends.requirements import check_torch, pip_command, unmet_requirement
+from pytest_cpuaccel.builder.tested_versions import TESTED, newer_than_tested, releases_tested
+from pytest_cpuaccel.cli.fitted_text import UNBROKEN, command, paragraph, row, terminal_width
+from pytest_cpuaccel.core.backend import Backend, Requirement
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
 from pytest_cpuaccel.core.keeping import REFERENCES_BYTES
 from pytest_cpuaccel.core.units import format_bytes, format_duration, parse_duration_ns
@@ -36,30 +39,67 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what was found, line by line."""
-    for line in doctor():
+    """Print what was found, line by line, each no longer than the terminal is wide."""
+    width = terminal_width()
+    for line in doctor(width):
         print(line)  # noqa: T201
     for line in self_checks(SELF_CHECK_S, arguments.cpu_wait) if arguments.aa else ():
-        print(line)  # noqa: T201
+        print("\n".join(paragraph(line, width)))  # noqa: T201
         sys.stdout.flush()
     return 0
 
 
-def doctor() -> Iterator[str]:
-    """Yield lines on this machine, on each backend (its versions or missing packages) and on untested releases."""
+def doctor(width: int) -> Iterator[str]:
+    """Yield lines on this machine, on each backend, on tested releases, and on plugins that can't be asked."""
+    known = known_backends(Path.cwd())
+    backends = list(known.by_name.values())
+    column = max(len(backend.name) for backend in backends) + 1
     machine = this_machine()
-    yield f"CPU: {machine.cpu}, {machine.cpus} usable, {' '.join(machine.isa) or 'no known vector extensions'}"
-    width = max(len(backend.name) for backend in BUILTIN)
+    isa = " ".join(machine.isa) or "no known vector extensions"
+    yield from paragraph(f"CPU: {machine.cpu}, {machine.cpus} usable, {isa}", width)
     for trait in traits():
-        yield f"{trait.name:{width}} {trait.value}{f': {trait.harm}' if trait.harm else ''}"
+        yield from row(trait.name, f"{trait.value}{f': {trait.harm}' if trait.harm else ''}", column, width)
     kept = format_bytes(REFERENCES_BYTES)
-    yield f"{'references':{width}} up to {kept} of eager's answers are kept for the next backend"
-    for backend in BUILTIN:
-        reason = unmet_requirement(backend)
-        versions = ", ".join(f"{name} {version}" for name, version in backend.versions.items())
-        status = f"missing: {reason.partition(': ')[2]}" if reason else f"installed: {versions}"
-        yield f"{backend.name:{width}} {backend.summary}; {status}"
-    yield from newer_than_tested()
+    yield from row("references", f"up to {kept} of eager's answers are kept for the next backend", column, width)
+    yield ""
+    for backend in backends:
+        origin = known.origins.get(backend.name)
+        yield from _backend(backend, f", from {origin}" if origin else "", column, width)
+    yield ""
+    yield from paragraph("Installed releases, and those that the tests ran with:", width)
+    for distribution in _distributions(backends):
+        yield from row(f"  {distribution}", _release(distribution), column, width)
+    for line in (*newer_than_tested(), *known.problems):
+        yield from paragraph(line, width)
+
+
+def _backend(backend: Backend, origin: str, column: int, width: int) -> Iterator[str]:
+    """Yield lines on a backend: its versions; or what is missing, and the pip command, which stays in one piece."""
+    reason = unmet_requirement(backend)
+    if reason is None:
+        versions = ", ".join(f"{name}{UNBROKEN}{version}" for name, version in backend.versions.items())
+        status = f"installed: {versions}" if versions else "needs nothing"
+        yield from row(backend.name, f"{backend.summary}{origin}; {status}", column, width)
+        return
+    pip = pip_command(backend)
+    missing = reason.removeprefix(f"{backend.name}: ").removesuffix(f"; {pip}")
+    text = f"{backend.summary}{origin}; missing: {missing}"
+    if column + len(f"{text}; {pip}") <= width:
+        yield from row(backend.name, f"{text}; {pip}", column, width)
+    else:
+        yield from row(backend.name, text, column, width)
+        yield from command(pip, width)
+
+
+def _distributions(backends: Iterable[Backend]) -> list[str]:
+    """Return the distributions that tests are pinned to or that a backend needs, each once."""
+    return list(dict.fromkeys((*TESTED, *(item.distribution for backend in backends for item in backend.requires))))
+
+
+def _release(distribution: str) -> str:
+    installed = Requirement(distribution).installed or "not installed"
+    tested = releases_tested(distribution)
+    return f"{installed}; {f'tested: {tested}' if tested else 'no release of it is pinned in the tests'}"
 
 
 def self_checks(seconds: float, wait_s: float) -> Iterator[str]:

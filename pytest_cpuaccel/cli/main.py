@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import platform
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pytest_cpuaccel.cli import compare, doctor, matrix
+from pytest_cpuaccel.core.backend import Requirement
 from pytest_cpuaccel.core.errors import CpuaccelError
 
 USAGE_MISTAKE = 2
@@ -22,7 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: SIGTERM came; open files are closed and temporary folders removed before.
     """
-    parser = argparse.ArgumentParser(prog="cpuaccel", description="CPU backends for PyTorch models.")
+    parser = argparse.ArgumentParser(
+        prog="cpuaccel",
+        description="CPU backends for PyTorch models.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # the other one would break the version's line
+    )
+    version = f"pytest-cpuaccel {Requirement('pytest-cpuaccel').installed or '(not installed)'}"
+    parser.add_argument("--version", action="version", version=f"{version}, Python {platform.python_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (doctor, compare, matrix):
         command.add(commands)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pytest_cpuaccel.backends.registry import register, select
+from pytest_cpuaccel.backends.plugins import known_backends
+from pytest_cpuaccel.backends.registry import select
 from pytest_cpuaccel.backends.requirements import unmet_requirement
+from pytest_cpuaccel.cli.path_argument import path
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
@@ -33,9 +35,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("matrix", help="which architectures run right under which backends")
     parser.add_argument("--architectures", default=_ALL, metavar="NAMES", help="names and globs, such as bert,gpt*")
     parser.add_argument("--backends", default=_ALL, metavar="NAMES", help="names and globs, such as ort,openvino*")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="results; a file of the same versions is continued")
+    parser.add_argument("--json", type=path, metavar="FILE", help="results; a file of the same versions is continued")
     parser.add_argument("--missing", action="store_true", help="measure only the cells that the --json file lacks")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="the same as a page of Markdown")
+    parser.add_argument("--page", type=path, metavar="FILE", help="the same as a page of Markdown")
     parser.add_argument("--timeout", type=_positive(float), default=300.0, metavar="S", help="most seconds for a cell")
     parser.add_argument("--jobs", type=_positive(int), default=1, metavar="N", help="processes at a time")
     parser.set_defaults(run=run)
@@ -47,12 +49,15 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: a name that nothing has, a backend that isn't installed, a file that can't be written.
     """
-    known = register([])
+    found = known_backends(Path.cwd())
+    known = found.by_name
+    for problem in found.problems:
+        print(f"cpuaccel matrix: {problem}", file=sys.stderr)  # noqa: T201
     architectures = _architectures(arguments.architectures)
     backends = _backends(arguments.backends, known)
     installed = [backend for backend in known.values() if unmet_requirement(backend) is None]
-    for path in (arguments.json, arguments.page):
-        _check_folder(path)
+    for file in (arguments.json, arguments.page):
+        _check_folder(file)
     told = environment(installed, THREADS)
     record = Record(arguments.json, {name: told[name] for name in _TOLD})
     done = record if arguments.missing else Record(None, {})
@@ -66,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         if arguments.page:
             arguments.page.write_text(
-                page(record.cells, ARCHITECTURES, list(known), record.environment), encoding="utf-8"
+                page(record.cells, ARCHITECTURES, _rows(known, record.cells), record.environment), encoding="utf-8"
             )
     return int(any(cell.status.is_bad for cell in record.cells))
 
@@ -94,13 +99,18 @@ def _backends(wanted: str, known: Mapping[str, Backend]) -> list[Backend]:
     return chosen
 
 
+def _rows(known: Iterable[str], cells: Iterable[Cell]) -> list[str]:
+    """Return the names of the backends for the page, also of one that a file has cells of and nobody adds any more."""
+    return list(dict.fromkeys((*known, *(cell.backend for cell in cells))))
+
+
 def _names(text: str) -> Sequence[str]:
     return text.replace(",", " ").split()
 
 
-def _check_folder(path: Path | None) -> None:
-    if path is not None and not path.parent.is_dir():
-        raise UsageError(f"no folder {str(path.parent)!r} to write {path.name!r} to; make it first")
+def _check_folder(file: Path | None) -> None:
+    if file is not None and not file.parent.is_dir():
+        raise UsageError(f"no folder {str(file.parent)!r} to write {file.name!r} to; make it first")
 
 
 def _positive(kind: type[float]) -> type[float]:

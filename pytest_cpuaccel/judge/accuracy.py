@@ -26,7 +26,7 @@ from pytest_cpuaccel.judge.mean import Scale, mean_bounds, scale_of, values_to_t
 from pytest_cpuaccel.judge.paired import paired_p_value, paired_upper
 
 ALPHA = 0.05
-"""RandomnessCheck of a wrong PASS, and of a wrong FAIL, of each promise of the mark."""
+"""Probability of a wrong PASS, and of a wrong FAIL, of each promise of the mark."""
 
 ROUNDING = 1e-9
 """A mean that exceeds a limit by less does so by rounding: three of 300 lost items are 1 %."""

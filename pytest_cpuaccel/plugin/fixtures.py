@@ -11,10 +11,10 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.plugin.stash import (
     EVALUATED_TEST,
     RUNNING,
-    SETTINGS,
     SHARES_MACHINE,
     THREADS,
     choice_of,
+    model_named,
     release_builds,
     session_of,
 )
@@ -49,7 +49,7 @@ def cpu_backend(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Backen
 @pytest.fixture(scope="session")
 def eager_model(request: pytest.FixtureRequest) -> nn.Module | str:
     """The reference model: override it to return an ``nn.Module``, a folder or a hub id."""
-    source = request.config.stash[SETTINGS].model
+    source = model_named(request.config, "model")
     if source is None:
         pytest.fail(
             "eager_model: no model yet; override this fixture in conftest.py to return an nn.Module, "
@@ -62,7 +62,7 @@ def eager_model(request: pytest.FixtureRequest) -> nn.Module | str:
 @pytest.fixture(scope="session")
 def cpu_candidate(request: pytest.FixtureRequest) -> nn.Module | str | None:
     """Another checkpoint in ``eager_model``'s place: override it to return anything that ``eager_model`` may return."""
-    return request.config.stash[SETTINGS].candidate
+    return model_named(request.config, "candidate")
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.stash[SETTINGS].backends and not names_may_come(config):
             check_names(config)
         if not is_worker(config):
-            options.check_reports(config.stash[SETTINGS])
+            options.check_reports(config.stash[SETTINGS], options.source_of(config, "report"))
             options.check_baselines(config.stash[SETTINGS])
             config.pluginmanager.register(Reporter(config), NAME)
 
@@ -135,6 +135,12 @@ def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
     from pytest_cpuaccel.plugin.dynamic_fixtures import asks_for_ours
 
     return is_addressed(config) or any(map(asks_for_ours, items))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker, which may run in another folder, what paths on the command line are relative to."""
+    node.workerinput[options.CONTROLLERS_FOLDER] = str(options.current_folder(node.config))
 
 
 @pytest.hookimpl(optionalhook=True)

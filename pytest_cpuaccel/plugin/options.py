@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.plugin.config_file import (
+    FLAG,
+    LIST,
+    NUMBER,
+    TEXT,
+    Accepted,
+    declared_type,
+    is_written,
+    written_text,
+)
 
 if TYPE_CHECKING:
     import pytest
 
 Missing = Literal["fail", "skip"]
 Inconclusive = Literal["warn", "fail", "skip"]
+
+CONTROLLERS_FOLDER = "cpuaccel_folder"
+"""The key under which an xdist worker is told the folder that its controller was started in."""
 
 REPORT_SUFFIXES = (".json", ".md", ".html")
 _AFTER_REPORT = re.compile(rf"\s*[,\n]\s*|(?:{'|'.join(f'(?<={re.escape(end)})' for end in REPORT_SUFFIXES)})\s+")
@@ -66,6 +81,11 @@ class Option(NamedTuple):
         """Return the setting as it is written in the ini file."""
         return f"cpu_{self.name.replace('-', '_')}"
 
+    @property
+    def accepted(self) -> Accepted:
+        """Return the types that the setting may have in a TOML file."""
+        return _NATIVE.get(self.name, TEXT) if self.metavar else FLAG
+
 
 def _backends(text: str) -> tuple[str, ...]:
     if text and not all(part.strip() for part in text.split(",")):
@@ -99,7 +119,7 @@ def _reports(text: str) -> tuple[Path, ...]:
     for path in paths:
         if path.suffix not in REPORT_SUFFIXES:
             raise UsageError(f"{str(path)!r} ends in none of {', '.join(REPORT_SUFFIXES)}")
-    return tuple(path.absolute() for path in paths)
+    return paths
 
 
 def _bytes(text: str) -> int:
@@ -141,7 +161,28 @@ def _optional(text: str) -> str | None:
 
 
 def _folder(text: str) -> Path | None:
-    return Path(text).expanduser().absolute() if text else None
+    return Path(text) if text else None
+
+
+def _in(base: Path, path: str | Path) -> Path:
+    """Return a path that is relative to ``base`` or to a home folder as an absolute one."""
+    return Path(os.path.abspath(base / os.path.expanduser(path)))  # noqa: PTH100, PTH111  (an unknown ~name is a name)
+
+
+def _folder_in(base: Path, folder: Path | None) -> Path | None:
+    return None if folder is None else _in(base, folder)
+
+
+def _reports_in(base: Path, reports: tuple[Path, ...]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(_in(base, report) for report in reports))
+
+
+def _model_in(base: Path, source: str | None) -> str | None:
+    """Return the path of what can only be a folder, or is one; anything else is a hub id and stays as it is."""
+    if source is None:
+        return None
+    is_path = source.startswith((".", "/", "~")) or source.count("/") > 1
+    return str(_in(base, source)) if is_path or _in(base, source).is_dir() else source
 
 
 OPTIONS = (
@@ -171,6 +212,24 @@ OPTIONS = (
     Option("wait", "TIME", "the longest time to wait for the machine to be free", "600 s", _seconds),
 )
 
+_NATIVE = {
+    "backends": LIST,
+    "report": LIST,
+    "threads": NUMBER,
+    "cache-limit": NUMBER,
+    "against-slowdown": NUMBER,
+    "wait": NUMBER,
+}
+"""Option -> the types that its setting may have in a TOML file; any other takes a string, a flag a boolean too."""
+
+_RESOLVE: dict[str, Callable[[Path, Any], Any]] = {
+    "model": _model_in,
+    "candidate": _model_in,
+    "report": _reports_in,
+    "cache-dir": _folder_in,
+    "baselines-dir": _folder_in,
+}
+"""Option with paths -> the function that resolves its value in the folder that they are relative to."""
 
 _NEVER_EMPTY = {
     "backends": "names no backend; leave it out to run eager alone",
@@ -195,7 +254,8 @@ def add_options(parser: pytest.Parser) -> None:
         if not option.metavar:
             takes = {"action": "store_const", "const": "true"}
         group.addoption(option.flag, dest=option.ini, default=None, help=f"{option.help}{default}", **takes)
-        parser.addini(option.ini, f"twin of {option.flag}", default=None)
+        kind: Any = declared_type(option.accepted)
+        parser.addini(option.ini, f"twin of {option.flag}", type=kind, default=None)
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -230,11 +290,13 @@ def read_settings(config: pytest.Config) -> Settings:
 
 def is_set(config: pytest.Config) -> bool:
     """Tell whether any setting was given, on the command line or in the ini file."""
-    return any(config.getoption(option.ini) is not None or config.getini(option.ini) is not None for option in OPTIONS)
+    return any(config.getoption(option.ini) is not None or is_written(config, option.ini) for option in OPTIONS)
 
 
-def check_reports(settings: Settings) -> None:
+def check_reports(settings: Settings, where: str) -> None:
     """Try now to write the reports: otherwise an error would come only with the first result.
+
+    ``where`` is the place of the setting, for messages.
 
     Raises:
         UsageError: names the path and the system's reason, or what the form of the report needs.
@@ -247,7 +309,7 @@ def check_reports(settings: Settings) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.open("a").close()
         except OSError as refusal:
-            raise UsageError(f"--cpu-report: can't write {str(path)!r}: {refusal.strerror}") from None
+            raise UsageError(f"{where}: can't write {str(path)!r}: {refusal.strerror}") from None
         if not existed:
             path.unlink()
 
@@ -305,19 +367,45 @@ def source_of(config: pytest.Config, name: str) -> str:
     option = next(option for option in OPTIONS if option.name == name)
     if config.getoption(option.ini) is not None:
         return option.flag
+    if _is_overridden(config, option):
+        return f"-o {option.ini}"
     return f"{option.ini} in {config.inipath.name if config.inipath else 'the ini file'}"
+
+
+def current_folder(config: pytest.Config) -> Path:
+    """Return the folder that pytest was started in; in an xdist worker that of its controller."""
+    told = getattr(config, "workerinput", {}).get(CONTROLLERS_FOLDER)
+    return Path(told) if told else config.invocation_params.dir
+
+
+def _is_overridden(config: pytest.Config, option: Option) -> bool:
+    return any(given.startswith(f"{option.ini}=") for given in config.getoption("override_ini") or ())
+
+
+def _base(config: pytest.Config, option: Option) -> Path:
+    """Return the folder that an option's paths are relative to: the configuration file's for what stands there."""
+    on_command_line = config.getoption(option.ini) is not None or _is_overridden(config, option)
+    return current_folder(config) if on_command_line or config.inipath is None else config.inipath.parent
 
 
 def _read(config: pytest.Config, option: Option) -> Any:
     given = config.getoption(option.ini)
-    written = config.getini(option.ini) if given is None else given
-    if written is None:
+    where = source_of(config, option.name)
+    with _at(where):
+        text = given if given is not None else written_text(config, option.ini, option.accepted)
+    if text is None:
         return option.parse(option.default)
-    text = ",".join(written) if isinstance(written, Sequence) and not isinstance(written, str) else str(written)
     if option.name in _NEVER_EMPTY and not text.replace(",", "").strip():
-        where = f"{option.flag}={text}" if given is not None else source_of(config, option.name)
-        raise UsageError(f"{where} {_NEVER_EMPTY[option.name]}")
+        raise UsageError(f"{where if given is None else f'{option.flag}={text}'} {_NEVER_EMPTY[option.name]}")
+    with _at(where):
+        value = option.parse(text)
+    return _RESOLVE[option.name](_base(config, option), value) if option.name in _RESOLVE else value
+
+
+@contextlib.contextmanager
+def _at(where: str) -> Iterator[None]:
+    """Name the place of a setting in a mistake that is found in it."""
     try:
-        return option.parse(text)
+        yield
     except UsageError as mistake:
-        raise UsageError(f"{source_of(config, option.name)}: {mistake}") from None
+        raise UsageError(f"{where}: {mistake}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
@@ -138,6 +139,24 @@ def session_of(config: pytest.Config) -> Session:
         progress = Progress(open_terminal(config))
         config.stash[_SESSION] = open_session(config.stash[SETTINGS], progress, lock_of(config))
     return config.stash[_SESSION]
+
+
+def model_named(config: pytest.Config, option: str) -> str | None:
+    """Return the folder or hub id that an option names; None where it isn't given.
+
+    Raises:
+        UsageError: it is a hub id, but transformers would load a folder of that name in the current folder.
+    """
+    source: str | None = getattr(config.stash[SETTINGS], option)
+    if source is not None and not os.path.isabs(source) and os.path.isdir(source):  # noqa: PTH112, PTH117
+        from pytest_cpuaccel.core.errors import UsageError
+
+        raise UsageError(
+            f"{source_of(config, option)}: {source!r} is a hub id, for no such folder stands beside that file; but "
+            f"transformers would load {os.path.abspath(source)!r} in its place: write that path, or run pytest "  # noqa: PTH100
+            "in another folder"
+        )
+    return source
 
 
 def release_builds(config: pytest.Config) -> None:

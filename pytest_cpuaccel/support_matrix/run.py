@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import tempfile
 import time
 from collections import deque
@@ -16,6 +15,7 @@ from pathlib import Path
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.machine.child_process import ChildProcess, Program
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, without_folders
+from pytest_cpuaccel.support_matrix.sending import packed
 from pytest_cpuaccel.support_matrix.worker import READY
 from pytest_cpuaccel.zoo.architecture import Architecture
 
@@ -104,7 +104,7 @@ class _Worker:
 
 def _started(architecture: str, backends: tuple[Backend, ...], folder: Path) -> _Worker:
     wanted = folder / f"{architecture}.pickle"
-    wanted.write_bytes(pickle.dumps(backends))
+    wanted.write_bytes(packed(backends))
     receiving, sending = Pipe(duplex=False)
     with sending:
         process = ChildProcess(

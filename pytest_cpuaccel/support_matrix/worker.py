@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
 import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.support_matrix.sending import unpacked
 from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 
 THREADS = 1
@@ -49,8 +49,8 @@ def _ignore(note: str) -> None:
 
 
 def _main(architecture_name: str, backends: Path, cells: int, folder: Path) -> None:
-    """Do the work on the backends in a pickle; the cells go to the pipe with the file descriptor ``cells``."""
-    work(architecture_name, pickle.loads(backends.read_bytes()), Connection(cells, readable=False), folder)
+    """Do the work on the backends that a file holds; the cells go to the pipe with the file descriptor ``cells``."""
+    work(architecture_name, unpacked(backends.read_bytes()), Connection(cells, readable=False), folder)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def test_tests_below_run_under_a_backend_that_is_named(tree: pytest.Pytester, ar
     result = tree.runpytest_inprocess("-rs", "--cpu-backends=own", *arguments)
     result.assert_outcomes(failed=1, skipped=1)
     result.stdout.fnmatch_lines(
-        ["Mlp *own *FAIL parity", "SKIPPED *own: added for the tests of other folders, by their conftest.py"]
+        ["test_sub *Mlp *own *FAIL parity", "SKIPPED *own: added for the tests of other folders, by their conftest.py"]
     )
 
 
@@ -90,7 +90,7 @@ def test_workers_know_them_too(tree: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     result = tree.runpytest_subprocess("-n2", "--cpu-backends=eager,own", "--cpu-report=r.json")
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["Mlp *forward 2x16 *eager *PASS", " *own *FAIL parity"])
+    result.stdout.fnmatch_lines(["test_other *Mlp *forward 2x16 *eager *PASS", " *own *FAIL parity"])
 
 
 def test_marks_may_name_them(tree: pytest.Pytester) -> None:

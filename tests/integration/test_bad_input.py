@@ -99,7 +99,7 @@ def test_it(cpu_model):
         ),
         ("models.Mlp", "eager_model: type is not a model; return an nn.Module, a folder or a hub id"),
         ("None", "eager_model: NoneType is not a model; return an nn.Module, a folder or a hub id"),
-        ("'./nowhere'", "eager_model: no folder './nowhere'; give a folder that save_pretrained wrote, or a hub id"),
+        ("'./nowhere'", "eager_model: no folder '/*/nowhere'; give a folder that save_pretrained wrote, or a hub id"),
     ],
 )
 def test_a_model_that_can_be_no_reference(mlp_project: pytest.Pytester, expression: str, words: str) -> None:
@@ -241,7 +241,7 @@ def test_no_model_at_all(project: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--cpu-model=./nowhere"], "eager_model: no folder './nowhere'; give a folder *"),
+        (["--cpu-model=./nowhere"], "eager_model: no folder '/*/nowhere'; give a folder *"),
         (["--cpu-model=nobody/nothing"], "eager_model: can't load 'nobody/nothing': OSError: *"),
         (["--cpu-model={empty}"], "eager_model: can't load '*': *"),
         (

@@ -14,6 +14,7 @@ import pytest
 
 from pytest_cpuaccel.baselines.store import Draft
 from pytest_cpuaccel.builder.artifact import MANIFEST
+from pytest_cpuaccel.report.run import new_run
 from tests.integration.conftest import CONFTEST
 from tests.integration.test_reports import results_of
 
@@ -278,7 +279,7 @@ def test_what_somebody_put_beside_a_baseline_stays(rounds_project: pytest.Pytest
 
 
 def test_one_name_is_saved_by_one_session(rounds_project: pytest.Pytester) -> None:
-    draft = Draft(rounds_project.path / ".cpuaccel" / "baselines", "main", {})
+    draft = Draft(rounds_project.path / ".cpuaccel" / "baselines", "main", new_run([], rounds_project.path), {})
     result = rounds_project.runpytest_subprocess("--cpu-backends=shipped", "--cpu-save=main")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *--cpu-save: another session is saving baseline 'main' in *; save under *"])
@@ -314,7 +315,7 @@ def test_a_run_that_timed_nothing_saves_nothing(rounds_project: pytest.Pytester,
         (["--cpu-against=main", "--cpu-against-slowdown=5"], "--cpu-against-slowdown: '5' has no unit; *"),
         (["--cpu-against-slowdown=3%"], "--cpu-against-slowdown=3% needs --cpu-against=NAME"),
         (["--cpu-against=torn"], "--cpu-against: *torn/baseline.json: is damaged, or no report in JSON: *"),
-        (["--cpu-against=newer"], "--cpu-against: *newer/baseline.json: has schema 99, and this version reads 1; *"),
+        (["--cpu-against=newer"], "--cpu-against: *newer/baseline.json: has schema 99, and this version reads 2; *"),
         (["--cpu-against=holed"], "--cpu-against: *holed/baseline.json: is damaged: KeyError: 'environment'"),
     ],
 )

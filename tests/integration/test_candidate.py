@@ -201,3 +201,18 @@ def test_pruned(cpu_model, cpu_candidate):
     result = project.runpytest_subprocess("--cpu-backends=eager,ort", "-W", "ignore")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["BertForSequenceClassification (candidate)*cosine*PASS"])
+
+
+def test_a_hub_id_of_the_file_is_not_taken_for_a_folder_of_the_current_folder(
+    mlp_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlp_project.makeini("[pytest]\ncpu_candidate = org/name")
+    folder = mlp_project.mkdir("below")
+    other = folder / "org" / "name"
+    other.mkdir(parents=True)
+    (folder / "test_it.py").write_text("def test_it(cpu_model): pass")
+    monkeypatch.chdir(folder)
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin", str(folder))
+    result.assert_outcomes(errors=1)
+    words = "cpu_candidate in tox.ini: 'org/name' is a hub id, for no such folder stands beside that file; but"
+    result.stdout.fnmatch_lines([f"{words} transformers would load '{other}' in its place: *"])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import platform
 import re
+import shlex
+import subprocess
 from importlib import metadata
 from pathlib import Path
 
@@ -12,9 +15,11 @@ import pytest
 from packaging.version import Version
 
 from pytest_cpuaccel.backends.registry import BUILTIN
-from pytest_cpuaccel.builder.tested_versions import NEWEST_TESTED
-from pytest_cpuaccel.cli import doctor
+from pytest_cpuaccel.backends.requirements import pip_command, unmet_requirement
+from pytest_cpuaccel.builder.tested_versions import NEWEST_TESTED, TESTED, releases_tested
+from pytest_cpuaccel.cli import doctor, fitted_text
 from pytest_cpuaccel.cli.main import main
+from pytest_cpuaccel.core.backend import Requirement
 from pytest_cpuaccel.machine.traits import traits
 from pytest_cpuaccel.measure.latency import self_check_models
 
@@ -50,10 +55,53 @@ def test_what_counts_as_tested_is_what_tox_pins() -> None:
     ini = (Path(__file__).parents[2] / "tox.ini").read_text()
     for name, release in re.findall(r"^\s+([\w-]+)(?:\[[\w,-]+\])?==([\d.]+)$", ini, re.MULTILINE):
         pins.setdefault(name, []).append(Version(release))
-    newest = {name: str(max(releases)) for name, releases in pins.items()}
+    pinned = {name: (str(min(releases)), str(max(releases))) for name, releases in pins.items()}
     needed = {item.distribution for backend in BUILTIN for item in backend.requires}
-    assert dict(NEWEST_TESTED) == {name: newest[name] for name in NEWEST_TESTED}
-    assert needed & newest.keys() <= NEWEST_TESTED.keys()
+    assert dict(TESTED) == {name: pinned[name] for name in TESTED}
+    assert needed & pinned.keys() <= TESTED.keys()
+
+
+def test_each_distribution_stands_with_its_tested_releases(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["doctor"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for name in TESTED:
+        installed = Requirement(name).installed or "not installed"
+        assert f"{name} {installed}; tested: {releases_tested(name)}" in lines
+    assert any(re.fullmatch(r"onnx \S+; no release of it is pinned in the tests", line) for line in lines)
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "130", None])
+def test_lines_fit_the_terminal_and_nothing_is_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str | None
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= int(columns or 80)
+    words = printed.replace(" \\\n", " ").split()
+    for backend in BUILTIN:
+        assert contains(words, [backend.name, *backend.summary.rstrip(";").split()[:-1]])
+        if unmet_requirement(backend):
+            assert contains(words, pip_command(backend).split())
+
+
+def contains(words: list[str], run: list[str]) -> bool:
+    return any(words[place : place + len(run)] == run for place in range(len(words)))
+
+
+def test_a_long_command_goes_on_after_a_backslash_as_a_shell_reads_it() -> None:
+    words = 'pip install "alpha>=1.0,<2" "beta>=2.0" "gamma"'
+    lines = list(fitted_text.command(words, 36))
+    assert lines == ['    pip install "alpha>=1.0,<2" \\', '        "beta>=2.0" "gamma"']
+    shell = subprocess.run(
+        ["sh", "-c", "printf '%s\\n' " + "\n".join(lines)], capture_output=True, text=True, check=True
+    )
+    assert shell.stdout.splitlines() == shlex.split(words)
 
 
 def test_equal_copies_are_raced_and_the_smallest_slowdown_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +112,18 @@ def test_equal_copies_are_raced_and_the_smallest_slowdown_is_told(monkeypatch: p
     assert re.match(
         r"mlp +\S+ [mu]s a call: (PASS|FAIL|INCONCLUSIVE), ratio \d\.\d{4} \[.+\]; slowdowns told: .+ \(\d+ pairs", line
     )
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_the_version_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    version = metadata.version("pytest-cpuaccel")
+    assert capsys.readouterr().out == f"pytest-cpuaccel {version}, Python {platform.python_version()}\n"
 
 
 def test_a_wait_without_a_unit_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

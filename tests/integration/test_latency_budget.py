@@ -162,8 +162,8 @@ def test_a_throughput_is_judged_shown_and_refused_without_a_batch(mlp_project: p
         [
             "latency_budget(min_throughput=): forward 16: can't infer the batch size: inputs start with 16, the "
             "first output with 4; use p50= instead",
-            "model *p50 *throughput *vs eager *verdict",
-            "Mlp *forward 8x16 *twin * items/s *PASS",
+            "test *model *p50 *throughput *vs eager *verdict",
+            "test_batch *Mlp *forward 8x16 *twin * items/s *PASS",
         ]
     )
     junit = (mlp_project.path / "junit.xml").read_text()
@@ -292,7 +292,7 @@ def test_drafted(cpu_accelerate, decoder):
             "*eager: generate 1x3: ttft was *s, budget 1 ns (* drawn calls broke the budget*",
             "latency_budget(tpot=): generate 1x3: only one token was generated; tpot= needs at least two",
             "latency_budget(tpot=): generate 1x3: prompt_lookup_num_tokens= drafts several tokens in a step, *",
-            "model *p50 *ttft *tpot *vs eager *verdict",
+            "test *model *p50 *ttft *tpot *vs eager *verdict",
         ]
     )
     assert '"tpot_ns"' in (project.path / "run.json").read_text()

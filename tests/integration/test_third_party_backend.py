@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def package(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path:
         metadata.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: pytest-cpuaccel-half\nVersion: 1.0\n")
         metadata.joinpath("entry_points.txt").write_text("[pytest11]\ncpuaccel-half = cpuaccel_half\n")
         shutil.copy(source / "cpuaccel_half.py", installed)
-    monkeypatch.setenv("PYTHONPATH", str(installed), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", f"{installed}:{project.path / 'site'}", prepend=":")
     return project
 
 
@@ -128,6 +129,104 @@ def test_an_installed_package_adds_its_backend(package: pytest.Pytester) -> None
 def test_an_installed_package_certifies_its_backend(package: pytest.Pytester) -> None:
     shutil.copy(PACKAGE / "tests" / "test_contract.py", package.path)
     package.runpytest_subprocess("-q").assert_outcomes(passed=len(PROMISES))
+
+
+FX = """
+import torch
+from pytest_cpuaccel import Backend, BuiltModel
+
+def pytest_cpuaccel_backends(config):
+    def load(subject, folder):
+        return BuiltModel(torch.fx.symbolic_trace(subject.fresh_module()), threads=torch.get_num_threads())
+
+    return [Backend(name="fx", summary="torch.fx", load=load)]
+"""
+COMMAND = Path(sys.executable).with_name("cpuaccel")
+
+
+def add_plugin(folder: Path, name: str, code: str) -> None:
+    """Install a distribution with a plugin of one module, both named ``name``."""
+    metadata = folder / f"{name}-2.0.dist-info"
+    metadata.mkdir(parents=True)
+    metadata.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.0\n")
+    metadata.joinpath("entry_points.txt").write_text(f"[pytest11]\n{name} = {name}\n")
+    (folder / f"{name}.py").write_text(code)
+
+
+def words_of(result: pytest.RunResult) -> str:
+    """What the command printed, without line ends."""
+    return " ".join(result.stdout.str().split())
+
+
+def test_the_doctor_shows_backends_of_packages_and_of_a_conftest(package: pytest.Pytester) -> None:
+    (package.mkdir("tests") / "conftest.py").write_text(FX)
+    result = package.run(COMMAND, "doctor")
+    assert result.ret == 0
+    assert " half weights in fp16, from pytest-cpuaccel-half 1.0; installed: torch 2." in words_of(result)
+    assert " fx torch.fx, from tests/conftest.py; needs nothing" in words_of(result)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import nowhere", "can't be imported: ModuleNotFoundError: No module named 'nowhere'"),
+        ("import sys; sys.exit(3)", "can't be imported: SystemExit: 3"),
+        ("import pytest; pytest.skip('not here', allow_module_level=True)", "can't be imported: Skipped: not here"),
+        ("pytest_plugins = ['nowhere']", "can't be imported: ModuleNotFoundError: No module named 'nowhere'"),
+        (
+            "def pytest_cpuaccel_backends(config): return config.rootpath",
+            "its pytest_cpuaccel_backends, called without a config of pytest, failed: AttributeError: *'rootpath'",
+        ),
+        ("def pytest_cpuaccel_backends(): return 3", "pytest_cpuaccel_backends: 3 is not a list; *"),
+        (
+            "from pytest_cpuaccel.backends.eager import EAGER\ndef pytest_cpuaccel_backends(): return [EAGER]",
+            "pytest_cpuaccel_backends: the name 'eager' is taken; choose another",
+        ),
+    ],
+)
+def test_a_plugin_that_fails_is_one_line_of_the_doctor(package: pytest.Pytester, code: str, said: str) -> None:
+    add_plugin(package.path / "site", "awry", code)
+    result = package.run(COMMAND, "doctor")
+    assert result.ret == 0
+    assert "Traceback" not in result.stderr.str()
+    assert fnmatchcase(words_of(result), f"* half weights in fp16, *; tested: * awry 2.0: {said}")
+
+
+def test_a_plugin_prints_nothing_into_what_the_doctor_prints(package: pytest.Pytester) -> None:
+    add_plugin(package.path / "site", "chatty", "print('hello')\nimport warnings; warnings.warn('hello')")
+    result = package.run(COMMAND, "doctor")
+    assert "hello" not in result.stdout.str()
+
+
+def test_plugins_named_otherwise_than_by_an_installation_are_shown(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.path / "mine.py").write_text("pytest_plugins = 'inner'")
+    (project.path / "inner.py").write_text(FX)
+    monkeypatch.setenv("PYTHONPATH", str(project.path), prepend=":")
+    monkeypatch.setenv("PYTEST_PLUGINS", "mine")
+    assert " fx torch.fx, from mine; needs nothing" in words_of(project.run(COMMAND, "doctor"))
+
+
+def test_the_matrix_examines_backends_of_packages_and_of_a_conftest(package: pytest.Pytester) -> None:
+    package.makeconftest(FX)
+    result = package.run(COMMAND, "matrix", "--architectures=mlp", "--backends=half,f?", "--page=page.md")
+    assert [line.split()[:3] for line in result.errlines] == [["mlp", "half", "right"], ["mlp", "fx", "right"]]
+    page = (package.path / "page.md").read_text().replace(" ", "")
+    assert "|half|yes|\n|fx|yes|" in page
+
+
+def test_the_matrix_names_a_backend_that_is_nearly_meant(package: pytest.Pytester) -> None:
+    result = package.run(COMMAND, "matrix", "--architectures=mlp", "--backends=hlf")
+    assert result.ret == 2
+    assert result.errlines == ["cpuaccel matrix: --backends: no backend named 'hlf'; did you mean 'half'?"]
+
+
+def test_the_matrix_goes_on_without_a_plugin_that_fails(package: pytest.Pytester) -> None:
+    add_plugin(package.path / "site", "awry", "import nowhere")
+    result = package.run(COMMAND, "matrix", "--architectures=mlp", "--backends=half")
+    assert result.errlines[0].startswith("cpuaccel matrix: awry 2.0: can't be imported: ModuleNotFoundError: ")
+    assert result.errlines[1].split()[:3] == ["mlp", "half", "right"]
 
 
 def test_the_earlier_name_of_conformance_works_and_names_the_new_one(project: pytest.Pytester) -> None:

@@ -91,3 +91,19 @@ def test_workers_export_a_model_once(mlp_project: pytest.Pytester, builds: Any) 
     )
     mlp_project.runpytest_subprocess("-n2", "--cpu-backends=stored").assert_outcomes(passed=6)
     assert len(builds("export")) == 1
+
+
+def test_workers_in_another_folder_have_the_controllers_paths(project: pytest.Pytester) -> None:
+    project.makeini("[pytest]\ncpu_baselines_dir = held")
+    test = """
+def test_it(pytestconfig):
+    from pytest_cpuaccel.plugin.stash import SETTINGS
+
+    found = pytestconfig.stash[SETTINGS]
+    assert [str(path) for path in (found.cache_dir, found.baselines_dir, *found.reports)] == EXPECTED
+"""
+    expected = [str(project.path / name) for name in ("kept", "held", "run.json")]
+    (project.mkdir("elsewhere") / "test_it.py").write_text(test.replace("EXPECTED", str(expected)))
+    chosen = ("--cpu-cache-dir=kept", "--cpu-report=run.json")
+    result = project.runpytest_subprocess(*chosen, "--dist=load", "--tx=popen//chdir=elsewhere")
+    result.assert_outcomes(passed=1)

@@ -103,6 +103,7 @@ AT_START = (
     "plugin.findings",
     "plugin.marks.names",
     "plugin.options",
+    "plugin.config_file",
     "plugin.stash",
     "plugin.reporter",
     "plugin.tracebacks",

@@ -86,8 +86,60 @@ cpu_wait = 30 s
     assert option == found._replace(backends=("eager",), threads=2, missing="fail", reports=())
 
 
-def test_a_home_folder_is_expanded(pytester: pytest.Pytester) -> None:
-    assert settings_of(pytester, "--cpu-cache-dir=~/kept").cache_dir == Path.home() / "kept"
+PATHS = {
+    "cpu_report": ("~/a.json, out/b.md", "reports", lambda base: (Path.home() / "a.json", base / "out" / "b.md")),
+    "cpu_cache_dir": ("../kept", "cache_dir", lambda base: base.parent / "kept"),
+    "cpu_baselines_dir": ("~/held", "baselines_dir", lambda _: Path.home() / "held"),
+    "cpu_model": ("./there", "model", lambda base: str(base / "there")),
+    "cpu_candidate": ("~/a/b", "candidate", lambda _: str(Path.home() / "a" / "b")),
+}
+"""Setting -> a value, its name among the settings, and what it means where paths are relative to a folder."""
+
+
+@pytest.fixture
+def below(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, a subfolder of the one with the configuration file."""
+    folder = pytester.mkdir("below")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("where", ["option", "override", "addopts", "ini"])
+def test_a_path_is_relative_to_where_it_is_given(
+    pytester: pytest.Pytester, below: Path, monkeypatch: pytest.MonkeyPatch, name: str, where: str
+) -> None:
+    written, setting, expected = PATHS[name]
+    flag = f"--{name.replace('_', '-')}={written}"
+    given = {"option": [flag], "override": ["-o", f"{name}={written}"]}.get(where, [])
+    if where == "addopts":
+        monkeypatch.setenv("PYTEST_ADDOPTS", f"'{flag}'")
+    found = settings_of(pytester, *given, ini=f"{name} = {written}" if where == "ini" else "")
+    assert getattr(found, setting) == expected(pytester.path if where == "ini" else below)
+
+
+def test_a_configuration_file_elsewhere_has_its_paths_beside_it(pytester: pytest.Pytester, below: Path) -> None:
+    ini = below / "other.ini"
+    ini.write_text("[pytest]\ncpu_cache_dir = kept")
+    config = pytester.parseconfig("-p", "pytest_cpuaccel.plugin.hooks", "-c", str(ini), f"--rootdir={pytester.path}")
+    assert read_settings(config).cache_dir == below / "kept"
+
+
+@pytest.mark.parametrize("setting", ["cpu_model", "cpu_candidate"])
+def test_a_hub_id_stays_one_unless_a_folder_stands_there(pytester: pytest.Pytester, below: Path, setting: str) -> None:
+    name = setting.removeprefix("cpu_")
+    (below / "org" / "name").mkdir(parents=True)
+    written = f"{setting} = org/name"
+    assert getattr(settings_of(pytester, ini=written), name) == "org/name"
+    option = f"--{setting.replace('_', '-')}=org/name"
+    assert getattr(settings_of(pytester, option), name) == str(below / "org" / "name")
+    (pytester.path / "org" / "name").mkdir(parents=True)
+    assert getattr(settings_of(pytester, ini=written), name) == str(pytester.path / "org" / "name")
+
+
+def test_a_name_after_a_tilde_that_no_user_has_is_a_name(pytester: pytest.Pytester) -> None:
+    found = settings_of(pytester, "--cpu-report=~no-such-user.json")
+    assert found.reports == (pytester.path / "~no-such-user.json",)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +150,97 @@ def test_a_home_folder_is_expanded(pytester: pytest.Pytester) -> None:
         ("tool.pytest.ini_options", '["ort", "openvino"]'),
     ],
 )
-@pytest.mark.filterwarnings("ignore::pytest.PytestDeprecationWarning")
 def test_pyproject_may_choose(pytester: pytest.Pytester, table: str, value: str) -> None:
     if table == "tool.pytest" and pytest.version_tuple < (9,):
         pytest.skip("this pytest has no [tool.pytest]")
     pytester.makepyprojecttoml(f"[{table}]\ncpu_backends = {value}")
     config = pytester.parseconfig("-p", "pytest_cpuaccel.plugin.hooks")
     assert read_settings(config).backends == ("ort", "openvino")
+
+
+NATIVE = {
+    "cpu_backends": ('["ort", "openvino"]', "backends", ("ort", "openvino")),
+    "cpu_threads": ("2", "threads", 2),
+    "cpu_cache_verify": ("true", "cache_verify", True),
+    "cpu_cache_limit": ('"1 GB"', "cache_limit_bytes", 10**9),
+    "cpu_wait": ('"30 s"', "wait_s", 30.0),
+    "cpu_missing": ('"skip"', "missing", "skip"),
+    "cpu_save": ('"next"', "save", "next"),
+}
+FILES = {
+    "pyproject.toml": "tool.pytest",
+    "pytest.toml": "pytest",
+    ".pytest.toml": "pytest",
+}
+native = pytest.mark.skipif(pytest.version_tuple < (9,), reason="this pytest knows no native values")
+
+
+def settings_in(pytester: pytest.Pytester, file: str, table: str, line: str) -> Settings:
+    (pytester.path / file).write_text(f"[{table}]\n{line}\n")
+    return read_settings(pytester.parseconfig("-p", "pytest_cpuaccel.plugin.hooks"))
+
+
+@native
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("name", NATIVE)
+def test_native_values_are_taken(pytester: pytest.Pytester, file: str, name: str) -> None:
+    written, setting, expected = NATIVE[name]
+    found = settings_in(pytester, file, FILES[file], f"{name} = {written}")
+    assert getattr(found, setting) == expected
+
+
+@pytest.mark.parametrize("table", [pytest.param("tool.pytest", marks=native), "tool.pytest.ini_options"])
+def test_a_list_of_reports_stands_beside_the_file(pytester: pytest.Pytester, below: Path, table: str) -> None:
+    line = 'cpu_report = ["run.json", "out of/run.md"]'
+    (pytester.path / "pyproject.toml").write_text(f"[{table}]\n{line}\n")
+    config = pytester.parseconfig("-p", "pytest_cpuaccel.plugin.hooks")
+    assert read_settings(config).reports == (pytester.path / "run.json", pytester.path / "out of" / "run.md")
+    assert below == Path.cwd()
+
+
+@pytest.mark.parametrize("table", [pytest.param("tool.pytest", marks=native), "tool.pytest.ini_options"])
+def test_the_command_line_wins_over_a_native_value(pytester: pytest.Pytester, table: str) -> None:
+    pytester.makepyprojecttoml(f'[{table}]\ncpu_backends = ["ort"]\ncpu_threads = 2')
+    config = pytester.parseconfig("-p", "pytest_cpuaccel.plugin.hooks", "--cpu-backends=eager", "-o", "cpu_threads=3")
+    found = read_settings(config)
+    assert (found.backends, found.threads) == (("eager",), 3)
+
+
+@native
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('cpu_backends = { a = "ort" }', '{"a": "ort"} is a table; write a string or a list of strings'),
+        ('cpu_backends = [["ort"]]', '["ort"] in the list is a list; write a list of strings'),
+        ("cpu_backends = true", "true is a boolean; write a string or a list of strings"),
+        ('cpu_backends = ["ort", ""]', '"" in the list is empty; leave it out'),
+        ('cpu_report = ["a.json", 3]', "3 in the list is a number; write a list of strings"),
+        ("cpu_threads = [1, 2]", "[1, 2] is a list; write a number or a string"),
+        ("cpu_threads = true", "true is a boolean; write a number or a string"),
+        ("cpu_threads = 1.5", "'1.5' is not a number of threads; write 1 or more"),
+        ("cpu_cache_verify = 1", "1 is a number; write true or false"),
+        ("cpu_cache_dir = 2020-01-01", '"2020-01-01" is a date; write a string'),
+        ('cpu_model = ["a", "b"]', '["a", "b"] is a list; write a string'),
+    ],
+)
+def test_a_native_value_of_a_wrong_type_is_refused(pytester: pytest.Pytester, line: str, said: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        settings_in(pytester, "pyproject.toml", "tool.pytest", line)
+    assert str(refusal.value) == f"{line.partition(' ')[0]} in pyproject.toml: {said}"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('cpu_backends = [["ort"]]', '["ort"] in the list is a list; write a list of strings'),
+        ("cpu_threads = [1, 2]", "[1, 2] is a list; write a number or a string"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestDeprecationWarning")
+def test_a_list_where_pytest_knows_only_text_is_refused_too(pytester: pytest.Pytester, line: str, said: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        settings_in(pytester, "pyproject.toml", "tool.pytest.ini_options", line)
+    assert str(refusal.value) == f"{line.partition(' ')[0]} in pyproject.toml: {said}"
 
 
 @pytest.mark.parametrize("flag", ["--cpu-save", "--cpu-against"])
@@ -133,3 +269,11 @@ def test_reports_may_stand_on_lines_of_their_own_and_have_spaces(
     given = [f"--cpu-report={written}"] if where == "option" else []
     found = settings_of(pytester, *given, ini=f"cpu_report = {written}" if where == "ini" else "")
     assert found.reports == (Path.cwd() / "a b.json", Path.cwd() / "c.md")
+
+
+def test_a_report_of_the_file_that_can_not_be_written_is_told_with_its_path(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\ncpu_report = taken/run.json")
+    (pytester.path / "taken").write_text("a file")
+    result = pytester.runpytest_inprocess("-p", "pytest_cpuaccel.plugin.hooks")
+    words = f"cpu_report in tox.ini: can't write '{pytester.path}/taken/run.json': "
+    result.stderr.fnmatch_lines([f"ERROR: cpuaccel: {words}*"])

@@ -157,7 +157,10 @@ def test_a_test_that_takes_the_backend_alone_needs_torch_only_if_the_backend_doe
 
 
 @pytest.mark.parametrize(("arguments", "exit_code"), [("'doctor'", 0), ("'doctor', '--aa'", 2)])
-def test_the_doctor_says_what_is_missing(project: pytest.Pytester, arguments: str, exit_code: int) -> None:
+def test_the_doctor_says_what_is_missing(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, arguments: str, exit_code: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
     project.makepyfile(state=ABSENT)
     result = project.run(
         sys.executable,

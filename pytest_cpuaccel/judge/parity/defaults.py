@@ -16,7 +16,7 @@ NEEDED = 5.0
 """Times eager's rounding that the least exact of the right backends needed, on outputs of many elements."""
 
 LUCK = 1e-3
-"""RandomnessCheck that the rounding of an output of few elements comes out so small that a right backend is blamed."""
+"""Chance that the rounding of an output of few elements comes out so small that a right backend is blamed."""
 
 BY_LENGTH = 3.0
 """Times ``sqrt(N) u`` that a sum of N terms may be off whose running sum was not computed: that errs by 0.3 to 0.45

@@ -1,4 +1,4 @@
-"""RandomnessCheck: a model whose answer hangs on a draw is refused however seldom that shows, and no other is."""
+"""Randomness: a model whose answer hangs on a draw is refused however seldom that shows, and no other is."""
 
 from __future__ import annotations
 
