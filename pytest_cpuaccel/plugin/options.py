@@ -303,7 +303,7 @@ def check_reports(settings: Settings, where: str) -> None:
     """
     for path in settings.reports:
         if path.suffix == ".html":
-            _check_jinja(path)
+            _check_jinja(path, where)
         existed = path.exists()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -314,12 +314,12 @@ def check_reports(settings: Settings, where: str) -> None:
             path.unlink()
 
 
-def _check_jinja(path: Path) -> None:
+def _check_jinja(path: Path, where: str) -> None:
     try:
         import jinja2  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            f"--cpu-report: {str(path)!r} needs Jinja2, which can't be imported: {error}; "
+            f"{where}: {str(path)!r} needs Jinja2, which can't be imported: {error}; "
             'pip install "pytest-cpuaccel[html]"'
         ) from None
 

@@ -91,7 +91,6 @@ class Reporter:
         reports = self._config.stash[SETTINGS].reports
         if not reports or self._config.option.collectonly:
             return
-        from pytest_cpuaccel.report.html_file import html
         from pytest_cpuaccel.report.markdown_file import markdown
         from pytest_cpuaccel.report.whole_file import write_whole
 
@@ -102,6 +101,8 @@ class Reporter:
             if path.suffix == ".md":
                 write_whole(path, [markdown(report)])
             if path.suffix == ".html":
+                from pytest_cpuaccel.report.html_file import html  # imports Jinja2, which other reports do without
+
                 write_whole(path, [html(report)])
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

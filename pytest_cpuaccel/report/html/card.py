@@ -34,31 +34,39 @@ class Card:
         return tuple(dict.fromkeys(row.test for row in self.rows))
 
     @property
-    def about(self) -> str:
-        """Return the backend and the model."""
-        result = self.rows[0].result
-        return ", ".join(filter(None, (result.backend, result.model)))
+    def backends(self) -> tuple[str, ...]:
+        """Return the backends, each once."""
+        return tuple(dict.fromkeys(row.result.backend for row in self.rows if row.result.backend))
+
+    @property
+    def model(self) -> str:
+        """Return the model; it is the same for all rows."""
+        return self.rows[0].result.model
 
 
 def cards_of(problems: Iterable[Problem], prefix: str, colour: Colour) -> list[Card]:
-    """Return a card for each problem; tests with the same one, such as a backend that refuses a model, share it."""
+    """Return a card for each problem; tests with the same one, such as an export that fails, share it."""
     alike: dict[tuple[object, ...], list[Problem]] = {}
     for problem in problems:
-        about = (problem.row.result.backend, problem.row.result.model)
-        said = (problem.label, problem.sentence, problem.evidence, problem.hints)
-        alike.setdefault((about, said), []).append(problem)
+        key = (problem.row.result.model, problem.label, _sentence(problem), problem.evidence, problem.hints)
+        alike.setdefault(key, []).append(problem)
     return [
         Card(
             anchor=f"{prefix}-{number}",
             colour=colour,
             label=found[0].label,
             rows=tuple(problem.row for problem in found),
-            sentence=found[0].sentence,
+            sentence=_sentence(found[0]),
             evidence=found[0].evidence,
             hints=found[0].hints,
         )
         for number, found in enumerate(alike.values(), 1)
     ]
+
+
+def _sentence(problem: Problem) -> str:
+    """The sentence without the backend in front, which the card names."""
+    return problem.sentence.removeprefix(f"{problem.row.result.backend}: ")
 
 
 def unexplained(rows: Iterable[Row], problems: Iterable[Problem]) -> list[Problem]:

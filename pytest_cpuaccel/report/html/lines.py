@@ -76,7 +76,8 @@ def table_of(rows: Sequence[Row], anchors: Mapping[int, str]) -> Table:
     """Return the table; ``anchors`` holds the card of a row by the row's ``id()``."""
     headings, filled = table(rows)
     columns = _ordered([name for name in headings if name not in _APART])
-    scales = {name: scale_for(_known(rows, name), _BAR_WIDTH) for name in (SPEED, BASELINE) if name in columns}
+    speeds = {name: list(_known(rows, name)) for name in (SPEED, BASELINE)}
+    scales = {name: scale_for(known, _BAR_WIDTH) for name, known in speeds.items() if known}
     lines = [
         _line(row, [_cell(row, name, dict(zip(headings, texts, strict=True)), scales) for name in columns], anchors)
         for row, texts in zip(rows, filled, strict=True)
