@@ -6,6 +6,7 @@ import functools
 import math
 import shutil
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,7 @@ class Reporter:
         self._notes: dict[str, None] = {}
         self._json_files: list[JsonFile] | None = None
         self._draft: Draft | None = None
+        self._began = datetime.now(timezone.utc)
 
     def pytest_sessionstart(self) -> None:
         """Begin the baseline to be saved, before xdist's workers write artifacts to it."""
@@ -128,7 +130,7 @@ class Reporter:
         from pytest_cpuaccel.report.run import new_run
 
         arguments = self._config.invocation_params.args
-        return new_run(["pytest", *map(str, arguments)], self._config.rootpath)
+        return new_run(["pytest", *map(str, arguments)], self._config.rootpath, self._began)
 
     def _report(self) -> Report:
         from pytest_cpuaccel.report.report import Report

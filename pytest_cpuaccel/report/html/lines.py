@@ -20,7 +20,7 @@ from pytest_cpuaccel.report.table import short_names, table
 SPEED, BASELINE = "vs eager", "vs baseline"
 _APART = ("test", "model", "call", "backend", "verdict")
 """Columns that stand in the heading of a group, or are always in view."""
-_BAR_WIDTH = 170.0
+_BAR_WIDTH = 150.0
 
 
 @dataclass(frozen=True)

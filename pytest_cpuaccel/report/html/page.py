@@ -28,6 +28,7 @@ def page(report: Report) -> dict[str, object]:
     return {
         "headline": _headline(rows),
         "failed": bool(failing),
+        "judged": any(row.is_judged for row in rows),
         "run": _run(report.run),
         "command": report.run.command,
         "failures": failures,
