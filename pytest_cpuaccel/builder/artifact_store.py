@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic
 from typing import Literal, Protocol
 
 from filelock import ReadWriteLock, Timeout
@@ -29,6 +30,8 @@ from pytest_cpuaccel.builder.artifact import (
     size_of,
     write_manifest,
 )
+from pytest_cpuaccel.machine.lock_holder import holder_of
+from pytest_cpuaccel.machine.process import described
 
 _MOST_VARIANTS = 8
 """Artifacts kept under one key, of models that only their answers tell apart."""
@@ -78,8 +81,9 @@ class ArtifactStore:
     with ``verifies`` they are once in the store's life, whatever those say. Several artifacts may have one key; which
     of them is meant is proved. A lock for each key is shared by those that read, and held by one that writes; it ends
     with the process. Nobody waits for it for longer than ``wait_s``; ``busy(text)`` is a context that shows what takes
-    long. The least recently used artifacts go when ``limit_bytes`` is passed. It leaves alone files that it didn't
-    write, moved folders, and links.
+    long, and ``waited`` gets the number of the process that was waited for, 0 if unknown, and the seconds. The least
+    recently used artifacts go when ``limit_bytes`` is passed. It leaves alone files that it didn't write, moved
+    folders, and links.
     """
 
     root: Path
@@ -87,6 +91,7 @@ class ArtifactStore:
     wait_s: float = 600
     busy: Callable[[str], contextlib.AbstractContextManager[None]] = lambda _: contextlib.nullcontext()
     verifies: bool = False
+    waited: Callable[[int, float], None] = lambda *_: None
     _used: set[Path] = field(default_factory=set)
     _digested: dict[Path, Stamps] = field(default_factory=dict)
 
@@ -135,7 +140,8 @@ class ArtifactStore:
             try:
                 held.enter_context(hold(timeout=0))
             except Timeout:
-                with self.busy(f"waiting for another session's export of {key.name}"):
+                holder = holder_of(self.root / f"{key.folder_name}.lock")
+                with self._wait_for(holder, key):
                     held.enter_context(hold(timeout=self.wait_s))
         except Timeout as busy:
             raise _NoLockError(
@@ -147,6 +153,15 @@ class ArtifactStore:
                 f"cache folder {self.root} can't be written ({refusal.strerror}); artifacts are kept for this session "
                 "only: choose another folder with --cpu-cache-dir"
             ) from refusal
+
+    @contextlib.contextmanager
+    def _wait_for(self, holder: int, key: ArtifactKey) -> Iterator[None]:
+        began_s = monotonic()
+        try:
+            with self.busy(f"waiting for {described(holder)}, which exports {key.name}"):
+                yield
+        finally:
+            self.waited(holder, monotonic() - began_s)
 
     def fault_of(self, folder: Path) -> str | None:
         """Return what is wrong with an artifact, in this store or elsewhere; None when it is whole."""

@@ -45,7 +45,10 @@ _NO_LIMIT = 1 << 62
 
 @dataclass
 class Builder:
-    """``say`` gets notes for the user; ``busy(text)`` is a context that shows what takes long."""
+    """``say`` gets notes for the user; ``busy(text)`` is a context that shows what takes long.
+
+    ``exports`` knows how many exports were made.
+    """
 
     store: ArtifactStore
     threads: int
@@ -54,7 +57,7 @@ class Builder:
     _models: ByIdentity[nn.Module, ModelBuilds] = field(default_factory=lambda: ByIdentity(ModelBuilds.close))
 
     def __post_init__(self) -> None:
-        self._exports = Exports(self.store, self.say)
+        self.exports = Exports(self.store, self.say)
 
     def begin(self, model: nn.Module) -> None:
         """Have a model's builds checked before they are used again.
@@ -114,8 +117,11 @@ class Builder:
         """
         in_use = self.build(request).subject
         with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder:
-            exports = Exports(ArtifactStore(Path(folder), _NO_LIMIT), self.say)
-            built = self._make(request, exports.artifact, in_use.inputs).model
+            fresh = Exports(ArtifactStore(Path(folder), _NO_LIMIT, busy=self.busy), self.say)
+            try:
+                built = self._make(request, fresh.artifact, in_use.inputs).model
+            finally:
+                self.exports.made += fresh.made
             try:
                 yield built
             finally:
@@ -169,7 +175,7 @@ class Builder:
                 calibration=tuple(private_inputs(_needed(replace(request, inputs=it))) for it in calibration.inputs),
             )
             export = ExportRequest(model, weights_stamp(model), backend.exporters, subject, calibration)
-            return self._loaded(request, export, calls, artifact or self._exports.artifact)
+            return self._loaded(request, export, calls, artifact or self.exports.artifact)
 
     def _loaded(self, request: BuildRequest, export: ExportRequest, calls: EagerCalls, artifact: ArtifactOf) -> Build:
         """A build of what is exported first, unless there is an artifact of it."""

@@ -6,7 +6,6 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -57,13 +56,20 @@ def calibration_of(data: object) -> Calibration:
         raise UsageError(f"calibration data: {type(data).__name__} is no list of inputs; {_WHAT_WOULD_DO}")
     if isinstance(data, Iterator):
         raise UsageError(f"calibration data: {type(data).__name__} can be read only once; return a list")
-    inputs = tuple(_inputs(place, item) for place, item in enumerate(data))
+    inputs = tuple(inputs_of(item, f"calibration data: item {place}") for place, item in enumerate(data))
     if not inputs:
         raise UsageError(f"calibration data: there are no items; {_WHAT_WOULD_DO}")
     return Calibration(inputs)
 
 
-def _inputs(place: int, item: Any) -> Inputs:
+def inputs_of(item: object, of: str) -> Inputs:
+    """Return the inputs of one call that a user gave: a dict of keywords, a tuple of arguments, or a tensor.
+
+    ``of`` says which inputs, for messages.
+
+    Raises:
+        UsageError: none of these, without a tensor, or not on the CPU.
+    """
     if isinstance(item, Inputs):
         inputs = item
     elif isinstance(item, Mapping):
@@ -71,8 +77,8 @@ def _inputs(place: int, item: Any) -> Inputs:
     elif isinstance(item, (tuple, torch.Tensor)):
         inputs = Inputs(args=item if isinstance(item, tuple) else (item,))
     else:
-        raise UsageError(f"calibration data: item {place} is of type {type(item).__name__}; {_WHAT_WOULD_DO}")
+        raise UsageError(f"{of} is of type {type(item).__name__}; {_WHAT_WOULD_DO}")
     if next(tree.tensors([inputs.args, inputs.kwargs]), None) is None:
-        raise UsageError(f"calibration data: item {place} has no tensor in it; tokenizers need return_tensors='pt'")
-    check_devices(inputs, of=f"calibration data: item {place}: ")
+        raise UsageError(f"{of} has no tensor in it; tokenizers need return_tensors='pt'")
+    check_devices(inputs, of=f"{of}: ")
     return inputs

@@ -84,13 +84,17 @@ ArtifactOf = Callable[[ExportRequest], contextlib.AbstractContextManager[Path | 
 """A context with the folder of what is requested; None where there are no exporters."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Exports:
-    """``say`` takes notes for the user. ``refusals`` holds the reasons of failed exports, by model and key."""
+    """``say`` takes notes for the user. ``refusals`` holds the reasons of failed exports, by model and key.
+
+    ``made`` counts the exports that were made, those that failed among them.
+    """
 
     store: ArtifactStore
     say: Callable[[str], None]
     refusals: ByIdentity[nn.Module, dict[str, str]] = field(default_factory=ByIdentity)
+    made: int = 0
 
     def artifact(self, request: ExportRequest) -> contextlib.AbstractContextManager[Path | None]:
         """Return a context with the folder that the last exporter wrote; None without any exporter.
@@ -109,13 +113,15 @@ class Exports:
         refused = self.refusals.setdefault(request.model, dict)
         if refusal := refused.get(request.key.folder_name):
             raise BuildError(refusal)
+        self.made += 1
 
         def kept_base(before: Sequence[Backend]) -> contextlib.AbstractContextManager[Path | None]:
             # A base is locked while its variant is, never the other way round: nobody waits in a circle.
             return self.artifact(replace(request, exporters=before))
 
+        text = f"exporting {type(request.model).__name__} for {request.exporters[-1].name}"
         try:
-            with upstream.contained():
+            with self.store.busy(text), upstream.contained():
                 export_in_turn(request.exporters, request.subject, folder, kept_base)
         except BuildError as error:
             refused[request.key.folder_name] = str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import types
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def _reads_training(kind: type[nn.Module]) -> bool:
 
 
 def _loaded(source: str, task: str | None, of: str) -> nn.Module:
-    looks_like_path = source.startswith((".", "/", "~")) or source.count("/") > 1
+    looks_like_path = source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1
     folder = Path(source).expanduser()
     if looks_like_path and not folder.is_dir():
         raise UsageError(f"{of}: no folder {source!r}; give a folder that save_pretrained wrote, or a hub id")
@@ -106,47 +107,76 @@ def _loaded(source: str, task: str | None, of: str) -> nn.Module:
     except CpuaccelError:
         raise
     except Exception as error:
-        kind = "" if folder.is_dir() else " (there is no such folder, so it was taken for a hub id)"
-        raise UsageError(f"{of}: can't load {source!r}: {reason(error)}{kind}") from error
+        if task and "Unrecognized configuration class" in str(error):
+            kind = next(iter(config.architectures or ()), config.model_type)
+            raise UsageError(
+                f"{of}: {source!r} is a {kind}, and transformers has no {loader.__name__} for {config.model_type!r}: "
+                f"it can't do {task!r}"
+            ) from error
+        where = "" if folder.is_dir() else " (there is no such folder, so it was taken for a hub id)"
+        raise UsageError(f"{of}: can't load {source!r}: {reason(error)}{where}") from error
     return model.float().eval()
+
+
+def check_task(task: str, flag: str) -> None:
+    """Check that there is such a task; ``flag`` is the option that names it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if task not in _AUTO_CLASSES:
+        raise UsageError(f"{flag}: no task {task!r}; {suggestion(task, _AUTO_CLASSES)}")
 
 
 def _loader(config: Any, task: str | None) -> Any:
     """Return the Auto class for a task; without a task, the class that the checkpoint names."""
     import transformers
 
-    if task:
-        return _auto_class(task)
     named = next(iter(config.architectures or ()), None)
+    if task:
+        return _auto_class(task, named or "")
     return getattr(transformers, named, None) or transformers.AutoModel if named else transformers.AutoModel
 
 
-_AUTO_CLASSES = {
-    "text-classification": "SequenceClassification",
-    "zero-shot-classification": "SequenceClassification",
-    "token-classification": "TokenClassification",
-    "ner": "TokenClassification",
-    "question-answering": "QuestionAnswering",
-    "fill-mask": "MaskedLM",
-    "text-generation": "CausalLM",
-    "text2text-generation": "Seq2SeqLM",
-    "summarization": "Seq2SeqLM",
-    "translation": "Seq2SeqLM",
-    "feature-extraction": "",
-    "image-classification": "ImageClassification",
-    "object-detection": "ObjectDetection",
-    "image-segmentation": "ImageSegmentation",
-    "audio-classification": "AudioClassification",
-    "automatic-speech-recognition": "SpeechSeq2Seq",
-    "multiple-choice": "MultipleChoice",
+_AUTO_CLASSES: Mapping[str, tuple[str, ...]] = {
+    "text-classification": ("SequenceClassification",),
+    "zero-shot-classification": ("SequenceClassification",),
+    "token-classification": ("TokenClassification",),
+    "ner": ("TokenClassification",),
+    "question-answering": ("QuestionAnswering",),
+    "fill-mask": ("MaskedLM",),
+    "text-generation": ("CausalLM",),
+    "text2text-generation": ("Seq2SeqLM",),
+    "summarization": ("Seq2SeqLM",),
+    "translation": ("Seq2SeqLM",),
+    "feature-extraction": ("",),
+    "sentence-similarity": ("",),
+    "image-classification": ("ImageClassification",),
+    "image-feature-extraction": ("",),
+    "object-detection": ("ObjectDetection",),
+    "image-segmentation": (
+        "ImageSegmentation",
+        "SemanticSegmentation",
+        "InstanceSegmentation",
+        "UniversalSegmentation",
+    ),
+    "depth-estimation": ("DepthEstimation",),
+    "zero-shot-image-classification": ("ZeroShotImageClassification",),
+    "zero-shot-object-detection": ("ZeroShotObjectDetection",),
+    "audio-classification": ("AudioClassification",),
+    "automatic-speech-recognition": ("SpeechSeq2Seq", "CTC"),
+    "multiple-choice": ("MultipleChoice",),
 }
-"""Task of a pipeline, also of those that transformers 5 dropped -> suffix of ``AutoModelFor`` ("" for AutoModel)."""
+"""Task of a pipeline, also of those that transformers 5 dropped -> suffixes of ``AutoModelFor`` ("" for AutoModel).
+
+Of several, the one that the checkpoint's own class ends in counts, else the first.
+"""
 
 
-def _auto_class(task: str) -> Any:
+def _auto_class(task: str, named: str) -> Any:
     import transformers
 
-    if task not in _AUTO_CLASSES:
-        raise UsageError(f"--cpu-task: no task {task!r}; {suggestion(task, _AUTO_CLASSES)}")
-    suffix = _AUTO_CLASSES[task]
+    check_task(task, "--cpu-task")
+    suffixes = _AUTO_CLASSES[task]
+    suffix = next((suffix for suffix in suffixes if suffix and named.endswith(f"For{suffix}")), suffixes[0])
     return getattr(transformers, f"AutoModelFor{suffix}" if suffix else "AutoModel")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
+
+NO_LIMIT = inf
+"""For a figure of a fresh process that is measured and shown, and held to nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class LatencyBudget:
     ``min_throughput`` is the least number of items per second: the batch of a call over its p50. ``ttft_ns`` and
     ``tpot_ns`` are for ``generate()``: the p50 of the time to its first token, and of the mean time per token after.
     ``speedup`` is the least allowed ``latency(vs) / latency(backend)``; ``max_slowdown`` the greatest allowed
-    ``latency(backend) / latency(vs) - 1``, a fraction.
+    ``latency(backend) / latency(vs) - 1``, a fraction. Without any limit the ratio and the median are measured only.
     """
 
     p50_ns: int | None = None
@@ -66,18 +70,24 @@ class LatencyBudget:
 
 @dataclass(frozen=True)
 class StartupBudget:
-    """The part of ``latency_budget`` for fresh processes, in ns: from the start to a first answer, and to build."""
+    """The part of ``latency_budget`` for fresh processes, in ns: from the start to a first answer, and to build.
 
-    cold_start_ns: int | None = None
-    build_ns: int | None = None
+    What is None is not measured; what is ``NO_LIMIT`` is measured only.
+    """
+
+    cold_start_ns: float | None = None
+    build_ns: float | None = None
 
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """The ``memory_budget`` mark, in bytes: the peak of a fresh process, and the artifact on disk."""
+    """The ``memory_budget`` mark, in bytes: the peak of a fresh process, and the artifact on disk.
 
-    peak_bytes: int | None = None
-    artifact_bytes: int | None = None
+    What is None is not measured; what is ``NO_LIMIT`` is measured only.
+    """
+
+    peak_bytes: float | None = None
+    artifact_bytes: float | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,14 @@ class EagerRaisesError(EagerError):
         return EagerError, (str(self),)
 
 
+class UserCodeError(UsageError):
+    """Code of the user, which this package was told to run, raised ``error``; it is shown with its traceback."""
+
+    def __init__(self, text: str, error: Exception) -> None:
+        super().__init__(text)
+        self.error = error
+
+
 class BusyError(CpuaccelError):
     """Another process held the machine for too long; the text names it. Nothing was measured."""
 

@@ -79,7 +79,8 @@ def measure_latency(
             reach = replace(reach, reference_ns=_first(sides.reference.call_ns, evaluation.versus))
         rebuild = partial(fresh_sides, workload.sample, evaluation, context, opened)
         allowed = ratio_limit(budget)
-        race_too_slow = None if allowed is None else reach.no_race
+        asks_for_race = allowed is not None or not (limits or reach.holds_a_pair)
+        race_too_slow = reach.no_race if asks_for_race else None
         limits_too_slow = reach.no_percentiles(limits) if limits else None
         without_kv_cache = _without_kv_cache(workload.sample, evaluation, context)
         ours, theirs, found = None, None, None

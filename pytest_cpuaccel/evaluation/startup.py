@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from pytest_cpuaccel.core.budget import StartupBudget
+from pytest_cpuaccel.core.budget import NO_LIMIT, StartupBudget
 from pytest_cpuaccel.core.measurement.startup import Attempt, StageTime, Starts, StartupMeasurement
 from pytest_cpuaccel.core.verdict import Verdict
 from pytest_cpuaccel.evaluation.context import EvaluationContext
@@ -35,12 +35,14 @@ def evaluate_startup(
     return verdict_on("startup", workload, evaluation, judged)
 
 
-def _starts(bundle: Path, threads: int, task: str, limit_ns: int | None) -> Starts | None:
+def _starts(bundle: Path, threads: int, task: str, limit_ns: float | None) -> Starts | None:
     if limit_ns is None:
         return None
 
     def attempt() -> Attempt:
-        report = run(bundle, task, threads=threads, timeout_s=TIMEOUT_S + limit_ns / 1e9)
+        report = run(
+            bundle, task, threads=threads, timeout_s=TIMEOUT_S + (0 if limit_ns == NO_LIMIT else limit_ns / 1e9)
+        )
         counted = [stage for stage in report.stages if stage.name in STAGES[task]]
         return attempt_of(
             [StageTime(stage.name, stage.ns) for stage in counted], sum(stage.queued_ns for stage in counted)

@@ -21,7 +21,7 @@ _OUTCOMES = {Shown.ABOVE: Outcome.FAIL, Shown.BELOW: Outcome.PASS, Shown.OPEN: O
 
 def judge_latency(measurement: LatencyMeasurement, budget: LatencyBudget) -> Verdict:
     """Return the verdict on a workload's ratio and limits: the worst of its parts, in view of the machine's noise."""
-    parts = [*_of_ratio(measurement, budget), *_of_limits(measurement, budget)]
+    parts = [*_of_ratio(measurement, budget), *_of_limits(measurement, budget)] or [_unlimited(measurement, budget)]
     return with_noise(verdict("latency", parts, measurement), measurement, budget)
 
 
@@ -69,20 +69,32 @@ def _of_ratio(measurement: LatencyMeasurement, budget: LatencyBudget) -> Iterato
     yield PartialVerdict(outcome, _ratio_sentence(measurement.race, outcome, budget))
 
 
+def _unlimited(measurement: LatencyMeasurement, budget: LatencyBudget) -> PartialVerdict:
+    """The answer to a budget without limits: what was found."""
+    if measurement.race is not None:
+        return PartialVerdict(Outcome.PASS, f"{_speed(measurement.race, budget)}, no budget")
+    slow = measurement.race_too_slow
+    return PartialVerdict(Outcome.INCONCLUSIVE, said_of_slow_calls(slow, budget.vs) if slow else "nothing was timed")
+
+
 def _ratio_sentence(race: RaceMeasurement, outcome: Outcome, budget: LatencyBudget) -> str:
-    limit = ratio_limit(budget)
-    interval = race.estimate.inverse.interval(apart_from=None if limit is None else 1 / limit, pairs=race.pairs)
-    found = (
-        f"{race.speedup:.2f}x the speed of {budget.vs} {interval}, "
-        f"p50 {format_duration(race.p50_ns)} against {format_duration(race.reference_p50_ns)}"
-    )
     allowed = (
         f"budget {budget.speedup:.2f}x or more"
         if budget.speedup is not None
         else f"budget at most {100 * (budget.max_slowdown or 0):.3g}% slower"
     )
     reason = f"; {race.reason}" if outcome is Outcome.INCONCLUSIVE else ""
-    return f"{found}, {allowed}{reason}"
+    return f"{_speed(race, budget)}, {allowed}{reason}"
+
+
+def _speed(race: RaceMeasurement, budget: LatencyBudget) -> str:
+    """What a race found, with both medians."""
+    limit = ratio_limit(budget)
+    interval = race.estimate.inverse.interval(apart_from=None if limit is None else 1 / limit, pairs=race.pairs)
+    return (
+        f"{race.speedup:.2f}x the speed of {budget.vs} {interval}, "
+        f"p50 {format_duration(race.p50_ns)} against {format_duration(race.reference_p50_ns)}"
+    )
 
 
 def _of_limits(measurement: LatencyMeasurement, budget: LatencyBudget) -> Iterator[PartialVerdict]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pytest_cpuaccel.core.budget import NO_LIMIT
 from pytest_cpuaccel.core.verdict import Kind, Measurement, Outcome, Verdict
 
 
@@ -27,3 +28,8 @@ def verdict(kind: Kind, parts: Sequence[PartialVerdict], measurement: Measuremen
     sentence = ": ".join(filter(None, (about, "; ".join(part.sentence for part in worst))))
     evidence = tuple(part.evidence for part in worst if part.evidence)
     return Verdict(kind, outcome, sentence, evidence, measurement=measurement)
+
+
+def allowed(limit: float, show: Callable[[float], str]) -> str:
+    """Return the words for what a budget allows."""
+    return "no budget" if limit == NO_LIMIT else f"budget {show(limit)}"

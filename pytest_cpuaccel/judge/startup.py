@@ -10,7 +10,7 @@ from pytest_cpuaccel.core.budget import StartupBudget
 from pytest_cpuaccel.core.measurement.startup import Starts, StartupMeasurement
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.partial_verdict import PartialVerdict, verdict
+from pytest_cpuaccel.judge.partial_verdict import PartialVerdict, allowed, verdict
 
 
 def judge_startup(measurement: StartupMeasurement, budget: StartupBudget, about: str) -> Verdict:
@@ -23,17 +23,17 @@ def judge_startup(measurement: StartupMeasurement, budget: StartupBudget, about:
     return verdict("startup", parts, measurement, about)
 
 
-def _part(name: str, starts: Starts, budget_ns: int) -> PartialVerdict:
+def _part(name: str, starts: Starts, budget_ns: float) -> PartialVerdict:
     outcome, reason = _decided(starts, budget_ns)
     stages = ", ".join(f"{stage.name} {format_duration(stage.ns)}" for stage in starts.best.stages)
     return PartialVerdict(
         outcome,
-        f"{name} took {format_duration(starts.best.ns)}, budget {format_duration(budget_ns)} ({reason})",
+        f"{name} took {format_duration(starts.best.ns)}, {allowed(budget_ns, format_duration)} ({reason})",
         f"of the {name}: {stages}",
     )
 
 
-def _decided(starts: Starts, budget_ns: int) -> tuple[Outcome, str]:
+def _decided(starts: Starts, budget_ns: float) -> tuple[Outcome, str]:
     """The outcome, and how it follows from the attempts."""
     if starts.best.ns <= budget_ns:
         return Outcome.PASS, f"attempt {starts.attempts.index(starts.best) + 1} kept it"

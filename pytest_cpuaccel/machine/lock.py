@@ -22,6 +22,7 @@ from pathlib import Path
 from pytest_cpuaccel.core.errors import BusyError
 from pytest_cpuaccel.machine.lock_file import WAITS, Holder, LockFile, file_at
 from pytest_cpuaccel.machine.lock_wait import Patience, tell_nobody, wait
+from pytest_cpuaccel.machine.process import ancestors
 
 PATIENCE_S = 600.0
 """Longer than a timing, a model's build, or most tests take."""
@@ -41,10 +42,16 @@ class MachineLock:
 
     Each wait in vain halves the patience for the next, until a wait succeeds. So a process that hangs costs at most
     twice the patience, however many tests there are.
+
+    ``waited_for_sessions_s`` and ``waited_for_workers_s`` are the seconds of all waits so far: the latter for processes
+    of the same run. Those are what ``controller`` started, the process that started this one for a part of its tests.
     """
 
     path: Path
     patience_s: float = PATIENCE_S
+    controller: int | None = None
+    waited_for_sessions_s: float = 0.0
+    waited_for_workers_s: float = 0.0
     _to_share_s: float = field(init=False)
     _to_time_s: float = field(init=False)
 
@@ -60,9 +67,10 @@ class MachineLock:
         file_at(self.path, os.getpid())
 
     @contextlib.contextmanager
-    def shared(self) -> Iterator[str]:
+    def shared(self, tell: Callable[[str], None] = tell_nobody) -> Iterator[str]:
         """Work beside others, but not during a timing; within another share this does nothing.
 
+        ``tell`` is called with the process that is waited for.
         Yields "", or, if the wait was too long, the reason why the work goes on all the same.
         """
         held = self._file
@@ -71,7 +79,7 @@ class MachineLock:
             yield ""
             return
         refusal = ""
-        patience = Patience.of(self._to_share_s)
+        patience = Patience.of(self._to_share_s, tell, self.count)
         self._to_share_s /= 2
         try:
             with _turn(held, fcntl.LOCK_SH, patience):
@@ -97,12 +105,19 @@ class MachineLock:
         if held.has(TURN):
             yield
             return
-        patience = Patience.of(self._to_time_s, tell)
+        patience = Patience.of(self._to_time_s, tell, self.count)
         self._to_time_s /= 2
         with _turn(held, fcntl.LOCK_EX, patience):
             wait(held, lambda: _at_work(held), "is at work", patience)
             self._to_time_s = self.patience_s
             yield
+
+    def count(self, pid: int, seconds: float) -> None:
+        """Count a wait for another process, for this lock or for another one; the process is 0 if unknown."""
+        if self.controller is not None and self.controller in ancestors(of=pid):
+            self.waited_for_workers_s += seconds
+        else:
+            self.waited_for_sessions_s += seconds
 
     @property
     def _file(self) -> LockFile:

@@ -20,16 +20,20 @@ def tell_nobody(text: str) -> None:
 
 @dataclass(frozen=True)
 class Patience:
-    """A wait of at most ``limit_s``, which ends ``at_s``; ``tell`` hears whom it is for."""
+    """A wait of at most ``limit_s``, which ends ``at_s``.
+
+    ``tell`` hears whom it is for, ``count`` the process number of whoever was in the way, and for how many seconds.
+    """
 
     limit_s: float
     at_s: float
     tell: Callable[[str], None]
+    count: Callable[[int, float], None]
 
     @classmethod
-    def of(cls, limit_s: float, tell: Callable[[str], None] = tell_nobody) -> Patience:
+    def of(cls, limit_s: float, tell: Callable[[str], None], count: Callable[[int, float], None]) -> Patience:
         """Return that of a wait which begins now."""
-        return cls(limit_s, monotonic() + limit_s, tell)
+        return cls(limit_s, monotonic() + limit_s, tell, count)
 
 
 def wait(held: LockFile, in_the_way: Callable[[], Holder | None], doing: str, patience: Patience) -> None:
@@ -46,7 +50,9 @@ def wait(held: LockFile, in_the_way: Callable[[], Holder | None], doing: str, pa
                 f"({held.path}); end it if it hangs, or allow more time with --cpu-wait"
             )
         if monotonic() >= told_s + TELL_AFTER_S:
-            patience.tell(f"waiting for {described(holder.pid)}")
+            patience.tell(f"waiting for {described(holder.pid)}, which {doing}")
             told_s = monotonic()
+        began_s = monotonic()
         sleep(poll_s)
+        patience.count(holder.pid, monotonic() - began_s)
         poll_s = min(2 * poll_s, LAST_POLL_S)

@@ -6,12 +6,17 @@ import os
 from pathlib import Path
 
 LONGEST_COMMAND = 80
+_XDIST_WORKER = "exec(eval(sys.stdin.readline()))"
+"""In the command of a worker of pytest-xdist, which tells nobody what it is."""
 
 
-def ancestors(root: Path = Path("/")) -> list[int]:
-    """Return the process numbers of the parent, its parent and so on; none where the kernel does not tell."""
+def ancestors(root: Path = Path("/"), of: int | None = None) -> list[int]:
+    """Return the process numbers of the parent, its parent and so on; none where the kernel does not tell.
+
+    They are those of the process ``of``, or of this one.
+    """
     found: list[int] = []
-    pid = _parent(root, os.getpid())
+    pid = _parent(root, os.getpid() if of is None else of)
     while pid:
         found.append(pid)
         pid = _parent(root, pid)
@@ -27,6 +32,8 @@ def described(pid: int, root: Path = Path("/")) -> str:
     except OSError:
         return f"pid {pid}"
     command = " ".join(b" ".join(arguments).decode(errors="replace").split())
+    if _XDIST_WORKER in command and (parent := _parent(root, pid)):
+        return f"pid {pid} (a worker of {described(parent, root)})"
     if len(command) > LONGEST_COMMAND:
         command = f"{command[: LONGEST_COMMAND - 3]}..."
     return f"pid {pid} ({command})" if command else f"pid {pid}"

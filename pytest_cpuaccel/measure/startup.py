@@ -18,7 +18,7 @@ ATTEMPTS = 3
 _PROBES = 15
 
 
-def start_until(limit_ns: int, attempt: Callable[[], Attempt]) -> Starts:
+def start_until(limit_ns: float, attempt: Callable[[], Attempt]) -> Starts:
     """Make attempts until one keeps the limit, ``ATTEMPTS`` at most."""
     made: list[Attempt] = []
     while len(made) < ATTEMPTS and not any(before.ns <= limit_ns for before in made):

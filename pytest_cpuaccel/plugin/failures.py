@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError, CpuaccelWarning
+from pytest_cpuaccel.core.frames import without_ours
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.plugin.stash import SETTINGS
-from pytest_cpuaccel.plugin.tracebacks import to_the_test, without_ours
+from pytest_cpuaccel.plugin.tracebacks import REASON, to_the_test
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.result import Result
@@ -19,26 +20,42 @@ if TYPE_CHECKING:
 
 def fail_or_skip(item: pytest.Item, results: Sequence[Result]) -> None:
     """Fail a test with a FAIL verdict; treat INCONCLUSIVE verdicts as the settings say."""
-    from pytest_cpuaccel.report.failure import failure_text
+    from pytest_cpuaccel.report.failure import failure_reasons, failure_text
 
     failed = failure_text(results, Outcome.FAIL)
     undecided = failure_text(results, Outcome.INCONCLUSIVE)
     policy = item.config.stash[SETTINGS].inconclusive
     refused = policy == "warn" and not _warned(item, results)
     if failed or (undecided and (policy == "fail" or refused)):
-        pytest.fail("\n".join(filter(None, (failed, undecided and f"INCONCLUSIVE {undecided}"))), pytrace=False)
+        text = "\n".join(filter(None, (failed, undecided and f"INCONCLUSIVE {undecided}")))
+        reason = failure_reasons(results, Outcome.FAIL)
+        raise failure(text, reason or f"INCONCLUSIVE {failure_reasons(results, Outcome.INCONCLUSIVE)}")
     if undecided and policy == "skip":
         pytest.skip(f"INCONCLUSIVE {undecided}")
 
 
 def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:
-    """Return the failure with an error's one line, after ``file:line: `` if a line of the test led to it."""
+    """Return the failure with an error's one line, and ``at file:line`` below it if a line of the test led to it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(item.path)]
-    place = f"{item.path.name}:{lines[-1]}: " if lines else ""
-    failure = pytest.fail.Exception(f"{place}{error}", pytrace=False)
-    failure.__context__, failure.__suppress_context__ = error, True
+    place = f"\n  at {item.path.name}:{lines[-1]}" if lines else ""
+    raised = failure(f"{str(error).removeprefix(f'{item.nodeid}: ')}{place}", reason_of(error, item))
+    raised.__context__, raised.__suppress_context__ = error, True
     frames = error.__traceback__
-    return failure.with_traceback(to_the_test(frames, item.path) or without_ours(frames))
+    return raised.with_traceback(to_the_test(frames, item.path) or without_ours(frames))
+
+
+def failure(text: str, reason: str) -> BaseException:
+    """Return a failure with a text, whose line in pytest's short summary is a reason."""
+    found: BaseException = pytest.fail.Exception(text, pytrace=False)
+    setattr(found, REASON, reason)
+    return found
+
+
+def reason_of(error: CpuaccelError, item: pytest.Item) -> str:
+    """Return an error's text without what the test's node id says already, the id itself and the backend."""
+    from pytest_cpuaccel.plugin.parametrize import backend_name
+
+    return str(error).removeprefix(f"{item.nodeid}: ").removeprefix(f"{backend_name(item)}: ")
 
 
 def _warned(item: pytest.Item, results: Iterable[Result]) -> bool:

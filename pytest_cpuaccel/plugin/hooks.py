@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import shutil
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError
-from pytest_cpuaccel.plugin import findings, hookspecs, options, tracebacks
+from pytest_cpuaccel.core.frames import without_ours
+from pytest_cpuaccel.plugin import effort, findings, hookspecs, options, tracebacks
 from pytest_cpuaccel.plugin.fixture_names import BACKEND, uses_backend, uses_model
 from pytest_cpuaccel.plugin.marks.names import DECLARATIONS, on_test_itself
+from pytest_cpuaccel.plugin.real_output import real_output
 from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, reporter_of
 from pytest_cpuaccel.plugin.stash import (
     EVALUATED_TEST,
     IS_OURS,
+    OUTPUT,
     RUNNING,
     SETTINGS,
     SHARES_MACHINE,
     STANDING,
     THREADS,
+    WORKER_DISPLAY,
     Standing,
     check_names,
     choice_of,
@@ -28,6 +34,7 @@ from pytest_cpuaccel.plugin.stash import (
     is_worker,
     lock_of,
     names_may_come,
+    progress_of,
     selection_for,
     session_of,
 )
@@ -49,12 +56,14 @@ def _usage_errors(config: pytest.Config) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _failures() -> Iterator[None]:
+def _failures(item: pytest.Item) -> Iterator[None]:
     """Let an error of ours fail the test with one line, without our traceback."""
     try:
         yield
     except CpuaccelError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        from pytest_cpuaccel.plugin.failures import failure, reason_of
+
+        raise failure(str(error), reason_of(error, item)) from None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,7 +75,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for plugin in (tracebacks, findings):
+    config.stash[OUTPUT] = None if is_worker(config) else real_output(config)
+    for plugin in (tracebacks, findings, effort):
         config.pluginmanager.register(plugin, plugin.__name__)
     for line in DECLARATIONS:
         config.addinivalue_line("markers", line)
@@ -86,9 +96,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return [f"cpuaccel: {EAGER_ONLY}"]
     from pytest_cpuaccel.report.header import header
 
-    selection = choice_of(config)
+    selection, width = choice_of(config), shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf
     awaited = [f"cpuaccel: {', '.join(selection.unknown)}: for a conftest.py below to add"] if selection.unknown else []
-    return [*header(selection.chosen, selection.missing, chosen.threads), *awaited]
+    return [*header(selection.chosen, selection.missing, chosen.threads, width), *awaited]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -139,8 +149,13 @@ def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker, which may run in another folder, what paths on the command line are relative to."""
+    """Tell an xdist worker, which may run in another folder, where paths start; and where its progress is shown."""
     node.workerinput[options.CONTROLLERS_FOLDER] = str(options.current_folder(node.config))
+    from pytest_cpuaccel.plugin.worker_progress import receiver_of
+
+    receiver = receiver_of(node.config, progress_of(node.config).display)
+    if receiver is not None:
+        node.workerinput[WORKER_DISPLAY] = receiver.for_worker()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -158,7 +173,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     with contextlib.ExitStack() as item.stash[THREADS]:
         if SHARES_MACHINE not in item.config.stash:
             return (yield)
-        with lock_of(item.config).shared() as refusal:
+        progress = progress_of(item.config)
+        progress.test = item.nodeid
+        with contextlib.ExitStack() as held:
+            with progress.busy("waiting for the machine", math.inf):
+                refusal = held.enter_context(lock_of(item.config).shared(progress.show))
             if refusal:
                 findings.findings_for(item).notes.append(f"{item.nodeid} ran beside a timing: {refusal}")
             return (yield)
@@ -209,7 +228,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
         call.excinfo = pytest.ExceptionInfo.from_exception(failure_of(raised, item))
     elif isinstance(raised, (Exception, pytest.fail.Exception)) and SHARES_MACHINE in item.config.stash:
-        frames = tracebacks.without_ours(raised.__traceback__)
+        frames = without_ours(raised.__traceback__)
         call.excinfo = pytest.ExceptionInfo.from_exception(raised.with_traceback(frames))
 
 
@@ -220,5 +239,5 @@ def pytest_fixture_setup(
     """Fail a test with one line when a fixture, ours or one that uses ours, raises an error of ours."""
     if fixturedef.argname == BACKEND:
         request.config.stash[STANDING] = Standing(fixturedef, request, request.config.stash[RUNNING])
-    with _failures():
+    with _failures(request.config.stash[RUNNING]):
         return (yield)

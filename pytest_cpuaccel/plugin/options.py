@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.option_values import (
+    backend_names,
+    check_writable,
+    folder,
+    number_of_bytes,
+    one_of,
+    report_paths,
+    seconds,
+    threads,
+)
 from pytest_cpuaccel.plugin.config_file import (
     FLAG,
     LIST,
@@ -29,10 +38,6 @@ Inconclusive = Literal["warn", "fail", "skip"]
 
 CONTROLLERS_FOLDER = "cpuaccel_folder"
 """The key under which an xdist worker is told the folder that its controller was started in."""
-
-REPORT_SUFFIXES = (".json", ".md", ".html")
-_AFTER_REPORT = re.compile(rf"\s*[,\n]\s*|(?:{'|'.join(f'(?<={re.escape(end)})' for end in REPORT_SUFFIXES)})\s+")
-"""The separator of two reports: a comma, a line end, or spaces after an ending; other spaces belong to a name."""
 
 
 class Settings(NamedTuple):
@@ -87,51 +92,8 @@ class Option(NamedTuple):
         return _NATIVE.get(self.name, TEXT) if self.metavar else FLAG
 
 
-def _backends(text: str) -> tuple[str, ...]:
-    if text and not all(part.strip() for part in text.split(",")):
-        raise UsageError(f"{text!r} has an empty name; leave out the comma, or name a backend there")
-    return tuple(text.replace(",", " ").split())
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise UsageError(f"{text!r} is not one of {', '.join(choices)}")
-        return text
-
-    return parse
-
-
 def _flag(text: str) -> bool:
-    return _one_of("true", "false")(text.lower()) == "true"
-
-
-def _threads(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"{text!r} is not a number of threads; write 1 or more")
-    return int(text)
-
-
-def _reports(text: str) -> tuple[Path, ...]:
-    paths = tuple(Path(name) for name in dict.fromkeys(_AFTER_REPORT.split(text.strip())) if name)
-    if text.strip() and not paths:
-        raise UsageError(f"{text!r} names no file")
-    for path in paths:
-        if path.suffix not in REPORT_SUFFIXES:
-            raise UsageError(f"{str(path)!r} ends in none of {', '.join(REPORT_SUFFIXES)}")
-    return paths
-
-
-def _bytes(text: str) -> int:
-    from pytest_cpuaccel.core.units import parse_bytes
-
-    return parse_bytes(text)
-
-
-def _seconds(text: str) -> float:
-    from pytest_cpuaccel.core.units import parse_duration_ns
-
-    return parse_duration_ns(text) / 1e9
+    return one_of("true", "false")(text.lower()) == "true"
 
 
 def _percentage(text: str) -> float:
@@ -160,10 +122,6 @@ def _optional(text: str) -> str | None:
     return text or None
 
 
-def _folder(text: str) -> Path | None:
-    return Path(text) if text else None
-
-
 def _in(base: Path, path: str | Path) -> Path:
     """Return a path that is relative to ``base`` or to a home folder as an absolute one."""
     return Path(os.path.abspath(base / os.path.expanduser(path)))  # noqa: PTH100, PTH111  (an unknown ~name is a name)
@@ -186,30 +144,30 @@ def _model_in(base: Path, source: str | None) -> str | None:
 
 
 OPTIONS = (
-    Option("backends", "NAMES", "backends for tests: names and globs, 'ort,openvino*', or 'all'", "", _backends),
+    Option("backends", "NAMES", "backends for tests: names and globs, 'ort,openvino*', or 'all'", "", backend_names),
     Option("model", "PATH_OR_ID", "model for the eager_model fixture: a folder or a hub id", "", _optional),
     Option("candidate", "PATH_OR_ID", "another checkpoint, tested in that model's place", "", _optional),
     Option("task", "TASK", "task of --cpu-model, such as 'text-classification'", "", _optional),
     Option(
-        "missing", "fail|skip", "what happens when a chosen backend isn't installed", "fail", _one_of("fail", "skip")
+        "missing", "fail|skip", "what happens when a chosen backend isn't installed", "fail", one_of("fail", "skip")
     ),
     Option(
         "inconclusive",
         "warn|fail|skip",
         "the effect of an INCONCLUSIVE verdict on its test",
         "warn",
-        _one_of("warn", "fail", "skip"),
+        one_of("warn", "fail", "skip"),
     ),
-    Option("threads", "N", "threads of every runtime", "1", _threads),
-    Option("report", "FILES", "reports to write; the ending says the form: a.json, b.md, c.html", "", _reports),
-    Option("cache-dir", "FOLDER", "where exported models are kept", "", _folder),
-    Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", _bytes),
+    Option("threads", "N", "threads of every runtime", "1", threads),
+    Option("report", "FILES", "reports to write; the ending says the form: a.json, b.md, c.html", "", report_paths),
+    Option("cache-dir", "FOLDER", "where exported models are kept", "", folder),
+    Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", number_of_bytes),
     Option("cache-verify", "", "read exported models whole before use, not only their size and time", "false", _flag),
     Option("save", "NAME", "baseline to save: figures, and the artifacts that were timed", "", _saved_name),
     Option("against", "NAME", "baseline to compare latencies with, by races against its artifacts", "", _baseline_name),
     Option("against-slowdown", "PERCENT", "how much longer a call may take than in that baseline", "5%", _percentage),
-    Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", _folder),
-    Option("wait", "TIME", "the longest time to wait for the machine to be free", "600 s", _seconds),
+    Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", folder),
+    Option("wait", "TIME", "the longest time to wait for the machine to be free", "600 s", seconds),
 )
 
 _NATIVE = {
@@ -301,27 +259,7 @@ def check_reports(settings: Settings, where: str) -> None:
     Raises:
         UsageError: names the path and the system's reason, or what the form of the report needs.
     """
-    for path in settings.reports:
-        if path.suffix == ".html":
-            _check_jinja(path, where)
-        existed = path.exists()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("a").close()
-        except OSError as refusal:
-            raise UsageError(f"{where}: can't write {str(path)!r}: {refusal.strerror}") from None
-        if not existed:
-            path.unlink()
-
-
-def _check_jinja(path: Path, where: str) -> None:
-    try:
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"{where}: {str(path)!r} needs Jinja2, which can't be imported: {error}; "
-            'pip install "pytest-cpuaccel[html]"'
-        ) from None
+    check_writable(settings.reports, where)
 
 
 def check_baselines(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import shlex
 import shutil
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
+from pytest_cpuaccel.plugin.effort import carried_effort
 from pytest_cpuaccel.plugin.findings import carried
 from pytest_cpuaccel.plugin.stash import SETTINGS, choice_of
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.baselines.store import Draft
     from pytest_cpuaccel.core.backend import Backend
+    from pytest_cpuaccel.report.effort import Effort
     from pytest_cpuaccel.report.findings import Findings
     from pytest_cpuaccel.report.json_file import JsonFile
     from pytest_cpuaccel.report.report import Environment, Report
@@ -42,6 +45,7 @@ class Reporter:
         self._json_files: list[JsonFile] | None = None
         self._draft: Draft | None = None
         self._began = datetime.now(timezone.utc)
+        self._efforts: dict[str, Effort] = {}
 
     def pytest_sessionstart(self) -> None:
         """Begin the baseline to be saved, before xdist's workers write artifacts to it."""
@@ -56,6 +60,7 @@ class Reporter:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the findings of a test whose body has run, or that ended before or after it."""
+        self._take_effort(report)
         found = carried(report)
         if found is not None and (report.when == "call" or not report.passed):
             from pytest_cpuaccel.report.findings import findings_of
@@ -72,6 +77,19 @@ class Reporter:
             file.put(test, rows)
         if self._draft is not None:
             self._draft.put(test, rows)
+
+    def _take_effort(self, report: pytest.TestReport) -> None:
+        """Keep the latest effort of the process that made a report."""
+        if told := carried_effort(report):
+            from pytest_cpuaccel.report.effort import Effort
+
+            process, for_sessions_s, for_workers_s, exports = told
+            self._efforts[process] = Effort(for_sessions_s, for_workers_s, exports)
+
+    def _effort(self) -> Effort:
+        from pytest_cpuaccel.report.effort import Effort
+
+        return Effort.total(self._efforts.values())
 
     def _add_crashed(self, report: pytest.TestReport) -> None:
         """Add a test under a backend whose process died; xdist reports it, without what was found."""
@@ -107,8 +125,12 @@ class Reporter:
 
                 write_whole(path, [html(report)])
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         """Print the table, the notes, and how many verdicts there were."""
+        if self._config.get_verbosity() <= SILENT:
+            return
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and "deselected" not in terminalreporter.stats:
+            self._point_to_gate(terminalreporter)
         rows = self._ordered()
         if not self._notes and not any(row.is_judged for row in rows):
             return
@@ -120,10 +142,20 @@ class Reporter:
         width = shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf
         for line, colour in summary(rows, self._notes, width):
             terminalreporter.write_line(line, **{colour: True} if colour else {})
-        if rows and self._config.get_verbosity() > SILENT:
-            terminalreporter.write_line(f"cpuaccel: {closing(rows)}")
-        if rows and not self._config.stash[SETTINGS].backends and self._config.get_verbosity() > SILENT:
+        if rows:
+            terminalreporter.write_line(f"cpuaccel: {closing(rows, self._effort())}")
+        if rows and not self._config.stash[SETTINGS].backends:
             terminalreporter.write_line(f"cpuaccel: {EAGER_ONLY}", yellow=True)
+
+    def _point_to_gate(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how to test a model without a test, to who named one where there are none."""
+        chosen = self._config.stash[SETTINGS]
+        if chosen.model is None or self._config.get_verbosity() <= SILENT:
+            return
+        backends = ",".join(chosen.backends) or "ort,openvino"
+        words = ["cpuaccel", "gate", chosen.model, *([f"--task={chosen.task}"] if chosen.task else [])]
+        command = shlex.join([*words, f"--cpu-backends={backends}"])
+        terminalreporter.write_line(f"cpuaccel: there is no test here; without one: {command}", yellow=True)
 
     @functools.cached_property
     def _run(self) -> Run:

@@ -1,93 +1,28 @@
-"""The objects that live as long as the pytest session: builds, references, the machine's lock."""
+"""The session of a pytest run, opened under its settings."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-
-import platformdirs
-from torch import nn
-
 from pytest_cpuaccel.baselines.settings import BaselineSettings
 from pytest_cpuaccel.baselines.store import read_baseline, shelf_of
-from pytest_cpuaccel.builder.artifact_store import ArtifactStore
-from pytest_cpuaccel.builder.builder import Builder
-from pytest_cpuaccel.builder.compiled_models import without_compiler
-from pytest_cpuaccel.builder.load_model import eager_model_of
-from pytest_cpuaccel.builder.process_state import on_threads
-from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.evaluation.context import EvaluationContext
-from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
-from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation import session
+from pytest_cpuaccel.evaluation.session import Session, SessionSettings
 from pytest_cpuaccel.machine.lock import MachineLock
-from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.plugin.options import Settings
 from pytest_cpuaccel.plugin.progress import Progress
-
-_CACHE = "pytest-cpuaccel-1"
-"""The plugin's own folder within the user's cache folder; another layout gets another number."""
-
-
-@dataclass
-class Session:
-    """``notes`` are lines for the user that belong to no verdict; the test that caused them reports them."""
-
-    context: EvaluationContext
-    task: str | None
-    notes: list[str]
-    _loaded: dict[str, nn.Module] = field(default_factory=dict)
-
-    def models(self, backend: Backend) -> ModelsUnderTest:
-        """Return the models of one test."""
-        return ModelsUnderTest(backend, self.context.builder, self.model)
-
-    def on_threads(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context in which torch runs on the session's number of threads."""
-        return on_threads(self.context.builder.threads)
-
-    def model(self, source: object, of: str) -> nn.Module:
-        """Return the eager model of a module, folder or hub id; each is loaded once.
-
-        ``of`` is the user's name for it, for messages.
-
-        Raises:
-            UsageError: there is no such model.
-            EagerError: the model can't be a reference.
-        """
-        if isinstance(source, nn.Module):
-            plain = without_compiler(source)
-            if plain is not source:
-                self.notes.append(f"{of}: torch.compile's wrapper was left out; its original is the eager model")
-            return eager_model_of(plain, of=of)
-        if not isinstance(source, (str, os.PathLike)):
-            return eager_model_of(source, of=of)
-        name = os.fspath(source)
-        if name not in self._loaded:
-            self._loaded[name] = eager_model_of(name, self.task, of=of)
-        return self._loaded[name]
-
-    def take_notes(self) -> list[str]:
-        """Return the notes since the last time."""
-        taken, self.notes[:] = list(self.notes), []
-        return taken
 
 
 def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> Session:
     """Return a session under these settings; nothing is built yet."""
-    notes: list[str] = []
-    root = settings.cache_dir or platformdirs.user_cache_path("pytest-cpuaccel")
-    store = ArtifactStore(
-        root / _CACHE, settings.cache_limit_bytes, settings.wait_s, progress.busy, settings.cache_verify
+    own = SessionSettings(
+        threads=settings.threads,
+        task=settings.task,
+        cache_dir=settings.cache_dir,
+        cache_limit_bytes=settings.cache_limit_bytes,
+        cache_verify=settings.cache_verify,
+        wait_s=settings.wait_s,
+        baselines=_baseline_settings(settings),
     )
-    builder = Builder(store, settings.threads, notes.append, progress.busy)
-    race = RaceConfig(threads=settings.threads, progress=progress.show)
-    context = EvaluationContext(
-        builder, ReferenceCache(), functools.partial(_alone, lock, progress), race, _baseline_settings(settings)
-    )
-    return Session(context, settings.task, notes)
+    return session.open_session(own, progress, lock)
 
 
 def _baseline_settings(settings: Settings) -> BaselineSettings:
@@ -97,9 +32,3 @@ def _baseline_settings(settings: Settings) -> BaselineSettings:
         against=read_baseline(root, against) if against else None,
         max_slowdown=settings.against_slowdown,
     )
-
-
-@contextlib.contextmanager
-def _alone(lock: MachineLock, progress: Progress) -> Iterator[None]:
-    with progress.busy("timing"), lock.alone(progress.show):
-        yield

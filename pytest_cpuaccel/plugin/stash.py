@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import pytest
@@ -12,11 +11,12 @@ import pytest
 from pytest_cpuaccel.plugin.options import Settings, is_set, source_of
 
 if TYPE_CHECKING:
+    from pytest_cpuaccel.evaluation.session import Session
     from pytest_cpuaccel.machine.lock import MachineLock
     from pytest_cpuaccel.plugin.added_backends import Offer
     from pytest_cpuaccel.plugin.evaluated_test import EvaluatedTest
+    from pytest_cpuaccel.plugin.progress import Display, Progress
     from pytest_cpuaccel.plugin.selection import BackendSelection
-    from pytest_cpuaccel.plugin.session import Session
 
 SETTINGS = pytest.StashKey[Settings]()
 _OFFERS: pytest.StashKey[dict[str, Offer]] = pytest.StashKey()
@@ -34,7 +34,12 @@ EVALUATED_TEST: pytest.StashKey[EvaluatedTest] = pytest.StashKey()
 """A test's evaluation, from the set-up of its model to its teardown."""
 THREADS: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
 """A test's thread settings: undone when its model is torn down, and at the latest when the test is over."""
+OUTPUT: pytest.StashKey[TextIO | None] = pytest.StashKey()
+"""The standard output, past pytest's capture; None where pytest writes nothing there."""
 _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
+_PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
+WORKER_DISPLAY = "cpuaccel_display"
+"""What an xdist worker is told of the controller's display, among its ``workerinput``."""
 
 
 class Standing(NamedTuple):
@@ -133,12 +138,15 @@ def session_of(config: pytest.Config) -> Session:
 
         check_torch()
         check_internals()
-        from pytest_cpuaccel.plugin.progress import Progress
         from pytest_cpuaccel.plugin.session import open_session
 
-        progress = Progress(open_terminal(config))
-        config.stash[_SESSION] = open_session(config.stash[SETTINGS], progress, lock_of(config))
+        config.stash[_SESSION] = open_session(config.stash[SETTINGS], progress_of(config), lock_of(config))
     return config.stash[_SESSION]
+
+
+def open_session_of(config: pytest.Config) -> Session | None:
+    """Return the session, if a test has needed it by now."""
+    return config.stash.get(_SESSION, None)
 
 
 def model_named(config: pytest.Config, option: str) -> str | None:
@@ -170,23 +178,33 @@ def lock_of(config: pytest.Config) -> MachineLock:
     from pytest_cpuaccel.machine.lock import MachineLock, default_lock_path
 
     if _LOCK not in config.stash:
-        config.stash[_LOCK] = MachineLock(default_lock_path(), config.stash[SETTINGS].wait_s)
+        controller = os.getppid() if is_worker(config) else None
+        config.stash[_LOCK] = MachineLock(default_lock_path(), config.stash[SETTINGS].wait_s, controller)
     return config.stash[_LOCK]
+
+
+def progress_of(config: pytest.Config) -> Progress:
+    """Return what shows this process's slow work to the user."""
+    if _PROGRESS not in config.stash:
+        from pytest_cpuaccel.plugin.progress import Progress
+
+        config.stash[_PROGRESS] = Progress(_display_of(config))
+    return config.stash[_PROGRESS]
+
+
+def _display_of(config: pytest.Config) -> Display | None:
+    if is_worker(config):
+        from pytest_cpuaccel.plugin.worker_progress import sender_of
+
+        return sender_of(config, config.workerinput.get(WORKER_DISPLAY))  # type: ignore[attr-defined]
+    from pytest_cpuaccel.plugin.display import display_for
+
+    display = display_for(config, config.stash[OUTPUT])
+    if display is not None:
+        config.pluginmanager.register(display)
+    return display
 
 
 def is_worker(config: pytest.Config) -> bool:
     """Tell whether this process runs tests for a pytest-xdist controller."""
     return hasattr(config, "workerinput")
-
-
-def open_terminal(config: pytest.Config) -> TextIO | None:
-    """Return the terminal for progress; None under ``-q``, in a worker, and without a terminal.
-
-    It is opened anew, to bypass the capture of the tests' output.
-    """
-    if is_worker(config) or config.get_verbosity() < 0 or not sys.__stdout__ or not sys.__stdout__.isatty():
-        return None
-    try:
-        return open("/dev/tty", "w", encoding="utf-8")  # noqa: PTH123
-    except OSError:
-        return None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from types import FrameType, TracebackType
 
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.core.frames import chained, entries, is_ours
 
-_OURS = f"{Path(__file__).parents[1]}/"
+REASON = "cpuaccel_reason"
+"""The attribute of a failure that holds its reason, in so few words that they fit pytest's short summary."""
 CAUSE = "cpuaccel: cause"
 
 
@@ -19,18 +21,22 @@ CAUSE = "cpuaccel: cause"
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the exception of the backend below a failure's one line, if the user asks for all details."""
+    """Let pytest's short summary begin with the reason of a failure of ours.
+
+    Show the exception of the backend below a failure's one line, if the user asks for all details.
+    """
     report = yield
+    reason, shown = (
+        getattr(getattr(call.excinfo, "value", None), REASON, ""),
+        getattr(report.longrepr, "reprcrash", None),
+    )
+    if reason and shown is not None:
+        shown.message = reason
     if call.excinfo is not None and _shows_all(item.config):
         cause = _cause_of(call.excinfo.value)
         if cause is not None:
             report.sections.append((CAUSE, "".join(traceback.format_exception(cause))))
     return report
-
-
-def without_ours(frames: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without the plugin's own frames."""
-    return _chained(entry for entry in _entries(frames) if not _is_ours(entry))
 
 
 def to_the_test(frames: TracebackType | None, path: Path) -> TracebackType | None:
@@ -39,34 +45,17 @@ def to_the_test(frames: TracebackType | None, path: Path) -> TracebackType | Non
     None if the error did not come from the test.
     """
     found: list[TracebackType] = []
-    for entry in _entries(frames):
-        if found and _is_ours(entry):
-            return _chained(found)
+    for entry in entries(frames):
+        if found and is_ours(entry):
+            return chained(found)
         if found or entry.tb_frame.f_code.co_filename == str(path):
             found.append(entry)
-    return _chained(found)
+    return chained(found)
 
 
 def at(frame: FrameType) -> TracebackType:
     """Return a traceback that ends in ``frame``, for an error that was found after it had returned."""
     return TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
-
-
-def _entries(frames: TracebackType | None) -> Iterator[TracebackType]:
-    while frames is not None:
-        yield frames
-        frames = frames.tb_next
-
-
-def _chained(entries: Iterable[TracebackType]) -> TracebackType | None:
-    chained = None
-    for entry in reversed(list(entries)):
-        chained = TracebackType(chained, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-    return chained
-
-
-def _is_ours(entry: TracebackType) -> bool:
-    return entry.tb_frame.f_code.co_filename.startswith(_OURS)
 
 
 def _shows_all(config: pytest.Config) -> bool:

@@ -1,4 +1,4 @@
-"""The line that closes a run: how many verdicts there were of each kind."""
+"""The line that closes a run: how many verdicts there were of each kind, and what it cost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.report.effort import Effort
 from pytest_cpuaccel.report.ending import NOT_JUDGED
 from pytest_cpuaccel.report.row import Row
 
@@ -19,9 +20,11 @@ _WORDS = (
     "skipped",
     NOT_JUDGED,
 )
+_NO_EFFORT = Effort()
 
 
-def closing(rows: Sequence[Row]) -> str:
-    """Return the counts of rows by verdict: ``30 PASS, 3 FAIL, 10 INCONCLUSIVE, 2 refused``."""
+def closing(rows: Sequence[Row], effort: Effort = _NO_EFFORT) -> str:
+    """Return the counts of rows by verdict, then the effort: ``30 PASS, 3 FAIL; waited 5 s for other sessions``."""
     counts = Counter(row.word for row in rows)
-    return ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
+    verdicts = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
+    return "; ".join(filter(None, (verdicts, *effort.words())))

@@ -56,9 +56,9 @@ def _by_config(module: nn.Module, batch: int, length: int) -> dict[str, torch.Te
 
     makers = {
         "input_ids": lambda: tokens(length),
-        "pixel_values": lambda: floats(image.num_channels, _image_size(image), _image_size(image)),
+        "pixel_values": lambda: floats(getattr(image, "num_channels", 3), *_image_size(image)),
         "input_features": lambda: floats(config.num_mel_bins, 2 * config.max_source_positions),
-        "input_values": lambda: floats(SAMPLES_PER_TOKEN * length),
+        "input_values": lambda: floats(*_sound_shape(config, length)),
         "decoder_input_ids": lambda: tokens(max(1, length - 2)),
         "attention_mask": lambda: torch.ones(batch, length, dtype=torch.long),
     }
@@ -68,6 +68,15 @@ def _by_config(module: nn.Module, batch: int, length: int) -> dict[str, torch.Te
     return {name: makers[name]() for name in names if maskable or name != "attention_mask"}
 
 
-def _image_size(config: Any) -> int:
-    """Size of a square image; 32 for convolutional models that take any."""
-    return int(getattr(config, "image_size", 32))
+def _image_size(config: Any) -> tuple[int, int]:
+    """Height and width of an image; 32 for convolutional models that take any."""
+    size = getattr(config, "image_size", 32)
+    height, width = size if isinstance(size, (list, tuple)) else (size, size)
+    return int(height), int(width)
+
+
+def _sound_shape(config: Any, length: int) -> tuple[int, ...]:
+    """Samples of a sound; frames and bins where the model reads a spectrogram of one length."""
+    if hasattr(config, "num_mel_bins") and hasattr(config, "max_length"):
+        return int(config.max_length), int(config.num_mel_bins)
+    return (SAMPLES_PER_TOKEN * length,)

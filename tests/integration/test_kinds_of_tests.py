@@ -91,7 +91,7 @@ def test_a_mistake_in_set_up_is_one_line(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(test_it=with_body(body))
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["test_it.py:*: cpu_model.cuda: a built model can't be changed; *"])
+    result.stdout.fnmatch_lines(["cpu_model.cuda: a built model can't be changed; *", "  at test_it.py:*"])
     result.stdout.no_fnmatch_line("*pytest_cpuaccel/*.py:*")
 
 
@@ -105,7 +105,7 @@ def test_a_mistake_in_a_subtest_is_one_line(mlp_project: pytest.Pytester) -> Non
         """
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
-    result.stdout.fnmatch_lines(["test_it.py:2: cpu_model.cuda: a built model can't be changed; *"])
+    result.stdout.fnmatch_lines(["cpu_model.cuda: a built model can't be changed; *", "  at test_it.py:2"])
     result.stdout.no_fnmatch_line("*pytest_cpuaccel/*.py:*")
 
 
@@ -387,7 +387,7 @@ def test_a_model_does_not_outlive_its_test(mlp_project: pytest.Pytester) -> None
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "-p", "no:randomly")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["test_it.py:*: cpu_model: the test that it was given to is over; *"])
+    result.stdout.fnmatch_lines(["cpu_model: the test that it was given to is over; *", "  at test_it.py:*"])
 
 
 AGAIN = """

@@ -32,7 +32,7 @@ def generate(model, tokens=4, **settings):
 def soon_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measurements that can't be decided end after little more than a second."""
     caps = functools.partial(RaceConfig, cap_s=1.1, long_cap_s=1.1, warmup_cap_s=0.2)
-    monkeypatch.setattr("pytest_cpuaccel.plugin.session.RaceConfig", caps)
+    monkeypatch.setattr("pytest_cpuaccel.evaluation.session.RaceConfig", caps)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_baseline_takes_its_share_of_the_chance_of_a_wrong_fail(
 def test_a_call_slower_than_the_cap_is_told_after_the_first(
     mlp_project: pytest.Pytester, builds: Builds, monkeypatch: pytest.MonkeyPatch, budget: str
 ) -> None:
-    monkeypatch.setattr("pytest_cpuaccel.plugin.session.RaceConfig", functools.partial(RaceConfig, long_cap_s=1e-9))
+    monkeypatch.setattr("pytest_cpuaccel.evaluation.session.RaceConfig", functools.partial(RaceConfig, long_cap_s=1e-9))
     mlp_project.makeconftest(CONFTEST.replace("return doubles.BACKENDS", "return [doubles.NOTED]"))
     marked(mlp_project, f"latency_budget({budget})")
     result = mlp_project.runpytest_inprocess("--cpu-backends=noted", "--cpu-inconclusive=fail")

@@ -204,9 +204,28 @@ def test_a_clock_that_waited_in_vain_names_who_holds_the_machine(
     assert text.startswith(f"the machine did not become free in 1.5 s: pid {hanging.process.pid} ({sys.executable} -c ")
     assert f"{doing} ({lock_path}); end it if it hangs, or allow more time with --cpu-wait" in text
     assert told[0].startswith(f"waiting for pid {hanging.process.pid} (")
+    assert told[0].endswith(f"), which {doing}")
     hanging.end()
     with MachineLock(lock_path, 5).alone():
         pass
+
+
+def test_seconds_of_waiting_are_counted_by_whom_they_were_for(holder: Start, lock_path: Path) -> None:
+    hanging = holder("alone")
+    hanging.holds()
+    for controller in (None, os.getpid()):  # this process started the holder
+        lock = MachineLock(lock_path, 0.3, controller)
+        with lock.shared():
+            pass
+        waited = (lock.waited_for_sessions_s, lock.waited_for_workers_s)
+        assert min(waited) == 0
+        assert max(waited) > 0.2
+        assert bool(lock.waited_for_workers_s) is (controller is not None)
+    hanging.end()
+    lock = MachineLock(lock_path, 5)
+    with lock.shared(), lock.alone():
+        pass
+    assert lock.waited_for_sessions_s == 0
 
 
 def test_a_process_that_hangs_is_waited_for_twice_as_long_as_once_at_most(holder: Start, lock_path: Path) -> None:

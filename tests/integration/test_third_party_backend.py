@@ -244,7 +244,7 @@ def test_a_backend_that_does_not_tell_its_threads_is_told_how(project: pytest.Py
     result = project.runpytest_inprocess("--cpu-backends=half")
     result.assert_outcomes(failed=1)
     words = "half: its build doesn't tell on how many threads it runs; give BuiltModel(..., threads=...)"
-    result.stdout.fnmatch_lines([f"*.py:5: {words}"])
+    result.stdout.fnmatch_lines([words, "  at *.py:5"])
 
 
 def test_a_backend_that_tells_its_threads_among_its_facts_is_still_taken(project: pytest.Pytester) -> None:

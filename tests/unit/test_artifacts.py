@@ -229,9 +229,17 @@ def test_who_waits_in_vain_exports_for_itself(tmp_path: Path) -> None:
         waits.append(text)
         yield
 
+    counted: list[tuple[int, float]] = []
+
+    def waited(pid: int, seconds: float) -> None:
+        counted.append((pid, seconds))
+
     with ReadWriteLock(tmp_path / f"{key('a').folder_name}.lock").write_lock():
-        folder, notes = use(ArtifactStore(tmp_path, 10**6, wait_s=0.05, busy=busy), "a")
-    assert waits == ["waiting for another session's export of model"]
+        folder, notes = use(ArtifactStore(tmp_path, 10**6, wait_s=0.05, busy=busy, waited=waited), "a")
+    assert waits == ["waiting for a process that can't be seen from here, which exports model"]  # it is this one
+    ((pid, seconds),) = counted
+    assert pid == 0
+    assert seconds >= 0.05
     (note,) = notes
     assert note.startswith("another session has been exporting model for more than 0.05 s (--cpu-wait); it was ")
     assert not folder.exists()

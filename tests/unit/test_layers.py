@@ -35,7 +35,7 @@ ALLOWED = {
     "measure": ("core", "machine", "measure"),
     "backends.toolkit": ("core", "machine.child_process", "backends.toolkit", "measure.parity", "judge.parity"),
     "backends": ("core", "backends"),
-    "builder": ("core", "machine.cpu", "backends", "builder"),
+    "builder": ("core", "machine.cpu", "machine.lock_holder", "machine.process", "backends", "builder"),
     "recording": ("core", "backends.toolkit", "builder", "recording"),
     "isolated": ("core", "machine", "backends.toolkit", "builder.export_chain", "isolated"),
     "judge": ("core", "judge"),
@@ -80,6 +80,16 @@ ALLOWED = {
         "zoo",
         "support_matrix",
     ),
+    "gate": (
+        "core",
+        "machine",
+        "backends",
+        "builder",
+        "evaluation",
+        "report",
+        "zoo",
+        "gate",
+    ),
     "cli": (
         "core",
         "machine",
@@ -91,6 +101,7 @@ ALLOWED = {
         "baselines",
         "zoo",
         "support_matrix",
+        "gate",
         "cli",
     ),
 }
@@ -105,9 +116,13 @@ AT_START = (
     "plugin.options",
     "plugin.config_file",
     "plugin.stash",
+    "plugin.effort",
+    "plugin.real_output",
     "plugin.reporter",
     "plugin.tracebacks",
     "core.errors",
+    "core.frames",
+    "core.option_values",
     "",
 )
 ON_FIRST_USE_OF_BACKENDS = (
@@ -123,6 +138,9 @@ ON_FIRST_USE_OF_BACKENDS = (
     "plugin.evaluation",
     "plugin.evaluated_test",
     "plugin.failures",
+    "plugin.progress",
+    "plugin.display",
+    "plugin.worker_progress",
     "backends.registry",
     "report.header",
 )

@@ -40,3 +40,16 @@ def test_a_process_is_described_by_its_command_on_one_short_line(tmp_path: Path)
     assert described(7, tmp_path) == "pid 7"
     assert described(8, tmp_path) == "pid 8"
     assert described(0, tmp_path) == "a process that can't be seen from here"
+
+
+def test_a_worker_of_xdist_is_described_by_who_started_it(tmp_path: Path) -> None:
+    made(tmp_path, 5, "cmdline", "python\0-u\0-c\0import sys;exec(eval(sys.stdin.readline()))\0")
+    made(tmp_path, 5, "stat", "5 (python) S 4 1 1\n")
+    made(tmp_path, 4, "cmdline", "python\0-m\0pytest\0-n2\0")
+    assert described(5, tmp_path) == "pid 5 (a worker of pid 4 (python -m pytest -n2))"
+
+
+def test_ancestors_of_another_process_are_found_too(tmp_path: Path) -> None:
+    made(tmp_path, 5, "stat", "5 (python) S 4 1 1\n")
+    made(tmp_path, 4, "stat", "4 (python) S 0 1 1\n")
+    assert ancestors(tmp_path, of=5) == [4]

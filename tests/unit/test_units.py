@@ -9,6 +9,7 @@ import pytest
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.units import (
     format_duration,
+    format_elapsed,
     format_rate,
     parse_bytes,
     parse_duration_ns,
@@ -79,3 +80,11 @@ def test_throughputs_become_items_per_second_and_back() -> None:
 def test_a_throughput_without_its_unit_says_what_would_do(given: str) -> None:
     with pytest.raises(UsageError, match=r'write "40 items/s" \(units: items/s\)$'):
         parse_rate(given)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (30.4, "30 s"), (60, "1 min"), (370.2, "6 min 10 s"), (3600, "1 h"), (3665, "1 h 1 min 5 s")],
+)
+def test_elapsed_time_is_in_whole_seconds(seconds: float, text: str) -> None:
+    assert format_elapsed(seconds) == text

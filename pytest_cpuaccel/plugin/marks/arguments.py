@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.core import pattern
+from pytest_cpuaccel.core.budget_values import Parser
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
 from pytest_cpuaccel.plugin.marks.names import closest
 
 if TYPE_CHECKING:
     import pytest
-
-Parser = Callable[[Any], Any]
 
 _QUALIFIERS = {"vs", "of"}
 """Arguments that are no budgets by themselves."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.units import parse_percentage
+
+Parser = Callable[[Any], Any]
 
 _POINTS = re.compile(r"(\d+(?:\.\d+)?|\.\d+) *points?")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_cpuaccel.core import budget_values as values
 from pytest_cpuaccel.core.budget import Tolerance
+from pytest_cpuaccel.core.budget_values import Parser
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
-from pytest_cpuaccel.plugin.marks import values
-from pytest_cpuaccel.plugin.marks.arguments import Parser
 
 TOLERANCES: dict[str, Parser] = {
     "rtol": values.not_negative,

@@ -1,0 +1,73 @@
+"""What a gate found: report files, and lines for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.report.closing import closing
+from pytest_cpuaccel.report.environment import environment
+from pytest_cpuaccel.report.failure import failure_text
+from pytest_cpuaccel.report.json_file import JsonFile
+from pytest_cpuaccel.report.markdown_file import markdown
+from pytest_cpuaccel.report.report import Report
+from pytest_cpuaccel.report.row import Row
+from pytest_cpuaccel.report.run import Run
+from pytest_cpuaccel.report.table import in_order
+from pytest_cpuaccel.report.terminal import summary
+from pytest_cpuaccel.report.whole_file import write_whole
+
+
+@dataclass
+class Summary:
+    """The rows found so far; ``reports`` are the files to write."""
+
+    run: Run
+    backends: Sequence[Backend]
+    threads: int
+    reports: Sequence[Path]
+    rows: list[Row] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._environment = environment(self.backends, self.threads)
+        paths = [path for path in self.reports if path.suffix == ".json"]
+        self._json_files = [JsonFile(path, self.run, self._environment) for path in paths]
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether any row is of a failure."""
+        return any(row.outcome == "failed" for row in self.rows)
+
+    def add(self, row: Row) -> None:
+        """Keep a row, and write it to the JSON reports at once."""
+        self.rows.append(row)
+        for file in self._json_files:
+            file.put(row.test, [other for other in self.rows if other.test == row.test])
+
+    def write(self) -> None:
+        """Write the reports that are written whole."""
+        run = self.run.finished()
+        for file in self._json_files:
+            file.finish(run)
+        report = Report(run, self._environment, in_order(self.rows))
+        for path in self.reports:
+            if path.suffix == ".md":
+                write_whole(path, [markdown(report)])
+            if path.suffix == ".html":
+                from pytest_cpuaccel.report.html_file import html  # imports Jinja2, which other reports do without
+
+                write_whole(path, [html(report)])
+
+    def lines(self, notes: Iterable[str], width: float) -> Iterator[tuple[str, str]]:
+        """Yield the failures, the table and the counts, each line with its colour, to fit ``width`` characters."""
+        failures = failure_text((row.result for row in self.rows), Outcome.FAIL)
+        if failures:
+            yield from ((line, "" if line.startswith(" ") else "red") for line in failures.splitlines())
+            yield "", ""
+        yield from summary(in_order(self.rows), notes, width)
+        counts = closing(self.rows)
+        if counts:
+            yield f"{counts} in {self.run.finished().seconds:.3g} s", "red" if self.failed else "green"
