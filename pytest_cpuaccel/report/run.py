@@ -46,7 +46,7 @@ class Run:
 
 
 def new_run(command: Sequence[str], folder: Path, began: datetime | None = None) -> Run:
-    """Return a run of a command in a folder, which starts now unless it ``began`` before; git is asked for the commit."""
+    """Return a run of a command in a folder, which starts now unless it ``began`` before; git tells its commit."""
     commit = _git(folder, "rev-parse", "HEAD")
     changed = bool(commit) and bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
     started = began or datetime.now(timezone.utc)
