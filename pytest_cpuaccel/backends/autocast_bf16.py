@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import NothingToDoError
 from pytest_cpuaccel.core.precision import Precision
 
 
@@ -26,7 +26,9 @@ def _altered(subject: Subject) -> AlteredModel:
 
     def facts() -> dict[str, Scalar]:
         if not products.count:
-            raise BuildError(f"autocast ran no matrix product or convolution of {type(module).__name__} in bfloat16")
+            raise NothingToDoError(
+                f"autocast ran no matrix product or convolution of {type(module).__name__} in bfloat16"
+            )
         return {"bf16_products": products.count}
 
     def run(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 
 
 def _altered(subject: Subject) -> AlteredModel:
@@ -28,7 +28,7 @@ def _altered(subject: Subject) -> AlteredModel:
     module = BetterTransformer.transform(original, keep_original_model=False)
     layers = [layer for layer in module.modules() if isinstance(layer, BetterTransformerBaseLayer)]
     if not layers:
-        raise BuildError(f"BetterTransformer replaced no layer of {type(original).__name__}")
+        raise NothingToDoError(f"BetterTransformer replaced no layer of {type(original).__name__}")
     if any(getattr(layer, "use_gelu", False) for layer in layers) and activations - {"gelu"}:
         # It says "gelu" where it means GELU-like: ALBERT is off by 4e-4 then, CLIP by 4e-2.
         raise BuildError(f"BetterTransformer computes {', '.join(sorted(activations - {'gelu'}))} as gelu")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import NothingToDoError
 
 
 def _altered(subject: Subject) -> AlteredModel:
@@ -24,7 +24,7 @@ def _altered(subject: Subject) -> AlteredModel:
     module: Any = subject.fresh_module().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     convolutions = [layer for layer in module.modules() if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
     if not convolutions:
-        raise BuildError(f"{type(module).__name__} has no Conv2d, which alone gains by channels_last")
+        raise NothingToDoError(f"{type(module).__name__} has no Conv2d, which alone gains by channels_last")
 
     def as_images(leaf: Any) -> Any:
         if isinstance(leaf, torch.Tensor) and leaf.dim() == 4:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.inputs import Inputs
 
 
@@ -25,7 +25,9 @@ def _altered(subject: Subject) -> AlteredModel:
     module: Any = subject.fresh_module()
     layers = sum(isinstance(layer, nn.TransformerEncoderLayer) for layer in module.modules())
     if not layers:
-        raise BuildError(f"{type(module).__name__} has no nn.TransformerEncoderLayer, which alone has a fast path")
+        raise NothingToDoError(
+            f"{type(module).__name__} has no nn.TransformerEncoderLayer, which alone has a fast path"
+        )
     nested = enable_nested_tensors(module)
     module.forward = upstream.silent(module.forward)  # nested tensors warn that they are a prototype
     fused = OperatorCalls(is_fused_encoder_layer)

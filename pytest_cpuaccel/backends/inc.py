@@ -17,7 +17,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.precision import Precision
 
 _FP32 = {"weight": {"dtype": ["fp32"]}, "activation": {"dtype": ["fp32"]}}
@@ -33,15 +33,18 @@ def _altered(approach: str, subject: Subject) -> AlteredModel:
     """
     import torch
 
+    from pytest_cpuaccel.backends.toolkit.linears import replaceable, without_fused_encoder_layers
     from pytest_cpuaccel.backends.toolkit.upstream import silenced
 
-    module = subject.fresh_module()
-    name = type(module).__name__
+    original = subject.fresh_module()
+    name, module = type(original).__name__, replaceable(original)
+    without_fused_encoder_layers(module)
     with silenced():
-        quantised = _quantised(approach, module, subject)
+        quantised = _quantised(approach, module, subject, name)
         layers = _int8_layers(quantised)
     if not layers:
-        raise BuildError(f"{name} has no nn.Linear or convolution that Neural Compressor quantises")
+        layer = "nn.Linear" if approach == "dynamic" else "nn.Linear or convolution"
+        raise NothingToDoError(f"{name} has no {layer} that Neural Compressor quantises")
 
     def facts() -> dict[str, Scalar]:
         return {"int8_layers": layers, "engine": torch.backends.quantized.engine}
@@ -49,7 +52,7 @@ def _altered(approach: str, subject: Subject) -> AlteredModel:
     return AlteredModel(quantised, facts, generate_of(quantised), first_call=silenced())
 
 
-def _quantised(approach: str, module: Any, subject: Subject) -> Any:
+def _quantised(approach: str, module: Any, subject: Subject, name: str) -> Any:
     from neural_compressor.config import PostTrainingQuantConfig
     from neural_compressor.quantization import fit
 
@@ -65,7 +68,7 @@ def _quantised(approach: str, module: Any, subject: Subject) -> Any:
         found = fit(module, config, calib_func=calibrate if subject.calibration else None)
     if found is None:  # fit() swallows exceptions, and prints them
         complaint = said.getvalue().strip().rpartition("\n")[2]
-        raise BuildError(f"Neural Compressor can't quantise {type(module).__name__}: {complaint}")
+        raise BuildError(f"Neural Compressor can't quantise {name}: it fails with {complaint}")
     return found.model
 
 

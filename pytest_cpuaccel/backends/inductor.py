@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 
 
 class Compiler:
@@ -95,7 +95,7 @@ def load_module(module: Any, subject: Subject, folder: Path | None, backend: str
         before = compiler.runs
         output = module.generate(*args, **kwargs)
         if compiler.runs == before:
-            raise BuildError(f"{type(module).__name__}.generate() ran no compiled graph")
+            raise NothingToDoError(f"{type(module).__name__}.generate() ran no compiled graph")
         return output
 
     return BuiltModel(
@@ -121,9 +121,9 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
         module.forward = freezing(forward) if freezes else forward
         rehearse(module, subject.inputs)
     if not compiler.runs:
-        raise BuildError(f"{_name(subject)} ran no compiled graph: dynamo left all of it to Python")
+        raise NothingToDoError(f"{_name(subject)} ran no compiled graph: dynamo left all of it to Python")
     if freezes and not compiler.frozen_weights:
-        raise BuildError(f"{_name(subject)} has no weights that a compiled graph could freeze")
+        raise NothingToDoError(f"{_name(subject)} has no weights that a compiled graph could freeze")
     return compiler
 
 
@@ -131,12 +131,14 @@ def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function``; a call with a graph that can't be compiled is refused in one line."""
     from torch._dynamo.exc import BackendCompilerFailed
 
+    from pytest_cpuaccel.backends.toolkit import upstream
+
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
         except BackendCompilerFailed as error:
-            raise BuildError(f"can't compile this call: {error.inner_exception}") from error
+            raise upstream.build_error(error, f"can't compile this call: {upstream.reason(error)}") from error
 
     return call
 

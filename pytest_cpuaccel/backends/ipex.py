@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, called_once, generate_of
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import NothingToDoError
 from pytest_cpuaccel.core.precision import Precision
 
 
@@ -88,7 +88,7 @@ def as_module(subject: Subject, module: Any) -> BuiltModel:
     """
     layers = extension_layers(module)
     if not layers:
-        raise BuildError(f"ipex.optimize replaced no layer of {type(module).__name__}, which has to generate()")
+        raise NothingToDoError(f"ipex.optimize replaced no layer of {type(module).__name__}, which has to generate()")
 
     def facts() -> dict[str, Scalar]:
         return {"module": type(module).__name__, "ipex_layers": layers}

@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.ipex import IPEX
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.precision import Precision
 
 
@@ -26,15 +26,17 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
 
     from pytest_cpuaccel.backends.toolkit.calibration_run import fitting_items
     from pytest_cpuaccel.backends.toolkit.graph import Graph
+    from pytest_cpuaccel.backends.toolkit.linears import weights_read_refused, without_fused_encoder_layers
     from pytest_cpuaccel.backends.toolkit.trace import Trace, frozen, values_watched
     from pytest_cpuaccel.backends.toolkit.upstream import silenced
 
     if subject.generates:
         raise BuildError("a trace holds one forward call and has no generate(); use ipex or ipex-bf16")
     module = subject.fresh_module()
+    without_fused_encoder_layers(module)
     graph = Graph.of(module, subject.inputs, subject.expected)
     example = graph.tensors(subject.inputs)
-    with silenced(), torch.no_grad():
+    with silenced(), weights_read_refused(type(module).__name__), torch.no_grad():
         from intel_extension_for_pytorch import quantization
 
         prepared = quantization.prepare(
@@ -48,7 +50,7 @@ def load(mapping: str, subject: Subject, folder: Path | None) -> BuiltModel:  # 
         trace = Trace.of(script, graph, subject)
         quantised = int8_operators(torch.jit.last_executed_optimized_graph())  # type: ignore[attr-defined]
     if not quantised:
-        raise BuildError(f"nothing in {type(module).__name__} runs in int8: no nn.Linear or convolution to quantise")
+        raise NothingToDoError(f"nothing in {type(module).__name__} runs in int8: {nothing_quantised(module)}")
     return BuiltModel(
         forward=trace.forward,
         accepts=trace.accepts,
@@ -81,6 +83,16 @@ def _check_survival(script: Any, example: tuple[Any, ...]) -> None:
         script.save(files[0])
         torch.save(example, files[1])
         check_survival(_RUN, *files, dies="Intel Extension for PyTorch dies of {} when it runs this model")
+
+
+def nothing_quantised(module: Any) -> str:
+    """Return why nothing in a model runs in int8."""
+    from torch import nn
+
+    layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    if any(isinstance(part, layers) for part in module.modules()):
+        return "the extension left all its linear layers and convolutions in fp32"
+    return "no nn.Linear or convolution to quantise"
 
 
 def int8_operators(graph: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from pytest_cpuaccel.backends.ipex import IPEX
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 
 WRONG_UPSTREAM = {
     "GPTBigCodeForCausalLM": "misreads padding on the left, and is off by 2e-4 of its logits without any",
@@ -30,7 +30,7 @@ def _altered(subject: Subject) -> AlteredModel:
     module: Any = subject.fresh_module()
     name = type(module).__name__
     if not hasattr(module, "config"):
-        raise BuildError(f"{name} is no transformers model; ipex.llm.optimize knows its classes alone")
+        raise NothingToDoError(f"{name} is no transformers model; ipex.llm.optimize knows its classes alone")
     if name in WRONG_UPSTREAM:
         raise BuildError(f"the extension's own {name} {WRONG_UPSTREAM[name]}; use ipex")
     module.config.architectures = [name]  # the extension identifies models by it; a model made from a config lacks it

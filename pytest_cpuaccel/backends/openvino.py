@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ from pytest_cpuaccel.backends import openvino_int8, openvino_int8_ptq
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.precision import Precision
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 FILE = "openvino_model.xml"
+
+_FUNCTION = re.compile(r"<(?:built-in )?function (\w+)[^>]*>")
+"""A function of Python in OpenVINO's list of operators, with its address."""
 
 
 def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
@@ -92,8 +96,24 @@ def _converted(program: ExportedProgram) -> Any:
     try:
         return openvino.convert_model(program)
     except OpConversionFailure as failure:  # pages on every operator, then a line or two with the reason
-        lines = str(failure).rpartition("Summary:")[2].strip().splitlines()
-        raise BuildError("; ".join(line.strip("- ") for line in lines)) from failure
+        raise BuildError(without_rule(str(failure).rpartition("Summary:")[2])) from failure
+
+
+def without_rule(summary: str) -> str:
+    """Return the one sentence that the summary of a failed conversion comes to: the operators that OpenVINO lacks.
+
+    What else failed is what takes their results, and is named only where nothing lacks a rule.
+    """
+    lines = [_FUNCTION.sub(r"\1", line.strip("- ")) for line in summary.strip().splitlines()]
+    named = dict(line.split(": ", 1) for line in lines if ": " in line)
+    lacking = named.get("No conversion rule found for operations")
+    if lacking:
+        operators = dict.fromkeys(".".join(name.strip().split(".")[:2]) for name in lacking.split(","))
+        return f"it has no operator for {', '.join(operators)}"
+    failed = named.get("Conversion is failed for", "")
+    if "ComplexTypeMark" in failed:
+        return "it has no complex numbers among inputs and outputs"
+    return f"it can't convert {failed}" if failed else "; ".join(lines)
 
 
 def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
@@ -157,12 +177,23 @@ def _read_back(precision: str, compiled: Sequence[Any]) -> ReadBack:
 
     Raises:
         BuildError: it runs in another precision than requested.
+        NothingToDoError: no operator takes bfloat16, in which OpenVINO runs matrix products and what lies around them.
     """
     used = {model.get_property("INFERENCE_PRECISION_HINT").to_string() for model in compiled}
     if used != {precision}:
         raise BuildError(f"OpenVINO runs in {', '.join(sorted(used))} on this CPU, was told {precision}")
     threads = max(model.get_property("INFERENCE_NUM_THREADS") for model in compiled)
-    return ReadBack(threads, {"precision": precision})
+    if precision != "bf16":
+        return ReadBack(threads, {"precision": precision})
+    operators = sum(map(_bf16_operators, compiled))
+    if not operators:
+        raise NothingToDoError("OpenVINO runs no operator of this model in bfloat16")
+    return ReadBack(threads, {"precision": precision, "bf16_operators": operators})
+
+
+def _bf16_operators(compiled: Any) -> int:
+    infos = (operation.get_rt_info() for operation in compiled.get_runtime_model().get_ops())
+    return sum(info["runtimePrecision"] == "bf16" for info in infos)
 
 
 def _runtime(precision: str) -> Runtime:

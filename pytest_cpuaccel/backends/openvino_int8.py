@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.runtime import Facts
 from pytest_cpuaccel.core.backend import Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import NothingToDoError
 
 
 def compress(subject: Subject, folder: Path) -> Facts:  # noqa: ARG001
@@ -22,7 +22,7 @@ def compress(subject: Subject, folder: Path) -> Facts:  # noqa: ARG001
     """
     count = sum(_compress_file(file) for file in folder.rglob("*.xml"))
     if not count:
-        raise BuildError("nothing to compress: no layer with constant weights in the graph")
+        raise NothingToDoError("nothing to compress: no layer with constant weights in the graph")
     return {"int8_weights": count}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime
 from pytest_cpuaccel.core.backend import Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildFailureError, NothingToDoError
 
 _HEAVY = ("FullyConnected", "MatMul", "Convolution")
 
@@ -36,7 +36,9 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     inserted = sum(_quantise_file(file, feeds, is_transformer) for file in files)
     running = sum(_int8_operators(file, runtime.load_options(subject.threads)["ov_config"]) for file in files)
     if not running:
-        raise BuildError("nothing to quantise: OpenVINO runs no matrix product or convolution of this model in int8")
+        raise NothingToDoError(
+            "nothing to quantise: OpenVINO runs no matrix product or convolution of this model in int8"
+        )
     return {"fake_quantize": inserted, "int8_operators": running}
 
 
@@ -74,7 +76,7 @@ def _quantise_file(file: Path, feeds: list[Feed], is_transformer: bool) -> int:
     inputs = {port.any_name for port in model.inputs}
     own = [feed for feed in feeds if feed.keys() == inputs]
     if not own:
-        raise BuildError(f"the calibration data do not reach {file.name}")
+        raise BuildFailureError(f"the calibration data do not reach {file.name}")
     quantised = nncf.quantize(
         model,
         nncf.Dataset(own),

@@ -7,7 +7,7 @@ from pathlib import Path
 from pytest_cpuaccel.backends.onnx_files import is_large, taken
 from pytest_cpuaccel.backends.toolkit.runtime import Facts
 from pytest_cpuaccel.core.backend import Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import NothingToDoError
 
 _INT8_OPERATORS = ("MatMulInteger", "ConvInteger", "DynamicQuantizeLSTM")
 
@@ -20,7 +20,7 @@ def quantise(subject: Subject, folder: Path) -> Facts:  # noqa: ARG001
     """
     count = sum(_quantise_file(file) for file in folder.rglob("*.onnx"))
     if not count:
-        raise BuildError("nothing to quantise: no matrix product with constant weights in the graph")
+        raise NothingToDoError("nothing to quantise: no matrix product with constant weights in the graph")
     return {"int8_operators": count}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pytest_cpuaccel.backends.onnx_files import is_large, operators_run, taken
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime
 from pytest_cpuaccel.core.backend import Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildFailureError, NothingToDoError
 
 _QUANTISED = ("MatMul", "Gemm", "Conv")
 """The operators that cost time. Every further operator in int8 loses accuracy and saves little."""
@@ -40,10 +40,10 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     reached = {file: _fed(file, feeds) for file in sorted(folder.rglob("*.onnx"))}
     missed = [file.name for file, own in reached.items() if not own]
     if missed and subject.generates:  # a forward call runs no graph of later steps
-        raise BuildError(f"the calibration data do not reach {', '.join(missed)}")
+        raise BuildFailureError(f"the calibration data do not reach {', '.join(missed)}")
     count = sum(_quantise_file(file, own) for file, own in reached.items() if own)
     if not count:
-        raise BuildError(
+        raise NothingToDoError(
             "nothing to quantise: ONNX Runtime runs no matrix product or convolution of this graph in int8"
         )
     return {"int8_operators": count}

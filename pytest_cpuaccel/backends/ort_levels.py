@@ -18,7 +18,7 @@ from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.backends.toolkit.crash_guard import check_survival
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime
 from pytest_cpuaccel.core.backend import Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import NothingToDoError
 
 _OPEN = "import sys, onnxruntime; onnxruntime.InferenceSession(sys.argv[1], providers=[sys.argv[2]])"
 
@@ -80,9 +80,8 @@ def _optimise(level: Level, subject: Subject, folder: Path) -> Facts:
         raise
     except Exception as error:
         traceback.clear_frames(error.__traceback__)  # frees the optimizer's temporary folder, which warns when it goes
-        raise BuildError(
-            f"onnxruntime.transformers.optimizer fails at {level.name}: {upstream.reason(error)}"
-        ) from error
+        text = f"onnxruntime.transformers.optimizer fails at {level.name}: {upstream.reason(error)}"
+        raise upstream.build_error(error, text) from error
     after = _nodes(files)
     facts: dict[str, str | int] = {
         "optimizer": by,
@@ -94,7 +93,7 @@ def _optimise(level: Level, subject: Subject, folder: Path) -> Facts:
         return facts
     halves = sum(map(_float16_weights, files))
     if not halves:
-        raise BuildError("nothing to convert to float16: the graph has no weights")
+        raise NothingToDoError("nothing to convert to float16: the graph has no weights")
     for file in files:
         _check_survival(file)
     return facts | {"float16_weights": halves}

@@ -27,6 +27,7 @@ from pytest_cpuaccel.backends import (
     torchao_int8,
     torchscript,
 )
+from pytest_cpuaccel.backends.other_names import OTHER_NAMES
 from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError
@@ -134,10 +135,14 @@ def is_known(name: str, known: Mapping[str, Backend]) -> bool:
     return name == "all" or any(fnmatchcase(backend, name) for backend in known)
 
 
-def no_such_backend(name: str, known: Mapping[str, Backend]) -> UsageError:
-    """Return the error for an unknown name, with the nearest name of a backend, installed or not."""
-    needing = {item.distribution: backend.name for backend in reversed([*known.values()]) for item in backend.requires}
-    return UsageError(f"no backend named {name!r}; {suggestion(name, known, needing)}")
+def no_such_backend(name: object, known: Mapping[str, Backend]) -> UsageError:
+    """Return the error for an unknown name, with the backends that may be meant, installed or not."""
+    needing = {
+        item.distribution.lower().replace("_", "-"): (backend.name,)
+        for backend in reversed([*known.values()])
+        for item in backend.requires
+    }
+    return UsageError(f"no backend named {name!r}; {suggestion(name, known, {**needing, **OTHER_NAMES})}")
 
 
 def _matching(name: str, known: Mapping[str, Backend]) -> list[Backend]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import NothingToDoError
 
 
 def _altered(subject: Subject) -> AlteredModel:
@@ -19,7 +19,7 @@ def _altered(subject: Subject) -> AlteredModel:
 
     def facts() -> dict[str, Scalar]:
         if not calls.count:
-            raise BuildError(
+            raise NothingToDoError(
                 f'{type(module).__name__} built with attn_implementation="sdpa" never called '
                 "scaled_dot_product_attention"
             )

@@ -6,7 +6,6 @@ from functools import partial
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
-from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
 
 
@@ -20,18 +19,27 @@ def _altered(subject: Subject) -> AlteredModel:
     from torch.ao.nn.quantized import dynamic
     from torch.ao.quantization import quantize_dynamic
 
-    module = subject.fresh_module()
+    from pytest_cpuaccel.backends.toolkit.linears import (
+        no_linear,
+        replaceable,
+        weights_read_refused,
+        without_fused_encoder_layers,
+    )
+
+    original = subject.fresh_module()
+    module = replaceable(original)
     quantize_dynamic(  # type: ignore[no-untyped-call]
         module, {torch.nn.Linear}, dtype=torch.qint8, inplace=True
     )
     quantised = sum(isinstance(layer, dynamic.Linear) for layer in module.modules())
     if not quantised:
-        raise BuildError(f"{type(module).__name__} has no nn.Linear to quantise")
+        raise no_linear(original)
+    without_fused_encoder_layers(module)
 
     def facts() -> dict[str, Scalar]:
         return {"quantised_linears": quantised, "engine": torch.backends.quantized.engine}
 
-    return AlteredModel(module, facts, generate_of(module))
+    return AlteredModel(module, facts, generate_of(module), first_call=weights_read_refused(type(original).__name__))
 
 
 TORCH_INT8 = Backend(

@@ -10,7 +10,6 @@ from typing import Any
 from pytest_cpuaccel.backends import inductor
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
-from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.precision import Precision
 
 DYNAMIC = "Int8DynamicActivationInt8WeightConfig"
@@ -48,6 +47,7 @@ def quantised(config: str, subject: Subject) -> tuple[Any, dict[str, Any]]:
     from torch._inductor import config as process_wide
 
     from pytest_cpuaccel.backends.toolkit import upstream
+    from pytest_cpuaccel.backends.toolkit.linears import no_linear
 
     module = subject.fresh_module()
     with upstream.contained():
@@ -59,7 +59,7 @@ def quantised(config: str, subject: Subject) -> tuple[Any, dict[str, Any]]:
         for name in wanted:
             setattr(process_wide, name, before[name])
     if not quantised_linears(module):
-        raise BuildError(f"{type(module).__name__} has no nn.Linear to quantise")
+        raise no_linear(module)
     return module, wanted
 
 

@@ -33,7 +33,7 @@ from pytest_cpuaccel.builder.state.search import TABLE
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Method
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
+from pytest_cpuaccel.core.errors import BuildFailureError, CpuaccelError, retold
 from pytest_cpuaccel.core.gc_freeze import give_back, older_objects_uncollected
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
@@ -228,7 +228,7 @@ def _artifact_of(
 def _alive(model: weakref.ref[nn.Module]) -> nn.Module:
     found = model()
     if found is None:
-        raise BuildError("the model that this was built from is gone")
+        raise BuildFailureError("the model that this was built from is gone")
     return found
 
 
@@ -249,4 +249,4 @@ def _named_errors(backend: Backend, state: State) -> Iterator[None]:
         with upstream.contained():
             yield
     except CpuaccelError as error:
-        raise type(error)(f"{backend.name}: {str(error).removeprefix(f'{backend.name}: ')}{kept}") from error
+        raise retold(error, f"{backend.name}: {str(error).removeprefix(f'{backend.name}: ')}{kept}") from error

@@ -45,20 +45,20 @@ NONE = Calibration()
 """For backends that need no data."""
 
 
-def calibration_of(data: object) -> Calibration:
-    """Return the calibration data that a user gave.
+def calibration_of(data: object, of: str = "calibration data") -> Calibration:
+    """Return the calibration data that a user gave; ``of`` is the user's name for it, for messages.
 
     Raises:
         UsageError: not a collection of inputs, one that can be read only once, empty, or not on the CPU.
     """
     is_one_input = isinstance(data, (Mapping, torch.Tensor, str))
     if is_one_input or not isinstance(data, Iterable):
-        raise UsageError(f"calibration data: {type(data).__name__} is no list of inputs; {_WHAT_WOULD_DO}")
+        raise UsageError(f"{of}: {type(data).__name__} is no list of inputs; {_WHAT_WOULD_DO}")
     if isinstance(data, Iterator):
-        raise UsageError(f"calibration data: {type(data).__name__} can be read only once; return a list")
-    inputs = tuple(inputs_of(item, f"calibration data: item {place}") for place, item in enumerate(data))
+        raise UsageError(f"{of}: {type(data).__name__} can be read only once; return a list")
+    inputs = tuple(inputs_of(item, f"{of}: item {place}") for place, item in enumerate(data))
     if not inputs:
-        raise UsageError(f"calibration data: there are no items; {_WHAT_WOULD_DO}")
+        raise UsageError(f"{of}: there are no items; {_WHAT_WOULD_DO}")
     return Calibration(inputs)
 
 

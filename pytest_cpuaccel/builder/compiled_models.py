@@ -79,8 +79,7 @@ def compiled_code_refused(model: nn.Module) -> Iterator[None]:
         hook.remove()
     if found:
         raise EagerError(
-            f"eager_model: {type(model).__name__} runs {found[0]}, so that it isn't eager PyTorch; take that off, and "
-            f"{_INSTEAD}"
+            f"{type(model).__name__} runs {found[0]}, so that it isn't eager PyTorch; take that off, and {_INSTEAD}"
         )
 
 

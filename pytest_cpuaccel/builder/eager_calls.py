@@ -85,7 +85,7 @@ def _check_imports(model: nn.Module, changed: Iterable[str], imported: Collectio
     for name in changed:
         if (module := name.rpartition(" of ")[2]) in imported:
             raise EagerError(
-                f"eager_model: {type(model).__name__} keeps state in {name}, which its first call imports, so that no "
+                f"{type(model).__name__} keeps state in {name}, which its first call imports, so that no "
                 f"second run begins where the first did; import {module} at the top of the file"
             )
 
@@ -100,6 +100,6 @@ def _check_restored(model: nn.Module, call: Callable[[], Answer], first: Figures
         return
     if lost := lost_state(model, call):
         raise EagerError(
-            f"eager_model: {type(model).__name__} keeps state from call to call in {', '.join(lost)}, which can't be "
+            f"{type(model).__name__} keeps state from call to call in {', '.join(lost)}, which can't be "
             "put back, so that no second run begins where the first did; keep it in a buffer or an attribute"
         )

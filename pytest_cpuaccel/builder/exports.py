@@ -19,7 +19,7 @@ from pytest_cpuaccel.builder.export_chain import export_in_turn
 from pytest_cpuaccel.builder.fingerprint import inputs_signature, model_key
 from pytest_cpuaccel.builder.source_code import code_digest, package_digest
 from pytest_cpuaccel.core.backend import Backend, Requirement, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, retold
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.machine.cpu import this_machine
 
@@ -86,14 +86,14 @@ ArtifactOf = Callable[[ExportRequest], contextlib.AbstractContextManager[Path | 
 
 @dataclass
 class Exports:
-    """``say`` takes notes for the user. ``refusals`` holds the reasons of failed exports, by model and key.
+    """``say`` takes notes for the user. ``refusals`` holds the errors of failed exports, by model and key.
 
     ``made`` counts the exports that were made, those that failed among them.
     """
 
     store: ArtifactStore
     say: Callable[[str], None]
-    refusals: ByIdentity[nn.Module, dict[str, str]] = field(default_factory=ByIdentity)
+    refusals: ByIdentity[nn.Module, dict[str, CpuaccelError]] = field(default_factory=ByIdentity)
     made: int = 0
 
     def artifact(self, request: ExportRequest) -> contextlib.AbstractContextManager[Path | None]:
@@ -112,7 +112,7 @@ class Exports:
         """Export, unless the same export was refused before: another try would cost time in each test and variant."""
         refused = self.refusals.setdefault(request.model, dict)
         if refusal := refused.get(request.key.folder_name):
-            raise BuildError(refusal)
+            raise retold(refusal, str(refusal))
         self.made += 1
 
         def kept_base(before: Sequence[Backend]) -> contextlib.AbstractContextManager[Path | None]:
@@ -124,7 +124,7 @@ class Exports:
             with self.store.busy(text), upstream.contained():
                 export_in_turn(request.exporters, request.subject, folder, kept_base)
         except BuildError as error:
-            refused[request.key.folder_name] = str(error)
+            refused[request.key.folder_name] = retold(error, str(error))  # without what a traceback keeps alive
             raise
 
 

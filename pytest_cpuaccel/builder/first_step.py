@@ -22,7 +22,7 @@ from pytest_cpuaccel.backends.toolkit.decoding import in_place_of
 from pytest_cpuaccel.backends.toolkit.upstream import reason
 from pytest_cpuaccel.builder.random_generators import generators_kept
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildFailureError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import is_cache
 
@@ -84,9 +84,9 @@ class FirstStep:
         except _ForwardReachedError:
             pass
         except Exception as error:
-            raise BuildError(f"{_name(model)}.generate() can't be followed: {reason(error)}") from error
+            raise BuildFailureError(f"{_name(model)}.generate() can't be followed: {reason(error)}") from error
         if "carried" not in seen:
-            raise BuildError(
+            raise BuildFailureError(
                 f"{_name(model)}.generate() does not go through the forward() of {_name(model)}, which backends build; "
                 "give cpu_accelerate() the part of the model that generates"
             )
@@ -190,7 +190,7 @@ def _followed(model: nn.Module) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise BuildError(f"{_name(model)}.generate() can't be followed: {reason(error)}") from error
+        raise BuildFailureError(f"{_name(model)}.generate() can't be followed: {reason(error)}") from error
 
 
 def _encoded(model: Any, inputs: Inputs, each: int) -> dict[str, Any]:

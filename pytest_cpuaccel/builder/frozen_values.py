@@ -16,7 +16,7 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.description import describe
 from pytest_cpuaccel.core.equality import equal
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildFailureError
 from pytest_cpuaccel.core.kv_cache import without_state
 
 
@@ -48,7 +48,7 @@ def check_values(call: Call, model: nn.Module, build: Build, backend: Backend) -
     if suspects or (build.model.follows_example and not _is_example(call, build)):
         eager = _outputs(run_eager(model, "forward", call.inputs))
         if fault := _fault_of_form(example, returned, eager) or _fault_of_value(suspects, eager):
-            raise BuildError(f"{backend.name}: {fault}")
+            raise BuildFailureError(f"{backend.name}: {fault}")
 
 
 def _outputs(output: Any) -> Outputs:

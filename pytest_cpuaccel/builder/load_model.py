@@ -30,7 +30,19 @@ def eager_model_of(source: object, task: str | None = None, *, of: str = "eager_
         return _fit(source, of)
     if isinstance(source, (str, os.PathLike)):
         return _fit(_loaded(os.fspath(source), task, of), of)
-    raise UsageError(f"{of}: {type(source).__name__} is not a model; return an nn.Module, a folder or a hub id")
+    raise UsageError(f"{of}: {_other_than_a_model(source)}")
+
+
+def _other_than_a_model(source: object) -> str:
+    """Return what was given in a model's place, and what to give."""
+    if isinstance(source, type) and issubclass(source, nn.Module):
+        return f"{source.__name__} is a class, not a model; give an instance, {source.__name__}(...).eval()"
+    kind = "None" if source is None else type(source).__name__
+    if isinstance(getattr(source, "model", None), nn.Module):
+        return f"{kind} is not a model; give the model in it, its attribute .model"
+    if isinstance(source, Mapping) and any(isinstance(value, torch.Tensor) for value in source.values()):
+        return f"{kind} is a state dict, not a model; load it into one by load_state_dict()"
+    return f"{kind} is not a model; give an nn.Module, a folder or a hub id"
 
 
 def _fit(model: nn.Module, of: str) -> nn.Module:
@@ -92,6 +104,8 @@ def _reads_training(kind: type[nn.Module]) -> bool:
 
 
 def _loaded(source: str, task: str | None, of: str) -> nn.Module:
+    if not source.strip():
+        raise UsageError(f"{of}: {source!r} names no model; give an nn.Module, a folder or a hub id")
     looks_like_path = source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1
     folder = Path(source).expanduser()
     if looks_like_path and not folder.is_dir():

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.backends.toolkit.upstream import reason
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildFailureError
 
 _UNCOPYABLE: tuple[type, ...] = (
     *(type(make()) for make in (threading.Lock, threading.RLock, queue.SimpleQueue)),
@@ -72,7 +72,7 @@ def _copied(model: nn.Module, copies: dict[int, Any]) -> nn.Module:
         for item in with_attributes:  # which torch leaves behind
             vars(copies[id(item)]).update(deep_copy(dict(vars(item)), copies))
     except Exception as error:
-        raise BuildError(f"{type(model).__name__} can't be copied: {reason(error)}") from error
+        raise BuildFailureError(f"{type(model).__name__} can't be copied: {reason(error)}") from error
     for child in copied.modules():
         _rebind(vars(child), copies)
     return copied

@@ -28,7 +28,7 @@ LATENCY: dict[str, Parser] = {
     "build": parse_duration_ns,
 }
 MEMORY: dict[str, Parser] = {"peak": parse_bytes, "artifact": parse_bytes}
-ACCURACY: dict[str, Parser] = {"max_drop": values.drop, "min_score": values.number, "of": values.items}
+ACCURACY: dict[str, Parser] = {"max_drop": values.drop, "min_score": values.score, "of": values.items}
 _ASCENDING = (("ttft", "p50", "p90", "p99"), ("tpot", "p50", "p90", "p99"))
 """Budgets in ascending order: the first token is part of the call, and p50 lies below p90."""
 _STARTUP = ("cold_start", "build")

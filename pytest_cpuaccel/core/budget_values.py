@@ -5,36 +5,91 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.given_value import shown
 from pytest_cpuaccel.core.units import parse_percentage
 
 Parser = Callable[[Any], Any]
 
 _POINTS = re.compile(r"(\d+(?:\.\d+)?|\.\d+) *points?")
+_NUMBER_AND_UNIT = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%|x|times|db)?\s*", re.IGNORECASE)
 
 
-def number(value: Any) -> float:
-    """Return a finite number.
+def _number(value: Any, *, example: str, unit: str = "") -> float:
+    """Return a finite number. A text is refused with the number that it means, where that is clear.
+
+    ``unit`` is one that a number of this kind has in people's mouths, such as "%". The argument itself has none.
+    """
+    if isinstance(value, str):
+        meant = _number_meant(value, unit)
+        what_would_do = f"{meant} without quotes" if meant else f"a number, {example}"
+        raise UsageError(f"{shown(value)} is a text; write {what_would_do}")
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise UsageError(f"{shown(value)} is not a number; write {example}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise UsageError(f"{shown(value)} is not a finite number; write {example}")
+    return number
+
+
+def _number_meant(text: str, unit: str) -> str:
+    """Return the number in a text, as Python writes it; ``""`` if it has none, or one with a unit of another kind."""
+    found = _NUMBER_AND_UNIT.fullmatch(text)
+    given = (found[2] or "").lower() if found else ""
+    if found is None or given not in ("", *unit.split()):
+        return ""
+    return f"{float(found[1]) / 100:g}" if given == "%" else found[1]
+
+
+def tolerance(value: Any) -> float:
+    """Return a tolerance, a number that is not negative.
 
     Raises:
         UsageError: the value is not one.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise UsageError(f"{value!r} is not a finite number")
-    return float(value)
+    return _not_negative(value, example="1e-3", unit="%")
 
 
-def not_negative(value: Any) -> float:
-    """Return a number that is not negative.
+def _not_negative(value: Any, *, example: str, unit: str = "") -> float:
+    if (number := _number(value, example=example, unit=unit)) < 0:
+        raise UsageError(f"{value!r} is negative; write {example}")
+    return number
+
+
+def decibels(value: Any) -> float:
+    """Return a number of dB.
 
     Raises:
         UsageError: the value is not one.
     """
-    if number(value) < 0:
-        raise UsageError(f"{value!r} is negative")
-    return float(value)
+    return _number(value, example="30", unit="db")
+
+
+def score(value: Any) -> float:
+    """Return a mean score, in the units of the scores.
+
+    Raises:
+        UsageError: the value is not one.
+    """
+    return _number(value, example="0.9", unit="%")
+
+
+def cosine(value: Any) -> float:
+    """Return a cosine similarity in [0, 1].
+
+    Raises:
+        UsageError: the value is not one.
+    """
+    number = _number(value, example="0.999", unit="%")
+    if not 0 <= number <= 1:
+        raise UsageError(f"{value!r} is outside [0, 1]; write 0.999")
+    return number
 
 
 def share(value: Any) -> float:
@@ -43,9 +98,11 @@ def share(value: Any) -> float:
     Raises:
         UsageError: the value is not one.
     """
-    if not 0 <= number(value) <= 1:
-        raise UsageError(f"{value!r} is outside [0, 1]")
-    return float(value)
+    number = _number(value, example="0.98", unit="%")
+    if not 0 <= number <= 1:
+        meant = f"{number / 100:g} for {number:g} %" if 2 <= number <= 100 else "0.98 for 98 %"
+        raise UsageError(f"{value!r} is outside [0, 1]; write {meant}")
+    return number
 
 
 def speedup(value: Any) -> float:
@@ -54,13 +111,10 @@ def speedup(value: Any) -> float:
     Raises:
         UsageError: the value is not one.
     """
-    if number(value) <= 0:
-        raise UsageError(f"{value!r} is not a speed-up; write 1.3 for 1.3 times as fast")
-    return float(value)
-
-
-def _excess(value: Any) -> float:
-    return parse_percentage(value) if isinstance(value, str) else not_negative(value)
+    example = "1.3 for 1.3 times as fast"
+    if (number := _number(value, example=example, unit="x times")) <= 0:
+        raise UsageError(f"{value!r} is not a speed-up; write {example}")
+    return number
 
 
 def drop(value: Any) -> float:
@@ -70,15 +124,32 @@ def drop(value: Any) -> float:
         UsageError: the value is none of them, or a bare 1, which could mean one point of 100 or all of a right/wrong
         score.
     """
-    if isinstance(value, str) and (points := _POINTS.fullmatch(value.strip())):
-        return float(points[1])
-    if not isinstance(value, str) and not_negative(value) >= 1:
-        points_text = f"{value:g} point{'s' * (value != 1)}"
+    example = '"1%" or "1 point"'
+    if isinstance(value, str):
+        points = _POINTS.fullmatch(value.strip())
+        return float(points[1]) if points else _fraction(value, example)
+    if (number := _not_negative(value, example=example)) >= 1:
+        points_text = f"{number:g} point{'s' * (number != 1)}"
         raise UsageError(
-            f'{value!r} would be {100 * value:g} % of right/wrong scores; write "{value:g}%", or "{points_text}" where '
-            "scores are no fractions"
+            f'{value!r} would be {100 * number:g} % of right/wrong scores; write "{number:g}%", or "{points_text}" '
+            "where scores are no fractions"
         )
-    return _excess(value)
+    return number
+
+
+def _fraction(text: str, example: str) -> float:
+    """Return a percentage as a fraction; a bare number is refused with the ways to write it."""
+    bare = _number_meant(text, "")
+    if not bare:
+        try:
+            return parse_percentage(text)
+        except UsageError:
+            raise UsageError(f"{shown(text)} is not a percentage; write {example}") from None
+    if float(bare) < 0:
+        raise UsageError(f"{text!r} is negative; write {example}")
+    if float(bare) < 1:
+        raise UsageError(f'{text!r} has no unit; write "{100 * float(bare):g}%", or {bare} without quotes')
+    raise UsageError(f'{text!r} has no unit; write "{float(bare):g}%"')
 
 
 def items(value: Any) -> str:
@@ -88,7 +159,7 @@ def items(value: Any) -> str:
         UsageError: the value is not one.
     """
     if value != "these":
-        raise UsageError(f'{value!r} are no items that a claim can be of; write of="these", or leave it out')
+        raise UsageError(f'{shown(value)} are no items that a claim can be of; write of="these", or leave it out')
     return str(value)
 
 
@@ -98,9 +169,11 @@ def slowdown(value: Any) -> float:
     Raises:
         UsageError: the value is not one.
     """
-    if not isinstance(value, str) and not_negative(value) >= 1:
-        raise UsageError(f'{value!r} would be {100 * value:g} %; write "{value:g}%" or "{100 * value:g}%"')
-    return _excess(value)
+    if isinstance(value, str):
+        return _fraction(value, '"5%"')
+    if (number := _not_negative(value, example='"5%"')) >= 1:
+        raise UsageError(f'{value!r} would be {100 * number:g} %; write "{number:g}%" or "{100 * number:g}%"')
+    return number
 
 
 def backend_name(value: Any) -> str:
@@ -110,7 +183,7 @@ def backend_name(value: Any) -> str:
         UsageError: the value is not one.
     """
     if not isinstance(value, str):
-        raise UsageError(f"{value!r} is not the name of a backend")
+        raise UsageError(f'{shown(value)} is not the name of a backend; write vs="eager"')
     return value
 
 
@@ -121,5 +194,7 @@ def input_name(value: Any) -> str:
         UsageError: the value is not one.
     """
     if not isinstance(value, str):
-        raise UsageError(f"{value!r} is not the name of an input")
+        raise UsageError(
+            f'{shown(value)} is not the name of an input; write mask="attention_mask", or mask="" to compare padding'
+        )
     return value

@@ -16,7 +16,23 @@ class BackendUnavailableError(CpuaccelError):
 
 
 class BuildError(CpuaccelError):
-    """A backend is installed and cannot build or run this model; the text carries upstream's reason."""
+    """A backend is installed and cannot build or run this model; the text carries upstream's reason.
+
+    This is a refusal, and so is :class:`NothingToDoError`: ``--cpu-unsupported=skip`` skips the test.
+    :class:`BuildFailureError` is none.
+    """
+
+
+class NothingToDoError(BuildError):
+    """A backend refuses a model that holds nothing for it to change: under it, the model would be plain PyTorch."""
+
+
+class BuildFailureError(BuildError):
+    """A build went wrong, and that does not say that the backend can't run the model. It always fails the test.
+
+    Such are a wrong answer that the backend found itself, a full disk, a process that was killed, threads that differ
+    from those that it was given, and calibration data that lead nowhere.
+    """
 
 
 class EagerError(CpuaccelError):
@@ -49,3 +65,15 @@ class BusyError(CpuaccelError):
 
 class CpuaccelWarning(UserWarning):
     """A verdict is INCONCLUSIVE: the measurement could not decide whether the budget holds."""
+
+
+def is_refusal(error: object) -> bool:
+    """Tell whether an exception says that a backend can't run a model, or has nothing to do in it."""
+    return isinstance(error, BuildError) and not isinstance(error, BuildFailureError)
+
+
+def retold(error: CpuaccelError, text: str) -> CpuaccelError:
+    """Return an error of the same kind with another text; of a class from elsewhere, the kind here that it is of."""
+    kind = next(kind for kind in type(error).__mro__ if kind.__module__ == __name__)
+    told: CpuaccelError = kind(text)
+    return told

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from importlib import metadata
 from typing import Any
 
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildFailureError
 
 EVERY_RUN = ("*",)
 
@@ -79,7 +79,7 @@ def check_internals(backend: str = "") -> None:
     """
     for entry in _needed(backend):
         if entry.module in sys.modules and not _is_there(entry):
-            raise BuildError(gone(entry))
+            raise BuildFailureError(gone(entry))
 
 
 def internal(path: str) -> Internal:

@@ -9,13 +9,14 @@ from pytest_cpuaccel.core import budget_values as values
 from pytest_cpuaccel.core.budget import Tolerance
 from pytest_cpuaccel.core.budget_values import Parser
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.given_value import shown
 from pytest_cpuaccel.core.suggestion import suggestion
 
 TOLERANCES: dict[str, Parser] = {
-    "rtol": values.not_negative,
-    "atol": values.not_negative,
-    "cosine": values.share,
-    "sqnr_db": values.number,
+    "rtol": values.tolerance,
+    "atol": values.tolerance,
+    "cosine": values.cosine,
+    "sqnr_db": values.decibels,
     "top1": values.share,
 }
 
@@ -30,13 +31,13 @@ def outputs(value: Any) -> tuple[dict[str, Tolerance], tuple[str, ...]]:
         return {str(name): _tolerance(given) for name, given in value.items()}, ()
     names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, (list, tuple)) else ()
     if not names or not all(isinstance(name, str) for name in names):
-        raise UsageError(f'{value!r} names no output; write ["logits"] or {{"logits": {{"atol": 1e-3}}}}')
+        raise UsageError(f'{shown(value)} names no output; write ["logits"] or {{"logits": {{"atol": 1e-3}}}}')
     return {}, names
 
 
 def _tolerance(value: Any) -> Tolerance:
     if not isinstance(value, Mapping):
-        raise UsageError(f'{value!r} is not a tolerance; write {{"rtol": 1e-3, "atol": 1e-5}}')
+        raise UsageError(f'{shown(value)} is not a tolerance; write {{"rtol": 1e-3, "atol": 1e-5}}')
     for key in value:
         if key not in TOLERANCES:
             raise UsageError(f"no tolerance named {key!r}; {suggestion(key, TOLERANCES)}")

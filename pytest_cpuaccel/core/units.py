@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.given_value import shown
 
 NS_PER_UNIT = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -89,10 +90,10 @@ def _three_digits(number: float) -> str:
 
 def _parse(text: object, units: dict[str, int], *, example: str, allow_zero: bool = False) -> float:
     if not isinstance(text, str):
-        raise UsageError(f'{text!r} is not a text with a unit; write "{example}"')
+        raise UsageError(f'{shown(text)} is not a text with a unit; write "{example}"')
     match = _QUANTITY.fullmatch(text.replace("µs", "us"))
     if match is None:
-        raise UsageError(f'{text!r} is not a quantity; write "{example}"')
+        raise UsageError(f'{shown(text)} is not a quantity; write "{example}"')
     unit = {known.lower(): known for known in units}.get(match["unit"].lower())
     if unit is None:
         given = f"has unit {match['unit']!r}" if match["unit"] else "has no unit"

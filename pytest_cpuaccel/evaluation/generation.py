@@ -14,7 +14,7 @@ from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.builder.first_step import FirstStep
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Answer, Call
-from pytest_cpuaccel.core.errors import BuildError, EagerError
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
@@ -56,7 +56,9 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
         if steps is not None and (logits is None or not _same(logits.expected, steps)):
             logits = ForcedLogits(steps.nan_to_num())
     if logits is None:
-        raise BuildError(f"{type(model).__name__}: no forward call scores the tokens that its generate() returns")
+        raise BuildFailureError(
+            f"{type(model).__name__}: no forward call scores the tokens that its generate() returns"
+        )
     found = Generation(actual, expected, step.ids.shape[1], logits, precision, step.takes_more_than_text)
     return judge_generation(found.measure(partial(questions, terms=terms_of_logits(precision))))
 

@@ -15,7 +15,7 @@ from pytest_cpuaccel.builder.state.snapshot import untouched
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import LatencyBudget
 from pytest_cpuaccel.core.call import Call
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, UsageError
+from pytest_cpuaccel.core.errors import BuildFailureError, CpuaccelError, UsageError
 from pytest_cpuaccel.core.limit import Limit
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
@@ -136,4 +136,4 @@ def _first(read: Callable[[], Found], backend: Backend) -> Found:
     except CpuaccelError:
         raise
     except Exception as error:
-        raise BuildError(f"{backend.name}: raises when its latency is taken: {reason(error)}") from error
+        raise BuildFailureError(f"{backend.name}: raises when its latency is taken: {reason(error)}") from error

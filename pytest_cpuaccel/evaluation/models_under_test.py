@@ -19,6 +19,7 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.evaluation.argument_names import OF_CPU_ACCELERATE, ArgumentNames
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
 from pytest_cpuaccel.evaluation.generation import repeatable
 from pytest_cpuaccel.evaluation.reference_cache import check_agreement, forget_casts
@@ -53,11 +54,18 @@ class ModelsUnderTest:
     seen: Callable[[], None] = lambda: None
     _works: list[_Work] = field(default_factory=list)
 
-    def accelerate(self, source: object, reference: object = None, calibration: object = None) -> CpuModel:
+    def accelerate(
+        self,
+        source: object,
+        reference: object = None,
+        calibration: object = None,
+        names: ArgumentNames = OF_CPU_ACCELERATE,
+    ) -> CpuModel:
         """Return a model under the backend; the same stand-in for the same model.
 
         With a ``reference``, another model in eager mode, ``source`` is a candidate to take its place.
-        ``calibration`` are inputs that stand for its data, for backends that quantise activations.
+        ``calibration`` are inputs that stand for its data, for backends that quantise activations. ``names`` are the
+        user's names for these three.
 
         Raises:
             UsageError: ``source`` is no model and leads to none; ``calibration`` has no meaning, or is not what
@@ -65,25 +73,19 @@ class ModelsUnderTest:
             EagerError: the model can't be a reference.
         """
         with process_kept():
-            return self._work(source, reference, calibration).recorder
+            return self._work(source, reference, calibration, names).recorder
 
-    def score(
-        self,
-        source: object,
-        reference: object,
-        score_item: ScoreItem,
-        items: Iterable[Any],
-        calibration: object = None,
-    ) -> list[float]:
+    def score(self, recorder: CpuModel, score_item: ScoreItem, items: Iterable[Any]) -> list[float]:
         """Return ``score_item(model, item)`` for every item under the backend, and keep the reference's beside them.
+
+        ``recorder`` is what :meth:`accelerate` returned.
 
         Raises:
             UsageError: there are no items, or ``score_item`` returns no number, or calls another model than the one
                 that it is given.
         """
         given = listed(score_item, items)
-        with process_kept():
-            work = self._work(source, reference, calibration)
+        work = next(work for work in self._works if work.recorder is recorder)
         before, generators = begun_of(work.recorder), Generators.now()
         actual = scored(work.recorder, score_item, given, f"under {self.backend.name}")
         if begun_of(work.recorder) == before:
@@ -133,20 +135,22 @@ class ModelsUnderTest:
             for model in (work.model, work.reference):
                 forget_casts(model)
 
-    def _work(self, source: object, reference: object, calibration: object) -> _Work:
-        if any(issubclass(type(given), CpuModel) for given in (source, reference)):
-            raise UsageError("cpu_accelerate: that is a model under a backend already; give it the model itself")
+    def _work(self, source: object, reference: object, calibration: object, names: ArgumentNames) -> _Work:
+        for given, name in ((source, names.model), (reference, names.reference)):
+            if issubclass(type(given), CpuModel):
+                raise UsageError(f"{name}: that is a model under a backend already; give it the model itself")
         is_candidate = reference is not None and reference is not source
-        model = self.resolve(source, "cpu_candidate" if is_candidate else "eager_model")
-        held_to = self.resolve(reference, "eager_model") if is_candidate else model
+        model = self.resolve(source, names.model)
+        held_to = self.resolve(reference, names.reference) if is_candidate else model
         for known in self._works:
             if known.model is model and known.reference is held_to:
                 if calibration is not None and calibration is not known.calibration:
                     raise UsageError(
-                        f"calibration data: {type(model).__name__} was given other data, or none, earlier in this test"
+                        f"{names.calibration}: {type(model).__name__} was given other data, or none, earlier in this "
+                        "test"
                     )
                 return known
-        data = None if calibration is None else calibration_of(calibration)
+        data = None if calibration is None else calibration_of(calibration, names.calibration)
         for either in (model, held_to):
             self.builder.begin(either)
             forget_casts(either)

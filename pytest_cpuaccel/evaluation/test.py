@@ -8,7 +8,7 @@ from dataclasses import replace
 from pytest_cpuaccel.baselines.saved_artifact import with_saved_artifact
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.core.budget import LatencyBudget, ParityBudget
-from pytest_cpuaccel.core.errors import BusyError
+from pytest_cpuaccel.core.errors import BuildError, BusyError
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
@@ -54,11 +54,24 @@ def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Resul
         yield _result(evaluation, "no call", *_nothing_called(evaluation))
     comparisons = Comparisons(evaluation, evaluation.budgets.parity or ParityBudget(), context)
     for workload in groups:
-        verdicts = tuple(_verdicts(workload, evaluation, context, comparisons))
+        verdicts, refusal = _until_refused(_verdicts(workload, evaluation, context, comparisons))
         if verdicts:
             yield _result(evaluation, workload.label, *verdicts)
+        if refusal is not None:
+            raise refusal
     if comparisons.is_stale:
         context.builder.discard(evaluation.model, evaluation.backend)
+
+
+def _until_refused(verdicts: Iterator[Verdict]) -> tuple[list[Verdict], BuildError | None]:
+    """The verdicts, and the error that ended them: what was found before it counts."""
+    found: list[Verdict] = []
+    try:
+        for verdict in verdicts:
+            found.append(verdict)  # noqa: PERF402
+    except BuildError as error:
+        return found, error
+    return found, None
 
 
 def _verdicts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildFailureError
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.measure.latency.side import Side, Sides
 
@@ -24,5 +24,5 @@ def check_threads(sides: Sides, evaluation: Evaluation, told: int) -> tuple[int 
 def _checked(side: Side, backend: str, told: int) -> int | None:
     used = side.threads_used(told)
     if used is not None and used > told:
-        raise BuildError(f"{backend} ran on {used} threads, was told {told}; a comparison would be unfair")
+        raise BuildFailureError(f"{backend} ran on {used} threads, was told {told}; a comparison would be unfair")
     return used

@@ -14,7 +14,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call
-from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError, CpuaccelError, retold
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import is_cache
 from pytest_cpuaccel.evaluation.context import EvaluationContext
@@ -35,7 +35,8 @@ def sides_in_use(call: Call, evaluation: Evaluation, context: EvaluationContext,
         if reference is candidate:
             reference = fresh(evaluation.reference, evaluation.versus, call, context, opened)
     except CpuaccelError as error:
-        raise type(error)(f"{error} (latency_budget names it in vs=)") from error
+        text = f"{error} (latency_budget names it in vs=)"
+        raise (BuildFailureError(text) if isinstance(error, BuildError) else retold(error, text)) from error
     return local_sides(timed(candidate, call), timed(reference, call))
 
 

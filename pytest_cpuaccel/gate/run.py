@@ -12,7 +12,14 @@ from pytest_cpuaccel.backends.toolkit.upstream import reason
 from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
-from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, EagerRaisesError, UsageError, UserCodeError
+from pytest_cpuaccel.core.errors import (
+    BackendUnavailableError,
+    BuildError,
+    BuildFailureError,
+    EagerRaisesError,
+    UsageError,
+    UserCodeError,
+)
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome
@@ -125,9 +132,10 @@ class Gate:
 
     def _refused(self, backend: Backend, refusal: Exception) -> Row:
         text = str(refusal).removeprefix(f"{backend.name}: ")
-        outcome = "skipped" if backend.name in self.optional else "failed"
+        is_failure = isinstance(refusal, BuildFailureError)
+        outcome = "skipped" if backend.name in self.optional and not is_failure else "failed"
         nothing = Result(type(self.examined.model).__name__, backend.name, "", ())
-        return Row(self._test(backend), outcome, nothing, Ending("refused", text))
+        return Row(self._test(backend), outcome, nothing, Ending("error" if is_failure else "refused", text))
 
     def _test(self, backend: Backend) -> str:
         return f"{self.examined.name}[{backend.name}]"

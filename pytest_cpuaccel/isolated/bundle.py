@@ -14,7 +14,7 @@ from torch import nn
 from pytest_cpuaccel.backends.toolkit.upstream import reason
 from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.call import Call
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildFailureError
 
 _MODEL, _BUNDLE = "model.pt", "bundle.pt"
 
@@ -60,16 +60,16 @@ def _save(value: Any, file: Path, name: str) -> None:
     try:
         torch.save(value, file)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise BuildError(
+        raise BuildFailureError(
             f"{name} can't be sent to a fresh process: {reason(error)}; define its classes and functions at the top "
             "level of a module"
         ) from error
     except Exception as error:
-        raise BuildError(f"{name} can't be sent to a fresh process: {reason(error)}") from error
+        raise BuildFailureError(f"{name} can't be sent to a fresh process: {reason(error)}") from error
 
 
 def _load(file: Path, name: str) -> Any:
     try:
         return torch.load(file, mmap=True, weights_only=False)
     except Exception as error:
-        raise BuildError(f"a fresh process can't make {name}: {reason(error)}") from error
+        raise BuildFailureError(f"a fresh process can't make {name}: {reason(error)}") from error

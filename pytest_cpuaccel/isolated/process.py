@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
+from pytest_cpuaccel.core.errors import BuildFailureError, CpuaccelError
 from pytest_cpuaccel.isolated.report import REPORT, Report
 from pytest_cpuaccel.machine.child_process import Program, run_program
 
@@ -36,8 +36,8 @@ def run(bundle: Path, task: str, *, threads: int, timeout_s: float) -> Report:
                 raise outcome
             return outcome
         if ended is None:
-            raise BuildError(f"a fresh process gave no answer within {timeout_s:g} s")
-        raise BuildError(f"a fresh process was {ended}")
+            raise BuildFailureError(f"a fresh process gave no answer within {timeout_s:g} s")
+        raise BuildFailureError(f"a fresh process was {ended}")
 
 
 def _program(bundle: Path, task: str, scratch: Path, threads: int) -> Program:

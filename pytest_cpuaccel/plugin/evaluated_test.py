@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from unittest import SkipTest
 
 import pytest
 
-from pytest_cpuaccel.core.errors import CpuaccelError, EagerRaisesError, UsageError
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerRaisesError, UsageError
 from pytest_cpuaccel.plugin.evaluation import evaluate
 from pytest_cpuaccel.plugin.marks.budgets import budgets_of
 from pytest_cpuaccel.plugin.marks.names import judged
 from pytest_cpuaccel.plugin.stash import choice_of
 from pytest_cpuaccel.plugin.tracebacks import at
+from pytest_cpuaccel.plugin.unsupported import REFUSAL, reason_to_skip, skips
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
@@ -42,18 +44,18 @@ class EvaluatedTest:
                 self._body = frame
             frame = frame.f_back
 
-    def evaluate(self) -> None:
-        """Evaluate the test, unless that was done or its body failed.
+    def evaluate(self, *, refused: bool = False) -> None:
+        """Evaluate the test, unless that was done or its body failed; if it was ``refused``, what it called before.
 
         An exception that eager alone would raise is raised unchanged. Other errors get a traceback that ends
         in the test's body, so that ``--pdb`` stops there.
         """
-        if self._is_over or _has_failed(self.item):
+        if self._is_over or (_has_failed(self.item) and not refused):
             return
         self._is_over = True
         self._calls = self.models.calls
         try:
-            evaluate(self.item, self.models)
+            evaluate(self.item, self.models, refused=refused)
         except EagerRaisesError as error:
             raised: BaseException = error.error
         except (CpuaccelError, pytest.fail.Exception) as error:
@@ -72,8 +74,18 @@ class EvaluatedTest:
             return
 
         def run_body_and_evaluate(method: Any) -> None:
-            run_body(method)
-            self.evaluate()
+            try:
+                run_body(method)
+                self.evaluate()
+            except BuildError as error:
+                if not skips(self.item.config, error):
+                    raise
+                refusal = error
+            else:
+                return
+            self.evaluate(refused=True)
+            self.item.stash[REFUSAL] = refusal
+            raise SkipTest(reason_to_skip(refusal))  # unittest takes pytest's own for an error, which may be expected
 
         case._callTestMethod = run_body_and_evaluate
 

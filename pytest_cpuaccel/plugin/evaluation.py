@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_cpuaccel.core.budget import Budgets
-from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.errors import BuildError, UsageError
 from pytest_cpuaccel.plugin.failures import fail_or_skip
 from pytest_cpuaccel.plugin.findings import findings_for
 from pytest_cpuaccel.plugin.fixture_names import takes_score_items
@@ -18,6 +18,7 @@ from pytest_cpuaccel.plugin.marks.budgets import budgets_of
 from pytest_cpuaccel.plugin.marks.checks import versus_of
 from pytest_cpuaccel.plugin.marks.names import judged, on_test_itself
 from pytest_cpuaccel.plugin.stash import choice_of, session_of
+from pytest_cpuaccel.plugin.unsupported import skips
 from pytest_cpuaccel.report.properties import properties_of
 
 if TYPE_CHECKING:
@@ -26,25 +27,33 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
 
 
-def evaluate(item: pytest.Item, models: ModelsUnderTest) -> None:
+def evaluate(item: pytest.Item, models: ModelsUnderTest, *, refused: bool = False) -> None:
     """Judge a test's use of its models by its marks, and fail or skip it accordingly.
 
     Each result goes to the test's report and to other plugins as soon as it is complete, so that an interrupt keeps it.
+    A test that was ``refused`` is held to what it had called before alone.
+
+    Raises:
+        BuildError: a backend refuses to build or run the model again. Verdicts found before count if that skips.
     """
     results, findings = [], findings_for(item)
     try:
-        with contextlib.closing(_results(item, models)) as found:
+        with contextlib.closing(_results(item, models, refused)) as found:
             for number, result in enumerate(found):
                 findings.add(result)
                 item.user_properties.extend(properties_of(number, findings.results[-1]))
                 item.ihook.pytest_cpuaccel_result(item=item, result=result)
                 results.append(result)
+    except BuildError as error:
+        if skips(item.config, error):
+            fail_or_skip(item, results)
+        raise
     finally:
         findings.notes += session_of(item.config).take_notes()
     fail_or_skip(item, results)
 
 
-def _results(item: pytest.Item, models: ModelsUnderTest) -> Generator[Result, None, None]:
+def _results(item: pytest.Item, models: ModelsUnderTest, refused: bool) -> Generator[Result, None, None]:
     from pytest_cpuaccel.evaluation.test import evaluate_test
 
     if not judged(item):
@@ -52,11 +61,20 @@ def _results(item: pytest.Item, models: ModelsUnderTest) -> Generator[Result, No
     selection, backend = choice_of(item.config), models.backend.name
     budgets = budgets_of(item, backend, selection.known)
     evaluations = list(models.evaluations(budgets, versus_of(item, budgets, selection)))
-    if not evaluations and budgets != Budgets():
+    if refused:
+        evaluations = [_without_open_scores(evaluation) for evaluation in evaluations if evaluation.calls]
+    elif not evaluations and budgets != Budgets():
         used = "score_items" if takes_score_items(item) else "cpu_accelerate"
         raise UsageError(f"{item.nodeid}: @{judged(item)[0]}: the test never called {used}; nothing was judged")
     held = [replace(evaluation, test=item.nodeid, budgets=_holding(item, evaluation)) for evaluation in evaluations]
     yield from evaluate_test(held, session_of(item.config).context)
+
+
+def _without_open_scores(evaluation: Evaluation) -> Evaluation:
+    """Return an evaluation without its accuracy budget if the refusal came before there were scores."""
+    if evaluation.scores.actual:
+        return evaluation
+    return replace(evaluation, budgets=replace(evaluation.budgets, accuracy=None))
 
 
 def _holding(item: pytest.Item, evaluation: Evaluation) -> Budgets:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, CpuaccelError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, is_refusal
 from pytest_cpuaccel.plugin.fixture_names import uses_backend
 from pytest_cpuaccel.plugin.stash import EVALUATED_TEST
 
@@ -73,12 +73,15 @@ def _begin(item: pytest.Item, findings: Findings) -> None:
 
 def _ending(excinfo: pytest.ExceptionInfo[BaseException], when: str, findings: Findings) -> Ending | None:
     """How the exception ended the test; None where a verdict did, which the results hold."""
+    from pytest_cpuaccel.plugin.unsupported import UnsupportedSkip
     from pytest_cpuaccel.report.ending import Ending
 
     raised = excinfo.value
+    if isinstance(raised, UnsupportedSkip):
+        return Ending("refused", str(raised.refusal))
     ours = raised if isinstance(raised, CpuaccelError) else raised.__context__
     if isinstance(ours, CpuaccelError) and isinstance(raised, (CpuaccelError, pytest.fail.Exception)):
-        refused = isinstance(ours, (BuildError, BackendUnavailableError))
+        refused = is_refusal(ours) or isinstance(ours, BackendUnavailableError)
         return Ending("refused" if refused else "error", str(ours))
     if isinstance(raised, (pytest.fail.Exception, pytest.skip.Exception)) and when == "call" and findings.results:
         return None

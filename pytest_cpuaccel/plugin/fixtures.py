@@ -11,6 +11,7 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.plugin.stash import (
     EVALUATED_TEST,
     RUNNING,
+    SETTINGS,
     SHARES_MACHINE,
     THREADS,
     choice_of,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_cpuaccel.core.backend import Backend
     from pytest_cpuaccel.core.fixture_types import Accelerate, CpuModel, ScoreItems
+    from pytest_cpuaccel.evaluation.argument_names import ArgumentNames
     from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
 
 
@@ -108,8 +110,26 @@ def cpu_accelerate(_cpu_models: ModelsUnderTest) -> Accelerate:
     return accelerate
 
 
+def _names(
+    request: pytest.FixtureRequest, eager_model: nn.Module | str, cpu_candidate: nn.Module | str | None
+) -> ArgumentNames:
+    """Return the names of what ``cpu_model`` is made of: of the fixtures, or of the options that they took it from."""
+    from pytest_cpuaccel.evaluation.argument_names import ArgumentNames
+    from pytest_cpuaccel.plugin.options import source_of
+
+    settings = request.config.stash[SETTINGS]
+    by_option = eager_model is not None and eager_model is settings.model
+    reference = source_of(request.config, "model") if by_option else "eager_model"
+    if cpu_candidate is None:
+        return ArgumentNames(reference, reference, "cpu_calibration")
+    by_option = cpu_candidate is settings.candidate
+    candidate = source_of(request.config, "candidate") if by_option else "cpu_candidate"
+    return ArgumentNames(candidate, reference, "cpu_calibration")
+
+
 @pytest.fixture
 def cpu_model(
+    request: pytest.FixtureRequest,
     _cpu_models: ModelsUnderTest,
     eager_model: nn.Module | str,
     cpu_candidate: nn.Module | str | None,
@@ -117,11 +137,12 @@ def cpu_model(
 ) -> CpuModel:
     """``cpu_candidate``, or else ``eager_model``, under the current backend: call it like the original."""
     source = eager_model if cpu_candidate is None else cpu_candidate
-    return _cpu_models.accelerate(source, eager_model, cpu_calibration)
+    return _cpu_models.accelerate(source, eager_model, cpu_calibration, _names(request, eager_model, cpu_candidate))
 
 
 @pytest.fixture
 def score_items(
+    request: pytest.FixtureRequest,
     _cpu_models: ModelsUnderTest,
     eager_model: nn.Module | str,
     cpu_candidate: nn.Module | str | None,
@@ -134,6 +155,7 @@ def score_items(
     source = eager_model if cpu_candidate is None else cpu_candidate
 
     def score(fn: Callable[[Any, Any], float], items: Iterable[Any]) -> list[float]:
-        return _cpu_models.score(source, eager_model, fn, items, cpu_calibration)
+        names = _names(request, eager_model, cpu_candidate)
+        return _cpu_models.score(_cpu_models.accelerate(source, eager_model, cpu_calibration, names), fn, items)
 
     return score

@@ -35,6 +35,7 @@ from pytest_cpuaccel.plugin.stash import (
     lock_of,
     names_may_come,
     progress_of,
+    questioned_threads,
     selection_for,
     session_of,
 )
@@ -82,6 +83,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     with _usage_errors(config):
         config.stash[SETTINGS] = options.read_settings(config)
+        if config.stash[SETTINGS].unsupported == "skip":
+            from pytest_cpuaccel.plugin import unsupported
+
+            config.pluginmanager.register(unsupported, unsupported.__name__)
         if config.stash[SETTINGS].backends and not names_may_come(config):
             check_names(config)
         if not is_worker(config):
@@ -98,7 +103,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
     selection, width = choice_of(config), shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf
     awaited = [f"cpuaccel: {', '.join(selection.unknown)}: for a conftest.py below to add"] if selection.unknown else []
-    return [*header(selection.chosen, selection.missing, chosen.threads, width), *awaited]
+    excess = questioned_threads(config)
+    questioned = [f"cpuaccel: {excess}"] if excess else []
+    return [*header(selection.chosen, selection.missing, chosen.threads, width), *questioned, *awaited]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pytest
 
 Missing = Literal["fail", "skip"]
+Unsupported = Literal["fail", "skip"]
 Inconclusive = Literal["warn", "fail", "skip"]
 
 CONTROLLERS_FOLDER = "cpuaccel_folder"
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
     candidate: str | None
     task: str | None
     missing: Missing
+    unsupported: Unsupported
     inconclusive: Inconclusive
     threads: int
     reports: tuple[Path, ...]
@@ -152,6 +154,13 @@ OPTIONS = (
         "missing", "fail|skip", "what happens when a chosen backend isn't installed", "fail", one_of("fail", "skip")
     ),
     Option(
+        "unsupported",
+        "fail|skip",
+        "what happens to a test of a model that its backend can't run, or has nothing to do in",
+        "fail",
+        one_of("fail", "skip"),
+    ),
+    Option(
         "inconclusive",
         "warn|fail|skip",
         "the effect of an INCONCLUSIVE verdict on its test",
@@ -232,6 +241,7 @@ def read_settings(config: pytest.Config) -> Settings:
         candidate=values["candidate"],
         task=values["task"],
         missing=values["missing"],
+        unsupported=values["unsupported"],
         inconclusive=values["inconclusive"],
         threads=values["threads"],
         reports=values["report"],

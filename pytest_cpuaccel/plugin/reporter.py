@@ -131,7 +131,7 @@ class Reporter:
             return
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and "deselected" not in terminalreporter.stats:
             self._point_to_gate(terminalreporter)
-        rows = self._ordered()
+        rows = self.rows()
         if not self._notes and not any(row.is_judged for row in rows):
             return
         from pytest_cpuaccel.report.closing import closing
@@ -167,9 +167,9 @@ class Reporter:
     def _report(self) -> Report:
         from pytest_cpuaccel.report.report import Report
 
-        return Report(self._run.finished(), self._environment(), self._ordered())
+        return Report(self._run.finished(), self._environment(), self.rows())
 
-    def _ordered(self) -> list[Row]:
+    def rows(self) -> list[Row]:
         """Return the rows by test, and for each test by backend in the chosen order: xdist's arrive in any order."""
         if not self._tests:
             return []

@@ -140,13 +140,27 @@ def session_of(config: pytest.Config) -> Session:
         check_internals()
         from pytest_cpuaccel.plugin.session import open_session
 
-        config.stash[_SESSION] = open_session(config.stash[SETTINGS], progress_of(config), lock_of(config))
+        session = open_session(config.stash[SETTINGS], progress_of(config), lock_of(config))
+        config.stash[_SESSION] = session
+        if excess := questioned_threads(config):
+            session.notes.append(excess)
     return config.stash[_SESSION]
 
 
 def open_session_of(config: pytest.Config) -> Session | None:
     """Return the session, if a test has needed it by now."""
     return config.stash.get(_SESSION, None)
+
+
+def questioned_threads(config: pytest.Config) -> str:
+    """Return what is wrong with the number of threads in the settings; ``""`` if nothing is.
+
+    It is no mistake that ends the run: answers are the same on any number.
+    """
+    from pytest_cpuaccel.machine.excess_threads import excess_threads
+
+    excess = excess_threads(config.stash[SETTINGS].threads)
+    return f"{source_of(config, 'threads')}: {excess}" if excess else ""
 
 
 def model_named(config: pytest.Config, option: str) -> str | None:

@@ -59,7 +59,7 @@ def at(frame: FrameType) -> TracebackType:
 
 
 def _shows_all(config: pytest.Config) -> bool:
-    return config.get_verbosity() >= 2 or config.getoption("tbstyle") == "long"
+    return config.get_verbosity() >= 2 or config.getoption("tbstyle", None) == "long"
 
 
 def _cause_of(failure: BaseException) -> BaseException | None:

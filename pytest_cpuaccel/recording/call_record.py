@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pytest_cpuaccel.backends.toolkit.upstream import reason
+from pytest_cpuaccel.backends.toolkit.upstream import build_error, reason
 from pytest_cpuaccel.builder.accepted_inputs import check_devices
 from pytest_cpuaccel.builder.build import Build
 from pytest_cpuaccel.builder.builder import Builder
@@ -150,7 +150,7 @@ class CallRecord:
             return as_returned(output, latest.build.returned, args, kwargs) if call.method == "forward" else output
         with generators_kept():
             run_eager(self.model, call.method, call.inputs)
-        raise BuildError(f"{self.backend.name}: raises where eager does not: {reason(raised)}") from raised
+        raise build_error(raised, f"{self.backend.name}: raises where eager does not: {reason(raised)}") from raised
 
     def _begin(self) -> None:
         """Note the state of the original now: later calls are judged by it."""

@@ -22,6 +22,8 @@ from pytest_cpuaccel.builder.state.snapshot import Snapshot
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import EagerRaisesError, UsageError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.tensor_hint import tensor_hint
 from pytest_cpuaccel.recording.assignment import CHANGING, check_assignment, check_config, refuse_change
 from pytest_cpuaccel.recording.bypass import BypassGuard
 from pytest_cpuaccel.recording.call_record import CallRecord
@@ -197,7 +199,15 @@ class CpuModel:
                 return self._record.run(method, args, kwargs)
         except EagerRaisesError as error:
             raised = error.error
+        if hint := tensor_hint(Inputs(args, kwargs), raised):
+            _add_note(raised, f"cpu_model: {hint}")
         raise raised  # out here, so that the user's error is not said to have come while another was handled
+
+
+def _add_note(error: Exception, note: str) -> None:
+    """Add a line that pytest shows below the error; its class and text stay as they are. Python 3.10 has no notes."""
+    if hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
 
 
 def _operator(name: str) -> Callable[..., Any]:

@@ -10,11 +10,13 @@ from pytest_cpuaccel.report.effort import Effort
 from pytest_cpuaccel.report.ending import NOT_JUDGED
 from pytest_cpuaccel.report.row import Row
 
+_REFUSED = "refused and skipped"
 _WORDS = (
     Outcome.PASS.value,
     Outcome.FAIL.value,
     Outcome.INCONCLUSIVE.value,
     "refused",
+    _REFUSED,
     "failed",
     "error",
     "skipped",
@@ -24,7 +26,10 @@ _NO_EFFORT = Effort()
 
 
 def closing(rows: Sequence[Row], effort: Effort = _NO_EFFORT) -> str:
-    """Return the counts of rows by verdict, then the effort: ``30 PASS, 3 FAIL; waited 5 s for other sessions``."""
-    counts = Counter(row.word for row in rows)
+    """Return the counts of rows by verdict, then the effort: ``30 PASS, 3 FAIL; waited 5 s for other sessions``.
+
+    Tests that were skipped because their backend refused the model are counted apart.
+    """
+    counts = Counter(_REFUSED if row.word == "refused" and row.outcome == "skipped" else row.word for row in rows)
     verdicts = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
     return "; ".join(filter(None, (verdicts, *effort.words())))

@@ -190,9 +190,7 @@ def test_it(cpu_accelerate):
     )
     result = mlp_project.runpytest_inprocess(f"--cpu-backends={backend}")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        [f"eager_model: Net runs {name}* under torch.compile, so that it isn't *", "  at test_*.py:*"]
-    )
+    result.stdout.fnmatch_lines([f"Net runs {name}* under torch.compile, so that it isn't *", "  at test_*.py:*"])
 
 
 PROPERTIES = """
@@ -390,7 +388,10 @@ IMPORTS = "import asyncio, concurrent.futures, copy, pickle, threading\n"
             "cpu_accelerate(nn.Sequential(cpu_model).eval())(X)",
             "cpu_model: is called during an eager run, by a model *",
         ),
-        ("cpu_accelerate(cpu_model)", "cpu_accelerate: that is a model under a backend already; give it the model *"),
+        (
+            "cpu_accelerate(cpu_model)",
+            "cpu_accelerate(model): that is a model under a backend already; give it the *",
+        ),
         (
             "torch.autocast('cpu')(lambda x: cpu_model(x))(X)",
             "cpu_model: called under torch.autocast, which no *",
@@ -605,9 +606,7 @@ def test_it(cpu_accelerate):
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=eager", "-W", "ignore")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        [f"eager_model: Net runs {name}, so that it isn't eager PyTorch; *", "  at test_*.py:*"]
-    )
+    result.stdout.fnmatch_lines([f"Net runs {name}, so that it isn't eager PyTorch; *", "  at test_*.py:*"])
 
 
 def test_a_function_that_is_compiled_for_later_calls_is_refused_at_the_latest_by_the_verdict(
@@ -639,7 +638,7 @@ def test_it(cpu_accelerate):
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=eager")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*eager_model: Net runs double of test_* under torch.compile, so that it isn't *"])
+    result.stdout.fnmatch_lines(["*Net runs double of test_* under torch.compile, so that it isn't *"])
 
 
 def test_a_scripted_function_that_only_a_later_call_runs_is_refused(mlp_project: pytest.Pytester) -> None:
@@ -664,7 +663,7 @@ def test_a_scripted_function_that_only_a_later_call_runs_is_refused(mlp_project:
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=eager", "-W", "ignore")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*eager_model: Net runs fused of test_* under torch.jit, so that it isn't eager *"])
+    result.stdout.fnmatch_lines(["*Net runs fused of test_* under torch.jit, so that it isn't eager *"])
 
 
 def test_scripted_code_that_no_call_runs_is_no_matter(mlp_project: pytest.Pytester) -> None:

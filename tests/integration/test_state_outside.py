@@ -424,7 +424,7 @@ def test_it(cpu_accelerate):
     result = mlp_project.runpytest_inprocess("--cpu-backends=eager")
     result.assert_outcomes(failed=1)
     where = WHERE[kind].replace("[", "[[]")
-    kept = f"eager_model: {kind} keeps state from call to call in *{where}*"
+    kept = f"{kind} keeps state from call to call in *{where}*"
     result.stdout.fnmatch_lines([f"*{kept}, which can't be put back*"])
 
 

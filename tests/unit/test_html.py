@@ -185,6 +185,13 @@ def test_an_expected_failure_is_no_failure() -> None:
     ]
 
 
+def test_a_refusal_that_skips_its_test_is_no_failure_and_shows_its_reason() -> None:
+    page = page_of(row(PASS, backend="eager"), ended("refused", "ort: no such operator", "skipped"))
+    assert page.all("h1")[0].text == "No test failed"
+    assert [each.text for each in page.all("ul", "totals")[0].all("li")] == ["1 PASS", "1 refused and skipped"]
+    assert "no such operator" in page.all("tr", "quiet")[0].text
+
+
 def test_an_undecided_verdict_has_its_sentence_and_no_failure() -> None:
     page = page_of(row(OPEN))
     assert page.all("h1")[0].text == "No test failed"

@@ -10,7 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pytest_cpuaccel.backends.toolkit import upstream
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 
 _FINITE = "cpuaccel_sdpa"
 
@@ -27,7 +27,7 @@ def with_attention(module: nn.Module, implementation: str) -> nn.Module:
     """
     name = type(module).__name__
     if not hasattr(getattr(module, "config", None), "_attn_implementation"):
-        raise BuildError(f"{name} is no transformers model: it has no attention implementation to switch")
+        raise NothingToDoError(f"{name} is no transformers model: it has no attention implementation to switch")
     config = copy.deepcopy(module.config)
     config._attn_implementation = implementation  # type: ignore[union-attr]
     with upstream.contained():

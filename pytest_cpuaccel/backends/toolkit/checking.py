@@ -8,7 +8,7 @@ from typing import Any
 from pytest_cpuaccel.core.backend import BuiltModel
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.call import Method
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
@@ -29,9 +29,9 @@ def check_built(built: BuiltModel, threads: int, method: Method) -> None:
         BuildError: it does not.
     """
     if built.threads is None:
-        raise BuildError("its build doesn't tell on how many threads it runs; give BuiltModel(..., threads=...)")
+        raise BuildFailureError("its build doesn't tell on how many threads it runs; give BuiltModel(..., threads=...)")
     if built.threads != threads:
-        raise BuildError(f"runs with {built.threads} threads, was told {threads}; a comparison would be unfair")
+        raise BuildFailureError(f"runs with {built.threads} threads, was told {threads}; a comparison would be unfair")
     if method == "generate" and built.generate is None:
         raise BuildError("has no generate(); narrow the test with @pytest.mark.cpu_backends(exclude=...)")
 
@@ -45,4 +45,4 @@ def check_unchanged(before: Any, after: Any, inputs: Inputs, rewriter: str) -> N
     outputs = Outputs.of(paired(after, References(before), _SAME.precision), inputs, None, _SAME.precision)
     found = judge_comparison(outputs.measure(partial(questions, terms=_SAME)), _SAME)
     if found.outcome is Outcome.FAIL:
-        raise BuildError(f"{rewriter} breaks this model: against the graph before it, {found.sentence}")
+        raise BuildFailureError(f"{rewriter} breaks this model: against the graph before it, {found.sentence}")

@@ -16,6 +16,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import is_cache, without_state
+from pytest_cpuaccel.core.tensor_hint import tensor_hint
 from pytest_cpuaccel.measure.parity.leaves import holds_tensors
 
 _NUMBERS = (bool, int, float, complex, np.number)
@@ -52,10 +53,12 @@ class Graph:
         input_names = tuple(name for name, leaf in tree.named_leaves(example) if isinstance(leaf, torch.Tensor))
         output_names = tuple(name or "output" for name, leaf in leaves if isinstance(leaf, torch.Tensor))
         if not input_names or not output_names:
+            if not input_names and (hint := tensor_hint(inputs)):
+                raise BuildError(f"the call has no tensors among its inputs: {hint}")
             missing = "inputs" if not input_names else "outputs"
             objects = ", ".join(sorted({type(leaf).__name__ for _, leaf in leaves if holds_tensors(leaf)}))
             hidden = f"; a {objects} is not looked into, return its tensors in a tuple or dict" if objects else ""
-            raise BuildError(f"{type(module).__name__}: the call has no tensors among its {missing}{hidden}")
+            raise BuildError(f"the call has no tensors among its {missing}{hidden}")
         return Graph(parameters, input_names, output_names, _constants(example), example, template, len(inputs.args))
 
     def tensors(self, inputs: Inputs) -> tuple[torch.Tensor, ...]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gc
 import inspect
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from pytest_cpuaccel.backends.toolkit import decoding, optimum, seq2seq, seq2seq_export, torch_export, upstream
 from pytest_cpuaccel.backends.toolkit import step as steps
 from pytest_cpuaccel.backends.toolkit.attention import sdpa_of_finite_masks, with_attention
+from pytest_cpuaccel.backends.toolkit.code_line import line_in
 from pytest_cpuaccel.backends.toolkit.export_metadata import Route
 from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
@@ -23,8 +26,11 @@ from pytest_cpuaccel.backends.toolkit.shapes import Shapes
 from pytest_cpuaccel.backends.toolkit.upstream import silenced
 from pytest_cpuaccel.backends.toolkit.weights import drop_weights, size_of_weights
 from pytest_cpuaccel.core.backend import Subject
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError, CpuaccelError, retold
 from pytest_cpuaccel.core.gc_freeze import give_back
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
 
 
 def export(runtime: Runtime, subject: Subject, folder: Path) -> None:
@@ -47,7 +53,8 @@ def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, f
         try:
             return _export_by_optimum(runtime, subject, module, folder)
         except Exception as error:
-            why = str(error) if isinstance(error, CpuaccelError) else upstream.reason(error)
+            ours = error if isinstance(error, CpuaccelError) else upstream.build_error(error)
+            refusal = retold(ours, str(ours))  # without what a traceback keeps alive
         drop_weights(module)
         gc.collect()  # frees what the failed export held of its temporary folders, which warn when they go
     shutil.rmtree(folder)
@@ -58,8 +65,9 @@ def _export_transformer(runtime: Runtime, subject: Subject, module: nn.Module, f
         else:
             route = _export_by_torch(runtime, subject, folder)
     except BuildError as error:
-        raise BuildError(f"{error} (and Optimum: {why})") from error
-    return replace(route, facts={**route.facts, "without_optimum": why})
+        decisive = refusal if isinstance(refusal, BuildFailureError) else error
+        raise retold(decisive, f"{error} (and Optimum: {refusal})") from error
+    return replace(route, facts={**route.facts, "without_optimum": str(refusal)})
 
 
 def _export_by_optimum(runtime: Runtime, subject: Subject, module: nn.Module, folder: Path) -> Route:
@@ -90,7 +98,7 @@ def export_program(converter: Converter, subject: Subject, module: nn.Module, fo
     call = PreparedCall.of(module, subject, positions)
     with _said_of("torch.export", module):
         exported = torch_export.export(call.graph.flatten(module), call.example, image_sizes=converter.image_sizes)
-    with _said_of(converter.name, module):
+    with _said_of(converter.name, module, exported.program):
         converter.write(exported.program, call.graph.input_names, call.graph.output_names, folder)
     return Route(exported.shapes, positions=positions)
 
@@ -119,7 +127,7 @@ def _export_step(runtime: Runtime, subject: Subject, folder: Path) -> Route:
         step = steps.Step.of(attentive, call, CacheLayout.of(attentive, call.prepare(subject.inputs)))
         expected = steps.answers(step, module)
         program = steps.export(attentive, step)
-    with _said_of(runtime.converter.name, module):
+    with _said_of(runtime.converter.name, module, program):
         runtime.write_step(program, step.ports, folder)
         del program
         size = size_of_weights(module)
@@ -150,13 +158,31 @@ def _export_seq2seq(runtime: Runtime, subject: Subject, folder: Path) -> Route:
 
 
 @contextmanager
-def _said_of(tool: str, module: nn.Module) -> Iterator[None]:
-    """Run a tool in silence, and put its name and the model's before what goes wrong in it."""
+def _said_of(tool: str, module: nn.Module, program: ExportedProgram | None = None) -> Iterator[None]:
+    """Run a tool in silence, and put its name and the model's before what goes wrong in it.
+
+    Where the text names an operator of the ``program``, the line of the user's code that calls it comes behind.
+    """
+    lines = {} if program is None else _lines_of_operators(program)
+    del program
     try:
         with silenced():
             yield
     except BuildError as error:
-        raise BuildError(f"{tool} can't take {type(module).__name__}: {error}") from error
+        calling = [line for operator, line in lines.items() if _is_named(operator, str(error))]
+        place = f" (at {calling[0]})" if calling else ""
+        raise retold(error, f"{tool} can't take {type(module).__name__}: {error}{place}") from error
+
+
+def _is_named(operator: str, text: str) -> bool:
+    """Tell whether a text names an operator, ``aten.svd``, or one that it is made of, ``aten._svd_ex``."""
+    return re.search(re.escape(operator).replace(r"\.", r"\._?", 1) + r"(_ex)?(?!\w)", text) is not None
+
+
+def _lines_of_operators(program: ExportedProgram) -> dict[str, str]:
+    """Return the line of the user's code that calls each operator: ``aten.linalg_eig`` -> ``models.py:12``."""
+    calls = ((str(node.target), line_in(node.stack_trace or "")) for node in program.graph.nodes)
+    return {".".join(target.split(".")[:2]): line for target, line in calls if line and "." in target}
 
 
 def _with_attention_for(runtime: Runtime, module: nn.Module) -> nn.Module:

@@ -19,7 +19,7 @@ from pytest_cpuaccel.backends.toolkit.step import Step
 from pytest_cpuaccel.backends.toolkit.upstream import silenced
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import BuiltModel, Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, retold
 from pytest_cpuaccel.core.inputs import Inputs
 
 OpenSession = Callable[[Sequence[str], int], RuntimeSession]
@@ -58,9 +58,8 @@ def load_program(open_session: OpenSession, subject: Subject, folder: Path) -> B
             session = open_session(call.graph.input_names, subject.threads)
     except BuildError as error:
         if any(tensor.is_complex() for tensor in call.example):
-            raise BuildError(
-                f"{type(module).__name__}: a graph with complex inputs can't be opened: {error}"
-            ) from error
+            text = f"{type(module).__name__}: a graph with complex inputs can't be opened: {error}"
+            raise retold(error, text) from error
         raise
     forward = _forward(call, session)
     generate = None

@@ -15,7 +15,7 @@ from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
 from pytest_cpuaccel.backends.toolkit.runtime import Ports, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.backends.toolkit.shapes import Shape
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError
 from pytest_cpuaccel.core.inputs import Inputs
 
 Tensors = tuple[torch.Tensor, ...]
@@ -179,4 +179,4 @@ def check(opened: Opened, module: nn.Module) -> None:
     texts = [{_DECODER_IDS: tokens, "attention_mask": mask} for tokens in steps]
     actual = torch.cat([opened.decode(each, hidden, cache) for each in texts], dim=1)
     if not (actual - expected).norm() <= 0.02 * expected.norm():
-        raise BuildError("the graphs answer two steps otherwise than eager")
+        raise BuildFailureError("the graphs answer two steps otherwise than eager")

@@ -15,7 +15,7 @@ from pytest_cpuaccel.backends.toolkit.runtime import Runtime
 from pytest_cpuaccel.backends.toolkit.seq2seq import CROSS, ENCODER, HIDDEN, Seq2Seq, encoder_outputs
 from pytest_cpuaccel.backends.toolkit.shapes import Shape
 from pytest_cpuaccel.backends.toolkit.torch_export import agree, guarded, placeholders
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -117,7 +117,7 @@ def _program(module: nn.Module, examples: Sequence[Tensors], allowed: Sequence[S
     for other in examples:
         if not agree(module, program, other):
             sizes = ", ".join("x".join(map(str, tensor.shape)) for tensor in other)
-            raise BuildError(f"a graph of it is wrong for inputs of {sizes}")
+            raise BuildFailureError(f"a graph of it is wrong for inputs of {sizes}")
     return program
 
 

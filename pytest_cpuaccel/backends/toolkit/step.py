@@ -17,7 +17,7 @@ from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
 from pytest_cpuaccel.backends.toolkit.runtime import Ports, Steps
 from pytest_cpuaccel.backends.toolkit.shapes import Shape
 from pytest_cpuaccel.backends.toolkit.torch_export import agree, guarded, placeholders
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -132,7 +132,9 @@ def export(module: nn.Module, step: Step) -> ExportedProgram:
     for sizes in _PROVED:
         if not agree(flat, program, step.example(*sizes)):
             batch, length, past = sizes
-            raise BuildError(f"the graph of a step with a cache is wrong for {batch}x{length} tokens after {past}")
+            raise BuildFailureError(
+                f"the graph of a step with a cache is wrong for {batch}x{length} tokens after {past}"
+            )
     return program
 
 
@@ -156,7 +158,7 @@ def check(step: Step, steps: Steps, expected: Sequence[Tensors]) -> None:
     cache = kv_cache.empty()
     for sizes, wanted in zip(_ASKED, expected, strict=True):
         if not all(map(_close, steps.run(step.example(*sizes)[: len(step.input_names)], cache), wanted)):
-            raise BuildError(f"it answers a step of {sizes[1]} tokens after {sizes[2]} otherwise than eager")
+            raise BuildFailureError(f"it answers a step of {sizes[1]} tokens after {sizes[2]} otherwise than eager")
 
 
 def _close(actual: torch.Tensor, expected: torch.Tensor) -> bool:

@@ -16,7 +16,7 @@ from torch.jit._trace import TracerWarning, TracingCheckError
 from pytest_cpuaccel.backends.toolkit.graph import Graph
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Subject
-from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError
 from pytest_cpuaccel.core.inputs import Inputs
 
 MOST_BY_OPTIMISING = 0.25
@@ -52,7 +52,7 @@ class Trace:
                 raise BuildError(
                     f"its trace draws random numbers ({', '.join(draws)}), and leaves out how the model seeds them"
                 )
-            raise BuildError(
+            raise BuildFailureError(
                 f"its trace is miscompiled: once the executor has optimised it, the same call gives an answer "
                 f"{difference:.2g} (relative RMSE) from the first one"
             )

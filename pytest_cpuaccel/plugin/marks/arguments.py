@@ -10,14 +10,62 @@ from typing import TYPE_CHECKING, Any
 from pytest_cpuaccel.core import pattern
 from pytest_cpuaccel.core.budget_values import Parser
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.given_value import shown
 from pytest_cpuaccel.core.suggestion import suggestion
 from pytest_cpuaccel.plugin.marks.names import closest
 
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_cpuaccel.core.backend import Backend
+
 _QUALIFIERS = {"vs", "of"}
 """Arguments that are no budgets by themselves."""
+_OTHER_NAMES = {
+    "rel": ("rtol",),
+    "abs": ("atol",),
+    "tol": ("rtol", "atol"),
+    "tolerance": ("rtol", "atol"),
+    "snr": ("sqnr_db",),
+    "sqnr": ("sqnr_db",),
+    "argmax": ("top1",),
+    "top-1": ("top1",),
+    "accuracy": ("top1",),
+    "output": ("outputs",),
+    "keys": ("outputs",),
+    "attention-mask": ("mask",),
+    "padding": ("mask",),
+    "latency": ("p50",),
+    "max-latency": ("p50",),
+    "max": ("p99",),
+    "median": ("p50",),
+    "mean": ("p50",),
+    "p95": ("p90", "p99"),
+    "throughput": ("min_throughput",),
+    "first-token": ("ttft",),
+    "per-token": ("tpot",),
+    "min-speedup": ("speedup",),
+    "faster": ("speedup",),
+    "slowdown": ("max_slowdown",),
+    "max-regression": ("max_slowdown",),
+    "reference": ("vs",),
+    "baseline": ("vs",),
+    "against": ("vs",),
+    "startup": ("cold_start",),
+    "start": ("cold_start",),
+    "load": ("cold_start",),
+    "export": ("build",),
+    "compile": ("build",),
+    "memory": ("peak",),
+    "rss": ("peak",),
+    "size": ("artifact",),
+    "disk": ("artifact",),
+    "drop": ("max_drop",),
+    "score": ("min_score",),
+    "skip": ("exclude",),
+    "without": ("exclude",),
+}
+"""What people call the arguments, in lower case with hyphens -> the arguments that may be meant."""
 
 
 def arguments(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, Parser]) -> dict[str, Any] | None:
@@ -30,7 +78,7 @@ def arguments(item: pytest.Item, name: str, backend: str, parsers: Mapping[str, 
     if mark is None:
         return None
     if mark.args:
-        raise UsageError(f"{item.nodeid}: @{name}({mark.args[0]!r}): name the argument: {', '.join(parsers)}")
+        raise UsageError(f"{item.nodeid}: @{name}({shown(mark.args[0])}): name the argument: {', '.join(parsers)}")
     refuse_unknown(mark.kwargs, parsers, f"{item.nodeid}: @{name}")
     values: dict[str, Any] = {}
     for key, given in mark.kwargs.items():
@@ -60,21 +108,21 @@ def compulsory_arguments(
     raise UsageError(f"{item.nodeid}: @{name} allows nothing yet; write {example}")
 
 
-def check_backends(item: pytest.Item, name: str, known: Iterable[str]) -> None:
+def check_backends(item: pytest.Item, name: str, known: Mapping[str, Backend]) -> None:
     """Check that every name and glob in a mark's dicts by backend is one of a known backend.
 
     Raises:
         UsageError: one isn't; its value would check nothing.
     """
-    mark, names = only_mark(item, name), tuple(known)
+    mark = only_mark(item, name)
     for key, given in mark.kwargs.items() if mark else ():
         if key == "outputs" or not isinstance(given, Mapping):
             continue
         for named in given:
-            if not any(fnmatchcase(known_name, str(named)) for known_name in names):
-                raise UsageError(
-                    f"{item.nodeid}: @{name}({key}=): no backend named {named!r}; {suggestion(named, names)}"
-                )
+            if not any(fnmatchcase(known_name, str(named)) for known_name in known):
+                from pytest_cpuaccel.backends.registry import no_such_backend
+
+                raise UsageError(f"{item.nodeid}: @{name}({key}=): {no_such_backend(named, known)}")
 
 
 def only_mark(item: pytest.Item, name: str) -> pytest.Mark | None:
@@ -107,4 +155,4 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> No
     """
     for key in given:
         if key not in known:
-            raise UsageError(f"{where} takes no {key!r}; {suggestion(key, known)}")
+            raise UsageError(f"{where} takes no {key!r}; {suggestion(key, known, _OTHER_NAMES)}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,6 +28,9 @@ from pytest_cpuaccel.core.budget_arguments import (
 from pytest_cpuaccel.plugin.marks.arguments import arguments, check_backends, compulsory_arguments
 from pytest_cpuaccel.plugin.marks.names import JUDGED, judged
 
+if TYPE_CHECKING:
+    from pytest_cpuaccel.core.backend import Backend
+
 
 @dataclass(frozen=True)
 class _Parsed:
@@ -44,8 +48,8 @@ class _Parsed:
 _PARSED = pytest.StashKey[_Parsed]()
 
 
-def budgets_of(item: pytest.Item, backend: str, known: Iterable[str]) -> Budgets:
-    """Return the budgets of a test under a backend; ``known`` are the names of all backends.
+def budgets_of(item: pytest.Item, backend: str, known: Mapping[str, Backend]) -> Budgets:
+    """Return the budgets of a test under a backend; ``known`` are all backends by name.
 
     Marks are parsed again only if a fixture, or the test itself, has added one since.
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.core.suggestion import suggestion
+from pytest_cpuaccel.core.given_value import shown
 from pytest_cpuaccel.plugin.marks.arguments import only_mark, refuse_unknown
 from pytest_cpuaccel.plugin.marks.names import closest
 
 if TYPE_CHECKING:
     import pytest
+
+    from pytest_cpuaccel.core.backend import Backend
+
+
+_EXAMPLE = 'cpu_backends("ort", "openvino*") or cpu_backends(exclude="sdpa")'
 
 
 @dataclass(frozen=True)
@@ -29,15 +34,17 @@ class Narrowing:
         mark = _closest(test)
         if mark is None:
             return Narrowing()
-        exclude = mark.kwargs.get("exclude", ())
-        return Narrowing(mark.args, (exclude,) if isinstance(exclude, str) else tuple(exclude))
+        exclude = mark.kwargs.get("exclude") or ()
+        if not isinstance(exclude, (list, tuple, set, frozenset)):
+            exclude = (exclude,)
+        return Narrowing(mark.args, tuple(exclude))
 
     def admits(self, name: str) -> bool:
         """Tell whether a test may run under the backend of this name."""
         return (not self.allowed or _any_matches(name, self.allowed)) and not _any_matches(name, self.excluded)
 
 
-def check_narrowing(test: pytest.Item, known: Iterable[str]) -> None:
+def check_narrowing(test: pytest.Item, known: Mapping[str, Backend]) -> None:
     """Check that the mark on a test has a meaning.
 
     Raises:
@@ -48,10 +55,14 @@ def check_narrowing(test: pytest.Item, known: Iterable[str]) -> None:
         return
     where = f"{test.nodeid}: @cpu_backends"
     refuse_unknown(mark.kwargs, ("exclude",), where)
-    narrowing, names = Narrowing.of(test), tuple(known)
+    narrowing = Narrowing.of(test)
     for pattern in (*narrowing.allowed, *narrowing.excluded):
-        if not any(_any_matches(name, [pattern]) for name in names):
-            raise UsageError(f"{where}: no backend named {pattern!r}; {suggestion(pattern, names)}")
+        if not isinstance(pattern, str):
+            raise UsageError(f"{where}: {shown(pattern)} is not the name of a backend; write {_EXAMPLE}")
+        if not any(_any_matches(name, [pattern]) for name in known):
+            from pytest_cpuaccel.backends.registry import no_such_backend
+
+            raise UsageError(f"{where}: {no_such_backend(pattern, known)}")
 
 
 def _closest(test: pytest.Item) -> pytest.Mark | None:

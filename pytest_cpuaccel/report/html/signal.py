@@ -12,7 +12,16 @@ SIGNS: dict[Colour, str] = {"pass": "✓", "fail": "✗", "unsure": "?", "quiet"
 OF_OUTCOME: dict[Outcome, Colour] = {Outcome.PASS: "pass", Outcome.FAIL: "fail", Outcome.INCONCLUSIVE: "unsure"}
 
 EXPECTED_FAILURE = "xfail"
-_ORDER = (*(outcome.value for outcome in Outcome), "refused", "failed", "error", EXPECTED_FAILURE, "skipped")
+REFUSED_AND_SKIPPED = "refused and skipped"
+_ORDER = (
+    *(outcome.value for outcome in Outcome),
+    "refused",
+    "failed",
+    "error",
+    EXPECTED_FAILURE,
+    REFUSED_AND_SKIPPED,
+    "skipped",
+)
 
 
 def colour_of(row: Row) -> Colour:
@@ -28,7 +37,7 @@ def word_of(row: Row) -> str:
     """Return the word by which rows are counted: an expected failure and a refusal that skips are no failures."""
     if row.outcome == "xfailed":
         return EXPECTED_FAILURE
-    return f"{row.word}, skipped" if row.word == "refused" and row.outcome == "skipped" else row.word
+    return REFUSED_AND_SKIPPED if row.word == "refused" and row.outcome == "skipped" else row.word
 
 
 def rank_of(word: str) -> int:
