@@ -137,9 +137,16 @@ class Draft:
             self._file.put(test, kept)
 
     def finish(self, whole: bool) -> str:
-        """Give the baseline its name, in place of an earlier one, if its run was whole; return what was saved."""
+        """Give the baseline its name, in place of an earlier one, if its run was whole; return what was saved.
+
+        Raises:
+            OSError: it can't be renamed.
+        """
+        self._file.flush()
         self._lock.release()
         (self._folder / _LOCK).unlink(missing_ok=True)
+        if self._file.refusal:
+            return f'nothing was saved as baseline "{self._final.name}": {self._file.refusal}'
         count = sum(self._counts.values())
         if not count:
             _clear(self._folder)

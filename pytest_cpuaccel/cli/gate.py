@@ -20,6 +20,7 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError, UserCodeError
 from pytest_cpuaccel.core.frames import without_imports, without_ours
 from pytest_cpuaccel.gate.budgets import LIMITS, Limits, limits_of, parity_of
+from pytest_cpuaccel.report.whole_file import check_writable
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.gate.run import Gate
@@ -116,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     versus = _versus(limits.vs, known)
     for backend in settings.backends:
         limits.budgets(backend.name)
-    values.check_writable(settings.reports, "--cpu-report")
+    check_writable(settings.reports, "--cpu-report")
     try:
         check_torch()
     except BackendUnavailableError as unavailable:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_cpuaccel.core.errors import UsageError
 
 REPORT_SUFFIXES = (".json", ".md", ".html")
+GITHUB = "github"
+"""The word for a report that goes to GitHub Actions and to no file of its own."""
 _AFTER_REPORT = re.compile(rf"\s*[,\n]\s*|(?:{'|'.join(f'(?<={re.escape(end)})' for end in REPORT_SUFFIXES)})\s+")
 """The separator of two reports: a comma, a line end, or spaces after an ending; other spaces belong to a name."""
+
+
+class Reports(NamedTuple):
+    """The files to write, and whether GitHub Actions is told as well."""
+
+    files: tuple[Path, ...]
+    on_github: bool
 
 
 def backend_names(text: str) -> tuple[str, ...]:
@@ -49,19 +59,38 @@ def threads(text: str) -> int:
     return int(text)
 
 
-def report_paths(text: str) -> tuple[Path, ...]:
-    """Return the paths of reports, as they are written, each once.
+def reports_named(text: str) -> Reports:
+    """Return the reports that a text names, each once, with their paths as they are written.
 
     Raises:
         UsageError: one has an ending of no form of report.
     """
-    paths = tuple(Path(name) for name in dict.fromkeys(_AFTER_REPORT.split(text.strip())) if name)
-    if text.strip() and not paths:
+    names = {name: None for part in _AFTER_REPORT.split(text.strip()) for name in _without_github(part) if name}
+    if text.strip() and not names:
         raise UsageError(f"{text!r} names no file")
-    for path in paths:
-        if path.suffix not in REPORT_SUFFIXES:
-            raise UsageError(f"{str(path)!r} ends in none of {', '.join(REPORT_SUFFIXES)}")
-    return paths
+    on_github = names.pop(GITHUB, False) is None
+    for name in names:
+        if Path(name).suffix not in REPORT_SUFFIXES:
+            raise UsageError(f"{name!r} ends in none of {', '.join(REPORT_SUFFIXES)}, and is not the word {GITHUB}")
+    return Reports(tuple(map(Path, names)), on_github)
+
+
+def report_paths(text: str) -> tuple[Path, ...]:
+    """Return the paths of reports, as they are written, each once.
+
+    Raises:
+        UsageError: one has an ending of no form of report, or is for GitHub.
+    """
+    found = reports_named(text)
+    if found.on_github:
+        raise UsageError(f"{GITHUB!r} is for tests, whose marks it annotates; name a file, such as run.md")
+    return found.files
+
+
+def _without_github(part: str) -> tuple[str, ...]:
+    """The word and the name of a file after it, where spaces alone separate them."""
+    word, space, rest = part.partition(" ")
+    return (word, rest.strip()) if word == GITHUB and space else (part,)
 
 
 def number_of_bytes(text: str) -> int:
@@ -89,34 +118,3 @@ def seconds(text: str) -> float:
 def folder(text: str) -> Path | None:
     """Return the path of a folder, as it is written; None for an empty text."""
     return Path(text) if text else None
-
-
-def check_writable(paths: Iterable[Path], where: str) -> None:
-    """Try now to write reports: otherwise an error would come only with the first result.
-
-    ``where`` is the place of the setting, for messages.
-
-    Raises:
-        UsageError: names the path and the system's reason, or what the form of the report needs.
-    """
-    for path in paths:
-        if path.suffix == ".html":
-            _check_jinja(path, where)
-        existed = path.exists()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("a").close()
-        except OSError as refusal:
-            raise UsageError(f"{where}: can't write {str(path)!r}: {refusal.strerror}") from None
-        if not existed:
-            path.unlink()
-
-
-def _check_jinja(path: Path, where: str) -> None:
-    try:
-        import jinja2  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            f"{where}: {str(path)!r} needs Jinja2, which can't be imported: {error}; "
-            'pip install "pytest-cpuaccel[html]"'
-        ) from None

@@ -23,13 +23,14 @@ from pytest_cpuaccel.report.whole_file import write_whole
 
 @dataclass
 class Summary:
-    """The rows found so far; ``reports`` are the files to write."""
+    """The rows found so far; ``reports`` are the files to write, ``refusals`` says which could not be."""
 
     run: Run
     backends: Sequence[Backend]
     threads: int
     reports: Sequence[Path]
     rows: list[Row] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._environment = environment(self.backends, self.threads)
@@ -52,14 +53,21 @@ class Summary:
         run = self.run.finished()
         for file in self._json_files:
             file.finish(run)
+            self.refusals += filter(None, [file.refusal])
         report = Report(run, self._environment, in_order(self.rows))
         for path in self.reports:
             if path.suffix == ".md":
-                write_whole(path, [markdown(report)])
+                self._write(path, markdown(report))
             if path.suffix == ".html":
                 from pytest_cpuaccel.report.html_file import html  # imports Jinja2, which other reports do without
 
-                write_whole(path, [html(report)])
+                self._write(path, html(report))
+
+    def _write(self, path: Path, text: str) -> None:
+        try:
+            write_whole(path, [text])
+        except OSError as refusal:
+            self.refusals.append(f"can't write {str(path)!r}: {refusal.strerror}")
 
     def lines(self, notes: Iterable[str], width: float) -> Iterator[tuple[str, str]]:
         """Yield the failures, the table and the counts, each line with its colour, to fit ``width`` characters."""
@@ -67,7 +75,7 @@ class Summary:
         if failures:
             yield from ((line, "" if line.startswith(" ") else "red") for line in failures.splitlines())
             yield "", ""
-        yield from summary(in_order(self.rows), notes, width)
+        yield from summary(in_order(self.rows), [*notes, *self.refusals], width)
         counts = closing(self.rows)
         if counts:
             yield f"{counts} in {self.run.finished().seconds:.3g} s", "red" if self.failed else "green"

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.option_values import (
+    Reports,
     backend_names,
-    check_writable,
     folder,
     number_of_bytes,
     one_of,
-    report_paths,
+    reports_named,
     seconds,
     threads,
 )
@@ -56,6 +56,7 @@ class Settings(NamedTuple):
     inconclusive: Inconclusive
     threads: int
     reports: tuple[Path, ...]
+    on_github: bool
     cache_dir: Path | None
     cache_limit_bytes: int
     cache_verify: bool
@@ -133,8 +134,8 @@ def _folder_in(base: Path, folder: Path | None) -> Path | None:
     return None if folder is None else _in(base, folder)
 
 
-def _reports_in(base: Path, reports: tuple[Path, ...]) -> tuple[Path, ...]:
-    return tuple(dict.fromkeys(_in(base, report) for report in reports))
+def _reports_in(base: Path, reports: Reports) -> Reports:
+    return reports._replace(files=tuple(dict.fromkeys(_in(base, file) for file in reports.files)))
 
 
 def _model_in(base: Path, source: str | None) -> str | None:
@@ -168,7 +169,13 @@ OPTIONS = (
         one_of("warn", "fail", "skip"),
     ),
     Option("threads", "N", "threads of every runtime", "1", threads),
-    Option("report", "FILES", "reports to write; the ending says the form: a.json, b.md, c.html", "", report_paths),
+    Option(
+        "report",
+        "FILES",
+        "reports to write; the ending says the form: a.json, b.md, c.html; 'github' for summary and annotations there",
+        "",
+        reports_named,
+    ),
     Option("cache-dir", "FOLDER", "where exported models are kept", "", folder),
     Option("cache-limit", "SIZE", "how much the cache may hold", "20 GB", number_of_bytes),
     Option("cache-verify", "", "read exported models whole before use, not only their size and time", "false", _flag),
@@ -244,7 +251,8 @@ def read_settings(config: pytest.Config) -> Settings:
         unsupported=values["unsupported"],
         inconclusive=values["inconclusive"],
         threads=values["threads"],
-        reports=values["report"],
+        reports=values["report"].files,
+        on_github=values["report"].on_github,
         cache_dir=values["cache-dir"],
         cache_limit_bytes=values["cache-limit"],
         cache_verify=values["cache-verify"],
@@ -269,7 +277,10 @@ def check_reports(settings: Settings, where: str) -> None:
     Raises:
         UsageError: names the path and the system's reason, or what the form of the report needs.
     """
-    check_writable(settings.reports, where)
+    if settings.reports:
+        from pytest_cpuaccel.report.whole_file import check_writable
+
+        check_writable(settings.reports, where)
 
 
 def check_baselines(settings: Settings) -> None:

@@ -15,11 +15,15 @@ import pytest
 from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.plugin.effort import carried_effort
 from pytest_cpuaccel.plugin.findings import carried
+from pytest_cpuaccel.plugin.options import source_of
 from pytest_cpuaccel.plugin.stash import SETTINGS, choice_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_cpuaccel.baselines.store import Draft
     from pytest_cpuaccel.core.backend import Backend
+    from pytest_cpuaccel.plugin.github import Location
     from pytest_cpuaccel.report.effort import Effort
     from pytest_cpuaccel.report.findings import Findings
     from pytest_cpuaccel.report.json_file import JsonFile
@@ -45,6 +49,7 @@ class Reporter:
         self._json_files: list[JsonFile] | None = None
         self._draft: Draft | None = None
         self._began = datetime.now(timezone.utc)
+        self._locations: dict[str, Location] = {}
         self._efforts: dict[str, Effort] = {}
 
     def pytest_sessionstart(self) -> None:
@@ -62,6 +67,8 @@ class Reporter:
         """Take the findings of a test whose body has run, or that ended before or after it."""
         self._take_effort(report)
         found = carried(report)
+        if found is not None or report.when == CRASHED:
+            self._locations[report.nodeid] = report.location
         if found is not None and (report.when == "call" or not report.passed):
             from pytest_cpuaccel.report.findings import findings_of
 
@@ -107,23 +114,55 @@ class Reporter:
         """Write the reports that are written whole, also when the run was interrupted."""
         if self._draft is not None:
             through = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-            self._notes[self._draft.finish(whole=through and not session.shouldfail and not session.shouldstop)] = None
-        reports = self._config.stash[SETTINGS].reports
-        if not reports or self._config.option.collectonly:
+            self._finish(self._draft, whole=through and not session.shouldfail and not session.shouldstop)
+        chosen = self._config.stash[SETTINGS]
+        if self._config.option.collectonly or not (chosen.reports or chosen.on_github):
             return
         from pytest_cpuaccel.report.markdown_file import markdown
-        from pytest_cpuaccel.report.whole_file import write_whole
 
         report = self._report()
         for file in self._open_json_files():
             file.finish(report.run)
-        for path in reports:
+            if file.refusal:
+                self._notes[f"{source_of(self._config, 'report')}: {file.refusal}"] = None
+        for path in chosen.reports:
             if path.suffix == ".md":
-                write_whole(path, [markdown(report)])
+                self._write(path, markdown(report))
             if path.suffix == ".html":
                 from pytest_cpuaccel.report.html_file import html  # imports Jinja2, which other reports do without
 
-                write_whole(path, [html(report)])
+                self._write(path, html(report))
+        if chosen.on_github:
+            self._tell_github(report)
+
+    def _finish(self, draft: Draft, whole: bool) -> None:
+        try:
+            note = draft.finish(whole)
+        except OSError as refusal:
+            note = f"--cpu-save: can't write {str(refusal.filename)!r}: {refusal.strerror}"
+        self._notes[note] = None
+
+    def _write(self, path: Path, text: str) -> None:
+        """Write a report; what keeps it from being written is told below the tests, and keeps back no other report."""
+        from pytest_cpuaccel.report.whole_file import write_whole
+
+        try:
+            write_whole(path, [text])
+        except OSError as refusal:
+            where = source_of(self._config, "report")
+            self._notes[f"{where}: can't write {str(path)!r}: {refusal.strerror}"] = None
+
+    def _tell_github(self, report: Report) -> None:
+        from pytest_cpuaccel.plugin.github import annotation_lines, write_summary
+
+        where = source_of(self._config, "report")
+        self._notes |= dict.fromkeys(f"{where}: {note}" for note in write_summary(report))
+        lines = [*annotation_lines(report, self._locations, self._config.rootpath)]
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if lines and terminal is not None:
+            terminal.line("")  # GitHub reads a command at the beginning of a line alone
+            for line in lines:
+                terminal.write_line(line)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         """Print the table, the notes, and how many verdicts there were."""

@@ -1,9 +1,10 @@
-"""The JSON report: it is replaced as a whole after every test, so that an interrupted run keeps what it had."""
+"""The JSON report: it is replaced as a whole as the run goes on, so that one that is killed keeps what it had."""
 
 from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -15,13 +16,19 @@ from pytest_cpuaccel.report.whole_file import write_whole
 
 SCHEMA = 2
 
+_CHEAP_S = 0.05
+"""A file that takes no longer to write is written after every test."""
+_PAUSE = 20
+"""The time between two writes of a larger one, in times that it takes to write: writing takes 5 % of a run at most."""
+
 _LISTS = ("evidence", "diagnoses", "notes")
 
 
 class JsonFile:
     """A report file that grows by tests; ``environment`` is what they were measured on.
 
-    Facts of the names in ``left_out`` are not written.
+    Facts of the names in ``left_out`` are not written. ``refusal`` says why the last write failed, "" if it did not;
+    the next one writes all that is to stand in the file.
     """
 
     def __init__(self, path: Path, run: Run, environment: Environment, left_out: Collection[str] = ()) -> None:
@@ -30,20 +37,31 @@ class JsonFile:
         self._environment = environment
         self._left_out = left_out
         self._lines: dict[str, list[str]] = {}
-        self._write()
+        self.refusal = ""
+        self._written_s = self._took_s = 0.0
+        self.flush()
 
     def put(self, test: str, rows: Sequence[Row]) -> None:
-        """Write the rows of a test, in place of those that it had."""
+        """Take the rows of a test, in place of those that it had, and write them unless the last write was just now."""
         self._lines[test] = [json.dumps(self._result(row)) for row in rows]
-        self._write()
+        if self._took_s < _CHEAP_S or time.monotonic() - self._written_s > _PAUSE * self._took_s:
+            self.flush()
 
     def finish(self, run: Run) -> None:
         """Write how long the run took."""
         self._run = run
-        self._write()
+        self.flush()
 
-    def _write(self) -> None:
-        write_whole(self._path, self._text())
+    def flush(self) -> None:
+        """Write all that there is."""
+        start_s = time.monotonic()
+        try:
+            write_whole(self._path, self._text())
+            self.refusal = ""
+        except OSError as error:
+            self.refusal = f"can't write {str(self._path)!r}: {error.strerror}"
+        self._written_s = time.monotonic()
+        self._took_s = self._written_s - start_s
 
     def _text(self) -> Iterator[str]:
         head = {"schema": SCHEMA, "run": self._run.as_plain(), "environment": self._environment}

@@ -49,7 +49,9 @@ def read_report(path: Path) -> SavedReport:
         raise UsageError(f"{path}: is damaged, or no report in JSON: {error}") from None
     schema = found.get("schema") if isinstance(found, dict) else None
     if schema not in _READ:
-        raise UsageError(f"{path}: has schema {schema!r}, and this version reads {SCHEMA}; save it anew")
+        raise UsageError(
+            f"{path}: has schema {schema!r}, and this version reads {' and '.join(map(str, _READ))}; save it anew"
+        )
     try:
         environment = found["environment"]
         return SavedReport(

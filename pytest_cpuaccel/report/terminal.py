@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from tabulate import tabulate
 
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.report.reasons import reasons
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.table import table
 
@@ -30,7 +30,7 @@ def summary(rows: Sequence[Row], notes: Iterable[str], width: float = math.inf) 
     for row in judged:
         for verdict in row.verdicts(Outcome.INCONCLUSIVE):
             yield f"INCONCLUSIVE {row.test}: {verdict.sentence}", "yellow"
-    yield from ((line, "yellow") for line in _reasons(judged))
+    yield from ((line, "yellow") for line in reasons(judged))
     for note in notes:
         yield f"note: {note}", "yellow"
 
@@ -42,15 +42,6 @@ def without_repeats(lines: Sequence[Sequence[str]], place: int) -> list[list[str
         alike = next((index for index in range(place) if line[index] != above[index]), place)
         line[:alike] = [""] * alike
     return shown
-
-
-def _reasons(rows: Sequence[Row]) -> Iterator[str]:
-    """A line for each backend and reason of tests that were skipped or refused without failing."""
-    quiet = [(row, row.ending) for row in rows if row.ending and not row.is_bad and row.outcome != "xfailed"]
-    reasons = Counter((ending.kind, row.result.backend, ending.reason) for row, ending in quiet)
-    for (kind, backend, reason), count in reasons.items():
-        why = reason.partition("\n")[0].removeprefix(f"{backend}: ")
-        yield f"{kind} {backend or 'no backend'} ({count} test{'s' * (count > 1)}): {why}"
 
 
 class _Table:

@@ -315,7 +315,10 @@ def test_a_run_that_timed_nothing_saves_nothing(rounds_project: pytest.Pytester,
         (["--cpu-against=main", "--cpu-against-slowdown=5"], "--cpu-against-slowdown: '5' has no unit; *"),
         (["--cpu-against-slowdown=3%"], "--cpu-against-slowdown=3% needs --cpu-against=NAME"),
         (["--cpu-against=torn"], "--cpu-against: *torn/baseline.json: is damaged, or no report in JSON: *"),
-        (["--cpu-against=newer"], "--cpu-against: *newer/baseline.json: has schema 99, and this version reads 2; *"),
+        (
+            ["--cpu-against=newer"],
+            "--cpu-against: *newer/baseline.json: has schema 99, and this version reads 1 and 2; *",
+        ),
         (["--cpu-against=holed"], "--cpu-against: *holed/baseline.json: is damaged: KeyError: 'environment'"),
     ],
 )
@@ -367,3 +370,41 @@ def test_workers_are_held_and_save(
     assert {result["test"] for result in kept} == set(found)
     artifacts = {path.name for path in (folder.parent / "next" / "artifacts").iterdir()}
     assert artifacts == {result["latency"]["artifact"] for result in kept}
+
+
+def test_a_baseline_holds_figures_and_no_explanations(saved: Save) -> None:
+    report = json.loads((saved() / "baseline.json").read_text())
+    (result,) = report["results"]
+    assert report["schema"] == 2
+    assert result["latency"]["ratio"] > 0
+    for group in (found for found in result.values() if isinstance(found, dict)):
+        assert not {"pairs_ns", "sentence", "evidence", "diagnoses", "notes"} & set(group)
+
+
+def test_a_baseline_of_schema_1_is_raced(rounds_project: pytest.Pytester, saved: Save) -> None:
+    file = saved() / "baseline.json"
+    report = json.loads(file.read_text())
+    del report["run"]
+    file.write_text(json.dumps(report | {"schema": 1}))
+    run(rounds_project, "--cpu-against=main", "--cpu-against-slowdown=900%").assert_outcomes(passed=1)
+    assert held(rounds_project)["name"] == "main"
+
+
+def test_a_baseline_that_cannot_be_written_leaves_the_results(rounds_project: pytest.Pytester) -> None:
+    folder = rounds_project.path / ".cpuaccel" / "baselines"
+    with (rounds_project.path / "conftest.py").open("a") as conftest:
+        conftest.write(
+            f"""
+@pytest.fixture(autouse=True)
+def no_folder():
+    yield
+    import shutil
+    shutil.rmtree({str(folder)!r})
+"""
+        )
+    result = run(rounds_project, "--cpu-save=main")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ['note: nothing was saved as baseline "main": can\'t write *: No such file or directory']
+    )
+    assert len(results_of(rounds_project)["results"]) == 1

@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.integration.conftest import ROOT
+
 TESTS = """
 import json
 from pathlib import Path
@@ -158,16 +160,21 @@ def test_reports_lie_where_the_run_began(reporting: pytest.Pytester) -> None:
     assert "forward 2x16" in (reporting.path / "new" / "r.md").read_text()
 
 
-def test_markdown_has_the_table_and_what_did_not_pass(reporting: pytest.Pytester) -> None:
+def test_markdown_has_what_failed_then_the_table(reporting: pytest.Pytester) -> None:
     reporting.runpytest_inprocess("-k", "small", "--cpu-backends=twin,off", "--cpu-report=r.md")
     lines = (reporting.path / "r.md").read_text().splitlines()
-    assert "| model   | call         | backend   |" in " ".join(lines)
     pytest.LineMatcher(lines).fnmatch_lines(
         [
+            "## CPU backends: 1 failed test",
+            "[*][*]FAIL parity[*][*] `test_it.py::test_small[[]off[]]`: off: forward 2x16: *",
+            "output: 8 of 8 elements (100 %) differ *",
+            "[*][*]1 PASS, 1 FAIL[*][*]",
+            "| model and call | backend | parity | verdict |",
+            "| Mlp, forward 2x16 | twin | * | PASS |",
+            "| Mlp, forward 2x16 | off | * | [*][*]FAIL parity[*][*] |",
+            "<details><summary>Environment, command and commit</summary>",
+            "- command: `pytest -k small *",
             "- threads: 1",
-            "| Mlp *| forward 2x16 | off *| FAIL parity |",
-            "## Not passed",
-            "- FAIL `test_it.py::test_small[[]off[]]`: off: forward 2x16: *",
         ]
     )
 
@@ -379,3 +386,129 @@ def test_a_report_keeps_its_link_and_its_permissions(reporting: pytest.Pytester)
     assert file.stat().st_mode & 0o777 == 0o640
     assert len(results_of(reporting)["results"]) == 1
     assert not list(reporting.path.glob("*.partial"))
+
+
+GITHUB = """
+import pytest, torch
+
+class TestMlp:
+    @pytest.mark.latency_budget(
+        p50="10 s",
+    )
+    @pytest.mark.parity
+    def test_wrong(self, cpu_model):
+        cpu_model(torch.ones(2, 16))
+
+@pytest.mark.xfail(reason="known")
+@pytest.mark.parity
+def test_expected(cpu_model):
+    cpu_model(torch.ones(2, 16))
+    raise ValueError("known")
+
+@pytest.mark.parity
+@pytest.mark.skip(reason="not today")
+def test_skipped(cpu_model):
+    pass
+"""
+
+
+@pytest.fixture
+def on_github(mlp_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(mlp_project.path / "summary.md"))
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(mlp_project.path.parent))
+    mlp_project.makepyfile(test_it=GITHUB)
+    return mlp_project
+
+
+@pytest.mark.parametrize("more", [("-q",), ("-qq", "--no-summary"), ("-n1",)])
+def test_github_gets_a_summary_and_an_annotation_for_each_failed_mark(
+    on_github: pytest.Pytester, more: tuple[str, ...]
+) -> None:
+    (on_github.path / "summary.md").write_text("before\n")
+    result = on_github.runpytest_inprocess("--cpu-backends=off,sdpa", "--cpu-report=github,r.json", *more)
+    commands = [line for line in result.outlines if line.startswith("::")]
+    file = f"{on_github.path.name}/test_it.py"
+    assert [command.partition("::off: ")[0].partition("::sdpa: ")[0] for command in commands] == [
+        f"::error file={file},line=7,title=FAIL parity%3A TestMlp%3A%3Atest_wrong[off]",
+        f"::error file={file},line=8,title=refused%3A TestMlp%3A%3Atest_wrong[sdpa]",
+    ]
+    assert "100 %25" in commands[0]
+    summary = (on_github.path / "summary.md").read_text()
+    assert summary.startswith("before\n\n\n## CPU backends: 2 failed tests\n")
+    for found in ("| `test_expected` | Mlp | off |  |  | failed (xfail) |", "- skipped off (1 test): not today"):
+        assert found in summary
+    assert len(results_of(on_github)["results"]) == 6
+
+
+def test_outside_of_github_one_line_says_so(on_github: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(variable, raising=False)
+    on_github.makeini("[pytest]\ncpu_report = github")
+    result = on_github.runpytest_inprocess("--cpu-backends=off", "-k", "wrong")
+    result.assert_outcomes(failed=1, deselected=2)
+    result.stdout.fnmatch_lines(
+        ["note: cpu_report in tox.ini: github: GITHUB_STEP_SUMMARY is not set, *; no summary was written"]
+    )
+    result.stdout.no_fnmatch_line("::*")
+
+
+def test_a_report_that_cannot_be_written_keeps_back_no_other(
+    reporting: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/dev/full")
+    result = reporting.runpytest_inprocess(
+        "-k",
+        "small",
+        "--cpu-backends=twin",
+        "--cpu-report=/dev/full,r.json,r.md,github".replace("/dev/full", "full.md"),
+    )
+    result.assert_outcomes(passed=1, deselected=1)
+    result.stdout.fnmatch_lines(["note: --cpu-report: github: can't write '/dev/full': No space left on device"])
+    assert len(results_of(reporting)["results"]) == 1
+
+
+def test_a_folder_that_vanishes_costs_no_other_report(reporting: pytest.Pytester) -> None:
+    reporting.makepyfile(
+        test_it=TESTS.replace(
+            "    cpu_model(torch.ones(2", "    __import__('shutil').rmtree('out'); cpu_model(torch.ones(2"
+        )
+    )
+    result = reporting.runpytest_inprocess(
+        "-k", "small", "--cpu-backends=twin", "--cpu-report=out/r.json,out/r.md,out/r.html,kept.json"
+    )
+    result.assert_outcomes(passed=1, deselected=1)
+    result.stdout.fnmatch_lines(
+        [
+            "Mlp *forward 2x16 *twin *PASS",
+            *(f"note: --cpu-report: can't write '*/out/r.{end}': No such file *" for end in ("json", "md", "html")),
+            "cpuaccel: 1 PASS*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+    assert len(results_of(reporting, "kept.json")["results"]) == 1
+
+
+def test_what_is_written_is_of_the_form_in_the_docs(mlp_project: pytest.Pytester) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    mlp_project.makepyfile(
+        test_it=ENDINGS,
+        test_more="""
+        import pytest, torch
+
+        @pytest.mark.parity
+        @pytest.mark.latency_budget(p50="10 s", p99="10 s", max_slowdown="900%", cold_start="90 s", build="90 s")
+        @pytest.mark.memory_budget(peak="90 GB")
+        def test_all(cpu_model):
+            cpu_model(torch.ones(2, 16))
+
+        @pytest.mark.accuracy_budget(max_drop="50%")
+        def test_score(score_items):
+            score_items(lambda model, item: float(model(item).mean()), [torch.ones(1, 16)] * 4)
+        """,
+    )
+    mlp_project.runpytest_inprocess("--cpu-backends=twin,off,sdpa", "--cpu-report=r.json")
+    report = results_of(mlp_project)
+    schema = json.loads((ROOT / "docs" / "report.schema.json").read_text())
+    found = jsonschema.Draft202012Validator(schema).iter_errors(report)
+    assert [f"{error.json_path}: {error.message}" for error in found] == []
+    assert {"parity", "latency", "accuracy", "ending"} <= {key for row in report["results"] for key in row}

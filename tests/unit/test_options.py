@@ -33,6 +33,7 @@ def test_defaults(pytester: pytest.Pytester) -> None:
         inconclusive="warn",
         threads=1,
         reports=(),
+        on_github=False,
         cache_dir=None,
         cache_limit_bytes=20 * 10**9,
         cache_verify=False,
@@ -76,6 +77,7 @@ cpu_wait = 30 s
         inconclusive="fail",
         threads=3,
         reports=(Path.cwd() / "a.json", Path.cwd() / "b.md"),
+        on_github=False,
         cache_dir=Path.cwd() / "kept",
         cache_limit_bytes=10**9,
         cache_verify=True,
@@ -301,3 +303,21 @@ def test_other_reports_need_no_jinja(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess(*LOADED, "-p", "without_jinja", "--cpu-report=r.json,r.md")
     result.assert_outcomes(passed=1)
     assert (pytester.path / "r.json").exists()
+
+
+@pytest.mark.parametrize(
+    "written", ["github", "github,a.json", "a.json, github", "a.json github", "github a.json", "\n  a.json\n  github"]
+)
+@pytest.mark.parametrize("where", ["option", "ini"])
+def test_github_is_a_word_among_the_reports(pytester: pytest.Pytester, written: str, where: str) -> None:
+    given = [f"--cpu-report={written}"] if where == "option" else []
+    found = settings_of(pytester, *given, ini=f"cpu_report = {written}" if where == "ini" else "")
+    assert found.on_github
+    assert [path.name for path in found.reports] == ["a.json"] * ("a.json" in written)
+
+
+@pytest.mark.parametrize("written", ["./github", "github/", "GitHub", "a.json,github.txt"])
+def test_a_path_named_github_is_no_word(pytester: pytest.Pytester, written: str) -> None:
+    with pytest.raises(UsageError, match=r"ends in none of \.json, \.md, \.html, and is not the word github$"):
+        settings_of(pytester, f"--cpu-report={written}")
+    assert not settings_of(pytester, "--cpu-report=github/a.json,my github.md,github.html").on_github

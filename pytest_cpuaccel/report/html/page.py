@@ -48,7 +48,7 @@ def _headline(rows: Sequence[Row]) -> str:
     if not any(row.is_judged for row in rows):
         return "Nothing was judged"
     tests = {row.test for row in rows}
-    failed = {row.test for row in rows if row.outcome in ("failed", "error")}
+    failed = {row.test for row in rows if row.is_bad or row.outcome in ("failed", "error")}
     if not failed:
         return "No test failed"
     return f"{len(failed)} of {len(tests)} test{'s' * (len(tests) > 1)} failed"
