@@ -23,6 +23,7 @@ from pytest_cpuaccel.core.errors import (
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.evaluation.argument_names import ArgumentNames
 from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
 from pytest_cpuaccel.evaluation.session import Session
 from pytest_cpuaccel.evaluation.test import evaluate_test
@@ -112,7 +113,7 @@ class Gate:
 
     def _call(self, models: ModelsUnderTest) -> Iterator[Exception]:
         """Call the model with every example, and yield the refusals; after a refused first call no other is made."""
-        model = models.accelerate(self.examined.model)
+        model = models.accelerate(self.examined.model, names=ArgumentNames("the model"))
         for number, example in enumerate(self.examined.examples):
             given = example.inputs.clone()
             run = model.generate if example.method == "generate" else model

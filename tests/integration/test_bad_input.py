@@ -106,7 +106,7 @@ def test_it(cpu_model):
         ("''", "eager_model: '' names no model; give an nn.Module, a folder or a hub id"),
         ("models.mlp().state_dict()", "eager_model: OrderedDict is a state dict, not a model; load it into one *"),
         ("Pipeline()", "eager_model: Pipeline is not a model; give the model in it, its attribute .model"),
-        ("'./nowhere'", "eager_model: no folder '/*/nowhere'; give a folder that save_pretrained wrote, or a hub id"),
+        ("'./nowhere'", "eager_model: no folder '*/nowhere'; give a folder that save_pretrained wrote, or a hub id"),
     ],
 )
 def test_a_model_that_can_be_no_reference(mlp_project: pytest.Pytester, expression: str, words: str) -> None:
