@@ -11,7 +11,6 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report.closing import closing
 from pytest_cpuaccel.report.environment import environment
 from pytest_cpuaccel.report.failure import failure_text
-from pytest_cpuaccel.report.html_file import html
 from pytest_cpuaccel.report.json_file import JsonFile
 from pytest_cpuaccel.report.markdown_file import markdown
 from pytest_cpuaccel.report.report import Report
@@ -60,6 +59,8 @@ class Summary:
             if path.suffix == ".md":
                 self._write(path, markdown(report))
             if path.suffix == ".html":
+                from pytest_cpuaccel.report.html_file import html  # imports Jinja2, which other reports do without
+
                 self._write(path, html(report))
 
     def _write(self, path: Path, text: str) -> None:

@@ -275,7 +275,7 @@ def check_reports(settings: Settings, where: str) -> None:
     ``where`` is the place of the setting, for messages.
 
     Raises:
-        UsageError: names the path and the system's reason.
+        UsageError: names the path and the system's reason, or what the form of the report needs.
     """
     if settings.reports:
         from pytest_cpuaccel.report.whole_file import check_writable

@@ -7,6 +7,7 @@ import math
 import shlex
 import shutil
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,6 +48,7 @@ class Reporter:
         self._notes: dict[str, None] = {}
         self._json_files: list[JsonFile] | None = None
         self._draft: Draft | None = None
+        self._began = datetime.now(timezone.utc)
         self._locations: dict[str, Location] = {}
         self._efforts: dict[str, Effort] = {}
 
@@ -116,7 +118,6 @@ class Reporter:
         chosen = self._config.stash[SETTINGS]
         if self._config.option.collectonly or not (chosen.reports or chosen.on_github):
             return
-        from pytest_cpuaccel.report.html_file import html
         from pytest_cpuaccel.report.markdown_file import markdown
 
         report = self._report()
@@ -128,6 +129,8 @@ class Reporter:
             if path.suffix == ".md":
                 self._write(path, markdown(report))
             if path.suffix == ".html":
+                from pytest_cpuaccel.report.html_file import html  # imports Jinja2, which other reports do without
+
                 self._write(path, html(report))
         if chosen.on_github:
             self._tell_github(report)
@@ -198,7 +201,7 @@ class Reporter:
         from pytest_cpuaccel.report.run import new_run
 
         arguments = self._config.invocation_params.args
-        return new_run(["pytest", *map(str, arguments)], self._config.rootpath)
+        return new_run(["pytest", *map(str, arguments)], self._config.rootpath, self._began)
 
     def _report(self) -> Report:
         from pytest_cpuaccel.report.report import Report

@@ -45,12 +45,12 @@ class Run:
         return asdict(self)
 
 
-def new_run(command: Sequence[str], folder: Path) -> Run:
-    """Return a run that starts now, of a command in a folder; git is asked for the folder's commit."""
+def new_run(command: Sequence[str], folder: Path, began: datetime | None = None) -> Run:
+    """Return a run of a command in a folder, which starts now unless it ``began`` before; git tells its commit."""
     commit = _git(folder, "rev-parse", "HEAD")
     changed = bool(commit) and bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
-    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Run(str(uuid.uuid4()), started, shlex.join(command), commit or None, changed)
+    started = began or datetime.now(timezone.utc)
+    return Run(str(uuid.uuid4()), started.isoformat(timespec="seconds"), shlex.join(command), commit or None, changed)
 
 
 def run_of(plain: Mapping[str, Any]) -> Run:

@@ -19,10 +19,22 @@ def check_writable(paths: Iterable[Path], where: str) -> None:
     ``where`` is the place of the setting that names them, for messages.
 
     Raises:
-        UsageError: it can't write one; the text names the path and the system's reason.
+        UsageError: it can't write one; the text names the path and the system's reason, or what an HTML file needs.
     """
     for path in paths:
+        if path.suffix == ".html":
+            _check_jinja(path, where)
         _check(path, where)
+
+
+def _check_jinja(path: Path, where: str) -> None:
+    try:
+        import jinja2  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"{where}: {str(path)!r} needs Jinja2, which can't be imported: {error}; "
+            'pip install "pytest-cpuaccel[html]"'
+        ) from None
 
 
 def write_whole(path: Path, parts: Iterable[str]) -> None:

@@ -188,6 +188,12 @@ def test_html_is_one_file_that_loads_nothing(reporting: pytest.Pytester) -> None
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
 
 
+def test_a_run_begins_before_its_first_test(reporting: pytest.Pytester) -> None:
+    reporting.makepyfile(test_it="import time\ndef test_plain(): time.sleep(2)\n" + TESTS)
+    reporting.runpytest_inprocess("-k", "small or plain", "--cpu-backends=twin", "--cpu-report=r.json")
+    assert results_of(reporting)["run"]["seconds"] > 2
+
+
 def test_html_escapes_what_it_shows(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile(
         test_it="""

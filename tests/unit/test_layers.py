@@ -16,6 +16,7 @@ NAME = "pytest_cpuaccel"
 HEAVY = {
     "filelock",
     "intel_extension_for_pytorch",
+    "jinja2",
     "neural_compressor",
     "nncf",
     "numpy",

@@ -9,10 +9,12 @@ import pytest
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.plugin.options import OPTIONS, Settings, read_settings
 
+LOADED = ("-p", "pytest_cpuaccel.plugin.hooks")
+
 
 def settings_of(pytester: pytest.Pytester, *args: str, ini: str = "") -> Settings:
     pytester.makeini(f"[pytest]\n{ini}")
-    return read_settings(pytester.parseconfig("-p", "pytest_cpuaccel.plugin.hooks", *args))
+    return read_settings(pytester.parseconfig(*LOADED, *args))
 
 
 @pytest.fixture(autouse=True)
@@ -282,6 +284,25 @@ def test_a_report_of_the_file_that_can_not_be_written_is_told_with_its_path(pyte
     result = pytester.runpytest_inprocess("-p", "pytest_cpuaccel.plugin.hooks")
     words = f"cpu_report in tox.ini: can't write '{pytester.path}/taken/run.json': "
     result.stderr.fnmatch_lines([f"ERROR: cpuaccel: {words}*"])
+
+
+def test_an_html_report_without_jinja_ends_the_run_before_any_test(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(without_jinja="import sys\nsys.modules['jinja2'] = None", test_it="def test_it(): print('ran')")
+    result = pytester.runpytest_subprocess("-s", *LOADED, "-p", "without_jinja", "--cpu-report=r.json,r.html")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = (line for line in result.errlines if line)
+    pytest.LineMatcher([line]).fnmatch_lines(
+        ["""ERROR: cpuaccel: --cpu-report: '*r.html' needs Jinja2, * pip install "pytest-cpuaccel[[]html[]]\""""]
+    )
+    result.stdout.no_fnmatch_line("*ran*")
+    assert not (pytester.path / "r.json").exists()
+
+
+def test_other_reports_need_no_jinja(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(without_jinja="import sys\nsys.modules['jinja2'] = None", test_it="def test_it(): pass")
+    result = pytester.runpytest_subprocess(*LOADED, "-p", "without_jinja", "--cpu-report=r.json,r.md")
+    result.assert_outcomes(passed=1)
+    assert (pytester.path / "r.json").exists()
 
 
 @pytest.mark.parametrize(
