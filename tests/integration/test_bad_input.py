@@ -366,7 +366,7 @@ def test_a_folder_or_id_that_leads_to_no_model(
         ("--cpu-missing=ignore", "--cpu-missing: 'ignore' is not one of fail, skip"),
         ("--cpu-inconclusive=pass", "--cpu-inconclusive: 'pass' is not one of warn, fail, skip"),
         ("--cpu-cache-limit=10", "--cpu-cache-limit: '10' has no unit; write \"10 GB\" *"),
-        ("--cpu-report=r.xml", "--cpu-report: 'r.xml' ends in none of .json, .md, .html"),
+        ("--cpu-report=r.xml", "--cpu-report: 'r.xml' ends in none of .json, .md, .html, and is not the word github"),
         ("--cpu-report=,", "--cpu-report: ',' names no file"),
         (
             "--cpu-report=/proc/nowhere/r.json",
