@@ -140,7 +140,7 @@ def test_it(cpu_accelerate):
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "-W", "ignore")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([f"eager_model: {words}", "  at test_*.py:*"])
+    result.stdout.fnmatch_lines([f"cpu_accelerate(model): {words}", "  at test_*.py:*"])
 
 
 DOUBLE = "@compiled\ndef double(x): return 2 * x\n"
