@@ -48,9 +48,12 @@ def when_interrupted(item: pytest.Item) -> Findings:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Put the findings of a test that uses a backend into its report; a test that is tried again begins without any."""
+    """Put the findings of a test that uses a backend, or that we refuse, into its report.
+
+    A test that is tried again begins without any.
+    """
     report = yield
-    if not uses_backends(item):
+    if not (uses_backends(item) or (call.excinfo is not None and _error_of_ours(call.excinfo.value))):
         return report
     findings = findings_for(item)
     if call.when == "setup":
@@ -79,8 +82,8 @@ def _ending(excinfo: pytest.ExceptionInfo[BaseException], when: str, findings: F
     raised = excinfo.value
     if isinstance(raised, UnsupportedSkip):
         return Ending("refused", str(raised.refusal))
-    ours = raised if isinstance(raised, CpuaccelError) else raised.__context__
-    if isinstance(ours, CpuaccelError) and isinstance(raised, (CpuaccelError, pytest.fail.Exception)):
+    ours = _error_of_ours(raised)
+    if ours is not None:
         refused = is_refusal(ours) or isinstance(ours, BackendUnavailableError)
         return Ending("refused" if refused else "error", str(ours))
     if isinstance(raised, (pytest.fail.Exception, pytest.skip.Exception)) and when == "call" and findings.results:
@@ -90,6 +93,13 @@ def _ending(excinfo: pytest.ExceptionInfo[BaseException], when: str, findings: F
     return Ending("failed" if when == "call" else "error", excinfo.exconly(tryshort=True).partition("\n")[0])
 
 
+def _error_of_ours(raised: BaseException) -> CpuaccelError | None:
+    """Return the error of ours that an exception is, or that a failure tells of."""
+    found = raised if isinstance(raised, CpuaccelError) else raised.__context__
+    is_told = isinstance(raised, (CpuaccelError, pytest.fail.Exception))
+    return found if is_told and isinstance(found, CpuaccelError) else None
+
+
 def _name(item: pytest.Item, findings: Findings) -> None:
     findings.backend, findings.model = _backend(item) or findings.backend, _model(item) or findings.model
 
@@ -97,6 +107,8 @@ def _name(item: pytest.Item, findings: Findings) -> None:
 def _backend(item: pytest.Item) -> str:
     if EVALUATED_TEST in item.stash:
         return item.stash[EVALUATED_TEST].models.backend.name
+    if not uses_backend(item):
+        return ""
     from pytest_cpuaccel.plugin.parametrize import NO_BACKEND, backend_name
     from pytest_cpuaccel.plugin.unparametrized import sole_backend
 

@@ -166,7 +166,7 @@ class Reporter:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
         """Print the table, the notes, and how many verdicts there were."""
-        if self._config.get_verbosity() <= SILENT:
+        if self._config.get_verbosity() <= SILENT or self._config.option.no_summary:
             return
         if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and "deselected" not in terminalreporter.stats:
             self._point_to_gate(terminalreporter)

@@ -20,7 +20,7 @@ def run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *backends: st
 
 
 @pytest.mark.parametrize(
-    ("backends", "line", "outcome"), [(EVERY_RUN, f"*{SAID}", "errors"), (("half",), f"*: half: {SAID}", "failed")]
+    ("backends", "line", "outcome"), [(EVERY_RUN, f"*{SAID}", "errors"), (("half",), f"half: {SAID}", "failed")]
 )
 def test_it_is_told_in_one_line(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, backends: tuple[str, ...], line: str, outcome: str

@@ -115,7 +115,7 @@ def test_a_test_case_runs_under_one_backend_and_says_which_it_leaves_out(mlp_pro
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
         [
-            "test_it.py::TestModel::test_it: should run under twin, off, and could under twin alone, as pytest gives "
+            "should run under twin, off, and could under twin alone, as pytest gives "
             "methods of unittest.TestCase no parameters; give each backend a run of its own, such as "
             "--cpu-backends=off, or allow twin alone by @pytest.mark.cpu_backends('twin')"
         ]
@@ -170,7 +170,7 @@ def test_a_model_that_a_test_gets_while_it_runs_leaves_no_backend_out_unsaid(mlp
     mlp_project.makepyfile(test_it=DYNAMIC)
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin,off")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["test_it.py::test_it: should run under twin, off, and could under *"])
+    result.stdout.fnmatch_lines(["should run under twin, off, and could under *"])
     mlp_project.makepyfile(test_it=DYNAMIC.replace("(request)", "(request, cpu_backend)"))
     mlp_project.runpytest_inprocess("--cpu-backends=twin,off").assert_outcomes(passed=1, failed=1)
 
@@ -179,7 +179,7 @@ def test_a_test_that_might_have_got_a_model_and_did_not_fails_by_its_mark(mlp_pr
     mlp_project.makepyfile(test_it=f"import pytest\n\n{EXACT}\ndef test_it(request): pass")
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["test_it.py::test_it: @parity judges calls of cpu_model or cpu_accelerate; *"])
+    result.stdout.fnmatch_lines(["@parity judges calls of cpu_model or cpu_accelerate; *"])
 
 
 def test_a_doctest_is_judged_by_its_modules_marks(mlp_project: pytest.Pytester) -> None:
@@ -328,7 +328,7 @@ def test_a_mark_that_a_fixture_adds_is_judged(mlp_project: pytest.Pytester) -> N
     result.stdout.fnmatch_lines(
         [
             "off: forward 2x16: *",
-            "test_it.py::test_mistaken[[]off[]]: @parity takes no 'rtoll'; did you mean 'rtol'?",
+            "@parity takes no 'rtoll'; did you mean 'rtol'?",
             "test_it.py::test_without_model: @parity judges calls of cpu_model or cpu_accelerate; *",
         ]
     )
@@ -367,7 +367,7 @@ def test_a_call_after_the_verdict_is_refused(mlp_project: pytest.Pytester) -> No
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
     result.assert_outcomes(passed=2, errors=1)
     result.stdout.fnmatch_lines(
-        ["test_it.py::test_it[[]twin[]]: the model was called 1 time after the test had been judged, *"]
+        ["the model was called 1 time after the test had been judged, *"]
     )
 
 

@@ -269,6 +269,10 @@ def test_without_mark(cpu_model):
 
 def test_without_model():
     pass
+
+@pytest.mark.parity
+def test_marked_without_model(request):
+    pass
 """
 
 
@@ -285,12 +289,15 @@ def test_every_test_has_its_row(mlp_project: pytest.Pytester, workers: tuple[str
         ("test_error_after", "error", None),
         ("test_error_after", "error", "error"),
         ("test_expected", "xfailed", "failed"),
+        ("test_marked_without_model", "failed", "error"),
         ("test_own_assertion", "failed", "failed"),
         ("test_refused", "failed", "error"),
         ("test_skipped", "skipped", "skipped"),
         ("test_without_mark", "passed", "not judged"),
     ]
-    assert all(row["backend"] == "twin" for row in results_of(mlp_project)["results"])
+    backends = {row["test"]: row["backend"] for row in results_of(mlp_project)["results"]}
+    assert backends.pop("test_it.py::test_marked_without_model") == ""
+    assert set(backends.values()) == {"twin"}
     result.stdout.fnmatch_lines(
         ["test_own_assertion *twin *failed", "*skipped twin (1 test): not today", "cpuaccel: 1 PASS, *1 not judged"]
     )

@@ -102,7 +102,7 @@ def test_a_choice_that_names_nothing_is_refused(mlp_project: pytest.Pytester, wr
         mlp_project.makeini(f"[pytest]\ncpu_backends = {written}")
     given = {"option": [f"--cpu-backends={written}"], "ini": [], "override": ["-o", f"cpu_backends={written}"]}[where]
     line = refusal(mlp_project, *given)
-    place = f"--cpu-backends={written}" if where == "option" else "cpu_backends in "
+    place = {"option": f"--cpu-backends={written}", "ini": "cpu_backends in ", "override": "-o cpu_backends "}[where]
     assert line.startswith(f"ERROR: cpuaccel: {place}")
     assert line.endswith(" names no backend; leave it out to run eager alone")
 
@@ -159,7 +159,7 @@ def test_a_test_narrowed_to_nothing_is_skipped_with_the_reason(mlp_project: pyte
     [
         ("'twinn'", "test_it.py::test_x[[]none[]]: @cpu_backends: no backend named 'twinn'; did you mean 'twin'?"),
         ("exclude='offf'", "*: @cpu_backends: no backend named 'offf'; did you mean 'off'?"),
-        ("7", "*: @cpu_backends: no backend named 7; there are: eager, *"),
+        ("7", "*: @cpu_backends: 7 is not the name of a backend; write *"),
         ("'twin', excluding='off'", "*: @cpu_backends takes no 'excluding'; did you mean 'exclude'?"),
     ],
 )

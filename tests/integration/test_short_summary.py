@@ -62,8 +62,8 @@ def test_it_begins_with_the_reason(
         "test_nothing": "the test never calle",
         "test_never": "@parity: the test ne",
         "test_changed": "cpu_model.cuda: a bu",
-        "test_fixture": "eager_model: int is ",
-        "test_broken": "eager_model: int is ",
+        "test_fixture": "cpu_accelerate(model"[:20],
+        "test_broken": "cpu_accelerate(model"[:20],
     } | {name: reason[:20] for name, reason in found.items() if name in ("test_off", "test_slow")}
     assert re.match(r"'output' off by \d", found["test_off"])
     assert re.match(r"\d\.\d\dx the speed of eager", found["test_slow"])
