@@ -366,9 +366,7 @@ def test_a_call_after_the_verdict_is_refused(mlp_project: pytest.Pytester) -> No
     )
     result = mlp_project.runpytest_inprocess("--cpu-backends=twin")
     result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines(
-        ["the model was called 1 time after the test had been judged, *"]
-    )
+    result.stdout.fnmatch_lines(["the model was called 1 time after the test had been judged, *"])
 
 
 def test_a_model_does_not_outlive_its_test(mlp_project: pytest.Pytester) -> None:

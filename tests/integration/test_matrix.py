@@ -22,7 +22,7 @@ from pytest_cpuaccel.support_matrix.run import matrix
 from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 from tests import misbehaving
 
-HANG_S = 10.0
+HANG_S = 40.0
 """Long beside what a good cell takes, even on a machine that is busy."""
 
 
@@ -71,7 +71,7 @@ def test_a_killed_process_is_a_crash_with_the_signal_and_the_last_words(cells: d
 
 def test_a_hang_is_a_crash(cells: dict[str, Cell]) -> None:
     assert cells["hanging"].status is Status.CRASH
-    assert cells["hanging"].reason == "hangs: no answer within 10 s"
+    assert cells["hanging"].reason == "hangs: no answer within 40 s"
 
 
 def test_what_comes_after_a_crash_is_measured_all_the_same(cells: dict[str, Cell]) -> None:

@@ -51,7 +51,7 @@ def table_of(lines: list[str]) -> list[list[str]]:
     edges = [0]
     for width in lines[rule].split("  "):
         edges.append(edges[-1] + len(width) + 2)
-    below = itertools.takewhile(lambda line: not line.startswith("="), lines[rule + 1 :])
+    below = itertools.takewhile(lambda line: not line.startswith(("=", "cpuaccel: ")), lines[rule + 1 :])
     return [
         [line[left:right].strip() for left, right in itertools.pairwise(edges)] for line in (lines[rule - 1], *below)
     ]

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests import doubles
+
 SKIP = "--cpu-unsupported=skip"
-NO_KERNEL = "refusing: NotImplementedError: no kernel for aten::gelu"
+KERNEL_LINE = next(
+    number
+    for number, line in enumerate(Path(doubles.__file__).read_text().splitlines(), 1)
+    if "no kernel for aten::gelu" in line
+)
+NO_KERNEL = f"refusing: NotImplementedError: no kernel for aten::gelu (at doubles.py:{KERNEL_LINE})"
 
 CONFTEST = """
 import errno, subprocess, pytest, torch
@@ -73,7 +82,7 @@ def test_a_refusal_fails_unless_told_otherwise(refused: pytest.Pytester) -> None
     refused.makepyfile(TEST)
     result = refused.runpytest_inprocess("--cpu-backends=twin,refusing")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines([f"test_*.py:5: {NO_KERNEL}"])
+    result.stdout.fnmatch_lines([NO_KERNEL, "  at test_*.py:5"])
 
 
 @pytest.mark.parametrize("setting", ["option", "file"])
@@ -306,7 +315,7 @@ def test_xdists_controller_fails_the_run_too(refused: pytest.Pytester) -> None:
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert unmet(result) == [
         "cpuaccel: the run fails: refusing refused its only test: "
-        "NotImplementedError: no kernel for aten::gelu (named by --cpu-backends)"
+        f"{NO_KERNEL.removeprefix('refusing: ')} (named by --cpu-backends)"
     ]
 
 
@@ -324,7 +333,7 @@ def test_the_closing_lines_say_how_many_were_refused_and_why(refused: pytest.Pyt
     result = refused.runpytest_inprocess("--cpu-backends=twin,refus*,small", SKIP)
     result.stdout.fnmatch_lines(
         [
-            "refused refusing (3 tests): NotImplementedError: no kernel for aten::gelu",
+            f"refused refusing (3 tests): {NO_KERNEL.removeprefix('refusing: ')}",
             "refused small (1 test): takes no more than two rows",
             "cpuaccel: 5 PASS, 4 refused and skipped",
         ]

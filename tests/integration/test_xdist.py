@@ -36,6 +36,8 @@ def test_verdicts_and_table_are_those_of_a_run_without(mlp_project: pytest.Pytes
     spread = mlp_project.runpytest_subprocess("-n2", "--cpu-backends=twin,off", "--cpu-report=spread.json")
     assert alone.parseoutcomes() | {"warnings": 0} == spread.parseoutcomes() | {"warnings": 0}
     assert without_figures(table_of(alone.outlines)) == without_figures(table_of(spread.outlines))
+    for result in (alone, spread):
+        result.stdout.fnmatch_lines(["cpuaccel: 6 PASS, 4 FAIL*"])
     assert verdicts(mlp_project.path / "alone.json") == verdicts(mlp_project.path / "spread.json")
 
 
