@@ -103,7 +103,7 @@ def test_a_model_has_one_set_of_data_in_a_test(mlp_project: pytest.Pytester) -> 
 def test_data_without_meaning_fail_the_test_as_one_line(mlp_project: pytest.Pytester) -> None:
     result = run(mlp_project, DATA.replace("return [", "return [7] + [") + "def test_it(cpu_model): cpu_model(x=X)")
     result.assert_outcomes(errors=1)
-    result.stdout.re_match_lines(["calibration data: item 0 is of type int; give a list of inputs: .*"])
+    result.stdout.re_match_lines(["cpu_calibration: item 0 is of type int; give a list of inputs: .*"])
 
 
 def test_keywords_arguments_and_single_tensors_are_inputs() -> None:
