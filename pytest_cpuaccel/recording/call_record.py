@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pytest_cpuaccel.backends.toolkit.slips import packages_of
 from pytest_cpuaccel.backends.toolkit.upstream import build_error, reason
 from pytest_cpuaccel.builder.accepted_inputs import check_devices
 from pytest_cpuaccel.builder.build import Build
@@ -150,7 +151,8 @@ class CallRecord:
             return as_returned(output, latest.build.returned, args, kwargs) if call.method == "forward" else output
         with generators_kept():
             run_eager(self.model, call.method, call.inputs)
-        raise build_error(raised, f"{self.backend.name}: raises where eager does not: {reason(raised)}") from raised
+        text = f"{self.backend.name}: raises where eager does not: {reason(raised)}"
+        raise build_error(raised, text, packages_of(self.backend)) from raised
 
     def _begin(self) -> None:
         """Note the state of the original now: later calls are judged by it."""

@@ -112,6 +112,82 @@ def test_what_does_not_lie_in_the_model_fails_all_the_same(refused: pytest.Pytes
     refused.runpytest_inprocess(f"--cpu-backends={backend}", SKIP).assert_outcomes(failed=1)
 
 
+AUTHORS = """
+import functools, pytest, torch
+from dataclasses import replace
+from pytest_cpuaccel import BuiltModel
+from tests import doubles, models
+
+@pytest.fixture(scope="session")
+def eager_model():
+    torch.manual_seed(0)
+    return models.mlp()
+
+def _built(forward):
+    return BuiltModel(forward, threads=torch.get_num_threads())
+
+def _typo(subject, folder):
+    return _built(subject.fresh_modul())
+
+@torch.no_grad()
+def _assertion(subject, folder):
+    assert subject.inputs.kwargs, "no keywords"
+
+def _table(subject, folder, kernels=()):
+    return _built({}[type(subject.fresh_module())])
+
+def _export_typo(subject, folder):
+    subject.weights()
+
+def _forward_typo(subject, folder):
+    return _built(lambda x: x.no_such_method())
+
+def _in_a_library(subject, folder):
+    torch.nn.Linear(4, 4)("text")
+
+def _on_purpose(subject, folder):
+    raise ValueError("takes no Mlp")
+
+def pytest_cpuaccel_backends(config):
+    loads = {
+        "typo": _typo, "assertion": _assertion, "table": functools.partial(_table, kernels=()), "none": lambda *_: None,
+        "module": lambda subject, folder: subject.fresh_module(), "forward": _forward_typo, "library": _in_a_library,
+        "purpose": _on_purpose,
+    }
+    named = [replace(doubles.TWIN, name=name, load=load) for name, load in loads.items()]
+    return [*named, replace(doubles.STORED, name="export", export=_export_typo)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("typo", "typo: AttributeError: 'Subject' object has no attribute 'fresh_modul'* (at conftest.py:*)"),
+        ("assertion", "assertion: AssertionError: no keywords* (at conftest.py:*)"),
+        ("table", "table: KeyError: * (at conftest.py:*)"),
+        ("none", "none: load returned None; return a BuiltModel"),
+        ("module", "module: load returned an object of type Mlp; return a BuiltModel"),
+        ("export", "export: AttributeError: 'Subject' object has no attribute 'weights' (at conftest.py:*)"),
+        ("forward", "forward: raises where eager does not: AttributeError: * has no attribute 'no_such_method'"),
+    ],
+)
+def test_a_slip_of_the_backends_author_fails(refused: pytest.Pytester, backend: str, said: str) -> None:
+    refused.makeconftest(AUTHORS)
+    refused.makepyfile(TEST)
+    result = refused.runpytest_inprocess(f"--cpu-backends={backend}", SKIP)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([said])
+
+
+@pytest.mark.parametrize("backend", ["library", "purpose"])
+def test_what_a_library_raises_or_the_author_raises_on_purpose_is_a_refusal(
+    refused: pytest.Pytester, backend: str
+) -> None:
+    refused.makeconftest(AUTHORS)
+    refused.makepyfile(TEST)
+    refused.runpytest_inprocess(f"--cpu-backends={backend}*", SKIP).assert_outcomes(skipped=1)
+
+
 def test_errors_of_the_user_fail_all_the_same(refused: pytest.Pytester) -> None:
     refused.makepyfile(
         """
