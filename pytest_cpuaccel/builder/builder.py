@@ -13,8 +13,8 @@ from pathlib import Path
 from torch import nn
 
 from pytest_cpuaccel.backends.toolkit import upstream
-from pytest_cpuaccel.backends.toolkit.slips import packages_of
 from pytest_cpuaccel.backends.toolkit.checking import check_built
+from pytest_cpuaccel.backends.toolkit.slips import packages_of
 from pytest_cpuaccel.backends.toolkit.weights import size_of_weights
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.backend_load import loaded

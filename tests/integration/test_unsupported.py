@@ -328,6 +328,52 @@ def test_subtests_are_skipped_one_by_one(refused: pytest.Pytester) -> None:
     assert wrong.parseoutcomes()["failed"] == 1
 
 
+@pytest.mark.skipif(pytest.version_tuple < (9,), reason="this pytest has no subtests")
+def test_a_test_whose_subtests_are_all_refused_is_skipped(refused: pytest.Pytester) -> None:
+    refused.makepyfile(
+        """
+        import pytest, torch
+
+        @pytest.mark.parity
+        def test_sizes(cpu_model, subtests):
+            for size in (2, 3):
+                with subtests.test(size=size):
+                    cpu_model(torch.ones(size, 16))
+        """
+    )
+    result = refused.runpytest_subprocess("-rs", "--cpu-backends=refus*", SKIP)
+    assert result.ret == pytest.ExitCode.OK
+    assert "passed" not in result.parseoutcomes()
+    result.stdout.fnmatch_lines(["cpuaccel: 1 refused and skipped"])
+    failed = refused.runpytest_subprocess("--cpu-backends=unlucky", SKIP)
+    assert failed.ret == pytest.ExitCode.TESTS_FAILED
+    failed.stdout.fnmatch_lines(
+        ["unlucky: 2 calls raised and none returned, so there is nothing to judge: the build went wrong"]
+    )
+
+
+def test_a_test_case_that_catches_every_refusal_is_skipped(refused: pytest.Pytester) -> None:
+    refused.makepyfile(
+        """
+        import unittest, pytest, torch
+
+        @pytest.mark.parity
+        class TestSizes(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def _model(self, cpu_model):
+                self.model = cpu_model
+
+            def test_caught(self):
+                for size in (2, 3):
+                    with self.assertRaises(Exception):
+                        self.model(torch.ones(size, 16))
+        """
+    )
+    result = refused.runpytest_subprocess("-rs", "--cpu-backends=refus*", SKIP)
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(skipped=1)
+
+
 def unmet(result: pytest.RunResult) -> list[str]:
     return [line for line in result.outlines if line.startswith("cpuaccel: the run fails: ")]
 

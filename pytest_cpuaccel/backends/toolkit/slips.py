@@ -22,7 +22,7 @@ def packages_of(backend: Backend) -> frozenset[str]:
 
 
 def is_slip(error: BaseException, packages: Collection[str] = ()) -> bool:
-    """Tell whether code of this package, or of these, raised an exception of such a kind, with no library in between."""
+    """Tell whether code of this package, or of these, raised such an exception, with no library in between."""
     if not isinstance(error, SLIPS):
         return False
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]

@@ -64,7 +64,7 @@ def contained(packages: Collection[str] = ()) -> Iterator[None]:
     Raises:
         BackendUnavailableError: an import failed; the text is upstream's.
         BuildError: anything else failed; the text is :func:`reason`, with the line of the user's code if one is known.
-        BuildFailureError: of these, what does not lie in the model, such as a full disk or a slip of the backend's code.
+        BuildFailureError: of these, what does not lie in the model, such as a full disk or a slip of the backend's.
     """
     trace = logging.getLogger("torch.__trace")
     was_disabled, trace.disabled = trace.disabled, True
@@ -115,8 +115,8 @@ def silent(function: Callable[..., Any]) -> Callable[..., Any]:
 def build_error(error: Exception, text: str = "", packages: Collection[str] = ()) -> BuildError:
     """Return the error of a build or call in which upstream raised: a refusal; a failure if the model is not the cause.
 
-    The ``text`` is :func:`reason`, with the line of the user's code if one is known, unless given. ``packages`` hold the
-    code of the backend, whose own slips are failures.
+    The ``text`` is :func:`reason`, with the line of the user's code if one is known, unless given. ``packages`` hold
+    the code of the backend, whose own slips are failures.
     """
     kind = BuildError if _lies_in_the_model(error) and not is_slip(error, packages) else BuildFailureError
     return kind(text or f"{reason(error)}{_place(error)}")
