@@ -423,6 +423,39 @@ def test_a_backend_that_is_named_and_runs_no_test_fails_the_run(
     assert [line.split()[4] for line in unmet(result)] == names
 
 
+@pytest.mark.parametrize(
+    ("body", "ran"),
+    [
+        ("assert cpu_backend.name", False),
+        ("pytest.skip('not today')", False),
+        ("pytest.xfail('not yet')", False),
+        ("pytest.raises(BuildError, cpu_model, torch.ones(3, 16))", False),
+        ("cpu_model(torch.ones(2, 16))", True),
+        ("cpu_model(torch.ones(2, 16)); pytest.xfail('not yet')", True),
+    ],
+)
+def test_only_a_test_that_ran_a_model_speaks_for_a_backend(refused: pytest.Pytester, body: str, ran: bool) -> None:
+    refused.makepyfile(
+        f"""
+        import pytest, torch
+        from pytest_cpuaccel import BuildError
+
+        @pytest.mark.parity
+        def test_large(cpu_model):
+            cpu_model(torch.ones(3, 16))
+
+        def test_other(cpu_model, cpu_backend):
+            {body}
+        """
+    )
+    result = refused.runpytest_inprocess("--cpu-backends=small", "--cpu-report=page.md", SKIP)
+    assert bool(unmet(result)) is not ran
+    assert result.ret == (pytest.ExitCode.OK if ran else pytest.ExitCode.TESTS_FAILED)
+    page = (refused.path / "page.md").read_text()
+    assert page.startswith("## CPU backends: no failure" if ran else "## CPU backends: the run failed")
+    assert ("small refused the only test" in page) is not ran
+
+
 def test_a_name_in_the_file_asks_for_less(refused: pytest.Pytester) -> None:
     refused.makeini("[pytest]\ncpu_unsupported = skip\ncpu_backends = refusing")
     refused.makepyfile(TEST)
@@ -431,12 +464,28 @@ def test_a_name_in_the_file_asks_for_less(refused: pytest.Pytester) -> None:
     assert refused.runpytest_inprocess().ret == pytest.ExitCode.TESTS_FAILED
 
 
+def test_xdists_controller_knows_what_its_workers_ran(refused: pytest.Pytester) -> None:
+    refused.makepyfile(
+        """
+        import torch
+
+        def test_small(cpu_model):
+            cpu_model(torch.ones(2, 16))
+
+        def test_large(cpu_model):
+            cpu_model(torch.ones(3, 16))
+        """
+    )
+    result = refused.runpytest_subprocess("--cpu-backends=small", SKIP, "-n1")
+    assert result.ret == pytest.ExitCode.OK
+
+
 def test_xdists_controller_fails_the_run_too(refused: pytest.Pytester) -> None:
     refused.makepyfile(TEST)
     result = refused.runpytest_subprocess("--cpu-backends=refusing", SKIP, "-n1")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert unmet(result) == [
-        "cpuaccel: the run fails: refusing refused its only test: "
+        "cpuaccel: the run fails: refusing refused the only test that called a model: "
         f"{NO_KERNEL.removeprefix('refusing: ')} (named by --cpu-backends)"
     ]
 
