@@ -13,6 +13,7 @@ from torch import nn
 from pytest_cpuaccel.builder.private_copy import deep_copy
 from pytest_cpuaccel.builder.state.kept import State
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
+from pytest_cpuaccel.core.errors import BuildFailureError
 
 
 class _Absent(Enum):
@@ -25,7 +26,11 @@ _ABSENT = _Absent.ABSENT
 
 
 def loaded(backend: Backend, subject: Subject, folder: Path | None, state: State) -> BuiltModel:
-    """Load the backend's model from copies in the model's present state, and restore that after calls that check it."""
+    """Load the backend's model from copies in the model's present state, and restore that after calls that check it.
+
+    Raises:
+        BuildFailureError: ``load`` returned something else than a built model.
+    """
     copies: list[tuple[nn.Module, dict[tuple[str, str], Any]]] = []
 
     def fresh_module() -> nn.Module:
@@ -40,6 +45,9 @@ def loaded(backend: Backend, subject: Subject, folder: Path | None, state: State
         return module
 
     built = backend.load(replace(subject, fresh_module=fresh_module) if state.attributes else subject, folder)
+    if not isinstance(built, BuiltModel):
+        returned = "None" if built is None else f"an object of type {type(built).__name__}"
+        raise BuildFailureError(f"load returned {returned}; return a BuiltModel")
     for module, kept in copies:
         owners = dict(module.named_modules())
         for (owner, name), value in kept.items():

@@ -14,6 +14,7 @@ from torch import nn
 
 from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.backends.toolkit.checking import check_built
+from pytest_cpuaccel.backends.toolkit.slips import packages_of
 from pytest_cpuaccel.backends.toolkit.weights import size_of_weights
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.backend_load import loaded
@@ -246,7 +247,7 @@ def _named_errors(backend: Backend, state: State) -> Iterator[None]:
     names = ", ".join(state.names) if backend.exporters else ""
     kept = f" (the model keeps state from call to call: {names})" if names else ""
     try:
-        with upstream.contained():
+        with upstream.contained(packages_of(backend)):
             yield
     except CpuaccelError as error:
         raise retold(error, f"{backend.name}: {str(error).removeprefix(f'{backend.name}: ')}{kept}") from error

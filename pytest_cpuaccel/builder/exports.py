@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from pytest_cpuaccel.backends.toolkit import upstream
+from pytest_cpuaccel.backends.toolkit.slips import packages_of
 from pytest_cpuaccel.builder.artifact import ArtifactKey
 from pytest_cpuaccel.builder.artifact_store import ArtifactStore
 from pytest_cpuaccel.builder.calibration import Calibration
@@ -121,7 +122,7 @@ class Exports:
 
         text = f"exporting {type(request.model).__name__} for {request.exporters[-1].name}"
         try:
-            with self.store.busy(text), upstream.contained():
+            with self.store.busy(text), upstream.contained(packages_of(request.exporters[-1])):
                 export_in_turn(request.exporters, request.subject, folder, kept_base)
         except BuildError as error:
             refused[request.key.folder_name] = retold(error, str(error))  # without what a traceback keeps alive

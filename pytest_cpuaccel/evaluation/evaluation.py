@@ -12,6 +12,7 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.errors import CpuaccelError, is_refusal
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Evaluation:
 
     The two are one unless the model is a candidate: another checkpoint, pruned or distilled, to take the
     reference's place. ``versus`` is the backend that the latency budget compares with. ``test`` names the test
-    in baselines. ``raised`` calls are not among ``calls``. ``start`` is the state of the reference before the first
-    call; None for that of now.
+    in baselines. ``raised`` calls are not among ``calls``; the backend ended some of them by ``errors``. ``start`` is
+    the state of the reference before the first call; None for that of now.
     """
 
     model: nn.Module
@@ -41,11 +42,18 @@ class Evaluation:
     budgets: Budgets
     test: str = ""
     raised: int = 0
+    errors: tuple[CpuaccelError, ...] = ()
     start: Snapshot | None = None
 
     def request(self, call: Call) -> BuildRequest:
         """Return the request for a build of the model that takes a call."""
         return BuildRequest(self.model, self.backend, call.method, call.inputs)
+
+    @property
+    def refusal(self) -> CpuaccelError | None:
+        """Return the first refusal where the backend refused every call; None where it did not, or there was none."""
+        refused = [error for error in self.errors if is_refusal(error)]
+        return refused[0] if refused and len(refused) == self.raised and not self.calls else None
 
     @property
     def forward_calls(self) -> list[Call]:

@@ -24,7 +24,7 @@ from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
 from pytest_cpuaccel.evaluation.generation import repeatable
 from pytest_cpuaccel.evaluation.reference_cache import check_agreement, forget_casts
 from pytest_cpuaccel.evaluation.scoring import ScoreItem, listed, name_of, scored
-from pytest_cpuaccel.recording.cpu_model import CpuModel, begun_of, calls_of, close, raised_of, start_of
+from pytest_cpuaccel.recording.cpu_model import CpuModel, begun_of, calls_of, close, errors_of, raised_of, start_of
 
 
 @dataclass
@@ -115,6 +115,7 @@ class ModelsUnderTest:
                 work.scores,
                 own,
                 raised=raised,
+                errors=errors_of(work.recorder),
                 start=start_of(work.recorder),
             )
 
@@ -122,6 +123,11 @@ class ModelsUnderTest:
     def calls(self) -> int:
         """Return the number of the test's calls, including those that raised."""
         return sum(begun_of(work.recorder) for work in self._works)
+
+    @property
+    def returned(self) -> int:
+        """Return the number of the test's calls that returned."""
+        return self.calls - sum(raised_of(work.recorder) for work in self._works)
 
     @property
     def label(self) -> str:

@@ -129,7 +129,9 @@ def _accuracy(evaluation: Evaluation) -> Verdict:
 def _nothing_called(evaluation: Evaluation) -> Iterator[Verdict]:
     raised = f"{evaluation.raised} call{'s' * (evaluation.raised > 1)} raised and none returned"
     what = raised if evaluation.raised else "the test never called the model"
-    sentence = f"{evaluation.backend.name}: {what}, so there is nothing to judge"
+    name = evaluation.backend.name
+    why = f": {str(evaluation.errors[0]).removeprefix(f'{name}: ')}" if evaluation.errors else ""
+    sentence = f"{name}: {what}, so there is nothing to judge{why}"
     if evaluation.budgets.parity is not None:
         yield Verdict("parity", Outcome.FAIL, sentence)
     if evaluation.budgets.latency is not None:

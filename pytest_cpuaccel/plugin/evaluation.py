@@ -35,6 +35,7 @@ def evaluate(item: pytest.Item, models: ModelsUnderTest, *, refused: bool = Fals
 
     Raises:
         BuildError: a backend refuses to build or run the model again. Verdicts found before count if that skips.
+            It refused every call, and that skips.
     """
     results, findings = [], findings_for(item)
     try:
@@ -66,8 +67,13 @@ def _results(item: pytest.Item, models: ModelsUnderTest, refused: bool) -> Gener
     elif not evaluations and budgets != Budgets():
         used = "score_items" if takes_score_items(item) else "cpu_accelerate"
         raise UsageError(f"{item.nodeid}: @{judged(item)[0]}: the test never called {used}; nothing was judged")
+    refusals = [each.refusal for each in evaluations if each.refusal and skips(item.config, each.refusal)]
+    if refusals:
+        evaluations = [each for each in evaluations if not each.refusal]
     held = [replace(evaluation, test=item.nodeid, budgets=_holding(item, evaluation)) for evaluation in evaluations]
     yield from evaluate_test(held, session_of(item.config).context)
+    if refusals:
+        raise refusals[0]
 
 
 def _without_open_scores(evaluation: Evaluation) -> Evaluation:

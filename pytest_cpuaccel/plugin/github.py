@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pytest_cpuaccel.report.annotations import Place, workflow_commands
+from pytest_cpuaccel.report.annotations import Place, run_commands, workflow_commands
 from pytest_cpuaccel.report.mark_line import mark_line
 from pytest_cpuaccel.report.problem import Problem, problems
 from pytest_cpuaccel.report.report import Report
@@ -43,6 +43,7 @@ def annotation_lines(report: Report, locations: Mapping[str, Location], root: Pa
         location = locations.get(problem.row.test)
         return None if location is None else _place(location, root, workspace, problem.mark)
 
+    yield from run_commands(report.failures)
     yield from workflow_commands(problems(report.rows), place_of)
 
 

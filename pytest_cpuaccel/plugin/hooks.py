@@ -87,6 +87,10 @@ def pytest_configure(config: pytest.Config) -> None:
             from pytest_cpuaccel.plugin import unsupported
 
             config.pluginmanager.register(unsupported, unsupported.__name__)
+            if not is_worker(config):
+                from pytest_cpuaccel.plugin import ran_backends
+
+                config.pluginmanager.register(ran_backends.RanBackends(config), ran_backends.NAME)
         if config.stash[SETTINGS].backends and not names_may_come(config):
             check_names(config)
         if not is_worker(config):

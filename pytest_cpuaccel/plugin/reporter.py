@@ -16,7 +16,7 @@ from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.plugin.effort import carried_effort
 from pytest_cpuaccel.plugin.findings import carried
 from pytest_cpuaccel.plugin.options import source_of
-from pytest_cpuaccel.plugin.stash import SETTINGS, choice_of
+from pytest_cpuaccel.plugin.stash import RUN_FAILURES, SETTINGS, choice_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,7 +211,8 @@ class Reporter:
     def _report(self) -> Report:
         from pytest_cpuaccel.report.report import Report
 
-        return Report(self._run.finished(), self._environment(), self.rows())
+        failures = self._config.stash.get(RUN_FAILURES, ())
+        return Report(self._run.finished(), self._environment(), self.rows(), failures)
 
     def rows(self) -> list[Row]:
         """Return the rows by test, and for each test by backend in the chosen order: xdist's arrive in any order."""

@@ -36,6 +36,8 @@ THREADS: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
 """A test's thread settings: undone when its model is torn down, and at the latest when the test is over."""
 OUTPUT: pytest.StashKey[TextIO | None] = pytest.StashKey()
 """The standard output, past pytest's capture; None where pytest writes nothing there."""
+RUN_FAILURES = pytest.StashKey[list[str]]()
+"""Sentences that say why the run fails though no test did."""
 _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
 _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 WORKER_DISPLAY = "cpuaccel_display"

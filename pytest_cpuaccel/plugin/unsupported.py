@@ -9,19 +9,17 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Generator
-from typing import Any
 
 import pytest
 
 from pytest_cpuaccel.core.errors import is_refusal
-from pytest_cpuaccel.plugin.stash import EVALUATED_TEST, SETTINGS, choice_of
+from pytest_cpuaccel.core.one_line import one_line
+from pytest_cpuaccel.plugin.stash import EVALUATED_TEST, SETTINGS
 
 REFUSAL = pytest.StashKey[BaseException]()
 """The refusal of a ``unittest.TestCase``, which unittest takes as a mere skip."""
 _TOLD = pytest.StashKey[list[str]]()
 """The reasons by which a test, and each subtest while its body runs, was skipped."""
-_UNMET = pytest.StashKey[list[str]]()
-"""Sentences on backends that the user named and that ran nothing."""
 
 _SEVERAL_FAILURES = "MultipleDoctestFailures"
 """The class of pytest's exception for a doctest under ``--doctest-continue-on-failure``."""
@@ -37,7 +35,7 @@ class UnsupportedSkip(pytest.skip.Exception):  # type: ignore[misc, name-defined
 
 def reason_to_skip(refusal: BaseException) -> str:
     """Return the reason by which reports tell such a skip."""
-    return f"unsupported: {refusal}"
+    return f"unsupported: {one_line(str(refusal))}"
 
 
 def skips(config: pytest.Config, error: BaseException) -> bool:
@@ -105,52 +103,16 @@ def pytest_runtest_makereport_of_refusal(item: pytest.Item, call: pytest.CallInf
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show such a skip at the line of the test that led to it, not at ours."""
+    """Show such a skip at the line of the test that led to it, not at ours. Note which backend ran a test."""
     report = yield
     skip = None if call.excinfo is None else call.excinfo.value
     if isinstance(skip, UnsupportedSkip):
         report.longrepr = (*_place(skip.refusal, item), f"Skipped: {skip.msg}")
+    else:
+        from pytest_cpuaccel.plugin.ran_backends import note_backend
+
+        note_backend(item, report)
     return report
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run under a backend that the command line names in full, if this refused every test."""
-    from pytest_cpuaccel.plugin.reporter import reporter_of
-
-    config, reporter = session.config, reporter_of(session.config)
-    if reporter is None or session.exitstatus != pytest.ExitCode.OK:
-        return
-    from pytest_cpuaccel.report.refusals import refusing_all
-
-    config.stash[_UNMET] = list(refusing_all(reporter.rows(), _named_in_full(config)))
-    if config.stash[_UNMET]:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(config: pytest.Config) -> None:
-    """Say why a run failed in which no test did."""
-    _say_why(config)
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Say it where pytest asks for no summary, as earlier releases do under ``--no-summary``."""
-    _say_why(config)
-
-
-def _say_why(config: pytest.Config) -> None:
-    sentences, config.stash[_UNMET] = config.stash.get(_UNMET, []), []
-    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    for sentence in sentences if terminal is not None else ():
-        terminal.write_line(f"cpuaccel: the run fails: {sentence} (named by --cpu-backends)", red=True)
-
-
-def _named_in_full(config: pytest.Config) -> list[str]:
-    """Return the backends that the command line names, neither by a glob nor by ``all``."""
-    if config.getoption("cpu_backends") is None:
-        return []
-    known = choice_of(config).known
-    return [name for name in dict.fromkeys(config.stash[SETTINGS].backends) if name in known]
 
 
 def _judged_first(item: pytest.Item) -> Generator[None, object, object]:

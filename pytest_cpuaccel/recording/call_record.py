@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pytest_cpuaccel.backends.toolkit.slips import packages_of
 from pytest_cpuaccel.backends.toolkit.upstream import build_error, reason
 from pytest_cpuaccel.builder.accepted_inputs import check_devices
 from pytest_cpuaccel.builder.build import Build
@@ -24,7 +25,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call, Method
-from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError
+from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, retold
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.recording.latest_call import Latest, as_returned
@@ -37,6 +38,7 @@ _VERSION = attrgetter("_version")
 class CallRecord:
     """Runs calls of ``model`` under ``backend``, and keeps those that returned; ``begun`` counts all.
 
+    ``errors`` are those by which the backend ended calls, without the frames of a traceback.
     ``check_refused`` gets a call that the backend refuses, and raises if the call is wrong under eager too.
     """
 
@@ -45,6 +47,7 @@ class CallRecord:
     builder: Builder
     check_refused: Callable[[Call], None]
     begun: int = 0
+    errors: list[CpuaccelError] = field(default_factory=list)
     _calls: list[Call] = field(default_factory=list)
     _builds: dict[tuple[Any, ...], Build] = field(default_factory=dict)
     _latest: Latest | None = None
@@ -109,6 +112,13 @@ class CallRecord:
             EagerError: the original itself raises on it, or was changed.
             BuildError: the backend can't build the model for it, or raises where eager does not.
         """
+        try:
+            return self._run(method, args, kwargs)
+        except BuildError as error:
+            self.errors.append(retold(error, str(error)))
+            raise
+
+    def _run(self, method: Method, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self.begun += 1
         if self._start is None:
             self._begin()
@@ -150,7 +160,8 @@ class CallRecord:
             return as_returned(output, latest.build.returned, args, kwargs) if call.method == "forward" else output
         with generators_kept():
             run_eager(self.model, call.method, call.inputs)
-        raise build_error(raised, f"{self.backend.name}: raises where eager does not: {reason(raised)}") from raised
+        text = f"{self.backend.name}: raises where eager does not: {reason(raised)}"
+        raise build_error(raised, text, packages_of(self.backend)) from raised
 
     def _begin(self) -> None:
         """Note the state of the original now: later calls are judged by it."""

@@ -21,7 +21,7 @@ from pytest_cpuaccel.builder.source_code import is_project_code
 from pytest_cpuaccel.builder.state.snapshot import Snapshot
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Call, Method
-from pytest_cpuaccel.core.errors import EagerRaisesError, UsageError
+from pytest_cpuaccel.core.errors import CpuaccelError, EagerRaisesError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.tensor_hint import tensor_hint
 from pytest_cpuaccel.recording.assignment import CHANGING, check_assignment, check_config, refuse_change
@@ -240,6 +240,11 @@ def begun_of(model: CpuModel) -> int:
 def raised_of(model: CpuModel) -> int:
     """Return the number of calls that raised; they can't be judged."""
     return model._record.raised
+
+
+def errors_of(model: CpuModel) -> tuple[CpuaccelError, ...]:
+    """Return the errors by which the backend ended calls, without tracebacks."""
+    return tuple(model._record.errors)
 
 
 def close(model: CpuModel) -> None:

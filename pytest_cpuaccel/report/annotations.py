@@ -45,6 +45,12 @@ def workflow_commands(found: Iterable[Problem], place_of: Callable[[Problem], Pl
         yield f"::notice title=cpuaccel::{' and '.join(more)} are in the summary: {shown}"
 
 
+def run_commands(failures: Iterable[str]) -> Iterator[str]:
+    """Yield a workflow command for each sentence on why the run fails; no line of a file is the cause."""
+    for sentence in failures:
+        yield f"::error title=cpuaccel::the run fails: {shortened(sentence, _LINE).translate(_DATA)}"
+
+
 def _command(word: str, of_mark: list[Problem], place: Place | None) -> str:
     title = f"{of_mark[0].label}: {shortened(of_mark[0].row.test.partition('::')[2], _TITLE)}"
     properties = {"file": place.file, "line": place.line} if place else {}

@@ -137,8 +137,12 @@ def _head(report: Report, failed: Sequence[Problem]) -> tuple[str, str]:
     """The title and the totals, between which the failures stand."""
     tests = len({problem.row.test for problem in failed})
     title = f"{tests} failed test{'s' * (tests > 1)}" if tests else "no failure" if report.rows else ""
+    if report.failures and not tests:
+        title = "the run failed"
     totals = closing(report.rows)
-    return f"## CPU backends{f': {title}' if title else ''}", f"**{totals}**" if totals else ""
+    of_run = [f"**The run fails:** {plain(shortened(sentence, _SENTENCE))}" for sentence in report.failures]
+    head = "\n\n".join((f"## CPU backends{f': {title}' if title else ''}", *of_run))
+    return head, f"**{totals}**" if totals else ""
 
 
 def _cells(headings: Sequence[str], line: Sequence[str], row: Row) -> Iterator[str]:

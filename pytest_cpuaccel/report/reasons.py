@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from pytest_cpuaccel.core.one_line import one_line
 from pytest_cpuaccel.report.row import Row
 
 
@@ -13,5 +14,5 @@ def reasons(rows: Sequence[Row]) -> Iterator[str]:
     quiet = [(row, row.ending) for row in rows if row.ending and not row.is_bad and row.outcome != "xfailed"]
     counts = Counter((ending.kind, row.result.backend, ending.reason) for row, ending in quiet)
     for (kind, backend, reason), count in counts.items():
-        why = reason.partition("\n")[0].removeprefix(f"{backend}: ")
+        why = one_line(reason.removeprefix(f"{backend}: "))
         yield f"{kind} {backend or 'no backend'} ({count} test{'s' * (count > 1)}): {why}"

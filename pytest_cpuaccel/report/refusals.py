@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from pytest_cpuaccel.core.one_line import one_line
 from pytest_cpuaccel.report.row import Row
 
 
-def refusing_all(rows: Sequence[Row], backends: Collection[str]) -> Iterator[str]:
-    """Yield a sentence for each of these backends that refused every test which was not skipped for another reason."""
+def refusing_all(rows: Sequence[Row], ran: Collection[str], backends: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each of these backends that refused tests, and is not among those that ``ran`` one.
+
+    A backend ran a test if a call of the model returned, and the test was not refused in the end.
+    """
     for backend in backends:
-        own = [row for row in rows if row.result.backend == backend]
-        skipped = [row for row in own if row.outcome == "skipped"]
+        skipped = [row for row in rows if row.result.backend == backend and row.outcome == "skipped"]
         refused = [row.ending.reason for row in skipped if row.ending is not None and row.ending.kind == "refused"]
-        if refused and len(skipped) == len(own):
-            first = refused[0].partition("\n")[0].removeprefix(f"{backend}: ")
-            count = "its only test" if len(refused) == 1 else f"all its {len(refused)} tests"
-            yield f"{backend} refused {count}: {first}"
+        if refused and backend not in ran:
+            first = one_line(refused[0].removeprefix(f"{backend}: "))
+            count = "the only test" if len(refused) == 1 else f"all {len(refused)} tests"
+            yield f"{backend} refused {count} that called a model: {first}"

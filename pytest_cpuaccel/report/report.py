@@ -14,8 +14,12 @@ Environment = Mapping[str, Scalar | Sequence[str]]
 
 @dataclass(frozen=True)
 class Report:
-    """``rows`` stand in the order of the backends, then of the tests."""
+    """``rows`` stand in the order of the backends, then of the tests.
+
+    ``failures`` are sentences that say why the run failed though no test did.
+    """
 
     run: Run
     environment: Environment
     rows: Sequence[Row]
+    failures: Sequence[str] = ()

@@ -112,6 +112,82 @@ def test_what_does_not_lie_in_the_model_fails_all_the_same(refused: pytest.Pytes
     refused.runpytest_inprocess(f"--cpu-backends={backend}", SKIP).assert_outcomes(failed=1)
 
 
+AUTHORS = """
+import functools, pytest, torch
+from dataclasses import replace
+from pytest_cpuaccel import BuiltModel
+from tests import doubles, models
+
+@pytest.fixture(scope="session")
+def eager_model():
+    torch.manual_seed(0)
+    return models.mlp()
+
+def _built(forward):
+    return BuiltModel(forward, threads=torch.get_num_threads())
+
+def _typo(subject, folder):
+    return _built(subject.fresh_modul())
+
+@torch.no_grad()
+def _assertion(subject, folder):
+    assert subject.inputs.kwargs, "no keywords"
+
+def _table(subject, folder, kernels=()):
+    return _built({}[type(subject.fresh_module())])
+
+def _export_typo(subject, folder):
+    subject.weights()
+
+def _forward_typo(subject, folder):
+    return _built(lambda x: x.no_such_method())
+
+def _in_a_library(subject, folder):
+    torch.nn.Linear(4, 4)("text")
+
+def _on_purpose(subject, folder):
+    raise ValueError("takes no Mlp")
+
+def pytest_cpuaccel_backends(config):
+    loads = {
+        "typo": _typo, "assertion": _assertion, "table": functools.partial(_table, kernels=()), "none": lambda *_: None,
+        "module": lambda subject, folder: subject.fresh_module(), "forward": _forward_typo, "library": _in_a_library,
+        "purpose": _on_purpose,
+    }
+    named = [replace(doubles.TWIN, name=name, load=load) for name, load in loads.items()]
+    return [*named, replace(doubles.STORED, name="export", export=_export_typo)]
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("typo", "typo: AttributeError: 'Subject' object has no attribute 'fresh_modul'* (at conftest.py:*)"),
+        ("assertion", "assertion: AssertionError: no keywords* (at conftest.py:*)"),
+        ("table", "table: KeyError: * (at conftest.py:*)"),
+        ("none", "none: load returned None; return a BuiltModel"),
+        ("module", "module: load returned an object of type Mlp; return a BuiltModel"),
+        ("export", "export: AttributeError: 'Subject' object has no attribute 'weights' (at conftest.py:*)"),
+        ("forward", "forward: raises where eager does not: AttributeError: * has no attribute 'no_such_method'"),
+    ],
+)
+def test_a_slip_of_the_backends_author_fails(refused: pytest.Pytester, backend: str, said: str) -> None:
+    refused.makeconftest(AUTHORS)
+    refused.makepyfile(TEST)
+    result = refused.runpytest_inprocess(f"--cpu-backends={backend}", SKIP)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([said])
+
+
+@pytest.mark.parametrize("backend", ["library", "purpose"])
+def test_what_a_library_raises_or_the_author_raises_on_purpose_is_a_refusal(
+    refused: pytest.Pytester, backend: str
+) -> None:
+    refused.makeconftest(AUTHORS)
+    refused.makepyfile(TEST)
+    refused.runpytest_inprocess(f"--cpu-backends={backend}*", SKIP).assert_outcomes(skipped=1)
+
+
 def test_errors_of_the_user_fail_all_the_same(refused: pytest.Pytester) -> None:
     refused.makepyfile(
         """
@@ -252,6 +328,52 @@ def test_subtests_are_skipped_one_by_one(refused: pytest.Pytester) -> None:
     assert wrong.parseoutcomes()["failed"] == 1
 
 
+@pytest.mark.skipif(pytest.version_tuple < (9,), reason="this pytest has no subtests")
+def test_a_test_whose_subtests_are_all_refused_is_skipped(refused: pytest.Pytester) -> None:
+    refused.makepyfile(
+        """
+        import pytest, torch
+
+        @pytest.mark.parity
+        def test_sizes(cpu_model, subtests):
+            for size in (2, 3):
+                with subtests.test(size=size):
+                    cpu_model(torch.ones(size, 16))
+        """
+    )
+    result = refused.runpytest_subprocess("-rs", "--cpu-backends=refus*", SKIP)
+    assert result.ret == pytest.ExitCode.OK
+    assert "passed" not in result.parseoutcomes()
+    result.stdout.fnmatch_lines(["cpuaccel: 1 refused and skipped"])
+    failed = refused.runpytest_subprocess("--cpu-backends=unlucky", SKIP)
+    assert failed.ret == pytest.ExitCode.TESTS_FAILED
+    failed.stdout.fnmatch_lines(
+        ["unlucky: 2 calls raised and none returned, so there is nothing to judge: the build went wrong"]
+    )
+
+
+def test_a_test_case_that_catches_every_refusal_is_skipped(refused: pytest.Pytester) -> None:
+    refused.makepyfile(
+        """
+        import unittest, pytest, torch
+
+        @pytest.mark.parity
+        class TestSizes(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def _model(self, cpu_model):
+                self.model = cpu_model
+
+            def test_caught(self):
+                for size in (2, 3):
+                    with self.assertRaises(Exception):
+                        self.model(torch.ones(size, 16))
+        """
+    )
+    result = refused.runpytest_subprocess("-rs", "--cpu-backends=refus*", SKIP)
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(skipped=1)
+
+
 def unmet(result: pytest.RunResult) -> list[str]:
     return [line for line in result.outlines if line.startswith("cpuaccel: the run fails: ")]
 
@@ -301,6 +423,39 @@ def test_a_backend_that_is_named_and_runs_no_test_fails_the_run(
     assert [line.split()[4] for line in unmet(result)] == names
 
 
+@pytest.mark.parametrize(
+    ("body", "ran"),
+    [
+        ("assert cpu_backend.name", False),
+        ("pytest.skip('not today')", False),
+        ("pytest.xfail('not yet')", False),
+        ("pytest.raises(BuildError, cpu_model, torch.ones(3, 16))", False),
+        ("cpu_model(torch.ones(2, 16))", True),
+        ("cpu_model(torch.ones(2, 16)); pytest.xfail('not yet')", True),
+    ],
+)
+def test_only_a_test_that_ran_a_model_speaks_for_a_backend(refused: pytest.Pytester, body: str, ran: bool) -> None:
+    refused.makepyfile(
+        f"""
+        import pytest, torch
+        from pytest_cpuaccel import BuildError
+
+        @pytest.mark.parity
+        def test_large(cpu_model):
+            cpu_model(torch.ones(3, 16))
+
+        def test_other(cpu_model, cpu_backend):
+            {body}
+        """
+    )
+    result = refused.runpytest_inprocess("--cpu-backends=small", "--cpu-report=page.md", SKIP)
+    assert bool(unmet(result)) is not ran
+    assert result.ret == (pytest.ExitCode.OK if ran else pytest.ExitCode.TESTS_FAILED)
+    page = (refused.path / "page.md").read_text()
+    assert page.startswith("## CPU backends: no failure" if ran else "## CPU backends: the run failed")
+    assert ("small refused the only test" in page) is not ran
+
+
 def test_a_name_in_the_file_asks_for_less(refused: pytest.Pytester) -> None:
     refused.makeini("[pytest]\ncpu_unsupported = skip\ncpu_backends = refusing")
     refused.makepyfile(TEST)
@@ -309,12 +464,28 @@ def test_a_name_in_the_file_asks_for_less(refused: pytest.Pytester) -> None:
     assert refused.runpytest_inprocess().ret == pytest.ExitCode.TESTS_FAILED
 
 
+def test_xdists_controller_knows_what_its_workers_ran(refused: pytest.Pytester) -> None:
+    refused.makepyfile(
+        """
+        import torch
+
+        def test_small(cpu_model):
+            cpu_model(torch.ones(2, 16))
+
+        def test_large(cpu_model):
+            cpu_model(torch.ones(3, 16))
+        """
+    )
+    result = refused.runpytest_subprocess("--cpu-backends=small", SKIP, "-n1")
+    assert result.ret == pytest.ExitCode.OK
+
+
 def test_xdists_controller_fails_the_run_too(refused: pytest.Pytester) -> None:
     refused.makepyfile(TEST)
     result = refused.runpytest_subprocess("--cpu-backends=refusing", SKIP, "-n1")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert unmet(result) == [
-        "cpuaccel: the run fails: refusing refused its only test: "
+        "cpuaccel: the run fails: refusing refused the only test that called a model: "
         f"{NO_KERNEL.removeprefix('refusing: ')} (named by --cpu-backends)"
     ]
 

@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.report.annotations import Place, workflow_commands
+from pytest_cpuaccel.report.annotations import Place, run_commands, workflow_commands
 from pytest_cpuaccel.report.mark_line import mark_line
 from pytest_cpuaccel.report.problem import Problem, problems
 from pytest_cpuaccel.report.row import Row
@@ -142,3 +142,7 @@ def test_a_problem_names_its_mark() -> None:
         ("FAIL accuracy", "accuracy_budget"),
         ("FAIL startup", "latency_budget"),
     ]
+
+
+def test_the_failure_of_a_run_has_an_annotation_without_a_place() -> None:
+    assert list(run_commands(["ort refused 100 %"])) == ["::error title=cpuaccel::the run fails: ort refused 100 %25"]

@@ -361,3 +361,10 @@ def test_texts_stand_out_from_what_is_behind_them(scheme: int) -> None:
         (name, place): _contrast(colours[name], colours[place]) for name, places in behind.items() for place in places
     }
     assert {pair: ratio for pair, ratio in pairs.items() if ratio < 4.5} == {}
+
+
+def test_the_failure_of_a_run_in_which_no_test_failed_heads_the_page() -> None:
+    refused = Row("a", "skipped", Result("Net", "ort", "", ()), Ending("refused", "ort: no kernel"))
+    text = html(Report(RUN, {}, [refused], ["ort refused <all>"]))
+    assert '<h1 class="failed">The run failed</h1>' in text
+    assert "<p>The run fails: ort refused &lt;all&gt;</p>" in text

@@ -9,11 +9,12 @@ import logging
 import re
 import subprocess
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.code_line import code_line, library_line
+from pytest_cpuaccel.backends.toolkit.slips import SLIPS, is_slip
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, BuildFailureError, CpuaccelError
 
 _BEFORE_PACKAGES = re.compile(r"[^\s'\"]*/(?:site|dist)-packages/")
@@ -41,8 +42,6 @@ _NEEDS_VALUE = (
     "torch.export knows shapes alone"
 )
 _LONGEST = 400
-_SLIPS = (AttributeError, TypeError, LookupError, NameError, AssertionError)
-"""Exceptions that say nothing of the model: code that didn't expect it."""
 _NOT_OF_THE_MODEL = (OSError, MemoryError, subprocess.SubprocessError, concurrent.futures.TimeoutError, Warning)
 """Kinds of exceptions that say something of the machine or the run, and nothing of a model."""
 _COMPILER_MISSING = "InvalidCxxCompiler"
@@ -56,15 +55,16 @@ _OUT_OF_MEMORY = re.compile(
 
 
 @contextmanager
-def contained() -> Iterator[None]:
+def contained(packages: Collection[str] = ()) -> Iterator[None]:
     """Run upstream code without its warnings, because they fail suites under ``-W error``.
 
     torch's trace of its compiler is dropped too: pytest would show hundreds of its records below a failed test.
+    ``packages`` hold the code of the backend that is run (:func:`packages_of`).
 
     Raises:
         BackendUnavailableError: an import failed; the text is upstream's.
         BuildError: anything else failed; the text is :func:`reason`, with the line of the user's code if one is known.
-        BuildFailureError: of these, what does not lie in the model, such as a full disk.
+        BuildFailureError: of these, what does not lie in the model, such as a full disk or a slip of the backend's.
     """
     trace = logging.getLogger("torch.__trace")
     was_disabled, trace.disabled = trace.disabled, True
@@ -79,7 +79,7 @@ def contained() -> Iterator[None]:
     except ImportError as error:
         raise BackendUnavailableError(f"installed but does not import: {reason(error)}") from error
     except Exception as error:
-        raise build_error(error) from error
+        raise build_error(error, packages=packages) from error
     finally:
         trace.disabled = was_disabled
 
@@ -112,12 +112,13 @@ def silent(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def build_error(error: Exception, text: str = "") -> BuildError:
+def build_error(error: Exception, text: str = "", packages: Collection[str] = ()) -> BuildError:
     """Return the error of a build or call in which upstream raised: a refusal; a failure if the model is not the cause.
 
-    The ``text`` is :func:`reason`, with the line of the user's code if one is known, unless given.
+    The ``text`` is :func:`reason`, with the line of the user's code if one is known, unless given. ``packages`` hold
+    the code of the backend, whose own slips are failures.
     """
-    kind = BuildError if _lies_in_the_model(error) else BuildFailureError
+    kind = BuildError if _lies_in_the_model(error) and not is_slip(error, packages) else BuildFailureError
     return kind(text or f"{reason(error)}{_place(error)}")
 
 
@@ -191,7 +192,7 @@ def _place(error: BaseException) -> str:
     """Return where the user's code is on the way to an exception, in brackets; else where a library slipped."""
     if line := code_line(error):
         return f" (at {line})"
-    line = library_line(error) if isinstance(error, _SLIPS) else ""
+    line = library_line(error) if isinstance(error, SLIPS) else ""
     return f" (a fault in {line})" if line else ""
 
 

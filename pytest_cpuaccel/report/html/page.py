@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 
 from pytest_cpuaccel.core.units import format_elapsed
@@ -12,7 +12,6 @@ from pytest_cpuaccel.report.html.lines import table_of
 from pytest_cpuaccel.report.html.totals import by_backend, totals_of
 from pytest_cpuaccel.report.problem import problems
 from pytest_cpuaccel.report.report import Environment, Report
-from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.run import Run
 
 
@@ -26,8 +25,9 @@ def page(report: Report) -> dict[str, object]:
     expected = cards_of(expected_failures(rows), "expected", "quiet")
     totals = totals_of(rows)
     return {
-        "headline": _headline(rows),
-        "failed": bool(failing),
+        "headline": _headline(report),
+        "failed": bool(failing or report.failures),
+        "failures_of_run": report.failures,
         "judged": any(row.is_judged for row in rows),
         "run": _run(report.run),
         "command": report.run.command,
@@ -44,13 +44,14 @@ def page(report: Report) -> dict[str, object]:
     }
 
 
-def _headline(rows: Sequence[Row]) -> str:
+def _headline(report: Report) -> str:
+    rows = report.rows
     if not any(row.is_judged for row in rows):
         return "Nothing was judged"
     tests = {row.test for row in rows}
     failed = {row.test for row in rows if row.is_bad or row.outcome in ("failed", "error")}
     if not failed:
-        return "No test failed"
+        return "The run failed" if report.failures else "No test failed"
     return f"{len(failed)} of {len(tests)} test{'s' * (len(tests) > 1)} failed"
 
 
