@@ -13,6 +13,7 @@ from pytest_cpuaccel.report.environment import environment
 from pytest_cpuaccel.report.failure import failure_text
 from pytest_cpuaccel.report.json_file import JsonFile
 from pytest_cpuaccel.report.markdown_file import markdown
+from pytest_cpuaccel.report.reasons import all_reasons
 from pytest_cpuaccel.report.report import Report
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.run import Run
@@ -70,12 +71,12 @@ class Summary:
             self.refusals.append(f"can't write {str(path)!r}: {refusal.strerror}")
 
     def lines(self, notes: Iterable[str], width: float) -> Iterator[tuple[str, str]]:
-        """Yield the failures, the table and the counts, each line with its colour, to fit ``width`` characters."""
+        """Yield the failures, the table, why the rest is not judged, and the counts, each line with its colour, to fit ``width`` characters."""
         failures = failure_text((row.result for row in self.rows), Outcome.FAIL)
         if failures:
             yield from ((line, "" if line.startswith(" ") else "red") for line in failures.splitlines())
             yield "", ""
-        yield from summary(in_order(self.rows), [*notes, *self.refusals], width)
+        yield from summary(in_order(self.rows), [*notes, *self.refusals], width, all_reasons)
         counts = closing(self.rows)
         if counts:
             yield f"{counts} in {self.run.finished().seconds:.3g} s", "red" if self.failed else "green"

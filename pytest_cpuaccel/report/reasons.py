@@ -1,4 +1,4 @@
-"""Why tests were skipped, or refused without failing: a line for each backend and reason."""
+"""Why nothing was judged: a line for each backend and reason."""
 
 from __future__ import annotations
 
@@ -13,5 +13,16 @@ def reasons(rows: Sequence[Row]) -> Iterator[str]:
     quiet = [(row, row.ending) for row in rows if row.ending and not row.is_bad and row.outcome != "xfailed"]
     counts = Counter((ending.kind, row.result.backend, ending.reason) for row, ending in quiet)
     for (kind, backend, reason), count in counts.items():
-        why = reason.partition("\n")[0].removeprefix(f"{backend}: ")
-        yield f"{kind} {backend or 'no backend'} ({count} test{'s' * (count > 1)}): {why}"
+        told = _first_line(reason, backend)
+        yield f"{kind} {backend or 'no backend'} ({count} test{'s' * (count > 1)}): {told}"
+
+
+def all_reasons(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a line for whatever has no verdict, also where that is a failure: ``refused ort: not a model for it``."""
+    ended = [(row.result.backend, row.ending) for row in rows if row.ending]
+    lines = (f"{ending.kind} {backend}: {_first_line(ending.reason, backend)}" for backend, ending in ended)
+    yield from dict.fromkeys(lines)
+
+
+def _first_line(reason: str, backend: str) -> str:
+    return reason.partition("\n")[0].removeprefix(f"{backend}: ")

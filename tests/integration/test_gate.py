@@ -169,7 +169,10 @@ def test_a_backend_that_refuses_has_its_line_and_the_others_go_on(
     assert refused["ending"]["kind"] == "refused"
     assert "nn.TransformerEncoderLayer" in refused["ending"]["reason"]
     assert [found["parity"]["verdict"] for found in judged] == ["PASS", "PASS"]
-    assert "2 PASS, 1 refused in" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "2 PASS, 1 refused in" in told
+    (reason,) = (line for line in told.splitlines() if line.startswith("refused fastpath: "))
+    assert reason == f"refused fastpath: {refused['ending']['reason']}"
 
 
 @pytest.mark.usefixtures("parity_alone", "here")
