@@ -149,7 +149,7 @@ def _through(gate: Gate, settings: GateSettings) -> int:
                 found.add(row)
     finally:
         found.write()
-        notes = (*gate.examined.notes, *gate.session.take_notes())
+        notes = dict.fromkeys((*gate.examined.notes, *gate.session.take_notes()))
         print()  # noqa: T201
         for line, colour in found.lines(notes, shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf):
             print(_coloured(line, colour), flush=True)  # noqa: T201

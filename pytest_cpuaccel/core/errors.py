@@ -35,6 +35,10 @@ class BuildFailureError(BuildError):
     """
 
 
+class DeadProcessError(BuildFailureError):
+    """A process that ran the model died, or gave no answer in time."""
+
+
 class EagerError(CpuaccelError):
     """The eager model can't be a reference: it raises, is in training mode, or disagrees with itself."""
 

@@ -58,6 +58,12 @@ def lists():
 def five():
     return Net().eval(), torch.ones(2, 5)
 
+def local():
+    class Local(Net):
+        pass
+
+    return Local().eval(), [torch.ones(2, 4), torch.ones(3, 4)]
+
 def raising():
     return {}["key"]
 
@@ -145,6 +151,19 @@ def test_a_limit_that_is_broken_fails(here: Path, capsys: pytest.CaptureFixture[
     assert main(["gate", "served:net", "--cpu-backends=torchscript", "--artifact=1B"]) == 1
     assert "artifact is " in capsys.readouterr().out
     assert not (here / "run.json").exists()
+
+
+def test_what_no_fresh_process_can_run_is_noted_once(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["gate", "served:local", "--cpu-backends=torchscript", "--cpu-report=run.json"]
+    assert main(arguments) == 0
+    (note,) = (line for line in capsys.readouterr().out.splitlines() if "fresh process" in line)
+    assert note.startswith("note: start-up and peak memory have no limit and are left out, as no fresh process can run")
+    assert "Local can't be sent to a fresh process" in note
+    for found in results(here / "run.json"):
+        assert "startup" not in found
+        assert found["memory"]["artifact_bytes"] > 0
+    assert main([*arguments, "--peak=100 GB"]) == 1
+    assert "torchscript: forward 2x4: Local can't be sent to a fresh process" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("parity_alone")
