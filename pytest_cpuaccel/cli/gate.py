@@ -114,6 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         _tell(f"cpuaccel gate: {problem}")
     known = found.by_name
     settings, limits = _settings(arguments, known), _limits(arguments, known)
+    limits.check_run([backend.name for backend in select(values.backend_names(arguments.cpu_backends), known)])
     versus = _versus(limits.vs, known)
     for backend in settings.backends:
         limits.budgets(backend.name)

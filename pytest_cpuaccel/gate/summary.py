@@ -71,7 +71,7 @@ class Summary:
             self.refusals.append(f"can't write {str(path)!r}: {refusal.strerror}")
 
     def lines(self, notes: Iterable[str], width: float) -> Iterator[tuple[str, str]]:
-        """Yield the failures, the table, reasons and the counts, each line with its colour, to fit ``width`` characters."""
+        """Yield failures, the table, reasons and counts, each line with its colour, to fit ``width`` characters."""
         failures = failure_text((row.result for row in self.rows), Outcome.FAIL)
         if failures:
             yield from ((line, "" if line.startswith(" ") else "red") for line in failures.splitlines())
