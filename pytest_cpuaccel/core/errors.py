@@ -63,6 +63,10 @@ class UserCodeError(UsageError):
         self.error = error
 
 
+class Terminated(SystemExit):
+    """SIGTERM came: unlike a SystemExit of the user's code, it ends the program."""
+
+
 class BusyError(CpuaccelError):
     """Another process held the machine for too long; the text names it. Nothing was measured."""
 

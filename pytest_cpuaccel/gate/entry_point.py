@@ -14,7 +14,7 @@ from torch import nn
 
 from pytest_cpuaccel.builder.calibration import inputs_of
 from pytest_cpuaccel.core.call import Method
-from pytest_cpuaccel.core.errors import UsageError, UserCodeError
+from pytest_cpuaccel.core.errors import Terminated, UsageError, UserCodeError
 from pytest_cpuaccel.core.suggestion import suggestion
 from pytest_cpuaccel.gate.example import Examined, Example
 
@@ -49,6 +49,9 @@ def examined_by(text: str, method: Method, resolve: Callable[[object, str], nn.M
         raise UsageError(f"{text} returns no inputs; {_RETURNS}")
     is_list = given is inputs
     places = [f"{text}: item {n} of the inputs" if is_list else f"{text}: the second value" for n in range(len(given))]
+    for item, place in zip(given, places, strict=True):
+        if isinstance(item, (tuple, dict)) and not item:
+            raise UsageError(f"{place} is an empty {type(item).__name__}; {_RETURNS}")
     examples = [Example(method, inputs_of(item, place)) for item, place in zip(given, places, strict=True)]
     return Examined(text, model, tuple(examples), inputs_are_given=True)
 
@@ -83,15 +86,28 @@ def _module(name: str, text: str) -> Any:
         if missing.name is not None and f"{name}.".startswith(f"{missing.name}."):
             raise UsageError(f"{text}: no module {missing.name!r} in {here!r} or among installed packages") from None
         raise UserCodeError(f"{text}: importing {name} raises {type(missing).__name__}", missing) from missing
+    except Terminated:
+        raise
+    except SystemExit:
+        raise UsageError(f"{text}: importing {name} raises SystemExit") from None
     except Exception as error:
         raise UserCodeError(f"{text}: importing {name} raises {type(error).__name__}", error) from error
 
 
 def _called(function: Callable[[], Any], text: str) -> Any:
     try:
-        return function()
+        returned = function()
+    except Terminated:
+        raise
+    except SystemExit:
+        raise UsageError(f"{text} raises SystemExit") from None
     except Exception as error:
         raise UserCodeError(f"{text} raises {type(error).__name__}", error) from error
+    if inspect.iscoroutine(returned):
+        returned.close()
+    if inspect.iscoroutine(returned) or inspect.isasyncgen(returned):
+        raise UsageError(f"{text} is async; write a function without async that is to {_RETURNS}")
+    return returned
 
 
 def _kind(value: object) -> str:

@@ -64,6 +64,39 @@ def local():
 
     return Local().eval(), [torch.ones(2, 4), torch.ones(3, 4)]
 
+class Exiting(Net):
+    def forward(self, x):
+        raise SystemExit(3)
+
+class Nothing(Net):
+    def forward(self, x):
+        self.layer(x)
+
+class Word(Net):
+    def forward(self, x):
+        return "word"
+
+def leaving():
+    raise SystemExit(0)
+
+def exits_when_called():
+    return Exiting().eval(), torch.ones(2, 4)
+
+async def later():
+    return Net().eval(), torch.ones(2, 4)
+
+def nothing():
+    return Nothing().eval(), torch.ones(2, 4)
+
+def word():
+    return Word().eval(), torch.ones(2, 4)
+
+def no_arguments():
+    return Net().eval(), ()
+
+def no_keywords():
+    return Net().eval(), [{}]
+
 def raising():
     return {}["key"]
 
@@ -79,11 +112,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a module of the user, which is the current one."""
     (tmp_path / "served.py").write_text(MODULE)
     (tmp_path / "broken.py").write_text("import no_such_package\n")
+    (tmp_path / "leaves.py").write_text("raise SystemExit(0)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield tmp_path
-    for name in ("served", "broken"):
+    for name in ("served", "broken", "leaves"):
         sys.modules.pop(name, None)
 
 
@@ -213,6 +247,14 @@ def test_one_that_a_glob_chose_may_refuse_unless_told_otherwise() -> None:
         ("served:alone", "served:alone returns a Net; return (model, inputs)"),
         ("served:lists", "served:lists: the second value has no tensor in it"),
         ("served:takes", "served:takes takes arguments (missing a required argument: 'path')"),
+        ("served:leaving", "served:leaving raises SystemExit"),
+        ("leaves:net", "leaves:net: importing leaves raises SystemExit"),
+        ("served:exits_when_called", "Exiting raises SystemExit when called"),
+        ("served:later", "served:later is async; write a function without async"),
+        ("served:nothing", "Nothing returns None without a tensor in it"),
+        ("served:word", "Word returns a str without a tensor in it"),
+        ("served:no_arguments", "served:no_arguments: the second value is an empty tuple; return (model, inputs)"),
+        ("served:no_keywords", "served:no_keywords: item 0 of the inputs is an empty dict; return (model, inputs)"),
     ],
 )
 def test_a_model_that_cannot_be_had_is_one_line(source: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
