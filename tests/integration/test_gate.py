@@ -365,6 +365,44 @@ def test_another_class_than_the_saved_one_is_noted(tmp_path: Path) -> None:
     assert "was saved as a BertForSequenceClassification and is loaded as a BertForTokenClassification" in note
 
 
+def test_weights_that_the_checkpoint_lacks_are_noted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pytest_cpuaccel.builder.load_model import eager_model_of
+
+    folder = saved("bert", here / "bert")
+    model: Any = transformers.AutoModel.from_pretrained(folder)
+    model.save_pretrained(folder)
+    settings = json.loads((folder / "config.json").read_text())
+    config = {**settings, "architectures": ["BertForSequenceClassification"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    notes: list[str] = []
+    eager_model_of(folder, say=notes.append)
+    assert notes == [
+        f"'{folder}' lacks weights of BertForSequenceClassification, which are random: "
+        "classifier.bias, classifier.weight"
+    ]
+    assert main(["gate", str(folder), "--cpu-backends=torchscript", "--cpu-report=run.json,run.md,run.html"]) == 0
+    assert f"note: {notes[0]}" in capsys.readouterr().out
+    assert notes[0] in json.loads((here / "run.json").read_text())["notes"]
+    assert "classifier.bias" in (here / "run.md").read_text()
+    assert "classifier.bias" in (here / "run.html").read_text()
+
+
+@pytest.mark.parametrize("positions", [8, 16, 24])
+@pytest.mark.parametrize("prepare", [lambda folder: folder, with_tokenizer], ids=["ids", "tokenizer"])
+def test_prompts_and_new_tokens_fit_the_positions(
+    prepare: Callable[[Path], Path], positions: int, tmp_path: Path
+) -> None:
+    config = transformers.GPT2Config(
+        vocab_size=120, n_positions=positions, n_embd=16, n_layer=1, n_head=2, bos_token_id=1, eos_token_id=1
+    )
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    found = examined(prepare(tmp_path))
+    for example in found.examples:
+        given = example.inputs.kwargs
+        assert given["input_ids"].shape[1] + given["max_new_tokens"] <= positions
+        run_eager(found.model, "generate", example.inputs)
+
+
 @pytest.mark.parametrize("prepare", [lambda folder: folder, with_tokenizer], ids=["ids", "tokenizer"])
 def test_multiple_choice_has_choices(prepare: Callable[[Path], Path], tmp_path: Path) -> None:
     tiny = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
