@@ -149,8 +149,8 @@ def _through(gate: Gate, settings: GateSettings) -> int:
             for row in rows:
                 found.add(row)
     finally:
-        found.write()
-        notes = dict.fromkeys((*gate.examined.notes, *gate.session.take_notes()))
+        notes = tuple(dict.fromkeys((*gate.examined.notes, *gate.session.take_notes())))
+        found.write(notes)
         print()  # noqa: T201
         for line, colour in found.lines(notes, shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf):
             print(_coloured(line, colour), flush=True)  # noqa: T201

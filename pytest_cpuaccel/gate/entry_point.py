@@ -27,6 +27,26 @@ def is_entry_point(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
+def check_source(text: str) -> None:
+    """Check that a text may be a folder, a hub id or an entry point.
+
+    Raises:
+        UsageError: it is a file, or an entry point in another form.
+    """
+    path = Path(text).expanduser()
+    if path.is_file():
+        what_would_do = f"{path.stem}:function" if path.suffix == ".py" else "the folder that it lies in"
+        raise UsageError(f"FOLDER_OR_ID: {text!r} is a file; give {what_would_do}")
+    file, colon, function = text.partition(":")
+    if not colon or path.exists():
+        return
+    if file.endswith(".py") and function.isidentifier():
+        module = ".".join(Path(file[: -len(".py")]).parts)
+        raise UsageError(f"FOLDER_OR_ID: {text!r} names a file; write module:function, {module}:{function}")
+    if not is_entry_point(text):
+        raise UsageError(f"FOLDER_OR_ID: {text!r} names no function; write module:function, such as served:ranker")
+
+
 def examined_by(text: str, method: Method, resolve: Callable[[object, str], nn.Module]) -> Examined:
     """Return what the function at an entry point returns; modules are sought in the current folder too.
 
@@ -61,7 +81,7 @@ def _function(text: str) -> Callable[[], Any]:
     found: Any = _module(module_name, text)
     for name in path.split("."):
         if not hasattr(found, name):
-            offered = [known for known, value in vars(found).items() if callable(value) and not known.startswith("_")]
+            offered = _offered(found)
             hint = f"; {suggestion(name, offered)}" if offered else ""
             raise UsageError(f"{text}: {module_name} has no {name!r}{hint}")
         found = getattr(found, name)
@@ -74,6 +94,19 @@ def _function(text: str) -> Callable[[], Any]:
     except ValueError:  # a built-in has no signature
         pass
     return found  # type: ignore[no-any-return]
+
+
+def _offered(found: Any) -> list[str]:
+    """The names of the functions that a module or class defines itself."""
+    own = getattr(found, "__name__", None) if inspect.ismodule(found) else None
+    return [
+        name
+        for name, value in vars(found).items()
+        if callable(value)
+        and not name.startswith("_")
+        and not isinstance(value, type)
+        and own in (None, getattr(value, "__module__", own))
+    ]
 
 
 def _module(name: str, text: str) -> Any:

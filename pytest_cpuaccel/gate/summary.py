@@ -49,13 +49,13 @@ class Summary:
         for file in self._json_files:
             file.put(row.test, [other for other in self.rows if other.test == row.test])
 
-    def write(self) -> None:
-        """Write the reports that are written whole."""
+    def write(self, notes: Sequence[str]) -> None:
+        """Write the reports, with notes on the run."""
         run = self.run.finished()
         for file in self._json_files:
-            file.finish(run)
+            file.finish(run, notes)
             self.refusals += filter(None, [file.refusal])
-        report = Report(run, self._environment, in_order(self.rows))
+        report = Report(run, self._environment, in_order(self.rows), notes)
         for path in self.reports:
             if path.suffix == ".md":
                 self._write(path, markdown(report))

@@ -14,8 +14,9 @@ Environment = Mapping[str, Scalar | Sequence[str]]
 
 @dataclass(frozen=True)
 class Report:
-    """``rows`` stand in the order of the backends, then of the tests."""
+    """``rows`` stand in the order of the backends, then of the tests; ``notes`` are for the user."""
 
     run: Run
     environment: Environment
     rows: Sequence[Row]
+    notes: Sequence[str] = ()
