@@ -17,6 +17,9 @@ from pytest_cpuaccel.plugin.tracebacks import REASON, to_the_test
 if TYPE_CHECKING:
     from pytest_cpuaccel.core.result import Result
 
+_VERDICT = "cpuaccel_verdict"
+"""The attribute of an exception that a verdict raised."""
+
 
 def fail_or_skip(item: pytest.Item, results: Sequence[Result]) -> None:
     """Fail a test with a FAIL verdict; treat INCONCLUSIVE verdicts as the settings say."""
@@ -29,9 +32,20 @@ def fail_or_skip(item: pytest.Item, results: Sequence[Result]) -> None:
     if failed or (undecided and (policy == "fail" or refused)):
         text = "\n".join(filter(None, (failed, undecided and f"INCONCLUSIVE {undecided}")))
         reason = failure_reasons(results, Outcome.FAIL)
-        raise failure(text, reason or f"INCONCLUSIVE {failure_reasons(results, Outcome.INCONCLUSIVE)}")
+        raised = failure(text, reason or f"INCONCLUSIVE {failure_reasons(results, Outcome.INCONCLUSIVE)}")
+        raise _of_verdict(raised)
     if undecided and policy == "skip":
-        pytest.skip(f"INCONCLUSIVE {undecided}")
+        raise _of_verdict(pytest.skip.Exception(f"INCONCLUSIVE {undecided}"))
+
+
+def is_verdict(raised: BaseException) -> bool:
+    """Tell whether an exception ended a test because of its verdicts."""
+    return hasattr(raised, _VERDICT)
+
+
+def _of_verdict(raised: BaseException) -> BaseException:
+    setattr(raised, _VERDICT, True)
+    return raised
 
 
 def failure_of(error: CpuaccelError, item: pytest.Item) -> BaseException:

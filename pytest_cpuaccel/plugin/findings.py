@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, is_refusal
+from pytest_cpuaccel.core.errors import CpuaccelError, is_refusal
 from pytest_cpuaccel.plugin.fixture_names import uses_backend
 from pytest_cpuaccel.plugin.stash import EVALUATED_TEST
 
@@ -19,6 +19,9 @@ ATTRIBUTE = "cpuaccel"
 """The attribute of a pytest report that holds them; xdist sends it along."""
 
 _FINDINGS: pytest.StashKey[Findings] = pytest.StashKey()
+_BODY_IS_OVER = pytest.StashKey[bool]()
+_FAILED_SUBTESTS = pytest.StashKey[list[str]]()
+"""The reasons of a test's subtests that failed."""
 
 
 def findings_for(item: pytest.Item) -> Findings:
@@ -40,8 +43,18 @@ def when_interrupted(item: pytest.Item) -> Findings:
     findings = findings_for(item)
     _name(item, findings)
     if not findings.results:
-        findings.ending = Ending("error", "the run was interrupted")
+        findings.endings = [Ending("error", "the run was interrupted")]
     return findings
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Know that the body runs: a report that is made meanwhile is a subtest's."""
+    item.stash[_FAILED_SUBTESTS] = []
+    try:
+        return (yield)
+    finally:
+        item.stash[_BODY_IS_OVER] = True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -56,12 +69,17 @@ def pytest_runtest_makereport(
     if not (uses_backends(item) or (call.excinfo is not None and _error_of_ours(call.excinfo.value))):
         return report
     findings = findings_for(item)
+    if call.when == "call" and _BODY_IS_OVER not in item.stash:
+        if report.failed and call.excinfo is not None:
+            item.stash[_FAILED_SUBTESTS].append(_first_line(call.excinfo))
+        return report
     if call.when == "setup":
         _begin(item, findings)
-    if call.excinfo is not None:
-        findings.ending = _ending(call.excinfo, call.when, findings)
-    elif call.when == "call":
-        findings.ending = None
+    ending = _ending(item, call, report)
+    if call.when == "teardown":
+        findings.endings += [ending] if ending else []
+    else:
+        findings.endings = [ending] if ending else []
     _name(item, findings)
     setattr(report, ATTRIBUTE, findings.as_plain())
     return report
@@ -70,12 +88,28 @@ def pytest_runtest_makereport(
 def _begin(item: pytest.Item, findings: Findings) -> None:
     from pytest_cpuaccel.report.properties import is_of_result
 
-    findings.results, findings.ending = [], None
+    findings.results, findings.endings = [], []
+    item.stash.setdefault(_FAILED_SUBTESTS, []).clear()
+    if _BODY_IS_OVER in item.stash:
+        del item.stash[_BODY_IS_OVER]
     item.user_properties[:] = [found for found in item.user_properties if not is_of_result(found[0])]
 
 
-def _ending(excinfo: pytest.ExceptionInfo[BaseException], when: str, findings: Findings) -> Ending | None:
-    """How the exception ended the test; None where a verdict did, which the results hold."""
+def _ending(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> Ending | None:
+    """How the phase ended the test; None where it went on, or where a verdict ended it, which the results hold."""
+    from pytest_cpuaccel.report.ending import Ending
+
+    if call.excinfo is not None:
+        return _ending_by(call.excinfo, call.when, findings_for(item))
+    if call.when != "call":
+        return None
+    if item.stash[_FAILED_SUBTESTS]:
+        return Ending("failed", f"a subtest failed: {item.stash[_FAILED_SUBTESTS][0]}")
+    return Ending("failed", str(report.longrepr).partition("\n")[0]) if report.failed else None
+
+
+def _ending_by(excinfo: pytest.ExceptionInfo[BaseException], when: str, findings: Findings) -> Ending | None:
+    from pytest_cpuaccel.plugin.failures import is_verdict
     from pytest_cpuaccel.plugin.unsupported import UnsupportedSkip
     from pytest_cpuaccel.report.ending import Ending
 
@@ -84,13 +118,18 @@ def _ending(excinfo: pytest.ExceptionInfo[BaseException], when: str, findings: F
         return Ending("refused", str(raised.refusal))
     ours = _error_of_ours(raised)
     if ours is not None:
-        refused = is_refusal(ours) or isinstance(ours, BackendUnavailableError)
-        return Ending("refused" if refused else "error", str(ours))
-    if isinstance(raised, (pytest.fail.Exception, pytest.skip.Exception)) and when == "call" and findings.results:
-        return None
-    if isinstance(raised, (pytest.skip.Exception, pytest.xfail.Exception)):
+        return Ending("refused" if is_refusal(ours) else "error", str(ours))
+    if is_verdict(raised) or (isinstance(raised, pytest.xfail.Exception) and findings.results):
+        return None  # of an expected failure unittest keeps no exception
+    if isinstance(raised, pytest.xfail.Exception):
+        return Ending("failed", str(raised.msg) or "as was expected")
+    if isinstance(raised, pytest.skip.Exception):
         return Ending("skipped", str(raised.msg))
-    return Ending("failed" if when == "call" else "error", excinfo.exconly(tryshort=True).partition("\n")[0])
+    return Ending("failed" if when == "call" else "error", _first_line(excinfo))
+
+
+def _first_line(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    return excinfo.exconly(tryshort=True).partition("\n")[0]
 
 
 def _error_of_ours(raised: BaseException) -> CpuaccelError | None:

@@ -77,7 +77,12 @@ class Reporter:
             self._add_crashed(report)
 
     def add(self, test: str, outcome: str, findings: Findings) -> None:
-        """Keep a test's findings in place of those that it had, and write them to the JSON reports at once."""
+        """Keep a test's findings in place of those that it had, and write them to the JSON reports at once.
+
+        A test that unittest lets pass although one of its subtests failed has failed.
+        """
+        if outcome == "passed" and findings.endings:
+            outcome = "failed"
         rows = self._tests[test] = list(findings.rows(test, outcome))
         self._notes |= dict.fromkeys(findings.notes)
         for file in self._open_json_files():
@@ -107,7 +112,7 @@ class Reporter:
         for backend in self._chosen():
             if without_backend(report.nodeid, backend.name) != report.nodeid:
                 reason = str(report.longrepr).partition("\n")[0]
-                self.add(report.nodeid, "error", Findings(backend.name, ending=Ending("error", reason)))
+                self.add(report.nodeid, "error", Findings(backend.name, endings=[Ending("error", reason)]))
                 return
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -11,6 +11,7 @@ from pytest_cpuaccel.report.ending import NOT_JUDGED
 from pytest_cpuaccel.report.row import Row
 
 _REFUSED = "refused and skipped"
+_EXPECTED = "xfail"
 _WORDS = (
     Outcome.PASS.value,
     Outcome.FAIL.value,
@@ -19,6 +20,7 @@ _WORDS = (
     _REFUSED,
     "failed",
     "error",
+    _EXPECTED,
     "skipped",
     NOT_JUDGED,
 )
@@ -33,8 +35,15 @@ def undecided_count(rows: Sequence[Row]) -> int:
 def closing(rows: Sequence[Row], effort: Effort = _NO_EFFORT) -> str:
     """Return the counts of rows by verdict, then the effort: ``30 PASS, 3 FAIL; waited 5 s for other sessions``.
 
-    Tests that were skipped because their backend refused the model are counted apart.
+    Tests that were skipped because their backend refused the model are counted apart, and so are those that were
+    expected to fail and did.
     """
-    counts = Counter(_REFUSED if row.word == "refused" and row.outcome == "skipped" else row.word for row in rows)
+    counts = Counter(map(_word, rows))
     verdicts = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
     return "; ".join(filter(None, (verdicts, *effort.words())))
+
+
+def _word(row: Row) -> str:
+    if row.outcome == "xfailed" and row.word != Outcome.PASS.value:
+        return _EXPECTED
+    return _REFUSED if row.word == "refused" and row.outcome == "skipped" else row.word

@@ -15,12 +15,15 @@ from pytest_cpuaccel.report.row import Row
 
 @dataclass
 class Findings:
-    """``backend`` and ``model`` are of a test without results, "" where it is not known; ``notes`` are for the user."""
+    """``backend`` and ``model`` are of a test without results, "" where it is not known; ``notes`` are for the user.
+
+    ``endings`` say what else ended the test than a verdict: its body, and its teardown too, where both failed.
+    """
 
     backend: str = ""
     model: str = ""
     results: list[Facts] = field(default_factory=list)
-    ending: Ending | None = None
+    endings: list[Ending] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
@@ -28,13 +31,11 @@ class Findings:
         self.results.append(dict(facts_of(result)))
 
     def rows(self, test: str, outcome: str) -> Iterator[Row]:
-        """Yield a row for each result, then one for an ending; a test that has neither was not judged."""
+        """Yield a row for each result, then one for each ending; a test that has neither was not judged."""
         for facts in self.results:
             yield Row(test, outcome, result_of(facts))
-        ending = self.ending
-        if ending is None and not self.results:
-            ending = Ending(NOT_JUDGED, "no mark of the test asks for a verdict")
-        if ending is not None:
+        not_judged = [] if self.results else [Ending(NOT_JUDGED, "no mark of the test asks for a verdict")]
+        for ending in self.endings or not_judged:
             yield Row(test, outcome, Result(self.model, self.backend, "", ()), ending)
 
     def as_plain(self) -> dict[str, Any]:
@@ -43,14 +44,12 @@ class Findings:
             "backend": self.backend,
             "model": self.model,
             "results": [dict(facts) for facts in self.results],
-            "ending": None if self.ending is None else [self.ending.kind, self.ending.reason],
+            "endings": [[ending.kind, ending.reason] for ending in self.endings],
             "notes": list(self.notes),
         }
 
 
 def findings_of(plain: Mapping[str, Any]) -> Findings:
     """Return the findings that :meth:`Findings.as_plain` wrote."""
-    ending = plain["ending"]
-    return Findings(
-        plain["backend"], plain["model"], plain["results"], None if ending is None else Ending(*ending), plain["notes"]
-    )
+    endings = [Ending(*ending) for ending in plain["endings"]]
+    return Findings(plain["backend"], plain["model"], plain["results"], endings, plain["notes"])

@@ -519,3 +519,65 @@ def test_what_is_written_is_of_the_form_in_the_docs(mlp_project: pytest.Pytester
     found = jsonschema.Draft202012Validator(schema).iter_errors(report)
     assert [f"{error.json_path}: {error.message}" for error in found] == []
     assert {"parity", "latency", "accuracy", "ending"} <= {key for row in report["results"] for key in row}
+
+
+AFTER_THE_VERDICT = """
+import unittest, pytest, torch
+X = torch.ones(2, 16)
+
+@pytest.mark.xfail(strict=True)
+@pytest.mark.parity
+def test_strict(cpu_model): cpu_model(X)
+
+@pytest.mark.parity
+def test_sub(cpu_model, subtests):
+    cpu_model(X)
+    with subtests.test(): assert 0
+
+class TestCase(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def model(self, cpu_model): self.model = cpu_model
+
+    @pytest.mark.parity
+    @unittest.expectedFailure
+    def test_unexpected(self): self.model(X)
+
+    @pytest.mark.parity
+    def test_sub(self):
+        self.model(X)
+        with self.subTest(): assert 0
+
+    @pytest.mark.parity
+    @unittest.expectedFailure
+    def test_expected(self): self.model(X); assert 0
+
+@pytest.fixture
+def broken_after():
+    yield
+    raise OSError("no disk")
+
+@pytest.mark.parity
+def test_both(cpu_model, broken_after): cpu_model(X); assert 0
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_a_test_that_fails_otherwise_than_by_its_verdict_says_so(
+    mlp_project: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    pytest.importorskip("_pytest.subtests")
+    mlp_project.makepyfile(test_it=AFTER_THE_VERDICT)
+    mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-report=r.json,r.md", *workers)
+    found: dict[str, list[str]] = {}
+    for row in results_of(mlp_project)["results"]:
+        ending = row["ending"]["kind"] if "ending" in row else row["parity"]["verdict"]
+        found.setdefault(row["test"].removeprefix("test_it.py::"), []).append(f"{row['outcome']}: {ending}")
+    assert found == {
+        "test_strict[twin]": ["failed: PASS", "failed: failed"],
+        "test_sub[twin]": ["failed: PASS", "failed: failed"],
+        "TestCase::test_unexpected": ["failed: PASS", "failed: failed"],
+        "TestCase::test_sub": ["failed: PASS", "failed: failed"],
+        "TestCase::test_expected": ["xfailed: failed"],
+        "test_both[twin]": ["error: failed", "error: error"],
+    }
+    assert "5 failed tests" in (mlp_project.path / "r.md").read_text()

@@ -90,7 +90,7 @@ def test_failures_stand_before_totals_and_these_before_the_table() -> None:
             "**FAIL latency** `t.py::test_slow[ort]`: ort: 4 ms, allowed 3 ms\n\n```text\nworst at [0, 0]\n```\n\n"
             "- the exporter kept one branch\n- a note",
             "**refused** `t.py::test_refused[ort]`: ort: has no operator Foo\n\n```text\nmore of it\n```",
-            "**1 PASS, 2 FAIL, 1 INCONCLUSIVE, 1 refused, 1 failed, 1 skipped**",
+            "**1 PASS, 2 FAIL, 1 INCONCLUSIVE, 1 refused, 1 xfail, 1 skipped**",
             "| test |",
             "<details><summary>INCONCLUSIVE</summary>",
             "- **INCONCLUSIVE latency** `t.py::test_open[ort]`: ort: could not be decided",

@@ -142,5 +142,6 @@ def test_tests_without_a_verdict_are_told_of_by_backend_and_reason() -> None:
     ]
     assert [colour for _, colour in lines] == ["", "", "red", "red"]
     assert closing(rows) == "2 refused, 1 not judged"
+    assert closing([replace(row, outcome="xfailed") for row in rows[:2]]) == "2 xfail"
     skipped = [replace(row, outcome="skipped") for row in rows]
     assert list(summary(skipped, ()))[4:] == [("refused ort (2 tests): no such operator", "yellow")]

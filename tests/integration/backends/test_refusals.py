@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from torch import nn
 
@@ -42,7 +44,7 @@ def encoder():
 
 
 def lines_of(pytester: pytest.Pytester, backend: str, model: str, shape: str = "(8, 8)") -> list[str]:
-    """Return what a test of a model under a backend prints as its failure; nothing if it passes."""
+    """Return why a test of a model under a backend fails; nothing if it passes."""
     reason = unmet_requirement(NAMES[backend])
     if reason:
         pytest.skip(reason)
@@ -53,8 +55,11 @@ def lines_of(pytester: pytest.Pytester, backend: str, model: str, shape: str = "
         cpu_accelerate({model}.eval())(torch.randn{shape})
     """
     pytester.makepyfile(test_it=f"{CONFTEST}\n" + "\n".join(line[4:] for line in body.splitlines()))
-    result = pytester.runpytest_subprocess(f"--cpu-backends={backend}", "--tb=line")
-    return [line for line in result.outlines if line.startswith("test_it.py:")]
+    pytester.runpytest_subprocess(f"--cpu-backends={backend}", "--cpu-report=r.json")
+    (row,) = json.loads((pytester.path / "r.json").read_text())["results"]
+    if "ending" in row:
+        return [row["ending"]["reason"]]
+    return [] if row["parity"]["verdict"] == "PASS" else [row["parity"]["sentence"]]
 
 
 @pytest.mark.parametrize("backend", ["torch-int8", "torchao-int8", "inc-int8-dynamic", "ipex-int8-dynamic"])
