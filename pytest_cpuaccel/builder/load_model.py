@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,20 @@ from pytest_cpuaccel.builder.compiled_models import check_plain
 from pytest_cpuaccel.core.errors import CpuaccelError, EagerError, UsageError
 from pytest_cpuaccel.core.suggestion import suggestion
 
+_NAMES = 4
+"""The most weights that a note names."""
 
-def eager_model_of(source: object, task: str | None = None, *, of: str = "eager_model") -> nn.Module:
+
+def _tell_nobody(_: str) -> None:
+    pass
+
+
+def eager_model_of(
+    source: object, task: str | None = None, *, of: str = "eager_model", say: Callable[[str], None] = _tell_nobody
+) -> nn.Module:
     """Return the eager model that ``source`` stands for: an ``nn.Module``, a path or a hub id.
 
-    ``of`` is the user's name for it, for messages.
+    ``of`` is the user's name for it, for messages. ``say`` gets a note where a checkpoint lacks weights.
 
     Raises:
         UsageError: not a model, a path that isn't there, an id that can't be loaded, an unknown task.
@@ -29,7 +38,7 @@ def eager_model_of(source: object, task: str | None = None, *, of: str = "eager_
     if isinstance(source, nn.Module):
         return _fit(source, of)
     if isinstance(source, (str, os.PathLike)):
-        return _fit(_loaded(os.fspath(source), task, of), of)
+        return _fit(_loaded(os.fspath(source), task, of, say), of)
     raise UsageError(f"{of}: {_other_than_a_model(source)}")
 
 
@@ -103,7 +112,7 @@ def _reads_training(kind: type[nn.Module]) -> bool:
     return any("training" in function.__code__.co_names for function in functions)
 
 
-def _loaded(source: str, task: str | None, of: str) -> nn.Module:
+def _loaded(source: str, task: str | None, of: str, say: Callable[[str], None]) -> nn.Module:
     if not source.strip():
         raise UsageError(f"{of}: {source!r} names no model; give an nn.Module, a folder or a hub id")
     looks_like_path = source.startswith((".", "/", "~")) or source.endswith("/") or source.count("/") > 1
@@ -117,7 +126,8 @@ def _loaded(source: str, task: str | None, of: str) -> nn.Module:
     try:
         config = transformers.AutoConfig.from_pretrained(folder if folder.is_dir() else source)
         loader = _loader(config, task)
-        model: nn.Module = loader.from_pretrained(folder if folder.is_dir() else source)
+        model: nn.Module
+        model, found = loader.from_pretrained(folder if folder.is_dir() else source, output_loading_info=True)
     except CpuaccelError:
         raise
     except Exception as error:
@@ -129,7 +139,14 @@ def _loaded(source: str, task: str | None, of: str) -> nn.Module:
             ) from error
         where = "" if folder.is_dir() else " (there is no such folder, so it was taken for a hub id)"
         raise UsageError(f"{of}: can't load {source!r}: {reason(error)}{where}") from error
+    if found["missing_keys"]:
+        say(f"{source!r} lacks weights of {type(model).__name__}, which are random: {_listed(found['missing_keys'])}")
     return model.float().eval()
+
+
+def _listed(names: Iterable[str]) -> str:
+    first, more = sorted(names)[:_NAMES], sorted(names)[_NAMES:]
+    return f"{', '.join(first)}{f' and {len(more)} more' if more else ''}"
 
 
 def check_task(task: str, flag: str) -> None:

@@ -114,6 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         _tell(f"cpuaccel gate: {problem}")
     known = found.by_name
     settings, limits = _settings(arguments, known), _limits(arguments, known)
+    limits.check_run([backend.name for backend in select(values.backend_names(arguments.cpu_backends), known)])
     versus = _versus(limits.vs, known)
     for backend in settings.backends:
         limits.budgets(backend.name)
@@ -148,8 +149,8 @@ def _through(gate: Gate, settings: GateSettings) -> int:
             for row in rows:
                 found.add(row)
     finally:
-        found.write()
-        notes = (*gate.examined.notes, *gate.session.take_notes())
+        notes = tuple(dict.fromkeys((*gate.examined.notes, *gate.session.take_notes())))
+        found.write(notes)
         print()  # noqa: T201
         for line, colour in found.lines(notes, shutil.get_terminal_size(fallback=(0, 0)).columns or math.inf):
             print(_coloured(line, colour), flush=True)  # noqa: T201

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from pytest_cpuaccel.cli import compare, doctor, gate, matrix
 from pytest_cpuaccel.core.backend import Requirement
-from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.core.errors import CpuaccelError, Terminated
 
 USAGE_MISTAKE = 2
 INTERRUPTED = 130
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 2 for a mistake of the user, 130 after Ctrl-C.
 
     Raises:
-        SystemExit: SIGTERM came; open files are closed and temporary folders removed before.
+        Terminated: SIGTERM came; open files are closed and temporary folders removed before.
     """
     parser = argparse.ArgumentParser(
         prog="cpuaccel",
@@ -48,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Have SIGTERM raise SystemExit instead of ending the process at once, so that files and folders are cleaned up."""
+    """Have SIGTERM raise Terminated instead of ending the process at once, so that files and folders are cleaned up."""
 
     def leave(*_: object) -> None:
-        raise SystemExit(TERMINATED)
+        raise Terminated(TERMINATED)
 
     before = signal.signal(signal.SIGTERM, leave)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pytest_cpuaccel.core import budget_values as values
@@ -24,10 +25,13 @@ LATENCY: dict[str, Parser] = {
     "speedup": values.speedup,
     "max_slowdown": values.slowdown,
     "vs": values.backend_name,
-    "cold_start": parse_duration_ns,
-    "build": parse_duration_ns,
+    "cold_start": partial(parse_duration_ns, example="4 s"),
+    "build": partial(parse_duration_ns, example="60 s"),
 }
-MEMORY: dict[str, Parser] = {"peak": parse_bytes, "artifact": parse_bytes}
+MEMORY: dict[str, Parser] = {
+    "peak": partial(parse_bytes, example="800 MB"),
+    "artifact": partial(parse_bytes, example="400 MB"),
+}
 ACCURACY: dict[str, Parser] = {"max_drop": values.drop, "min_score": values.score, "of": values.items}
 _ASCENDING = (("ttft", "p50", "p90", "p99"), ("tpot", "p50", "p90", "p99"))
 """Budgets in ascending order: the first token is part of the call, and p50 lies below p90."""

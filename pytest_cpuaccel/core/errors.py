@@ -35,6 +35,10 @@ class BuildFailureError(BuildError):
     """
 
 
+class DeadProcessError(BuildFailureError):
+    """A process that ran the model died, or gave no answer in time."""
+
+
 class EagerError(CpuaccelError):
     """The eager model can't be a reference: it raises, is in training mode, or disagrees with itself."""
 
@@ -57,6 +61,10 @@ class UserCodeError(UsageError):
     def __init__(self, text: str, error: Exception) -> None:
         super().__init__(text)
         self.error = error
+
+
+class Terminated(SystemExit):
+    """SIGTERM came: unlike a SystemExit of the user's code, it ends the program."""
 
 
 class BusyError(CpuaccelError):

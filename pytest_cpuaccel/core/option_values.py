@@ -112,7 +112,7 @@ def seconds(text: str) -> float:
     """
     from pytest_cpuaccel.core.units import parse_duration_ns
 
-    return parse_duration_ns(text) / 1e9
+    return parse_duration_ns(text, example="600 s") / 1e9
 
 
 def folder(text: str) -> Path | None:

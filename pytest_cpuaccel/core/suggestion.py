@@ -9,8 +9,8 @@ from types import MappingProxyType
 _NO_OTHER_NAMES: Mapping[str, Sequence[str]] = MappingProxyType({})
 _NEAR = 0.6
 """The least likeness of a misspelt name, by difflib: ``onnx`` is no misspelt ``openvino``, with 0.5."""
-_VERY_NEAR = 0.75
-"""The same for other names, many of which are short."""
+_VERY_NEAR = 0.76
+"""The same for other names, many of which are short: ``nope`` is no misspelt ``none``, with 0.75."""
 
 
 def suggestion(name: object, known: Iterable[str], other_names: Mapping[str, Sequence[str]] = _NO_OTHER_NAMES) -> str:

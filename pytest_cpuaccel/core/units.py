@@ -13,22 +13,22 @@ BYTES_PER_UNIT = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "
 _QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-zA-Zµ%/]*)\s*")
 
 
-def parse_duration_ns(text: object) -> int:
+def parse_duration_ns(text: object, example: str = "30 ms") -> int:
     """Nanoseconds in a text such as ``"30 ms"``; units are ns, us, ms and s.
 
     Raises:
         UsageError: the text has no unit, another unit, or is not positive.
     """
-    return round(_parse(text, NS_PER_UNIT, example="30 ms"))
+    return round(_parse(text, NS_PER_UNIT, example=example))
 
 
-def parse_bytes(text: object) -> int:
+def parse_bytes(text: object, example: str = "10 GB") -> int:
     """Bytes in a text such as ``"10 GB"`` (powers of ten) or ``"10 GiB"`` (powers of two).
 
     Raises:
         UsageError: the text has no unit, another unit, or is not positive.
     """
-    return round(_parse(text, BYTES_PER_UNIT, example="10 GB"))
+    return round(_parse(text, BYTES_PER_UNIT, example=example))
 
 
 def parse_percentage(text: object) -> float:

@@ -92,7 +92,7 @@ class Session:
             return eager_model_of(source, of=of)
         name = os.fspath(source)
         if name not in self._loaded:
-            self._loaded[name] = eager_model_of(name, self.task, of=of)
+            self._loaded[name] = eager_model_of(name, self.task, of=of, say=self.notes.append)
         return self._loaded[name]
 
     def take_notes(self) -> list[str]:

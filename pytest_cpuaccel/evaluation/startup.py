@@ -10,7 +10,7 @@ from pytest_cpuaccel.core.measurement.startup import Attempt, StageTime, Starts,
 from pytest_cpuaccel.core.verdict import Verdict
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
-from pytest_cpuaccel.evaluation.isolated_run import dispatched, verdict_on
+from pytest_cpuaccel.evaluation.isolated_run import dispatched, if_possible, verdict_on
 from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
 from pytest_cpuaccel.isolated.report import EXPORT, FIRST_CALL, IMPORTS, LOAD
 from pytest_cpuaccel.judge.startup import judge_startup
@@ -23,14 +23,21 @@ STAGES = {"start": (IMPORTS, LOAD, FIRST_CALL), "build": (EXPORT, LOAD)}
 
 def evaluate_startup(
     workload: Workload, evaluation: Evaluation, budget: StartupBudget, context: EvaluationContext
-) -> Verdict:
-    """Return the verdict on a workload's cold start and on the build behind it, the worse of the two."""
+) -> Verdict | None:
+    """Return the verdict on a workload's cold start and on the build behind it, the worse of the two.
 
-    def judged(about: str) -> Verdict:
+    It is None where nothing is limited, and no fresh process can run the model.
+    """
+
+    def measured() -> StartupMeasurement:
         with dispatched(workload.sample, evaluation, context) as bundle:
             starts = partial(_starts, bundle, context.race.threads)
-            measurement = StartupMeasurement(starts("start", budget.cold_start_ns), starts("build", budget.build_ns))
-        return judge_startup(measurement, budget, about)
+            return StartupMeasurement(starts("start", budget.cold_start_ns), starts("build", budget.build_ns))
+
+    def judged(about: str) -> Verdict | None:
+        is_limited = any(limit not in (None, NO_LIMIT) for limit in (budget.cold_start_ns, budget.build_ns))
+        measurement = measured() if is_limited else if_possible(measured, context.builder.say)
+        return None if measurement is None else judge_startup(measurement, budget, about)
 
     return verdict_on("startup", workload, evaluation, judged)
 

@@ -89,9 +89,14 @@ def _verdicts(
             "latency", workload, evaluation, _latency(workload, evaluation, budgets.latency, context)
         )
     if budgets.startup is not None:
-        yield evaluate_startup(workload, evaluation, budgets.startup, context)
+        yield from _if_any(evaluate_startup(workload, evaluation, budgets.startup, context))
     if budgets.memory is not None:
-        yield evaluate_memory(workload, evaluation, budgets.memory, context)
+        yield from _if_any(evaluate_memory(workload, evaluation, budgets.memory, context))
+
+
+def _if_any(verdict: Verdict | None) -> Iterator[Verdict]:
+    if verdict is not None:
+        yield verdict
 
 
 def _latency(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -36,6 +36,20 @@ class Limits:
     parity: ParityBudget
     by_name: Mapping[str, Mapping[str, Any]]
     vs: str = "eager"
+
+    def check_run(self, backends: Sequence[str]) -> None:
+        """Check that every limit is of a backend among those that run.
+
+        Raises:
+            UsageError: one is of no such backend.
+        """
+        for name, values in self.by_name.items():
+            for given in values:
+                if given != _EVERY and not any(fnmatchcase(backend, given) for backend in backends):
+                    raise UsageError(
+                        f"--{name.replace('_', '-')}: {given!r} is not among the backends that run; "
+                        f"--cpu-backends chose {', '.join(backends)}"
+                    )
 
     def budgets(self, backend: str) -> Budgets:
         """Return the budgets of a backend: what has no limit is measured all the same, except a build.
@@ -89,6 +103,8 @@ def parity_of(tolerances: str, outputs: str, mask: str | None) -> ParityBudget:
             raise UsageError(f"--parity: no tolerance named {name!r}; {suggestion(name, TOLERANCES)}")
         if not equals or not value:
             raise UsageError(f"--parity: {name} has no value; write --parity=rtol=1e-3,atol=1e-5")
+        if name in given:
+            raise UsageError(f"--parity: {name} is given twice; keep one")
         given[name] = _parsed("parity", PARITY[name], name, value)
     names = outputs.replace(",", " ").split()
     if names:
@@ -98,12 +114,16 @@ def parity_of(tolerances: str, outputs: str, mask: str | None) -> ParityBudget:
 
 def _by_backend(name: str, text: str, known: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
     option = name.replace("_", "-")
+    given = set()
     for part in text.split(",") if ":" in text else [f"{_EVERY}:{text}"]:
         backend, colon, value = (piece.strip() for piece in part.partition(":"))
         if not colon or not backend:
             raise UsageError(f"--{option}: {part.strip()!r} names no backend; write ort:VALUE,openvino*:VALUE,*:VALUE")
         if not any(fnmatchcase(own, backend) for own in known):
             raise UsageError(f"--{option}: no backend named {backend!r}; {suggestion(backend, known)}")
+        if backend in given:
+            raise UsageError(f"--{option}: {backend!r} is given twice; keep one")
+        given.add(backend)
         yield backend, _parsed(option, LIMITS[name], name, value)
 
 
@@ -117,4 +137,5 @@ def _parsed(option: str, parse: Parser, name: str, text: str) -> Any:
     try:
         return parse(value)
     except UsageError as mistake:
-        raise UsageError(f"--{option}: {mistake}") from None
+        told = str(mistake).replace(" is a text; ", " is not a number; ").removesuffix(" without quotes")
+        raise UsageError(f"--{option}: {told}") from None

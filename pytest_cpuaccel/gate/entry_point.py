@@ -14,7 +14,7 @@ from torch import nn
 
 from pytest_cpuaccel.builder.calibration import inputs_of
 from pytest_cpuaccel.core.call import Method
-from pytest_cpuaccel.core.errors import UsageError, UserCodeError
+from pytest_cpuaccel.core.errors import Terminated, UsageError, UserCodeError
 from pytest_cpuaccel.core.suggestion import suggestion
 from pytest_cpuaccel.gate.example import Examined, Example
 
@@ -25,6 +25,26 @@ _RETURNS = "return (model, inputs): inputs are a dict of keywords, a tuple of ar
 def is_entry_point(text: str) -> bool:
     """Tell whether a text has the form of an entry point, ``package.module:function``."""
     return _FORM.fullmatch(text) is not None
+
+
+def check_source(text: str) -> None:
+    """Check that a text may be a folder, a hub id or an entry point.
+
+    Raises:
+        UsageError: it is a file, or an entry point in another form.
+    """
+    path = Path(text).expanduser()
+    if path.is_file():
+        what_would_do = f"{path.stem}:function" if path.suffix == ".py" else "the folder that it lies in"
+        raise UsageError(f"FOLDER_OR_ID: {text!r} is a file; give {what_would_do}")
+    file, colon, function = text.partition(":")
+    if not colon or path.exists():
+        return
+    if file.endswith(".py") and function.isidentifier():
+        module = ".".join(Path(file[: -len(".py")]).parts)
+        raise UsageError(f"FOLDER_OR_ID: {text!r} names a file; write module:function, {module}:{function}")
+    if not is_entry_point(text):
+        raise UsageError(f"FOLDER_OR_ID: {text!r} names no function; write module:function, such as served:ranker")
 
 
 def examined_by(text: str, method: Method, resolve: Callable[[object, str], nn.Module]) -> Examined:
@@ -49,6 +69,9 @@ def examined_by(text: str, method: Method, resolve: Callable[[object, str], nn.M
         raise UsageError(f"{text} returns no inputs; {_RETURNS}")
     is_list = given is inputs
     places = [f"{text}: item {n} of the inputs" if is_list else f"{text}: the second value" for n in range(len(given))]
+    for item, place in zip(given, places, strict=True):
+        if isinstance(item, (tuple, dict)) and not item:
+            raise UsageError(f"{place} is an empty {type(item).__name__}; {_RETURNS}")
     examples = [Example(method, inputs_of(item, place)) for item, place in zip(given, places, strict=True)]
     return Examined(text, model, tuple(examples), inputs_are_given=True)
 
@@ -58,7 +81,7 @@ def _function(text: str) -> Callable[[], Any]:
     found: Any = _module(module_name, text)
     for name in path.split("."):
         if not hasattr(found, name):
-            offered = [known for known, value in vars(found).items() if callable(value) and not known.startswith("_")]
+            offered = _offered(found)
             hint = f"; {suggestion(name, offered)}" if offered else ""
             raise UsageError(f"{text}: {module_name} has no {name!r}{hint}")
         found = getattr(found, name)
@@ -73,6 +96,19 @@ def _function(text: str) -> Callable[[], Any]:
     return found  # type: ignore[no-any-return]
 
 
+def _offered(found: Any) -> list[str]:
+    """The names of the functions that a module or class defines itself."""
+    own = getattr(found, "__name__", None) if inspect.ismodule(found) else None
+    return [
+        name
+        for name, value in vars(found).items()
+        if callable(value)
+        and not name.startswith("_")
+        and not isinstance(value, type)
+        and own in (None, getattr(value, "__module__", own))
+    ]
+
+
 def _module(name: str, text: str) -> Any:
     here = str(Path.cwd())
     if here not in sys.path:
@@ -83,15 +119,28 @@ def _module(name: str, text: str) -> Any:
         if missing.name is not None and f"{name}.".startswith(f"{missing.name}."):
             raise UsageError(f"{text}: no module {missing.name!r} in {here!r} or among installed packages") from None
         raise UserCodeError(f"{text}: importing {name} raises {type(missing).__name__}", missing) from missing
+    except Terminated:
+        raise
+    except SystemExit:
+        raise UsageError(f"{text}: importing {name} raises SystemExit") from None
     except Exception as error:
         raise UserCodeError(f"{text}: importing {name} raises {type(error).__name__}", error) from error
 
 
 def _called(function: Callable[[], Any], text: str) -> Any:
     try:
-        return function()
+        returned = function()
+    except Terminated:
+        raise
+    except SystemExit:
+        raise UsageError(f"{text} raises SystemExit") from None
     except Exception as error:
         raise UserCodeError(f"{text} raises {type(error).__name__}", error) from error
+    if inspect.iscoroutine(returned):
+        returned.close()
+    if inspect.iscoroutine(returned) or inspect.isasyncgen(returned):
+        raise UsageError(f"{text} is async; write a function without async that is to {_RETURNS}")
+    return returned
 
 
 def _kind(value: object) -> str:

@@ -9,7 +9,7 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.evaluation.session import Session, SessionSettings, Telling, open_session
 from pytest_cpuaccel.gate.budgets import Limits
-from pytest_cpuaccel.gate.entry_point import examined_by, is_entry_point
+from pytest_cpuaccel.gate.entry_point import check_source, examined_by, is_entry_point
 from pytest_cpuaccel.gate.example import Examined
 from pytest_cpuaccel.gate.examples import examined_checkpoint
 from pytest_cpuaccel.gate.run import Gate
@@ -54,6 +54,7 @@ def _examined(settings: GateSettings, session: Session) -> Examined:
     source, task = settings.source, settings.task
     if task is not None:
         check_task(task, "--task")
+    check_source(source)
     if is_entry_point(source) and not Path(source).exists():
         return examined_by(source, "generate" if names_generate(task) else "forward", session.model)
     return examined_checkpoint(source, session.model(source, "FOLDER_OR_ID"), task)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pytest_cpuaccel.backends.toolkit.upstream import reason
 from pytest_cpuaccel.builder.eager import run_eager
+from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.errors import (
@@ -17,6 +18,7 @@ from pytest_cpuaccel.core.errors import (
     BuildError,
     BuildFailureError,
     EagerRaisesError,
+    Terminated,
     UsageError,
     UserCodeError,
 )
@@ -55,18 +57,32 @@ class Gate:
         """Check that the model itself takes its examples.
 
         Raises:
-            UsageError: it raises, and the examples were made for it.
+            UsageError: it raises, and the examples were made for it; or it returns no tensor.
             UserCodeError: it raises, and the examples are the user's.
         """
         for number, example in enumerate(self.examined.examples):
             with self.session.on_threads():
                 try:
-                    run_eager(self.examined.model, example.method, example.inputs)
+                    output = run_eager(self.examined.model, example.method, example.inputs)
                 except EagerRaisesError as error:
                     raise self._mistake(number, error.error) from error.error
+                except Terminated:
+                    raise
+                except SystemExit:
+                    raise UsageError(f"{self.examined.name}: {self._class} raises SystemExit when called") from None
+            if next(tree.tensors(output), None) is None:
+                kind = "None" if output is None else f"a {type(output).__name__}"
+                raise UsageError(
+                    f"{self.examined.name}: {self._class} returns {kind} without a tensor in it; "
+                    "a model is judged by the tensors that it returns"
+                )
+
+    @property
+    def _class(self) -> str:
+        return type(self.examined.model).__name__
 
     def _mistake(self, number: int, error: Exception) -> UsageError:
-        name, model = self.examined.name, type(self.examined.model).__name__
+        name, model = self.examined.name, self._class
         if self.examined.inputs_are_given:
             return UserCodeError(f"{name}: {model} raises {type(error).__name__} on item {number} of the inputs", error)
         return UsageError(
@@ -135,7 +151,7 @@ class Gate:
         text = str(refusal).removeprefix(f"{backend.name}: ")
         is_failure = isinstance(refusal, BuildFailureError)
         outcome = "skipped" if backend.name in self.optional and not is_failure else "failed"
-        nothing = Result(type(self.examined.model).__name__, backend.name, "", ())
+        nothing = Result(self._class, backend.name, "", ())
         return Row(self._test(backend), outcome, nothing, Ending("error" if is_failure else "refused", text))
 
     def _test(self, backend: Backend) -> str:

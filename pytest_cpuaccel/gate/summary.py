@@ -13,6 +13,7 @@ from pytest_cpuaccel.report.environment import environment
 from pytest_cpuaccel.report.failure import failure_text
 from pytest_cpuaccel.report.json_file import JsonFile
 from pytest_cpuaccel.report.markdown_file import markdown
+from pytest_cpuaccel.report.reasons import all_reasons
 from pytest_cpuaccel.report.report import Report
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.run import Run
@@ -48,13 +49,13 @@ class Summary:
         for file in self._json_files:
             file.put(row.test, [other for other in self.rows if other.test == row.test])
 
-    def write(self) -> None:
-        """Write the reports that are written whole."""
+    def write(self, notes: Sequence[str]) -> None:
+        """Write the reports, with notes on the run."""
         run = self.run.finished()
         for file in self._json_files:
-            file.finish(run)
+            file.finish(run, notes)
             self.refusals += filter(None, [file.refusal])
-        report = Report(run, self._environment, in_order(self.rows))
+        report = Report(run, self._environment, in_order(self.rows), notes)
         for path in self.reports:
             if path.suffix == ".md":
                 self._write(path, markdown(report))
@@ -70,12 +71,12 @@ class Summary:
             self.refusals.append(f"can't write {str(path)!r}: {refusal.strerror}")
 
     def lines(self, notes: Iterable[str], width: float) -> Iterator[tuple[str, str]]:
-        """Yield the failures, the table and the counts, each line with its colour, to fit ``width`` characters."""
+        """Yield failures, the table, reasons and counts, each line with its colour, to fit ``width`` characters."""
         failures = failure_text((row.result for row in self.rows), Outcome.FAIL)
         if failures:
             yield from ((line, "" if line.startswith(" ") else "red") for line in failures.splitlines())
             yield "", ""
-        yield from summary(in_order(self.rows), [*notes, *self.refusals], width)
+        yield from summary(in_order(self.rows), [*notes, *self.refusals], width, all_reasons)
         counts = closing(self.rows)
         if counts:
             yield f"{counts} in {self.run.finished().seconds:.3g} s", "red" if self.failed else "green"

@@ -75,13 +75,23 @@ def check_vocabulary(tensors: Tensors, model: nn.Module, source: str) -> None:
 
 def most_tokens(model: nn.Module, tokenizer: Any, new_tokens: int) -> int:
     """Return how long a text may be, in tokens, if ``new_tokens`` are to come after it."""
-    config: Any = getattr(model, "config", None)
-    config = getattr(config, "text_config", None) or config
-    names = ("max_position_embeddings", "n_positions", "max_source_positions")
-    limits = [getattr(config, name, None) for name in names]
-    limits.append(getattr(tokenizer, "model_max_length", None))
+    limits = [*_positions(model, "max_source_positions"), getattr(tokenizer, "model_max_length", None)]
     known = [limit - _SPECIAL - new_tokens for limit in limits if isinstance(limit, int) and limit > 0]
     return max(2, min([_MOST_TOKENS, *known]))
+
+
+def new_tokens(model: nn.Module, wanted: int) -> int:
+    """Return how many tokens ``generate()`` is to make: ``wanted``, or half of the positions that the model has."""
+    return max(1, min([wanted, *(limit // 2 for limit in _positions(model, "max_target_positions"))]))
+
+
+def _positions(model: nn.Module, further: str) -> list[int]:
+    """The numbers of positions in a configuration, and in those of a text model or a decoder in it."""
+    config: Any = getattr(model, "config", None)
+    configs = [getattr(config, "text_config", None) or config, getattr(config, "decoder", None)]
+    names = ("max_position_embeddings", "n_positions", further)
+    found = [getattr(each, name, None) for each in configs for name in names]
+    return [limit for limit in found if isinstance(limit, int) and limit > 0]
 
 
 def _vocabulary(model: Any) -> int | None:

@@ -65,7 +65,9 @@ def _save(value: Any, file: Path, name: str) -> None:
             "level of a module"
         ) from error
     except Exception as error:
-        raise BuildFailureError(f"{name} can't be sent to a fresh process: {reason(error)}") from error
+        raise BuildFailureError(
+            f"{name} can't be pickled, so it can't be sent to a fresh process: {reason(error)}"
+        ) from error
 
 
 def _load(file: Path, name: str) -> Any:

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pytest_cpuaccel.core.errors import BuildFailureError, CpuaccelError
+from pytest_cpuaccel.core.errors import CpuaccelError, DeadProcessError
 from pytest_cpuaccel.isolated.report import REPORT, Report
 from pytest_cpuaccel.machine.child_process import Program, run_program
 
@@ -25,7 +25,7 @@ def run(bundle: Path, task: str, *, threads: int, timeout_s: float) -> Report:
 
     Raises:
         CpuaccelError: what went wrong in it.
-        BuildError: it died, or gave no answer in time.
+        DeadProcessError: it died, or gave no answer in time.
     """
     with tempfile.TemporaryDirectory(prefix="cpuaccel-fresh-") as folder:
         scratch = Path(folder)
@@ -36,8 +36,8 @@ def run(bundle: Path, task: str, *, threads: int, timeout_s: float) -> Report:
                 raise outcome
             return outcome
         if ended is None:
-            raise BuildFailureError(f"a fresh process gave no answer within {timeout_s:g} s")
-        raise BuildFailureError(f"a fresh process was {ended}")
+            raise DeadProcessError(f"a fresh process gave no answer within {timeout_s:g} s")
+        raise DeadProcessError(f"a fresh process was {ended}")
 
 
 def _program(bundle: Path, task: str, scratch: Path, threads: int) -> Program:

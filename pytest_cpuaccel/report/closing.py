@@ -27,6 +27,11 @@ _WORDS = (
 _NO_EFFORT = Effort()
 
 
+def undecided_count(rows: Sequence[Row]) -> int:
+    """Return the number of results that are INCONCLUSIVE, of tests that did not fail."""
+    return sum(row.word == Outcome.INCONCLUSIVE.value and row.outcome != "failed" for row in rows)
+
+
 def closing(rows: Sequence[Row], effort: Effort = _NO_EFFORT) -> str:
     """Return the counts of rows by verdict, then the effort: ``30 PASS, 3 FAIL; waited 5 s for other sessions``.
 

@@ -36,6 +36,7 @@ class JsonFile:
         self._run = run
         self._environment = environment
         self._left_out = left_out
+        self._notes: Sequence[str] = ()
         self._lines: dict[str, list[str]] = {}
         self.refusal = ""
         self._written_s = self._took_s = 0.0
@@ -47,9 +48,9 @@ class JsonFile:
         if self._took_s < _CHEAP_S or time.monotonic() - self._written_s > _PAUSE * self._took_s:
             self.flush()
 
-    def finish(self, run: Run) -> None:
-        """Write how long the run took."""
-        self._run = run
+    def finish(self, run: Run, notes: Sequence[str] = ()) -> None:
+        """Write how long the run took, and notes on it."""
+        self._run, self._notes = run, notes
         self.flush()
 
     def flush(self) -> None:
@@ -64,7 +65,9 @@ class JsonFile:
         self._took_s = self._written_s - start_s
 
     def _text(self) -> Iterator[str]:
-        head = {"schema": SCHEMA, "run": self._run.as_plain(), "environment": self._environment}
+        head: dict[str, object] = {"schema": SCHEMA, "run": self._run.as_plain(), "environment": self._environment}
+        if self._notes:
+            head["notes"] = list(self._notes)
         yield f'{json.dumps(head, indent=1)[:-2]},\n "results": ['
         separator = ""
         for line in (line for lines in self._lines.values() for line in lines):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.report.closing import closing
+from pytest_cpuaccel.report.closing import closing, undecided_count
 from pytest_cpuaccel.report.markdown_text import block, code, plain, shortened
 from pytest_cpuaccel.report.narrow_table import narrow_table
 from pytest_cpuaccel.report.problem import Problem, problems
@@ -41,7 +41,8 @@ def markdown(report: Report, limit_bytes: int = COMMENT_BYTES) -> str:
     table = page.table(report.rows)
     left_open = page.folded(Outcome.INCONCLUSIVE.value, [each.sentence for each in _Failure.grouped(undecided)])
     quiet = page.folded("Not judged", [plain(line) for line in reasons(judged)])
-    parts = [head[0], *failures, head[1], page.left_out(limit_bytes), table, left_open, quiet, foot]
+    notes = page.folded("Notes", [plain(shortened(note, _SENTENCE)) for note in report.notes])
+    parts = [head[0], *failures, head[1], page.left_out(limit_bytes), table, left_open, quiet, notes, foot]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -139,6 +140,9 @@ def _head(report: Report, failed: Sequence[Problem]) -> tuple[str, str]:
     title = f"{tests} failed test{'s' * (tests > 1)}" if tests else "no failure" if report.rows else ""
     if report.failures and not tests:
         title = "the run failed"
+    undecided = undecided_count(report.rows)
+    if undecided:
+        title += f", {undecided} result{'s' * (undecided > 1)} not decided"
     totals = closing(report.rows)
     of_run = [f"**The run fails:** {plain(shortened(sentence, _SENTENCE))}" for sentence in report.failures]
     head = "\n\n".join((f"## CPU backends{f': {title}' if title else ''}", *of_run))

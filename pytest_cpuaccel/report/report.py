@@ -14,7 +14,7 @@ Environment = Mapping[str, Scalar | Sequence[str]]
 
 @dataclass(frozen=True)
 class Report:
-    """``rows`` stand in the order of the backends, then of the tests.
+    """``rows`` stand in the order of the backends, then of the tests; ``notes`` are for the user.
 
     ``failures`` are sentences that say why the run failed though no test did.
     """
@@ -23,3 +23,4 @@ class Report:
     environment: Environment
     rows: Sequence[Row]
     failures: Sequence[str] = ()
+    notes: Sequence[str] = ()

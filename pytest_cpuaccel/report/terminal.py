@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tabulate import tabulate
 
@@ -18,11 +18,17 @@ _RULE = 1
 _COLOURS = {Outcome.INCONCLUSIVE.value: "yellow", "skipped": "yellow"}
 
 
-def summary(rows: Sequence[Row], notes: Iterable[str], width: float = math.inf) -> Iterator[tuple[str, str]]:
+def summary(
+    rows: Sequence[Row],
+    notes: Iterable[str],
+    width: float = math.inf,
+    reasons_of: Callable[[Sequence[Row]], Iterator[str]] = reasons,
+) -> Iterator[tuple[str, str]]:
     """Yield lines with the colour they are written in ("" for none); the table is folded to fit ``width`` characters.
 
     Failures have had their say above. An INCONCLUSIVE verdict, which may not fail a test, has it here. Skipped tests
-    are told of by backend and reason; those that passed without a mark are left out.
+    are told of by backend and reason, which are the lines of ``reasons_of``; those that passed without a mark are
+    left out.
     """
     judged = [row for row in rows if row.is_judged]
     if judged:
@@ -30,7 +36,7 @@ def summary(rows: Sequence[Row], notes: Iterable[str], width: float = math.inf) 
     for row in judged:
         for verdict in row.verdicts(Outcome.INCONCLUSIVE):
             yield f"INCONCLUSIVE {row.test}: {verdict.sentence}", "yellow"
-    yield from ((line, "yellow") for line in reasons(judged))
+    yield from ((line, "yellow") for line in reasons_of(judged))
     for note in notes:
         yield f"note: {note}", "yellow"
 

@@ -88,10 +88,10 @@ def net_project(project: pytest.Pytester) -> pytest.Pytester:
 @pytest.mark.parametrize(
     ("mark", "words"),
     [
-        ("latency_budget(cold_start='2')", "@latency_budget(cold_start=): '2' has no unit; write \"30 ms\" *"),
-        ("latency_budget(build=60)", '@latency_budget(build=): 60 is not a text with a unit; write "30 ms"'),
+        ("latency_budget(cold_start='2')", "@latency_budget(cold_start=): '2' has no unit; write \"4 s\" *"),
+        ("latency_budget(build=60)", '@latency_budget(build=): 60 is not a text with a unit; write "60 s"'),
         ("memory_budget()", '@memory_budget allows nothing yet; write peak="800 MB" or artifact="100 MB"'),
-        ("memory_budget(peak='800')", "@memory_budget(peak=): '800' has no unit; write \"10 GB\" *"),
+        ("memory_budget(peak='800')", "@memory_budget(peak=): '800' has no unit; write \"800 MB\" *"),
         ("memory_budget(artifact='0 MB')", "@memory_budget(artifact=): '0 MB' is zero; *"),
         ("memory_budget(peek='1 GB')", "@memory_budget takes no 'peek'; did you mean 'peak'?"),
     ],

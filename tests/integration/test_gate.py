@@ -58,6 +58,45 @@ def lists():
 def five():
     return Net().eval(), torch.ones(2, 5)
 
+def local():
+    class Local(Net):
+        pass
+
+    return Local().eval(), [torch.ones(2, 4), torch.ones(3, 4)]
+
+class Exiting(Net):
+    def forward(self, x):
+        raise SystemExit(3)
+
+class Nothing(Net):
+    def forward(self, x):
+        self.layer(x)
+
+class Word(Net):
+    def forward(self, x):
+        return "word"
+
+def leaving():
+    raise SystemExit(0)
+
+def exits_when_called():
+    return Exiting().eval(), torch.ones(2, 4)
+
+async def later():
+    return Net().eval(), torch.ones(2, 4)
+
+def nothing():
+    return Nothing().eval(), torch.ones(2, 4)
+
+def word():
+    return Word().eval(), torch.ones(2, 4)
+
+def no_arguments():
+    return Net().eval(), ()
+
+def no_keywords():
+    return Net().eval(), [{}]
+
 def raising():
     return {}["key"]
 
@@ -73,11 +112,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a module of the user, which is the current one."""
     (tmp_path / "served.py").write_text(MODULE)
     (tmp_path / "broken.py").write_text("import no_such_package\n")
+    (tmp_path / "leaves.py").write_text("raise SystemExit(0)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield tmp_path
-    for name in ("served", "broken"):
+    for name in ("served", "broken", "leaves"):
         sys.modules.pop(name, None)
 
 
@@ -147,6 +187,19 @@ def test_a_limit_that_is_broken_fails(here: Path, capsys: pytest.CaptureFixture[
     assert not (here / "run.json").exists()
 
 
+def test_what_no_fresh_process_can_run_is_noted_once(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["gate", "served:local", "--cpu-backends=torchscript", "--cpu-report=run.json"]
+    assert main(arguments) == 0
+    (note,) = (line for line in capsys.readouterr().out.splitlines() if "fresh process" in line)
+    assert note.startswith("note: start-up and peak memory have no limit and are left out, as no fresh process can run")
+    assert "Local can't be sent to a fresh process" in note
+    for found in results(here / "run.json"):
+        assert "startup" not in found
+        assert found["memory"]["artifact_bytes"] > 0
+    assert main([*arguments, "--peak=100 GB"]) == 1
+    assert "torchscript: forward 2x4: Local can't be sent to a fresh process" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("parity_alone")
 def test_a_wrong_answer_fails_with_its_evidence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gate", "served:branching", "--cpu-backends=torchscript", "--cpu-report=run.json"]) == 1
@@ -169,7 +222,10 @@ def test_a_backend_that_refuses_has_its_line_and_the_others_go_on(
     assert refused["ending"]["kind"] == "refused"
     assert "nn.TransformerEncoderLayer" in refused["ending"]["reason"]
     assert [found["parity"]["verdict"] for found in judged] == ["PASS", "PASS"]
-    assert "2 PASS, 1 refused in" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "2 PASS, 1 refused in" in told
+    (reason,) = (line for line in told.splitlines() if line.startswith("refused fastpath: "))
+    assert reason == f"refused fastpath: {refused['ending']['reason']}"
 
 
 @pytest.mark.usefixtures("parity_alone", "here")
@@ -191,6 +247,20 @@ def test_one_that_a_glob_chose_may_refuse_unless_told_otherwise() -> None:
         ("served:alone", "served:alone returns a Net; return (model, inputs)"),
         ("served:lists", "served:lists: the second value has no tensor in it"),
         ("served:takes", "served:takes takes arguments (missing a required argument: 'path')"),
+        ("served:", "'served:' names no function; write module:function, such as served:ranker"),
+        (":net", "':net' names no function; write module:function"),
+        ("a:b:c", "'a:b:c' names no function; write module:function"),
+        ("served.py", "'served.py' is a file; give served:function"),
+        ("served.py:net", "'served.py:net' names a file; write module:function, served:net"),
+        ("served:nosuch", "served has no 'nosuch'; there are: net, branching, training, "),
+        ("served:leaving", "served:leaving raises SystemExit"),
+        ("leaves:net", "leaves:net: importing leaves raises SystemExit"),
+        ("served:exits_when_called", "Exiting raises SystemExit when called"),
+        ("served:later", "served:later is async; write a function without async"),
+        ("served:nothing", "Nothing returns None without a tensor in it"),
+        ("served:word", "Word returns a str without a tensor in it"),
+        ("served:no_arguments", "served:no_arguments: the second value is an empty tuple; return (model, inputs)"),
+        ("served:no_keywords", "served:no_keywords: item 0 of the inputs is an empty dict; return (model, inputs)"),
     ],
 )
 def test_a_model_that_cannot_be_had_is_one_line(source: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -299,6 +369,44 @@ def test_another_class_than_the_saved_one_is_noted(tmp_path: Path) -> None:
     found = examined(with_tokenizer(saved("bert", tmp_path / "checkpoint")), "token-classification")
     (note,) = found.notes
     assert "was saved as a BertForSequenceClassification and is loaded as a BertForTokenClassification" in note
+
+
+def test_weights_that_the_checkpoint_lacks_are_noted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pytest_cpuaccel.builder.load_model import eager_model_of
+
+    folder = saved("bert", here / "bert")
+    model: Any = transformers.AutoModel.from_pretrained(folder)
+    model.save_pretrained(folder)
+    settings = json.loads((folder / "config.json").read_text())
+    config = {**settings, "architectures": ["BertForSequenceClassification"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    notes: list[str] = []
+    eager_model_of(folder, say=notes.append)
+    assert notes == [
+        f"'{folder}' lacks weights of BertForSequenceClassification, which are random: "
+        "classifier.bias, classifier.weight"
+    ]
+    assert main(["gate", str(folder), "--cpu-backends=torchscript", "--cpu-report=run.json,run.md,run.html"]) == 0
+    assert f"note: {notes[0]}" in capsys.readouterr().out
+    assert notes[0] in json.loads((here / "run.json").read_text())["notes"]
+    assert "classifier.bias" in (here / "run.md").read_text()
+    assert "classifier.bias" in (here / "run.html").read_text()
+
+
+@pytest.mark.parametrize("positions", [8, 16, 24])
+@pytest.mark.parametrize("prepare", [lambda folder: folder, with_tokenizer], ids=["ids", "tokenizer"])
+def test_prompts_and_new_tokens_fit_the_positions(
+    prepare: Callable[[Path], Path], positions: int, tmp_path: Path
+) -> None:
+    config = transformers.GPT2Config(
+        vocab_size=120, n_positions=positions, n_embd=16, n_layer=1, n_head=2, bos_token_id=1, eos_token_id=1
+    )
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    found = examined(prepare(tmp_path))
+    for example in found.examples:
+        given = example.inputs.kwargs
+        assert given["input_ids"].shape[1] + given["max_new_tokens"] <= positions
+        run_eager(found.model, "generate", example.inputs)
 
 
 @pytest.mark.parametrize("prepare", [lambda folder: folder, with_tokenizer], ids=["ids", "tokenizer"])

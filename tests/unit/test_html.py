@@ -194,7 +194,7 @@ def test_a_refusal_that_skips_its_test_is_no_failure_and_shows_its_reason() -> N
 
 def test_an_undecided_verdict_has_its_sentence_and_no_failure() -> None:
     page = page_of(row(OPEN))
-    assert page.all("h1")[0].text == "No test failed"
+    assert page.all("h1")[0].text == "No test failed, 1 result not decided"
     assert "3 pairs did not tell" in page.all("article", "unsure")[0].text
 
 

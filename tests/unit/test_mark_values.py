@@ -86,7 +86,7 @@ def test_none_is_as_if_the_argument_were_left_out(pytester: pytest.Pytester, arg
         ("latency_budget(p50=0.03)", '(p50=): 0.03 is not a text with a unit; write "30 ms"'),
         ("latency_budget(p50='-3 ms')", "(p50=): '-3 ms' is not a quantity; write \"30 ms\""),
         ("latency_budget(p50={'eager': 30})", '(p50=): 30 is not a text with a unit; write "30 ms"'),
-        ("memory_budget(peak=800)", '(peak=): 800 is not a text with a unit; write "10 GB"'),
+        ("memory_budget(peak=800)", '(peak=): 800 is not a text with a unit; write "800 MB"'),
         ("accuracy_budget(max_drop='-1%')", '(max_drop=): \'-1%\' is not a percentage; write "1%" or "1 point"'),
         ("accuracy_budget(max_drop='-1')", '(max_drop=): \'-1\' is negative; write "1%" or "1 point"'),
         ("accuracy_budget(min_score='90%')", "(min_score=): '90%' is a text; write 0.9 without quotes"),

@@ -145,6 +145,8 @@ def test_tests_that_fail_alike_are_told_of_once() -> None:
 def test_a_run_without_rows_says_so() -> None:
     assert markdown(report_of(())).startswith("## CPU backends\n\nNothing was judged.\n")
     assert markdown(report_of(SOME[:1])).startswith("## CPU backends: no failure\n")
+    undecided = [row for row in SOME if row.word == INCONCLUSIVE.value]
+    assert markdown(report_of([SOME[0], *undecided])).startswith("## CPU backends: no failure, 1 result not decided\n")
 
 
 def test_an_inconclusive_verdict_that_fails_its_test_is_a_failure() -> None:

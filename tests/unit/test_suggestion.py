@@ -43,7 +43,7 @@ def test_what_people_call_a_backend_leads_to_it(name: str, meant: str) -> None:
     assert str(no_such_backend(name, register([]))) == f"no backend named {name!r}; did you mean {meant}?"
 
 
-@pytest.mark.parametrize("name", ["cuda", "xla", "tvm", "mps", "", "?", 3])
+@pytest.mark.parametrize("name", ["cuda", "xla", "tvm", "mps", "nope", "", "?", 3])
 def test_where_nothing_is_near_all_names_are_listed(name: object) -> None:
     assert f"{name!r}; there are: eager, sdpa, " in str(no_such_backend(name, register([])))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 
 from pytest_cpuaccel.core.units import format_elapsed
+from pytest_cpuaccel.report.closing import undecided_count
 from pytest_cpuaccel.report.html.card import Card, cards_of, expected_failures, unexplained
 from pytest_cpuaccel.report.html.distribution import HEIGHT, WIDTH
 from pytest_cpuaccel.report.html.lines import table_of
@@ -34,6 +35,7 @@ def page(report: Report) -> dict[str, object]:
         "failures": failures,
         "undecided": undecided,
         "expected": expected,
+        "notes": report.notes,
         "rows": len(rows),
         "totals": totals,
         "backends": by_backend(rows, totals),
@@ -50,9 +52,10 @@ def _headline(report: Report) -> str:
         return "Nothing was judged"
     tests = {row.test for row in rows}
     failed = {row.test for row in rows if row.is_bad or row.outcome in ("failed", "error")}
-    if not failed:
-        return "The run failed" if report.failures else "No test failed"
-    return f"{len(failed)} of {len(tests)} test{'s' * (len(tests) > 1)} failed"
+    passing = "The run failed" if report.failures else "No test failed"
+    what = f"{len(failed)} of {len(tests)} test{'s' * (len(tests) > 1)} failed" if failed else passing
+    undecided = undecided_count(rows)
+    return f"{what}, {undecided} result{'s' * (undecided > 1)} not decided" if undecided else what
 
 
 def _run(run: Run) -> dict[str, str]:

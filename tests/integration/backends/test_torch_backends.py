@@ -80,12 +80,7 @@ CASES = {
         {"input": models.digits(3)["pixel_values"]},
         NO_ATTENTION | NO_LAYERS,
     ),
-    "encoder": Case(
-        models.encoder,
-        models.padded(),
-        models.padded(3, 7),
-        NO_ATTENTION | NO_IMAGES | {"torch-int8": "'function' object has no attribute 'device'"},
-    ),
+    "encoder": Case(models.encoder, models.padded(), models.padded(3, 7), NO_ATTENTION | NO_IMAGES),
 }
 
 COMPILED_TO_CPP = (models.vit, models.two_heads)
