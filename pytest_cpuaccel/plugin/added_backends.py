@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import pluggy
 import pytest
 
 from pytest_cpuaccel.backends.registry import added_backends
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.frames import without_ours
 
 HOOK = "pytest_cpuaccel_backends"
 CONFTEST = "conftest.py"
+_PLUGGY = str(Path(pluggy.__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,25 @@ def offer_of(config: pytest.Config, plugin: object) -> Offer:
     """Ask one plugin or conftest.py for its backends.
 
     Raises:
-        UsageError: its answer is not a list of backends.
+        UsageError: its answer is not a list of backends, or its hook raised; the text then ends in its own traceback.
     """
     manager = config.pluginmanager
     others = [other for other in manager.get_plugins() if other is not plugin]
-    answers = manager.subset_hook_caller(HOOK, others)(config=config)
     path = conftest_of(manager.get_name(plugin))
-    if path is None:
-        return Offer(manager.get_name(plugin) or repr(plugin), None, tuple(added_backends(answers)))
-    return Offer(shown(path, config), path.parent, tuple(added_backends(answers)))
+    origin = (manager.get_name(plugin) or repr(plugin)) if path is None else shown(path, config)
+    try:
+        answers = manager.subset_hook_caller(HOOK, others)(config=config)
+    except Exception as error:
+        raise UsageError(f"{origin}: {HOOK} raised {_with_own_traceback(error)}") from error
+    return Offer(origin, path.parent if path else None, tuple(added_backends(answers)))
+
+
+def _with_own_traceback(error: Exception) -> str:
+    """Return an exception with its traceback in code that is neither ours nor pluggy's."""
+    frames = traceback.extract_tb(without_ours(error.__traceback__))
+    own = [frame for frame in frames if not frame.filename.startswith(_PLUGGY)]
+    said = "".join(traceback.format_exception_only(error)).strip()
+    return f"{said}\n{''.join(traceback.format_list(own))}".rstrip()
 
 
 def conftest_of(plugin_name: str | None) -> Path | None:

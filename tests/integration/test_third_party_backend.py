@@ -261,3 +261,24 @@ def test_the_page_shows_the_package_as_it_is(file: str) -> None:
 @pytest.mark.parametrize("promise", PROMISES, ids=str)
 def test_the_page_lists_every_promise(promise: Promise) -> None:
     assert f"| `{promise}` | {promise.statement} |" in PAGE.read_text()
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('raise ValueError("mine")', "ValueError: mine"),
+        ("from pytest_cpuaccel import Backend; return [Backend('x', 'y', None)]", "TypeError: *"),
+    ],
+)
+def test_an_error_in_the_hook_ends_the_run_with_its_own_traceback(
+    project: pytest.Pytester, body: str, said: str
+) -> None:
+    project.makeconftest(f"def pytest_cpuaccel_backends(config):\n    {body}")
+    project.makepyfile("def test_it(): pass")
+    result = project.runpytest_subprocess("--cpu-backends=eager")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"ERROR: cpuaccel: conftest.py: pytest_cpuaccel_backends raised {said}", "*conftest.py*"]
+    )
+    for word in ("INTERNALERROR", "pytest_cpuaccel/", "pluggy"):
+        assert word not in result.stderr.str() + result.stdout.str().partition("plugins:")[0]
