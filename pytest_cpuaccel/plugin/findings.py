@@ -100,7 +100,7 @@ def _ending(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
     from pytest_cpuaccel.report.ending import Ending
 
     if call.excinfo is not None:
-        return _ending_by(call.excinfo, call.when, findings_for(item))
+        return _ending_by(item, call.excinfo, call.when)
     if call.when != "call":
         return None
     if item.stash[_FAILED_SUBTESTS]:
@@ -108,7 +108,7 @@ def _ending(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
     return Ending("failed", str(report.longrepr).partition("\n")[0]) if report.failed else None
 
 
-def _ending_by(excinfo: pytest.ExceptionInfo[BaseException], when: str, findings: Findings) -> Ending | None:
+def _ending_by(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException], when: str) -> Ending | None:
     from pytest_cpuaccel.plugin.failures import is_verdict
     from pytest_cpuaccel.plugin.unsupported import UnsupportedSkip
     from pytest_cpuaccel.report.ending import Ending
@@ -118,8 +118,8 @@ def _ending_by(excinfo: pytest.ExceptionInfo[BaseException], when: str, findings
         return Ending("refused", str(raised.refusal))
     ours = _error_of_ours(raised)
     if ours is not None:
-        return Ending("refused" if is_refusal(ours) else "error", str(ours))
-    if is_verdict(raised) or (isinstance(raised, pytest.xfail.Exception) and findings.results):
+        return Ending("refused" if is_refusal(ours) else "error", str(ours).removeprefix(f"{item.nodeid}: "))
+    if is_verdict(raised) or (isinstance(raised, pytest.xfail.Exception) and findings_for(item).results):
         return None  # of an expected failure unittest keeps no exception
     if isinstance(raised, pytest.xfail.Exception):
         return Ending("failed", str(raised.msg) or "as was expected")
