@@ -70,7 +70,8 @@ def test_each_distribution_stands_with_its_tested_releases(
     for name in TESTED:
         installed = Requirement(name).installed or "not installed"
         assert f"{name} {installed}; tested: {releases_tested(name)}" in lines
-    assert any(re.fullmatch(r"onnx \S+; no release of it is pinned in the tests", line) for line in lines)
+    if Requirement("onnx").installed:
+        assert any(re.fullmatch(r"onnx \S+; no release of it is pinned in the tests", line) for line in lines)
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "130", None])

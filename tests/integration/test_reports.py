@@ -314,12 +314,12 @@ def test_a_backend_that_refuses_a_model_has_its_row(mlp_project: pytest.Pytester
             cpu_model(torch.ones(2, 16))
         """
     )
-    result = mlp_project.runpytest_inprocess("--cpu-backends=twin,sdpa", "--cpu-report=r.json")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=twin,fastpath", "--cpu-report=r.json")
     passed, refused = results_of(mlp_project)["results"]
     assert passed["parity"]["verdict"] == "PASS"
-    assert (refused["backend"], refused["model"], refused["ending"]["kind"]) == ("sdpa", "Mlp", "refused")
-    assert "sdpa" in refused["ending"]["reason"]
-    result.stdout.fnmatch_lines(["*sdpa *refused", "cpuaccel: 1 PASS, 1 refused"])
+    assert (refused["backend"], refused["model"], refused["ending"]["kind"]) == ("fastpath", "Mlp", "refused")
+    assert "fastpath" in refused["ending"]["reason"]
+    result.stdout.fnmatch_lines(["*fastpath *refused", "cpuaccel: 1 PASS, 1 refused"])
 
 
 def test_two_models_of_one_class_have_rows_of_their_own(mlp_project: pytest.Pytester) -> None:
@@ -432,12 +432,12 @@ def test_github_gets_a_summary_and_an_annotation_for_each_failed_mark(
     on_github: pytest.Pytester, more: tuple[str, ...]
 ) -> None:
     (on_github.path / "summary.md").write_text("before\n")
-    result = on_github.runpytest_inprocess("--cpu-backends=off,sdpa", "--cpu-report=github,r.json", *more)
+    result = on_github.runpytest_inprocess("--cpu-backends=off,fastpath", "--cpu-report=github,r.json", *more)
     commands = [line for line in result.outlines if line.startswith("::")]
     file = f"{on_github.path.name}/test_it.py"
-    assert [command.partition("::off: ")[0].partition("::sdpa: ")[0] for command in commands] == [
+    assert [command.partition("::off: ")[0].partition("::fastpath: ")[0] for command in commands] == [
         f"::error file={file},line=7,title=FAIL parity%3A TestMlp%3A%3Atest_wrong[off]",
-        f"::error file={file},line=8,title=refused%3A TestMlp%3A%3Atest_wrong[sdpa]",
+        f"::error file={file},line=8,title=refused%3A TestMlp%3A%3Atest_wrong[fastpath]",
     ]
     assert "100 %25" in commands[0]
     summary = (on_github.path / "summary.md").read_text()
@@ -513,7 +513,7 @@ def test_what_is_written_is_of_the_form_in_the_docs(mlp_project: pytest.Pytester
             score_items(lambda model, item: float(model(item).mean()), [torch.ones(1, 16)] * 4)
         """,
     )
-    mlp_project.runpytest_inprocess("--cpu-backends=twin,off,sdpa", "--cpu-report=r.json")
+    mlp_project.runpytest_inprocess("--cpu-backends=twin,off,fastpath", "--cpu-report=r.json")
     report = results_of(mlp_project)
     schema = json.loads((ROOT / "docs" / "report.schema.json").read_text())
     found = jsonschema.Draft202012Validator(schema).iter_errors(report)

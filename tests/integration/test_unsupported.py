@@ -542,6 +542,7 @@ def test_bert(cpu_accelerate, bert):
 
 
 def test_real_backends_with_nothing_to_do_leave_the_run_green(refused: pytest.Pytester) -> None:
+    pytest.importorskip("transformers")
     refused.makepyfile(REAL)
     chosen = "eager,sdpa,fastpath,channels-last,bf16,autocast-bf16,torchscript,torch-int8"
     result = refused.runpytest_inprocess("-rs", f"--cpu-backends={chosen.replace(',', '*,')}*", SKIP)
