@@ -50,7 +50,7 @@ def when_interrupted(item: pytest.Item) -> Findings:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Know that the body runs: a report that is made meanwhile is a subtest's."""
-    item.stash[_FAILED_SUBTESTS] = []
+    item.stash[_FAILED_SUBTESTS], item.stash[_BODY_IS_OVER] = [], False
     try:
         return (yield)
     finally:
@@ -69,7 +69,7 @@ def pytest_runtest_makereport(
     if not (uses_backends(item) or (call.excinfo is not None and _error_of_ours(call.excinfo.value))):
         return report
     findings = findings_for(item)
-    if call.when == "call" and _BODY_IS_OVER not in item.stash:
+    if call.when == "call" and not item.stash[_BODY_IS_OVER]:
         if report.failed and call.excinfo is not None:
             item.stash[_FAILED_SUBTESTS].append(_first_line(call.excinfo))
         return report
@@ -89,9 +89,6 @@ def _begin(item: pytest.Item, findings: Findings) -> None:
     from pytest_cpuaccel.report.properties import is_of_result
 
     findings.results, findings.endings = [], []
-    item.stash.setdefault(_FAILED_SUBTESTS, []).clear()
-    if _BODY_IS_OVER in item.stash:
-        del item.stash[_BODY_IS_OVER]
     item.user_properties[:] = [found for found in item.user_properties if not is_of_result(found[0])]
 
 

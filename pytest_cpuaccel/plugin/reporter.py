@@ -194,7 +194,7 @@ class Reporter:
     def _point_to_gate(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how to test a model without a test, to who named one where there are none."""
         chosen = self._config.stash[SETTINGS]
-        if chosen.model is None or self._config.get_verbosity() <= SILENT:
+        if chosen.model is None:
             return
         backends = ",".join(chosen.backends) or "ort,openvino"
         words = ["cpuaccel", "gate", chosen.model, *([f"--task={chosen.task}"] if chosen.task else [])]

@@ -8,19 +8,17 @@ from collections.abc import Sequence
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report.effort import Effort
 from pytest_cpuaccel.report.ending import NOT_JUDGED
-from pytest_cpuaccel.report.row import Row
+from pytest_cpuaccel.report.row import EXPECTED_FAILURE, REFUSED_AND_SKIPPED, Row
 
-_REFUSED = "refused and skipped"
-_EXPECTED = "xfail"
 _WORDS = (
     Outcome.PASS.value,
     Outcome.FAIL.value,
     Outcome.INCONCLUSIVE.value,
     "refused",
-    _REFUSED,
+    REFUSED_AND_SKIPPED,
     "failed",
     "error",
-    _EXPECTED,
+    EXPECTED_FAILURE,
     "skipped",
     NOT_JUDGED,
 )
@@ -38,12 +36,6 @@ def closing(rows: Sequence[Row], effort: Effort = _NO_EFFORT) -> str:
     Tests that were skipped because their backend refused the model are counted apart, and so are those that were
     expected to fail and did.
     """
-    counts = Counter(map(_word, rows))
+    counts = Counter(row.counted_as for row in rows)
     verdicts = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
     return "; ".join(filter(None, (verdicts, *effort.words())))
-
-
-def _word(row: Row) -> str:
-    if row.outcome == "xfailed" and row.word != Outcome.PASS.value:
-        return _EXPECTED
-    return _REFUSED if row.word == "refused" and row.outcome == "skipped" else row.word

@@ -14,6 +14,9 @@ from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.report.ending import NOT_JUDGED, Ending
 from pytest_cpuaccel.report.facts.result import KINDS, facts_of
 
+EXPECTED_FAILURE = "xfail"
+REFUSED_AND_SKIPPED = "refused and skipped"
+
 _M = TypeVar("_M")
 
 
@@ -40,6 +43,13 @@ class Row:
     def word(self) -> str:
         """Return the worst outcome in one word: PASS, FAIL, INCONCLUSIVE, or the kind of the ending."""
         return self.ending.kind if self.ending else Outcome.worst(v.outcome for v in self.result.verdicts).value
+
+    @property
+    def counted_as(self) -> str:
+        """Return the word by which rows are counted: an expected failure and a refusal that skips are no failures."""
+        if self.outcome == "xfailed":
+            return EXPECTED_FAILURE
+        return REFUSED_AND_SKIPPED if self.word == "refused" and self.outcome == "skipped" else self.word
 
     @property
     def verdict(self) -> str:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.report.row import Row
+from pytest_cpuaccel.report.row import EXPECTED_FAILURE, REFUSED_AND_SKIPPED, Row
 
 Colour = Literal["pass", "fail", "unsure", "quiet"]
 SIGNS: dict[Colour, str] = {"pass": "✓", "fail": "✗", "unsure": "?", "quiet": "·"}
 OF_OUTCOME: dict[Outcome, Colour] = {Outcome.PASS: "pass", Outcome.FAIL: "fail", Outcome.INCONCLUSIVE: "unsure"}
 
-EXPECTED_FAILURE = "xfail"
-REFUSED_AND_SKIPPED = "refused and skipped"
 _ORDER = (
     *(outcome.value for outcome in Outcome),
     "refused",
@@ -31,13 +29,6 @@ def colour_of(row: Row) -> Colour:
     if row.is_bad:
         return "fail"
     return "quiet" if row.ending else OF_OUTCOME[Outcome(row.word)]
-
-
-def word_of(row: Row) -> str:
-    """Return the word by which rows are counted: an expected failure and a refusal that skips are no failures."""
-    if row.outcome == "xfailed":
-        return EXPECTED_FAILURE
-    return REFUSED_AND_SKIPPED if row.word == "refused" and row.outcome == "skipped" else row.word
 
 
 def rank_of(word: str) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_cpuaccel.report.html.signal import SIGNS, Colour, colour_of, rank_of, word_of
+from pytest_cpuaccel.report.html.signal import SIGNS, Colour, colour_of, rank_of
 from pytest_cpuaccel.report.row import Row
 
 
@@ -34,7 +34,7 @@ class BackendTotals:
 
 def totals_of(rows: Iterable[Row]) -> list[Total]:
     """Return the totals, the most important word first."""
-    counts = Counter((word_of(row), colour_of(row)) for row in rows)
+    counts = Counter((row.counted_as, colour_of(row)) for row in rows)
     found = (Total(word, colour, count) for (word, colour), count in counts.items())
     return sorted(found, key=lambda total: rank_of(total.word))
 
@@ -44,7 +44,7 @@ def by_backend(rows: Sequence[Row], totals: Sequence[Total]) -> list[BackendTota
     backends = list(dict.fromkeys(row.result.backend for row in rows))
     if len(backends) < 2:
         return []
-    counts = Counter((row.result.backend, word_of(row), colour_of(row)) for row in rows)
+    counts = Counter((row.result.backend, row.counted_as, colour_of(row)) for row in rows)
     return [
         BackendTotals(backend or "no backend", tuple(counts[backend, each.word, each.colour] for each in totals))
         for backend in backends
