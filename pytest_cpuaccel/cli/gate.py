@@ -20,7 +20,7 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError, UserCodeError
 from pytest_cpuaccel.core.frames import without_imports, without_ours
 from pytest_cpuaccel.gate.budgets import LIMITS, Limits, limits_of, parity_of
-from pytest_cpuaccel.report.whole_file import check_writable
+from pytest_cpuaccel.report.report_files import check_writable
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.gate.run import Gate

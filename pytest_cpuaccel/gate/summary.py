@@ -12,14 +12,13 @@ from pytest_cpuaccel.report.closing import closing
 from pytest_cpuaccel.report.environment import environment
 from pytest_cpuaccel.report.failure import failure_text
 from pytest_cpuaccel.report.json_file import JsonFile
-from pytest_cpuaccel.report.markdown_file import markdown
 from pytest_cpuaccel.report.reasons import all_reasons
 from pytest_cpuaccel.report.report import Report
+from pytest_cpuaccel.report.report_files import write_files
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.run import Run
 from pytest_cpuaccel.report.table import in_order
 from pytest_cpuaccel.report.terminal import summary
-from pytest_cpuaccel.report.whole_file import write_whole
 
 
 @dataclass
@@ -56,19 +55,7 @@ class Summary:
             file.finish(run, notes)
             self.refusals += filter(None, [file.refusal])
         report = Report(run, self._environment, in_order(self.rows), notes)
-        for path in self.reports:
-            if path.suffix == ".md":
-                self._write(path, markdown(report))
-            if path.suffix == ".html":
-                from pytest_cpuaccel.report.html_file import html  # imports Jinja2, which other reports do without
-
-                self._write(path, html(report))
-
-    def _write(self, path: Path, text: str) -> None:
-        try:
-            write_whole(path, [text])
-        except OSError as refusal:
-            self.refusals.append(f"can't write {str(path)!r}: {refusal.strerror}")
+        self.refusals += write_files(report, self.reports)
 
     def lines(self, notes: Iterable[str], width: float) -> Iterator[tuple[str, str]]:
         """Yield failures, the table, reasons and counts, each line with its colour, to fit ``width`` characters."""

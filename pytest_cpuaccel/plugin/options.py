@@ -278,7 +278,7 @@ def check_reports(settings: Settings, where: str) -> None:
         UsageError: names the path and the system's reason, or what the form of the report needs.
     """
     if settings.reports:
-        from pytest_cpuaccel.report.whole_file import check_writable
+        from pytest_cpuaccel.report.report_files import check_writable
 
         check_writable(settings.reports, where)
 

@@ -19,8 +19,6 @@ from pytest_cpuaccel.plugin.options import source_of
 from pytest_cpuaccel.plugin.stash import RUN_FAILURES, SETTINGS, choice_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_cpuaccel.baselines.store import Draft
     from pytest_cpuaccel.core.backend import Backend
     from pytest_cpuaccel.plugin.github import Location
@@ -123,20 +121,15 @@ class Reporter:
         chosen = self._config.stash[SETTINGS]
         if self._config.option.collectonly or not (chosen.reports or chosen.on_github):
             return
-        from pytest_cpuaccel.report.markdown_file import markdown
+        from pytest_cpuaccel.report.report_files import write_files
 
         report = self._report()
         for file in self._open_json_files():
             file.finish(report.run)
             if file.refusal:
                 self._notes[f"{source_of(self._config, 'report')}: {file.refusal}"] = None
-        for path in chosen.reports:
-            if path.suffix == ".md":
-                self._write(path, markdown(report))
-            if path.suffix == ".html":
-                from pytest_cpuaccel.report.html_file import html  # imports Jinja2, which other reports do without
-
-                self._write(path, html(report))
+        where = source_of(self._config, "report")
+        self._notes |= dict.fromkeys(f"{where}: {refusal}" for refusal in write_files(report, chosen.reports))
         if chosen.on_github:
             self._tell_github(report)
 
@@ -146,16 +139,6 @@ class Reporter:
         except OSError as refusal:
             note = f"--cpu-save: can't write {str(refusal.filename)!r}: {refusal.strerror}"
         self._notes[note] = None
-
-    def _write(self, path: Path, text: str) -> None:
-        """Write a report; what keeps it from being written is told below the tests, and keeps back no other report."""
-        from pytest_cpuaccel.report.whole_file import write_whole
-
-        try:
-            write_whole(path, [text])
-        except OSError as refusal:
-            where = source_of(self._config, "report")
-            self._notes[f"{where}: can't write {str(path)!r}: {refusal.strerror}"] = None
 
     def _tell_github(self, report: Report) -> None:
         from pytest_cpuaccel.plugin.github import annotation_lines, write_summary

@@ -16,8 +16,9 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report import json_file, whole_file
 from pytest_cpuaccel.report.json_file import JsonFile
+from pytest_cpuaccel.report.report_files import check_writable
 from pytest_cpuaccel.report.step_summary import append_summary
-from pytest_cpuaccel.report.whole_file import check_writable, write_whole
+from pytest_cpuaccel.report.whole_file import write_whole
 from tests.unit.rows import ENVIRONMENT, RUN, judged, report_of
 
 ROOT = Path(__file__).parents[2]
