@@ -70,7 +70,7 @@ def _sentence(problem: Problem) -> str:
 
 
 def unexplained(rows: Iterable[Row], problems: Iterable[Problem]) -> list[Problem]:
-    """Return a problem for each test that failed though none of its rows says why, such as a strict xfail."""
+    """Return a problem for each test that failed though none of its rows says why."""
     told = {problem.row.test for problem in problems if problem.fails}
     failed = {row.test: row for row in rows if row.outcome in ("failed", "error") and row.test not in told}
     sentence = "the test failed, and not by a verdict; pytest's output says why"
