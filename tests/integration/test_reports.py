@@ -38,6 +38,14 @@ def reporting(mlp_project: pytest.Pytester) -> pytest.Pytester:
     return mlp_project
 
 
+def run(project: pytest.Pytester, *args: str) -> pytest.RunResult:
+    """Run the project; under xdist in a process of its own, whose workers have the path it was started with."""
+    if "-n1" not in args:
+        return project.runpytest_inprocess(*args)
+    pytest.importorskip("xdist")
+    return project.runpytest_subprocess(*args)
+
+
 def results_of(project: pytest.Pytester, name: str = "r.json") -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no JSON")
@@ -86,12 +94,12 @@ def test_json_has_every_fact_with_its_schema_and_environment(reporting: pytest.P
     reporting.runpytest_inprocess("--cpu-backends=twin,off", "--cpu-report=r.json")
     report = results_of(reporting)
     assert report["schema"] == 2
-    run = report["run"]
-    assert run["command"].startswith("pytest ")
-    assert "--cpu-report=r.json" in run["command"]
-    assert run["seconds"] > 0
-    assert uuid.UUID(run["id"])
-    assert datetime.fromisoformat(run["started"]).tzinfo is not None
+    facts = report["run"]
+    assert facts["command"].startswith("pytest ")
+    assert "--cpu-report=r.json" in facts["command"]
+    assert facts["seconds"] > 0
+    assert uuid.UUID(facts["id"])
+    assert datetime.fromisoformat(facts["started"]).tzinfo is not None
     assert report["environment"]["threads"] == 1
     assert any(version.startswith("torch ") for version in report["environment"]["versions"])
     assert [(result["test"], result["backend"], result["outcome"]) for result in report["results"]] == [
@@ -279,7 +287,7 @@ def test_marked_without_model(request):
 @pytest.mark.parametrize("workers", [(), ("-n1",)])
 def test_every_test_has_its_row(mlp_project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     mlp_project.makepyfile(test_it=ENDINGS)
-    result = mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-report=r.json,r.md", *workers)
+    result = run(mlp_project, "--cpu-backends=twin", "--cpu-report=r.json,r.md", *workers)
     rows = [
         (row["test"].partition("::")[2].removesuffix("[twin]"), row["outcome"], row.get("ending", {}).get("kind"))
         for row in results_of(mlp_project)["results"]
@@ -377,7 +385,7 @@ def pytest_runtest_protocol(item, nextitem):
 
 def test_a_worker_that_dies_leaves_a_row(mlp_project: pytest.Pytester) -> None:
     mlp_project.makepyfile("import os\nimport pytest\n@pytest.mark.parity\ndef test_it(cpu_model): os._exit(1)")
-    mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-report=r.json", "-n1")
+    run(mlp_project, "--cpu-backends=twin", "--cpu-report=r.json", "-n1")
     (row,) = results_of(mlp_project)["results"]
     assert (row["backend"], row["ending"]["kind"]) == ("twin", "error")
     assert "crashed" in row["ending"]["reason"]
@@ -432,7 +440,7 @@ def test_github_gets_a_summary_and_an_annotation_for_each_failed_mark(
     on_github: pytest.Pytester, more: tuple[str, ...]
 ) -> None:
     (on_github.path / "summary.md").write_text("before\n")
-    result = on_github.runpytest_inprocess("--cpu-backends=off,fastpath", "--cpu-report=github,r.json", *more)
+    result = run(on_github, "--cpu-backends=off,fastpath", "--cpu-report=github,r.json", *more)
     commands = [line for line in result.outlines if line.startswith("::")]
     file = f"{on_github.path.name}/test_it.py"
     assert [command.partition("::off: ")[0].partition("::fastpath: ")[0] for command in commands] == [
@@ -567,7 +575,7 @@ def test_a_test_that_fails_otherwise_than_by_its_verdict_says_so(
 ) -> None:
     pytest.importorskip("_pytest.subtests")
     mlp_project.makepyfile(test_it=AFTER_THE_VERDICT)
-    mlp_project.runpytest_inprocess("--cpu-backends=twin", "--cpu-report=r.json,r.md", *workers)
+    run(mlp_project, "--cpu-backends=twin", "--cpu-report=r.json,r.md", *workers)
     found: dict[str, list[str]] = {}
     for row in results_of(mlp_project)["results"]:
         ending = row["ending"]["kind"] if "ending" in row else row["parity"]["verdict"]
