@@ -9,6 +9,8 @@ from typing import Literal
 
 from pytest_cpuaccel.core.bounds import Bounds
 from pytest_cpuaccel.core.diagnosis import Diagnosis
+from pytest_cpuaccel.core.kernel_census import KernelCensus
+from pytest_cpuaccel.core.localization import Localization
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
 from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
@@ -16,10 +18,11 @@ from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
 from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
 from pytest_cpuaccel.core.parity_summary import ParitySummary
 
-Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory"]
+Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory", "kernels"]
 Measurement = (
     AccuracyMeasurement
     | BaselineMeasurement
+    | KernelCensus
     | LatencyMeasurement
     | MemoryMeasurement
     | ParitySummary
@@ -50,7 +53,8 @@ class Verdict:
     """``sentence`` holds both numbers, what was found and what was allowed; ``evidence`` the lines below it.
 
     ``measurement`` holds the numbers behind it, None where nothing could be measured, and ``bounds`` what they show,
-    where that was inferred from a sample. ``notes`` are said after the diagnoses.
+    where that was inferred from a sample. ``localization`` says where a wrong answer begins, if that was asked.
+    ``notes`` are said after the diagnoses.
     """
 
     kind: Kind
@@ -61,3 +65,4 @@ class Verdict:
     notes: tuple[str, ...] = ()
     measurement: Measurement | None = None
     bounds: tuple[Bounds, ...] = ()
+    localization: Localization | None = None

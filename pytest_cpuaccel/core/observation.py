@@ -1,0 +1,24 @@
+"""An observation: what each module returned while a backend ran the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_cpuaccel.core.inputs import Inputs
+
+
+@dataclass(frozen=True)
+class Observation:
+    """``outputs`` holds, by the module's path in the eager model, what it returned; in the order of the run.
+
+    ``output`` is the model's own in the same run: observing can change what a runtime fuses, and so what it answers.
+    ``method`` says how it was observed. ``feed(path, inputs)``, where there is one, runs one module alone as the
+    backend has it; it raises ``BuildError`` for a module that can't be cut out.
+    """
+
+    outputs: Mapping[str, Any]
+    output: Any
+    method: str
+    feed: Callable[[str, Inputs], Any] | None = None
