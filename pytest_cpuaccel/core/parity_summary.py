@@ -68,12 +68,14 @@ class TokenSummary:
     agreeing_tokens: int | None = None
     kl_nats: float | None = None
     forced_agreement: float | None = None
+    top5_agreement: float | None = None
     first_divergent_position: int | None = None
     first_divergent_row: int | None = None
     expected_token: int | None = None
     actual_token: int | None = None
     margin_bound: float | None = None
     margin: float | None = None
+    actual_margin: float | None = None
 
 
 @dataclass(frozen=True)

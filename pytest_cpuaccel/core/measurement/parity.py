@@ -293,7 +293,8 @@ class Divergence:
 
     ``margin`` is by how much eager's logit of its own token exceeds that of the backend's token (inf where
     the backend had stopped), ``bound`` what rounding can turn round. Where the margin is negative, eager did
-    not take its best token: it sampled or searched.
+    not take its best token: it sampled or searched. ``actual_margin`` is by how much the backend's own logit of its
+    token exceeds that of eager's, after the same tokens; None where the backend's logits are not known.
     """
 
     row: int
@@ -302,6 +303,7 @@ class Divergence:
     actual_token: int
     margin: float
     bound: float
+    actual_margin: float | None = None
 
     @property
     def is_tie(self) -> bool:
@@ -324,7 +326,8 @@ class GenerationMeasurement:
     """What ``generate()`` returned beside eager's tokens; ``problem`` where the two can't be compared by token.
 
     ``kl_nats`` is the mean divergence from eager's next-token distribution, ``forced_agreement`` the share of equal
-    best tokens, ``logits`` the backend's logits: all over eager's tokens, None where they are not known.
+    best tokens, ``top5_agreement`` the share of eager's five best that are among the backend's, ``logits`` the
+    backend's logits: all over eager's tokens, None where they are not known.
     """
 
     precision: Precision
@@ -334,4 +337,5 @@ class GenerationMeasurement:
     divergences: tuple[Divergence, ...] = ()
     kl_nats: float | None = None
     forced_agreement: float | None = None
+    top5_agreement: float | None = None
     logits: OutputMeasurement | None = None

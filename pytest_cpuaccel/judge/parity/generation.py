@@ -56,8 +56,8 @@ def _agreed(logits: JudgedOutput | None, summary: ParitySummary) -> Comparison:
 def _diverged(measured: GenerationMeasurement, logits: JudgedOutput | None, summary: ParitySummary) -> Comparison:
     divergences, figure = measured.divergences, summary.figure
     evidence = tuple(map(_describe, divergences[:MOST_EXPLAINED]))
-    if measured.kl_nats is not None and measured.forced_agreement is not None:
-        agreement = f"top-1 agreement {measured.forced_agreement:.2%}"
+    if measured.kl_nats is not None:
+        agreement = f"top-1 agreement {measured.forced_agreement:.2%}, top-5 {measured.top5_agreement:.2%}"
         evidence += (f"over eager's own tokens: KL {measured.kl_nats:.2e} nats, {agreement}",)
     is_tie = all(divergence.is_tie for divergence in divergences)
     sampled = any(divergence.margin < 0 for divergence in divergences)
@@ -81,6 +81,7 @@ def _tokens(measured: GenerationMeasurement) -> TokenSummary:
         agreeing_tokens=measured.agreeing,
         kl_nats=measured.kl_nats,
         forced_agreement=measured.forced_agreement,
+        top5_agreement=measured.top5_agreement,
     )
     if not measured.divergences:
         return tokens
@@ -93,6 +94,7 @@ def _tokens(measured: GenerationMeasurement) -> TokenSummary:
         actual_token=worst.actual_token,
         margin_bound=worst.bound,
         margin=worst.margin if math.isfinite(worst.margin) else None,
+        actual_margin=worst.actual_margin,
     )
 
 
@@ -101,12 +103,20 @@ def _worst(divergences: tuple[Divergence, ...]) -> Divergence:
 
 
 def _describe(divergence: Divergence) -> str:
-    """Where it is, both tokens, and both numbers."""
+    """Where it is, both tokens, both margins, and what rounding explains."""
+    own = divergence.actual_margin
     return (
         f"token {divergence.position} of row {divergence.row} is {divergence.actual_token}, eager's is "
         f"{divergence.expected_token}, which eager prefers by {divergence.margin:.2g}; "
-        f"rounding explains {divergence.bound:.2g}"
+        f"rounding explains {divergence.bound:.2g}{'' if own is None else _of_backend(own)}"
     )
+
+
+def _of_backend(margin: float) -> str:
+    """What the backend's own logits say of the token that it chose, after the same tokens in one call."""
+    if margin >= 0:
+        return f"; the backend prefers its own by {margin:.2g}"
+    return f"; in one call over these tokens the backend prefers eager's too, by {-margin:.2g}"
 
 
 def _form(problem: FormDifference | GivenToken) -> str:

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch.nn.functional import kl_div
+
+BEST = 5
+"""Tokens that are compared as the best ones of a position."""
+
+
+class Distance(NamedTuple):
+    """How far next-token distributions lie apart, over all positions.
+
+    ``kl_nats`` is the mean KL divergence from eager's in nats, ``top1`` the share of positions whose best token is the
+    same, ``top5`` the mean share of eager's five best tokens that are among the backend's five best.
+    """
+
+    kl_nats: float
+    top1: float
+    top5: float
 
 
 @dataclass(frozen=True)
@@ -30,11 +46,14 @@ class ForcedLogits:
         others = (None if item is None else cut(item) for item in (self.expected64, self.rounding, self.actual))
         return ForcedLogits(cut(self.expected), *others)
 
-    def distance(self) -> tuple[float, float] | tuple[None, None]:
-        """Mean KL divergence from eager's next-token distribution in nats, and share of equal best tokens."""
+    def distance(self) -> Distance | None:
+        """Return how far the backend's distributions lie from eager's; None where they can't be compared."""
         if self.actual is None or self.actual.shape != self.expected.shape:
-            return None, None
+            return None
         of_eager, of_backend = self.expected.double().log_softmax(-1), self.actual.double().log_softmax(-1)
         kl = kl_div(of_backend, of_eager, reduction="none", log_target=True).sum(-1).mean()
         agreement = (self.actual.argmax(-1) == self.expected.argmax(-1)).double().mean()
-        return float(kl), float(agreement)
+        count = min(BEST, self.expected.shape[-1])
+        best, best_of_backend = (logits.topk(count).indices for logits in (self.expected, self.actual))
+        kept = (best[..., None] == best_of_backend[..., None, :]).any(-1).double().mean()
+        return Distance(float(kl), float(agreement), float(kept))

@@ -44,8 +44,8 @@ class Generation:
         if not total:
             return found
         scores = self.logits.between(self._start - 1, expected.shape[1] - 1)
-        kl_nats, forced_agreement = scores.distance()
-        found = replace(found, kl_nats=kl_nats, forced_agreement=forced_agreement)
+        if (apart := scores.distance()) is not None:
+            found = replace(found, kl_nats=apart.kl_nats, forced_agreement=apart.top1, top5_agreement=apart.top5)
         if agreeing < total:
             found = replace(found, divergences=self._divergences(actual, expected, scores))
         if scores.actual is None or (agreeing == total and not self.logits_too):
@@ -62,6 +62,9 @@ class Generation:
         self, actual: torch.Tensor, expected: torch.Tensor, scores: ForcedLogits
     ) -> tuple[Divergence, ...]:
         exact = scores.expected if scores.expected64 is None else scores.expected64
+        of_backend = scores.actual
+        if of_backend is not None and of_backend.shape != scores.expected.shape:
+            of_backend = None
         found = []
         for row in (actual != expected).any(1).nonzero().flatten().tolist():
             position = int((actual[row] != expected[row]).nonzero()[0])
@@ -69,7 +72,11 @@ class Generation:
             logits = scores.expected[row, position - self._start].double()
             bound = margin_bound(logits, exact[row, position - self._start], self.precision)
             margin = float(logits[wanted] - logits[got]) if got >= 0 else math.inf
-            found.append(Divergence(row, position, wanted, got, margin, bound))
+            own = None
+            if of_backend is not None and got >= 0:
+                preferred = of_backend[row, position - self._start].double()
+                own = float(preferred[got] - preferred[wanted])
+            found.append(Divergence(row, position, wanted, got, margin, bound, own))
         return tuple(found)
 
 

@@ -72,6 +72,33 @@ def test_a_token_that_eager_clearly_preferred_fails_with_position_tokens_margin_
     assert facts(result)["forced_agreement"] == 1
 
 
+def test_both_margins_are_told_and_a_loop_that_contradicts_its_own_logits_is_seen():
+    exact, ids, other = nearly_tied(gap=0.25)
+    logits = exact.float()
+    contradicted = judge(other, ids, exact, actual_logits=logits)
+    assert "in one call over these tokens the backend prefers eager's too, by 0.25" in contradicted.sentence
+    assert facts(contradicted)["actual_margin"] == pytest.approx(-0.25, abs=1e-6)
+    assert facts(contradicted)["top5_agreement"] == 1
+    swayed = logits.clone()
+    swayed[1, 4, other[1, 5]] += 1
+    convinced = judge(other, ids, exact, actual_logits=swayed)
+    assert "the backend prefers its own by 0.75" in convinced.sentence
+    assert facts(convinced)["actual_margin"] == pytest.approx(0.75, abs=1e-6)
+    assert "actual_margin" not in facts(judge(other, ids, exact))
+
+
+def test_the_five_best_tokens_are_compared_as_a_set():
+    exact, ids = scored(rows=1)
+    logits = exact.float().clone()
+    fifth, sixth = logits[0, 4].topk(6).indices[4:].tolist()
+    logits[0, 4, [fifth, sixth]] = logits[0, 4, [sixth, fifth]]
+    first, second = logits[0, 5].topk(2).indices.tolist()
+    logits[0, 5, [first, second]] = logits[0, 5, [second, first]]
+    told = facts(judge(ids, ids, exact, actual_logits=logits))
+    assert told["top5_agreement"] == pytest.approx(1 - 1 / (5 * (LENGTH - PROMPT)))
+    assert told["forced_agreement"] == pytest.approx(1 - 1 / (LENGTH - PROMPT))
+
+
 def test_every_row_must_be_a_near_tie():
     exact, ids, other = nearly_tied(gap=1e-7)
     other[0, 4] = (ids[0, 4] + 1) % VOCABULARY
