@@ -11,7 +11,7 @@ import os
 import numpy as np  # noqa: F401
 import pytest
 
-from tests import compiling, must_run
+from tests import compiling, must_run, thorough
 
 pytest_plugins = ["pytester"]
 
@@ -30,8 +30,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="hold compiling backends to shapes and contract with the kernels they compile, for some minutes each",
     )
+    parser.addoption(
+        thorough.OPTION, action="store_true", help="run cases too that another one of their matrix stands for"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    thorough.deselect(config, items)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", thorough.MARK)
     names = must_run.names_in(os.environ.get(must_run.VARIABLE, ""))
     config.pluginmanager.register(must_run.MustRun(names))

@@ -30,7 +30,7 @@ from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
 from pytest_cpuaccel.recording.workload import workloads
 from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
-from tests import compiling, models
+from tests import compiling, models, thorough
 
 pytest.importorskip("transformers")
 
@@ -38,6 +38,19 @@ REFUSE_NOTHING = ("eager", "torchscript", "ort", "openvino", "bf16", "torch-int8
 NOT_FOR_BERT = ("fastpath", "channels-last", "ipex-llm")
 MISCOMPILED = ("torchao-int8-inductor", 1, 1)  # torch 2.13, torchao 0.18: one token alone, with a batch axis before it
 TOO_LOSSY = "openvino-int8-ptq"  # of weights as wide as these models' its activations keep a cosine of 0.77
+ALIKE = (
+    *(
+        "torchscript-optimized",
+        "inductor-freezing",
+        "inductor-max-autotune",
+        "ort-o1",
+        "ort-o2",
+        "ort-o3",
+        "ort-int8-static",
+    ),
+    *("torchao-int8-weights", "torchao-int8-weights-inductor", "ipex-int8-dynamic", "inc-int8-static"),
+)
+"""Backends that take the same way to other shapes as one that is asked throughout."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +62,9 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EvaluationCont
 
 
 @pytest.fixture(
-    scope="module", params=[item for item in BUILTIN if item.name != TOO_LOSSY], ids=lambda backend: backend.name
+    scope="module",
+    params=thorough.some_marked([item for item in BUILTIN if item.name != TOO_LOSSY], ALIKE),
+    ids=lambda backend: backend.name,
 )
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     chosen: Backend = request.param
