@@ -11,8 +11,8 @@ from torch import nn
 from pytest_cpuaccel.backends.toolkit.module_calls import ModuleCall, ModuleCalls
 from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 from pytest_cpuaccel.builder.cast_copy import cast_copy
-from pytest_cpuaccel.builder.state.snapshot import take_after
 from pytest_cpuaccel.builder.private_copy import private_copy
+from pytest_cpuaccel.builder.state.snapshot import take_after
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
