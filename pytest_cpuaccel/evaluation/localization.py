@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.builder.state.snapshot import in_state
 from pytest_cpuaccel.core.call import Call
@@ -28,7 +29,7 @@ def localized(verdict: Verdict, call: Call, comparer: Comparer, fault: Diagnosis
     localizing.count += 1
     why_not = _why_not(call, evaluation.backend.precision, state)
     found = Localization(note=why_not) if why_not else _found(call, comparer)
-    return replace(verdict, localization=found, notes=(*verdict.notes, *lines(found)))
+    return replace(verdict, localization=found, evidence=(*verdict.evidence, *lines(found)))
 
 
 def _why_not(call: Call, precision: Precision, state: object) -> str:
@@ -47,6 +48,7 @@ def _found(call: Call, comparer: Comparer) -> Localization:
             builder.busy(f"seeking the first wrong module under {evaluation.backend.name}"),
             process_kept(builder.threads),
             in_state(evaluation.model, evaluation.start),
+            upstream.contained(),
             builder.artifact(request) as folder,
         ):
             wrong = WrongCall(evaluation.model, evaluation.backend, call, builder.subject(request), folder)

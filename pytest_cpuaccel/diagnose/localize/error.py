@@ -46,9 +46,16 @@ def floats_of(value: Any) -> dict[str, torch.Tensor]:
     found = {}
     for name, leaf in tree.named_leaves(value):
         tensor = torch.from_numpy(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" else leaf
-        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and tensor.numel():
+        if isinstance(tensor, torch.Tensor) and _is_plain(tensor):
             found[name] = tensor.detach()
     return found
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor has floats in rows and columns."""
+    return (
+        tensor.is_floating_point() and tensor.layout is torch.strided and not tensor.is_nested and bool(tensor.numel())
+    )
 
 
 def worst_error(actual: Any, rounded: Any, exact: Any, mask: torch.Tensor | None) -> TensorError | None:
