@@ -7,7 +7,6 @@ eager's own rounding. "wrong" is a named module that does not hold the fault.
 
 from __future__ import annotations
 
-import copy
 import sys
 import time
 import warnings
@@ -24,6 +23,7 @@ from torch import nn
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, load_altered, observe_altered
 from pytest_cpuaccel.backends.toolkit.run_once import rehearse
+from pytest_cpuaccel.builder.private_copy import private_copy
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.call import Call
@@ -104,7 +104,8 @@ def main() -> None:
     """Print how often each fault was named."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    given = [name for name in sys.argv[1:] if name != "alone"]
+    torch.set_grad_enabled(False)
+    given = [name for name in sys.argv[1:] if name not in ("alone", "-v")]
     found: dict[str, Counter[str]] = {fault.name: Counter() for fault in FAULTS}
     slowest = 0.0
     for architecture in ARCHITECTURES:
@@ -117,7 +118,7 @@ def main() -> None:
                 word, said = _tried(model, architecture.inputs(model), fault, path)
                 slowest = max(slowest, time.perf_counter() - begin)
                 found[fault.name][word] += 1
-                if word in (NOTHING, WRONG):
+                if word in (NOTHING, WRONG) or "-v" in sys.argv:
                     print(f"{architecture.name}, {fault.name} in {path}: {word}: {said}", flush=True)
     words = (EXACT, AROUND, NOTHING, WRONG)
     rows = [(name, *(counts[word] for word in words), counts["unseen"]) for name, counts in found.items()]
@@ -142,14 +143,14 @@ def _places(model: nn.Module, fault: Planted) -> list[str]:
 
 
 def _tried(model: nn.Module, inputs: Inputs, fault: Planted, path: str) -> tuple[str, str]:
-    broken = copy.deepcopy(model)
+    broken = private_copy(model)
     try:
         fault.plant(broken.get_submodule(path))
-        subject = Subject(lambda: copy.deepcopy(model), inputs, rehearse(model, inputs), threads=1)
+        subject = Subject(lambda: private_copy(model), inputs, rehearse(model, inputs), threads=1)
         backend = _backend(broken, path)
         answer = tree.clone(backend.load(subject, None).forward(*inputs.args, **inputs.kwargs))
-    except Exception:  # no such fault in this module
-        return "unseen", ""
+    except Exception as error:  # no such fault in this module
+        return "unseen", f"{type(error).__name__}: {error}"
     said = localize(WrongCall(model, backend, Call("forward", inputs, answer), subject, None))
     return _word(model, path, said.module, said.note), f"{said.module or '-'}; {said.note}"
 
@@ -189,9 +190,14 @@ def _word(model: nn.Module, path: str, module: str, note: str) -> str:
         return "unseen" if "no module stands out" in note else NOTHING
     named = dict(model.named_modules(remove_duplicate=False))
     own, said = named[path], named[module.partition("#")[0]]
-    if said is own:
+    if said is own or _share(said, own):
         return EXACT
     return AROUND if any(part is own for part in said.modules()) else WRONG
+
+
+def _share(one: nn.Module, other: nn.Module) -> bool:
+    """Tell whether two modules have a weight in common, and so a fault in it."""
+    return any(own is its for own in one.parameters(recurse=False) for its in other.parameters(recurse=False))
 
 
 if __name__ == "__main__":
