@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered, observe_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import NothingToDoError
 
@@ -38,12 +38,13 @@ def _altered(subject: Subject) -> AlteredModel:
         laid_out = [layer.weight.is_contiguous(memory_format=torch.channels_last) for layer in convolutions]
         return {"channels_last_convolutions": sum(laid_out)}
 
-    return AlteredModel(forward, facts, generate_of(module))
+    return AlteredModel(forward, facts, generate_of(module), module=module)
 
 
 CHANNELS_LAST = Backend(
     name="channels-last",
     summary="plain PyTorch with convolutions in channels_last",
     load=partial(load_altered, _altered),
+    observe=partial(observe_altered, _altered),
     requires=(Requirement("torch", ">=2.8"),),
 )

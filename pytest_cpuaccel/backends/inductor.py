@@ -13,6 +13,8 @@ from typing import Any
 
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.observation import Observation
 
 
 class Compiler:
@@ -127,6 +129,34 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
     return compiler
 
 
+def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> Observation:
+    """Return what each module of a model gives that is compiled with hooks on its modules.
+
+    Their outputs are outputs of the compiled graph then, so that it fuses less than one without hooks.
+    """
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
+
+    module = subject.fresh_module()
+    seen: dict[str, Any] = {}
+
+    def noting(path: str) -> Callable[..., None]:
+        def note(part: Any, args: Any, output: Any) -> None:  # noqa: ARG001
+            seen[path if path not in seen else f"{path}#2"] = output
+
+        return note
+
+    for path, part in module.named_modules():
+        if path:
+            part.register_forward_hook(noting(path))
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch, "cache") if folder is None else shutil.copytree(folder, Path(scratch, "cache"))
+        with cache_in(copy, subject.threads):
+            compile_module(module, subject, "inductor")
+            seen.clear()
+            output = rehearse(module, inputs)
+    return Observation(seen, output, f"hooks on {len(seen)} modules, set before compiling")
+
+
 def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function``; a call with a graph that can't be compiled is refused in one line."""
     from torch._dynamo.exc import BackendCompilerFailed
@@ -200,6 +230,7 @@ INDUCTOR = Backend(
     summary="torch.compile with Inductor",
     load=load,
     export=export,
+    observe=observe,
     requires=(Requirement("torch", ">=2.8", "older Inductor can't keep its cache in a folder of our choice"),),
     caches=True,
 )

@@ -15,10 +15,12 @@ class Observation:
 
     ``output`` is the model's own in the same run: observing can change what a runtime fuses, and so what it answers.
     ``method`` says how it was observed. ``feed(path, inputs)``, where there is one, runs one module alone as the
-    backend has it; it raises ``BuildError`` for a module that can't be cut out.
+    backend has it; it raises ``BuildError`` for a module that can't be cut out. A later call of a module that is called
+    more than once is named ``path#2``. ``inputs`` holds, where they were seen, each module's arguments and keywords.
     """
 
     outputs: Mapping[str, Any]
     output: Any
     method: str
     feed: Callable[[str, Inputs], Any] | None = None
+    inputs: Mapping[str, Inputs] | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pytest_cpuaccel.baselines.settings import NO_BASELINES, BaselineSettings
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core.measurement.latency import SelfCheck
+from pytest_cpuaccel.evaluation.localizing import Localizing
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 
@@ -18,6 +19,7 @@ class EvaluationContext:
     """``alone()`` is a context in which no other test on the machine runs; it raises BusyError where it can't be had.
 
     ``self_checks`` holds what the session's A/A check found, once there was need of it.
+    ``localizing`` tells which wrong answers are followed to the module in which they begin.
     """
 
     builder: Builder
@@ -26,3 +28,4 @@ class EvaluationContext:
     race: RaceConfig
     baselines: BaselineSettings = NO_BASELINES
     self_checks: list[SelfCheck] = field(default_factory=list)
+    localizing: Localizing = field(default_factory=Localizing)

@@ -16,6 +16,7 @@ from pytest_cpuaccel.evaluation.comparer import Comparer
 from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.fresh_export import is_right_anew
+from pytest_cpuaccel.evaluation.localization import localized
 from pytest_cpuaccel.judge.parity.comparison import Comparison
 from pytest_cpuaccel.judge.parity.terms import Terms
 from pytest_cpuaccel.judge.parity.workload import shown_of, stale_verdict, workload_verdict
@@ -41,7 +42,9 @@ def evaluate_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     if is_right_anew(call, comparer, comparisons_of.state):
         comparisons_of.is_stale = True
         return stale_verdict(about, shown, is_exported=bool(backend.exporters))
-    return workload_verdict(about, comparisons, None if comparisons_of.state else _fault(call, comparer))
+    state = comparisons_of.state
+    fault = None if state else _fault(call, comparer)
+    return localized(workload_verdict(about, comparisons, fault), call, comparer, fault, state)
 
 
 def _fault(call: Call, comparer: Comparer) -> Diagnosis | None:

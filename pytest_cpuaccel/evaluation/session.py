@@ -22,6 +22,7 @@ from pytest_cpuaccel.builder.load_model import eager_model_of
 from pytest_cpuaccel.builder.process_state import on_threads
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.localizing import Localize, Localizing
 from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.machine.lock import MachineLock
@@ -55,6 +56,7 @@ class SessionSettings:
     cache_verify: bool
     wait_s: float
     baselines: BaselineSettings = NO_BASELINES
+    localize: Localize = "off"
 
 
 @dataclass
@@ -111,7 +113,9 @@ def open_session(settings: SessionSettings, progress: Telling, lock: MachineLock
     builder = Builder(store, settings.threads, notes.append, progress.busy)
     race = RaceConfig(threads=settings.threads, progress=lambda text: progress.show(f"timing: {text}"))
     alone = functools.partial(_alone, lock, progress)
-    context = EvaluationContext(builder, ReferenceCache(), alone, race, settings.baselines)
+    context = EvaluationContext(
+        builder, ReferenceCache(), alone, race, settings.baselines, localizing=Localizing(settings.localize)
+    )
     return Session(context, settings.task, notes)
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Missing = Literal["fail", "skip"]
 Unsupported = Literal["fail", "skip"]
 Inconclusive = Literal["warn", "fail", "skip"]
+Localize = Literal["first", "all", "off"]
 
 CONTROLLERS_FOLDER = "cpuaccel_folder"
 """The key under which an xdist worker is told the folder that its controller was started in."""
@@ -54,6 +55,7 @@ class Settings(NamedTuple):
     missing: Missing
     unsupported: Unsupported
     inconclusive: Inconclusive
+    localize: Localize
     threads: int
     reports: tuple[Path, ...]
     on_github: bool
@@ -168,6 +170,13 @@ OPTIONS = (
         "warn",
         one_of("warn", "fail", "skip"),
     ),
+    Option(
+        "localize",
+        "first|all|off",
+        "which parity FAILs to follow to the first module that differs: the first of the run, all, or none",
+        "first",
+        one_of("first", "all", "off"),
+    ),
     Option("threads", "N", "threads of every runtime", "1", threads),
     Option(
         "report",
@@ -250,6 +259,7 @@ def read_settings(config: pytest.Config) -> Settings:
         missing=values["missing"],
         unsupported=values["unsupported"],
         inconclusive=values["inconclusive"],
+        localize=values["localize"],
         threads=values["threads"],
         reports=values["report"].files,
         on_github=values["report"].on_github,

@@ -20,6 +20,7 @@ def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> S
         cache_limit_bytes=settings.cache_limit_bytes,
         cache_verify=settings.cache_verify,
         wait_s=settings.wait_s,
+        localize=settings.localize,
         baselines=_baseline_settings(settings),
     )
     return session.open_session(own, progress, lock)

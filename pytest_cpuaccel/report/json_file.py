@@ -21,7 +21,7 @@ _CHEAP_S = 0.05
 _PAUSE = 20
 """The time between two writes of a larger one, in times that it takes to write: writing takes 5 % of a run at most."""
 
-_LISTS = ("evidence", "diagnoses", "notes")
+_LISTS = ("evidence", "diagnoses", "notes", "localization")
 
 
 class JsonFile:

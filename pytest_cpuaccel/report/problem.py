@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pytest_cpuaccel.core.localization import Localization
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.report.facts.result import KINDS
 from pytest_cpuaccel.report.row import Row
@@ -34,6 +35,7 @@ class Problem:
     sentence: str
     evidence: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    localization: Localization | None = None
 
 
 def problems(rows: Iterable[Row]) -> list[Problem]:
@@ -67,6 +69,7 @@ def _of_verdict(row: Row, verdict: Verdict, fails: bool) -> Problem:
         verdict.sentence,
         verdict.evidence,
         (*(found.sentence for found in verdict.diagnoses), *verdict.notes),
+        verdict.localization,
     )
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cpuaccel.core.backend import BuiltModel, Scalar, Subject, accept_all
+from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.observation import Observation
 
 Method = Callable[..., Any]
 
@@ -21,7 +23,8 @@ class AlteredModel:
     """An altered copy: its ``forward``, its ``generate`` where it has one, and what it ``accepts``.
 
     The first call is made under ``first_call``, and ``check_answer`` gets what it returned. ``facts()`` is asked then.
-    It returns what proves the change. Both raise :class:`BuildError` of a copy that must not be used.
+    It returns what proves the change. Both raise :class:`BuildError` of a copy that must not be used. ``module`` is the
+    copy itself, where ``forward`` is a function around it.
     """
 
     forward: Method
@@ -30,6 +33,7 @@ class AlteredModel:
     accepts: Callable[[Inputs], bool] = accept_all
     first_call: contextlib.AbstractContextManager[object] = _NOTHING
     check_answer: Callable[[Any], None] = lambda _: None
+    module: Any = None
 
 
 def load_altered(alter: Callable[[Subject], AlteredModel], subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
@@ -65,6 +69,40 @@ def called_once(altered: AlteredModel, subject: Subject) -> BuiltModel:
         accepts=altered.accepts,
         threads=torch.get_num_threads(),
         facts=altered.facts(),
+    )
+
+
+def observe_altered(
+    alter: Callable[[Subject], AlteredModel],
+    subject: Subject,
+    folder: Path | None,  # noqa: ARG001
+    inputs: Inputs,
+) -> Observation:
+    """Return what each module of an altered copy took and returned, seen by hooks.
+
+    Raises:
+        BuildError: the model can't be altered, does not run then, or is no module afterwards.
+    """
+    from torch import nn
+
+    from pytest_cpuaccel.backends.toolkit import upstream
+    from pytest_cpuaccel.backends.toolkit.module_calls import ModuleCalls
+    from pytest_cpuaccel.backends.toolkit.run_once import rehearse
+
+    with upstream.contained():
+        altered = alter(subject)
+        module = altered.forward if altered.module is None else altered.module
+        if not isinstance(module, nn.Module):
+            raise BuildError("what runs is a function, whose modules can't be seen")
+        calls = ModuleCalls()
+        with calls.watching(module):
+            output = rehearse(altered.forward, inputs)
+    seen = {call.place: call for call in calls.finished if call.place}
+    return Observation(
+        outputs={place: call.output for place, call in seen.items()},
+        output=output,
+        method=f"hooks on {len(seen)} modules",
+        inputs={place: call.inputs for place, call in seen.items()},
     )
 
 

@@ -8,7 +8,17 @@ from typing import Any, NamedTuple, get_args
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Measurement, Outcome, Verdict
-from pytest_cpuaccel.report.facts import accuracy, baseline, bounds, explanation, latency, memory, parity, startup
+from pytest_cpuaccel.report.facts import (
+    accuracy,
+    baseline,
+    bounds,
+    explanation,
+    latency,
+    localization,
+    memory,
+    parity,
+    startup,
+)
 from pytest_cpuaccel.report.facts.scalars import Facts, text
 
 
@@ -50,7 +60,12 @@ def result_of(facts: Facts) -> Result:
 
 def _measured(verdict: Verdict) -> dict[str, Scalar]:
     found = {} if verdict.measurement is None else _FORMS[verdict.kind].flat(verdict.measurement)
-    return {**found, **bounds.flat(verdict.bounds), **explanation.flat(verdict)}
+    return {
+        **found,
+        **bounds.flat(verdict.bounds),
+        **explanation.flat(verdict),
+        **localization.flat(verdict.localization),
+    }
 
 
 def _facts_of_kind(kind: Kind, facts: Facts) -> Iterator[tuple[str, Scalar]]:
@@ -68,4 +83,5 @@ def _verdict(kind: Kind, facts: dict[str, Scalar]) -> Verdict:
         *explanation.read(facts),
         measurement=_FORMS[kind].read(facts),
         bounds=bounds.read(facts),
+        localization=localization.read(facts),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pytest_cpuaccel.core.localization import Localization
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report.html.signal import SIGNS, Colour
 from pytest_cpuaccel.report.problem import Problem
@@ -22,6 +23,7 @@ class Card:
     sentence: str
     evidence: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    localization: Localization | None = None
 
     @property
     def sign(self) -> str:
@@ -59,6 +61,7 @@ def cards_of(problems: Iterable[Problem], prefix: str, colour: Colour) -> list[C
             sentence=_sentence(found[0]),
             evidence=found[0].evidence,
             hints=found[0].hints,
+            localization=found[0].localization,
         )
         for number, found in enumerate(alike.values(), 1)
     ]

@@ -1,0 +1,204 @@
+"""How often the first wrong module is named, over all architectures, with one fault planted in one module.
+
+Run with ``python -m benchmarks.localize`` (some minutes). Name architectures to run only those, and ``alone`` for the
+way in which each module is built by itself. A fault counts where the answer shows it: off by more than ten times
+eager's own rounding. "wrong" is a named module that does not hold the fault.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from tabulate import tabulate
+from torch import nn
+
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, load_altered, observe_altered
+from pytest_cpuaccel.backends.toolkit.run_once import rehearse
+from pytest_cpuaccel.builder.private_copy import private_copy
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
+from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.diagnose.localize.localize import WrongCall, localize
+from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
+
+EXACT, AROUND, NOTHING, WRONG = "named exactly", "a module around it", "nothing", "wrong"
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A fault: ``fits`` tells whether a module can have it, ``plant`` alters the module."""
+
+    name: str
+    fits: Callable[[nn.Module], bool]
+    plant: Callable[[nn.Module], None]
+
+
+def _wrong_weight(part: Any) -> None:
+    part.weight.data.reshape(len(part.weight), -1)[:, 0] += 0.1
+
+
+def _no_bias(part: Any) -> None:
+    part.bias.data.zero_()
+
+
+def _transposed(part: Any) -> None:
+    part.weight.data.copy_(part.weight.data.t().clone())
+
+
+def _wrong_eps(part: Any) -> None:
+    setattr(part, "eps" if hasattr(part, "eps") else "variance_epsilon", 1e-2)
+
+
+def _tanh_gelu(part: Any) -> None:
+    part.forward = partial(nn.functional.gelu, approximate="tanh")
+
+
+def _no_mask(part: Any) -> None:
+    forward = part.forward
+
+    def without(*args: Any, **kwargs: Any) -> Any:
+        masks = ("attention_mask", "mask", "key_padding_mask")
+        args = tuple(None if _is_mask(value) else value for value in args)
+        return forward(*args, **{name: None if name in masks else value for name, value in kwargs.items()})
+
+    part.forward = without
+
+
+def _is_mask(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.dim() == 4 and value.shape[1] == 1
+
+
+def _has(part: nn.Module, name: str) -> bool:
+    return isinstance(getattr(part, name, None), torch.Tensor)
+
+
+def _is_norm(part: nn.Module) -> bool:
+    return "Norm" in type(part).__name__ and (hasattr(part, "eps") or hasattr(part, "variance_epsilon"))
+
+
+FAULTS = (
+    Planted("a wrong weight", lambda part: _has(part, "weight") and not list(part.children()), _wrong_weight),
+    Planted("no bias", lambda part: _has(part, "bias") and not list(part.children()), _no_bias),
+    Planted(
+        "a transposed weight",
+        lambda part: isinstance(part, nn.Linear) and part.in_features == part.out_features,
+        _transposed,
+    ),
+    Planted("a wrong eps", _is_norm, _wrong_eps),
+    Planted("tanh GELU", lambda part: "GELU" in type(part).__name__, _tanh_gelu),
+    Planted("no mask in one layer", lambda part: type(part).__name__.endswith("Attention"), _no_mask),
+)
+
+
+def main() -> None:
+    """Print how often each fault was named."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    given = [name for name in sys.argv[1:] if name not in ("alone", "-v")]
+    found: dict[str, Counter[str]] = {fault.name: Counter() for fault in FAULTS}
+    slowest = 0.0
+    for architecture in ARCHITECTURES:
+        if given and architecture.name not in given:
+            continue
+        model = _with_biases(architecture.make())
+        for fault in FAULTS:
+            for path in _places(model, fault):
+                begin = time.perf_counter()
+                word, said = _tried(model, architecture.inputs(model), fault, path)
+                slowest = max(slowest, time.perf_counter() - begin)
+                found[fault.name][word] += 1
+                if word in (NOTHING, WRONG) or "-v" in sys.argv:
+                    print(f"{architecture.name}, {fault.name} in {path}: {word}: {said}", flush=True)
+    words = (EXACT, AROUND, NOTHING, WRONG)
+    rows = [(name, *(counts[word] for word in words), counts["unseen"]) for name, counts in found.items()]
+    rows.append(("all", *(sum(row[column] for row in rows) for column in range(1, 6))))
+    print(tabulate(rows, ("fault", *words, "not seen in the answer")))
+    print(f"slowest: {slowest:.1f} s")
+
+
+def _with_biases(model: nn.Module) -> nn.Module:
+    """The model with biases that are not zero, as they are in a fresh one."""
+    generator = torch.Generator().manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return model
+
+
+def _places(model: nn.Module, fault: Planted) -> list[str]:
+    """The first, the middle and the last module that can have a fault."""
+    fitting = [path for path, part in model.named_modules() if path and fault.fits(part)]
+    return list(dict.fromkeys(fitting[at] for at in (0, len(fitting) // 2, -1))) if fitting else []
+
+
+def _tried(model: nn.Module, inputs: Inputs, fault: Planted, path: str) -> tuple[str, str]:
+    broken = private_copy(model)
+    try:
+        fault.plant(broken.get_submodule(path))
+        subject = Subject(lambda: private_copy(model), inputs, rehearse(model, inputs), threads=1)
+        backend = _backend(broken, path)
+        answer = tree.clone(backend.load(subject, None).forward(*inputs.args, **inputs.kwargs))
+    except Exception as error:  # no such fault in this module
+        return "unseen", f"{type(error).__name__}: {error}"
+    said = localize(WrongCall(model, backend, Call("forward", inputs, answer), subject, None))
+    return _word(model, path, said.module, said.note), f"{said.module or '-'}; {said.note}"
+
+
+def _backend(broken: nn.Module, path: str) -> Backend:
+    if "alone" not in sys.argv:
+        return Backend(
+            name="broken",
+            summary="one fault",
+            load=partial(load_altered, partial(_altered, broken)),
+            observe=partial(observe_altered, partial(_altered, broken)),
+        )
+
+    def load(subject: Subject, folder: Path | None) -> BuiltModel:  # noqa: ARG001
+        module = subject.fresh_module()
+        if isinstance(module, type(broken)):
+            return BuiltModel(broken)
+        own = broken.get_submodule(path)
+        for part in [item for item in broken.modules() if _is_like(item, module, own)]:
+            return BuiltModel(part)
+        return BuiltModel(module)
+
+    return Backend(name="broken", summary="one fault", load=load)
+
+
+def _is_like(item: nn.Module, module: nn.Module, own: nn.Module) -> bool:
+    """Tell whether ``item`` of the broken model, which holds the fault, is the one that ``module`` was copied of."""
+    return type(item) is type(module) and any(part is own for part in item.modules())
+
+
+def _altered(broken: nn.Module, subject: Subject) -> AlteredModel:  # noqa: ARG001
+    return AlteredModel(broken, dict)
+
+
+def _word(model: nn.Module, path: str, module: str, note: str) -> str:
+    if not module:
+        return "unseen" if "no module stands out" in note else NOTHING
+    named = dict(model.named_modules(remove_duplicate=False))
+    own, said = named[path], named[module.partition("#")[0]]
+    if said is own or _share(said, own):
+        return EXACT
+    return AROUND if any(part is own for part in said.modules()) else WRONG
+
+
+def _share(one: nn.Module, other: nn.Module) -> bool:
+    """Tell whether two modules have a weight in common, and so a fault in it."""
+    return any(own is its for own in one.parameters(recurse=False) for its in other.parameters(recurse=False))
+
+
+if __name__ == "__main__":
+    main()

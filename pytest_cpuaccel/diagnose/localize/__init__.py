@@ -1,0 +1,1 @@
+"""The first module whose answer differs from eager's."""

@@ -1,0 +1,98 @@
+"""The error of one module's output or input, by the worst of its tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+import torch
+
+from pytest_cpuaccel.core import tree
+
+LIMIT = 10.0
+"""How many times eager's own rounding the error of a right answer may be. Healthy ones were at most 3."""
+
+LEAST_ROUNDING = 2.0**-24
+
+_HUGE = 1e30
+"""From here on a number stands for infinity, as in a mask that is added to scores."""
+
+
+@dataclass(frozen=True)
+class TensorError:
+    """``error`` and ``rounding`` are relative in the 2-norm, of the backend and of eager in fp32."""
+
+    error: float
+    rounding: float
+    actual: torch.Tensor
+    exact: torch.Tensor
+
+    @property
+    def ratio(self) -> float:
+        """Return how many times eager's rounding the error is."""
+        return self.error / max(self.rounding, LEAST_ROUNDING)
+
+    def worst(self) -> tuple[float, float]:
+        """Return the backend's and the exact value of the element that is off furthest."""
+        actual, exact = self.actual.double().reshape(-1), self.exact.double().reshape(-1)
+        place = int((actual - exact).abs().nan_to_num(inf, inf).argmax())
+        return float(actual[place]), float(exact[place])
+
+
+def floats_of(value: Any) -> dict[str, torch.Tensor]:
+    """Return the floating-point tensors of a nested value, by name."""
+    found = {}
+    for name, leaf in tree.named_leaves(value):
+        tensor = torch.from_numpy(leaf) if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f" else leaf
+        if isinstance(tensor, torch.Tensor) and _is_plain(tensor):
+            found[name] = tensor.detach()
+    return found
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor has floats in rows and columns."""
+    return (
+        tensor.is_floating_point() and tensor.layout is torch.strided and not tensor.is_nested and bool(tensor.numel())
+    )
+
+
+def worst_error(actual: Any, rounded: Any, exact: Any, mask: torch.Tensor | None) -> TensorError | None:
+    """Return the error of the worst tensor; None where there is nothing that can be compared.
+
+    ``mask`` (batch, length) leaves padded positions out: what a model computes there is nobody's answer.
+    """
+    sides = [floats_of(side) for side in (actual, rounded, exact)]
+    if len({len(side) for side in sides}) != 1:
+        return None
+    tensors = zip(*(side.values() for side in sides), strict=True)
+    found = [_error(got, rough, right, mask) for got, rough, right in tensors]
+    if not found or None in found:
+        return None
+    return max((item for item in found if item is not None), key=lambda item: item.ratio)
+
+
+def _error(
+    actual: torch.Tensor, rounded: torch.Tensor, exact: torch.Tensor, mask: torch.Tensor | None
+) -> TensorError | None:
+    if not actual.shape == rounded.shape == exact.shape:
+        return None
+    if mask is not None and exact.shape[:2] == mask.shape:
+        actual, rounded, exact = actual[mask], rounded[mask], exact[mask]
+    if not exact.numel():
+        return None
+    rounding = relative(rounded, exact)
+    return TensorError(relative(actual, exact), rounding, actual, exact) if isfinite(rounding) else None
+
+
+def relative(actual: torch.Tensor, exact: torch.Tensor) -> float:
+    """Return ``|actual - exact| / |exact|`` in the 2-norm; infinity where only one of them is not finite."""
+    actual, exact = actual.double(), exact.double()
+    big, huge = (~(side.abs() < _HUGE) for side in (actual, exact))
+    if not torch.equal(big, huge):
+        return inf
+    if bool(huge.any()):
+        actual, exact = actual[~huge], exact[~huge]
+    off = float((actual - exact).norm())
+    return off / max(float(exact.norm()), 1e-300) if off else 0.0

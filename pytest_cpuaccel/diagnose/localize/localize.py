@@ -1,0 +1,87 @@
+"""Where a backend's wrong answer to a forward call begins."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pytest_cpuaccel.backends.toolkit import upstream
+from pytest_cpuaccel.core.backend import Backend, Subject
+from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.core.localization import Localization
+from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.diagnose.localize.alone import SECONDS, Descent, Feed, built_alone
+from pytest_cpuaccel.diagnose.localize.error import LIMIT
+from pytest_cpuaccel.diagnose.localize.observed import ObservedModules
+from pytest_cpuaccel.diagnose.localize.reference import EagerModules, eager_modules
+
+_ALONE = "modules built alone, each given what eager's own took"
+_HEALED = "observing it removes the error: the fault lies in a fusion"
+
+
+@dataclass(frozen=True)
+class WrongCall:
+    """A call that a backend answers wrong: ``subject`` and ``folder`` are those of the build in use."""
+
+    model: nn.Module
+    backend: Backend
+    call: Call
+    subject: Subject
+    folder: Path | None
+
+
+def localize(wrong: WrongCall) -> Localization:
+    """Return the first module that is wrong, or why none can be named.
+
+    Raises:
+        CpuaccelError: eager can't run in fp64, or holds too much.
+    """
+    with upstream.contained(), torch.no_grad():
+        eager = eager_modules(wrong.model, wrong.call)
+    if "" not in eager.exact or len(eager.exact) == 1:
+        return Localization(note="the model calls no modules, so there is none to name")
+    answered = eager.error_of("", wrong.call.output)
+    if answered is not None and answered.ratio <= LIMIT:
+        note = f"the answer's error is {answered.ratio:.1f} times eager's own rounding, as a right one's may be"
+        return Localization(note=f"{note}: no module stands out")
+    return _from_modules(wrong, eager)
+
+
+def _from_modules(wrong: WrongCall, eager: EagerModules) -> Localization:
+    seen, why = _observation(wrong)
+    if seen is None:
+        return _noted(_alone(built_alone(wrong.backend, wrong.subject, eager), eager), why)
+    modules = ObservedModules(eager, seen)
+    if modules.shows_the_fault:
+        found = modules.first()
+        return found if found.module or seen.feed is None else _or_else(found, _alone(seen.feed, eager))
+    alone = _alone(seen.feed or built_alone(wrong.backend, wrong.subject, eager), eager)
+    return replace(alone, note="; ".join(filter(None, (_HEALED, alone.note))))
+
+
+def _or_else(found: Localization, alone: Localization) -> Localization:
+    return alone if alone.module else found
+
+
+def _noted(found: Localization, why: str) -> Localization:
+    return replace(found, note="; ".join(filter(None, (found.note, why))))
+
+
+def _observation(wrong: WrongCall) -> tuple[Observation | None, str]:
+    """What the modules returned, or why that could not be seen."""
+    if wrong.backend.observe is None:
+        return None, ""
+    try:
+        with upstream.contained(), torch.no_grad():
+            return wrong.backend.observe(wrong.subject, wrong.folder, wrong.call.inputs), ""
+    except CpuaccelError as error:
+        return None, f"its modules can't be observed: {str(error).removeprefix(f'{wrong.backend.name}: ')}"
+
+
+def _alone(feed: Feed, eager: EagerModules) -> Localization:
+    return Descent(eager, feed, time.monotonic() + SECONDS).first(_ALONE)

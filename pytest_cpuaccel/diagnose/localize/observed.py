@@ -1,0 +1,150 @@
+"""The first wrong module, from what all modules returned in one run of a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
+
+import torch
+
+from pytest_cpuaccel.backends.toolkit.module_calls import ModuleCall
+from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.localization import Localization, ModuleError
+from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.diagnose.localize.error import LIMIT, TensorError, worst_error
+from pytest_cpuaccel.diagnose.localize.reference import EagerModules
+
+_GROWTH = 3.0
+"""How many times the error at its input that at its output has to be, for it to start inside a module."""
+
+
+@dataclass(frozen=True)
+class ObservedModules:
+    """An observation beside what eager's modules gave."""
+
+    eager: EagerModules
+    seen: Observation
+
+    @cached_property
+    def errors(self) -> dict[str, TensorError]:
+        """Return the error of each module's output by its place; a place of several calls counts if all were seen."""
+        outputs = self.seen.outputs
+        found = {}
+        for place, call in self.eager.exact.items():
+            several = f"{call.path}#2" in self.eager.exact and f"{call.path}#2" not in outputs
+            error = self.eager.error_of(place, outputs[place]) if place in outputs and not several else None
+            if error is not None:
+                found[place] = error
+        return found
+
+    @cached_property
+    def growth(self) -> tuple[ModuleError, ...]:
+        """Return the errors in the order in which the modules returned."""
+        exact = self.eager.exact
+        return tuple(ModuleError(place, exact[place].type, it.error, it.rounding) for place, it in self.errors.items())
+
+    @property
+    def shows_the_fault(self) -> bool:
+        """Tell whether the run that was observed answers wrong."""
+        found = self.eager.error_of("", self.seen.output)
+        return found is None or found.ratio > LIMIT
+
+    def first(self) -> Localization:
+        """Return the smallest module that is shown to be wrong though what it took is right."""
+        wrong = next((place for place, error in self.errors.items() if error.ratio > LIMIT), None)
+        if wrong is None:
+            note = f"the output of every module that could be seen is right ({len(self.errors)}), the model's is not"
+            return Localization(growth=self.growth, method=self.seen.method, note=note)
+        for call in self._around(wrong):
+            error = self.errors.get(call.place)
+            if error is None or error.ratio <= LIMIT:
+                continue
+            at_input = self._ratio_at_input(call)
+            if at_input is not None and at_input <= LIMIT and error.ratio > _GROWTH * at_input:
+                return self._named(call, error, at_input, wrong)
+        return Localization(growth=self.growth, method=self.seen.method, note=self._between(wrong))
+
+    def _named(self, call: ModuleCall, error: TensorError, at_input: float, wrong: str) -> Localization:
+        actual, expected = error.worst()
+        note = "" if call.place == wrong else f"within it, the output of {wrong} is the first that is wrong"
+        return Localization(
+            module=call.place,
+            type=call.type,
+            starts_inside=True,
+            at_output=error.ratio,
+            at_input=at_input,
+            actual=actual,
+            expected=expected,
+            growth=self.growth,
+            method=self.seen.method,
+            note=note,
+        )
+
+    def _between(self, wrong: str) -> str:
+        before = None
+        for place, error in self.errors.items():
+            if place == wrong:
+                break
+            before = place if error.ratio <= LIMIT else before
+        last = f", and {before} the last before it that is right" if before else ""
+        return f"the output of {wrong} is the first that is wrong{last}; whether its input is right could not be told"
+
+    def _around(self, place: str) -> Iterator[ModuleCall]:
+        """The call at a place and those that it was made within, without the model itself."""
+        within: str | None = place
+        while within:
+            call = self.eager.exact[within]
+            yield call
+            within = call.within
+
+    def _ratio_at_input(self, call: ModuleCall) -> float | None:
+        """The error at a module's input; None where it is not known."""
+        if self.seen.inputs is not None and call.place in self.seen.inputs:
+            return self._ratio_of_seen(call, self.seen.inputs[call.place])
+        ratios = [self._ratio_of_sources(call.sources.get(name, ())) for name, _ in _tensors(call.inputs)]
+        known = [ratio for ratio in ratios if ratio is not None]
+        if len(known) == len(ratios):
+            return max(known, default=0.0)
+        return self._ratio_when_fed(call)
+
+    def _ratio_of_sources(self, sources: tuple[str, ...]) -> float | None:
+        if "" in sources:
+            return 0.0
+        return next((self.errors[source].ratio for source in sources if source in self.errors), None)
+
+    def _ratio_of_seen(self, call: ModuleCall, given: Inputs) -> float | None:
+        rounded = self.eager.rounded[call.place].inputs
+        actual = dict(_tensors(given))
+        ratios = [0.0]
+        for name, exact in _tensors(call.inputs):
+            one, other = actual.get(name), dict(_tensors(rounded)).get(name)
+            if one is None or other is None:
+                return None
+            if not exact.is_floating_point():
+                ratios.append(0.0 if torch.equal(one, other) else inf)
+                continue
+            error = worst_error(one, other, exact, self.eager.mask)
+            if error is None and exact.numel():
+                return None
+            ratios.append(error.ratio if error else 0.0)
+        return max(ratios)
+
+    def _ratio_when_fed(self, call: ModuleCall) -> float | None:
+        """0 where the module is wrong alone too, given what eager's own took; None where that can't be told."""
+        if self.seen.feed is None or call.place != call.path:
+            return None
+        try:
+            output = self.seen.feed(call.path, self.eager.rounded[call.place].inputs)
+        except CpuaccelError:
+            return None
+        error = self.eager.error_of(call.place, output)
+        return 0.0 if error is not None and error.ratio > LIMIT else None
+
+
+def _tensors(inputs: Inputs) -> list[tuple[str, torch.Tensor]]:
+    leaves = tree.named_leaves((inputs.args, dict(inputs.kwargs)))
+    return [(name, leaf) for name, leaf in leaves if isinstance(leaf, torch.Tensor)]

@@ -1,0 +1,136 @@
+"""A parity FAIL names the first module that differs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+CONFTEST = """
+import copy
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_cpuaccel import Backend, BuiltModel
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, load_altered, observe_altered
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.inner, self.outer = nn.LayerNorm(8), nn.Linear(8, 16), nn.Linear(16, 8)
+
+    def forward(self, x):
+        return {"x": x + self.outer(self.inner(self.norm(x)).relu_()), "none": None}
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = Block(), Block(), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.first(x)["x"]
+        x = self.second(x)["x"]
+        return self.head(x), x.argmax(-1)
+
+
+def broken(subject):
+    module = subject.fresh_module()
+    for part in module.modules():
+        if isinstance(part, Block) and part.norm.eps == 1e-4:
+            part.inner.bias.data.zero_()
+    return AlteredModel(module, dict)
+
+
+def alone(subject, folder):
+    module = subject.fresh_module()
+    parts = [module] if isinstance(module, nn.Linear) else module.modules()
+    for part in parts:
+        if isinstance(part, nn.Linear) and part.out_features == 3:
+            part.bias.data.zero_()
+    return BuiltModel(module, threads=torch.get_num_threads())
+
+
+def refuse(*given):
+    raise ValueError("no hooks\\nhere")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_cpuaccel_backends(config):
+    load = partial(load_altered, broken)
+    return [
+        Backend(name="hooked", summary="-", load=load, observe=partial(observe_altered, broken)),
+        Backend(name="alone", summary="-", load=alone),
+        Backend(name="refused", summary="-", load=load, observe=refuse),
+    ]
+
+
+@pytest.fixture
+def eager_model():
+    torch.manual_seed(0)
+    net = Net().eval()
+    net.second.norm.eps = 1e-4
+    return net
+"""
+TEST = """
+import pytest, torch
+
+@pytest.mark.parity
+def test_call(cpu_model):
+    cpu_model(torch.ones(2, 8).cumsum(1))
+
+@pytest.mark.parity
+def test_again(cpu_model):
+    cpu_model(torch.ones(3, 8).cumsum(1))
+"""
+
+
+@pytest.fixture
+def net(project: pytest.Pytester) -> pytest.Pytester:
+    project.makeconftest(CONFTEST)
+    project.makepyfile(TEST)
+    return project
+
+
+def test_the_first_fail_names_the_module_and_the_reports_the_growth(net: pytest.Pytester) -> None:
+    result = net.runpytest_inprocess("--cpu-backends=hooked", "--cpu-report=a.json,b.html")
+    result.assert_outcomes(failed=2)
+    text = result.stdout.str()
+    assert text.count("first wrong module: 'second.inner' (Linear): the error starts inside it") == 1
+    parity = [found["parity"] for found in json.loads((net.path / "a.json").read_text())["results"]]
+    found = parity[0]["localization"]
+    assert (found["module"], found["starts_inside"]) == ("second.inner", True)
+    assert found["at_output"] > 10 > found["at_input"]
+    assert [each["module"] for each in found["growth"]][:4] == ["first.norm", "first.inner", "first.outer", "first"]
+    assert "localization" not in parity[1]
+    html = (net.path / "b.html").read_text()
+    assert "the error, module by module" in html
+    assert '<tr class="fail"><td><code>second.inner</code>' in html
+
+
+@pytest.mark.parametrize(("which", "times"), [("all", 2), ("off", 0)])
+def test_all_or_none_are_followed(net: pytest.Pytester, which: str, times: int) -> None:
+    result = net.runpytest_inprocess("--cpu-backends=hooked", f"--cpu-localize={which}")
+    assert result.stdout.str().count("first wrong module: 'second.inner'") == times
+
+
+def test_modules_are_built_alone_for_a_backend_that_observes_nothing(net: pytest.Pytester) -> None:
+    result = net.runpytest_inprocess("--cpu-backends=alone")
+    result.stdout.fnmatch_lines(["*first wrong module: 'head' (Linear): the error starts inside it*"])
+    result.stdout.fnmatch_lines(["*found by 3 modules built alone*"])
+
+
+def test_an_error_while_observing_costs_a_line_and_no_verdict(net: pytest.Pytester) -> None:
+    result = net.runpytest_inprocess("--cpu-backends=refused")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*its modules can't be observed*no hooks*"])
+    assert "INTERNALERROR" not in result.stdout.str()
+
+
+def test_a_wrong_value_is_one_line(net: pytest.Pytester) -> None:
+    result = net.runpytest_inprocess("--cpu-backends=hooked", "--cpu-localize=last")
+    result.stderr.fnmatch_lines(["*--cpu-localize*last*first*all*off*"])
