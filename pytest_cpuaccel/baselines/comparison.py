@@ -34,6 +34,12 @@ class BaselineComparison:
         return self.baseline.cpu != this_machine().cpu
 
     @property
+    def has_comparable_times(self) -> bool:
+        """Tell whether times of the baseline can be compared with today's as they are."""
+        same_isa = self.baseline.isa == this_machine().isa
+        return same_isa and not self.on_another_cpu and self.baseline.threads == self.threads
+
+    @property
     def lacking_instructions(self) -> list[str]:
         """Return the vector instructions that the artifact was made for and this CPU lacks."""
         return [name for name in self.baseline.isa if name not in this_machine().isa]

@@ -206,4 +206,5 @@ def _result(row: Row, folder: Path) -> SavedResult:
         ratio=found.race.estimate if found.race else None,
         p50_ns=found.p50_ns,
         artifact=folder / _ARTIFACTS / artifact if artifact else None,
+        kernels=row.result.kernels,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pytest_cpuaccel.core.estimate import Estimate
+from pytest_cpuaccel.core.kernel_census import KernelCensus
 
 
 class BaselineKey(NamedTuple):
@@ -24,6 +25,8 @@ class BaselineKey(NamedTuple):
 class SavedResult:
     """``ratio`` is the latency over that of ``versus``; ``artifact`` is the folder that the timed model loads from.
 
+    ``kernels`` is the census of the call.
+
     Each is None if the run had none.
     """
 
@@ -31,6 +34,7 @@ class SavedResult:
     ratio: Estimate | None
     p50_ns: float | None
     artifact: Path | None
+    kernels: KernelCensus | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Budgets of marks: tolerances for parity, limits for latency, start-up, memory and accuracy."""
+"""Budgets of marks: tolerances for parity, limits for latency, start-up, memory, accuracy and kernels."""
 
 from __future__ import annotations
 
@@ -105,6 +105,23 @@ class AccuracyBudget:
 
 
 @dataclass(frozen=True)
+class KernelsBudget:
+    """The ``kernels`` mark: what is asked of the kernels that ran for a call.
+
+    ``int8_share`` and ``bf16_share`` are the least share, in [0, 1], of the time of matrix kernels that computed in
+    int8 and in bf16. ``no_fallback`` allows no operation to have run elsewhere than where the backend promises.
+    ``contains`` and ``absent`` are globs, for an operation, a kernel's implementation, or ``operation:precision``.
+    """
+
+    int8_share: float | None = None
+    bf16_share: float | None = None
+    no_fallback: bool = False
+    max_graph_breaks: int | None = None
+    contains: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Budgets:
     """The marks of a test, as they stand for its backend; None where a mark is absent."""
 
@@ -113,6 +130,7 @@ class Budgets:
     latency: LatencyBudget | None = None
     startup: StartupBudget | None = None
     memory: MemoryBudget | None = None
+    kernels: KernelsBudget | None = None
 
     @property
     def of_performance(self) -> list[str]:

@@ -8,7 +8,14 @@ from functools import partial
 from typing import Any
 
 from pytest_cpuaccel.core import budget_values as values
-from pytest_cpuaccel.core.budget import LatencyBudget, MemoryBudget, ParityBudget, StartupBudget, Tolerance
+from pytest_cpuaccel.core.budget import (
+    KernelsBudget,
+    LatencyBudget,
+    MemoryBudget,
+    ParityBudget,
+    StartupBudget,
+    Tolerance,
+)
 from pytest_cpuaccel.core.budget_values import Parser
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.tolerances import TOLERANCES, outputs
@@ -33,6 +40,14 @@ MEMORY: dict[str, Parser] = {
     "artifact": partial(parse_bytes, example="400 MB"),
 }
 ACCURACY: dict[str, Parser] = {"max_drop": values.drop, "min_score": values.score, "of": values.items}
+KERNELS: dict[str, Parser] = {
+    "int8_share": values.share,
+    "bf16_share": values.share,
+    "no_fallback": values.claimed,
+    "max_graph_breaks": values.whole_number,
+    "contains": values.kernel_names,
+    "absent": values.kernel_names,
+}
 _ASCENDING = (("ttft", "p50", "p90", "p99"), ("tpot", "p50", "p90", "p99"))
 """Budgets in ascending order: the first token is part of the call, and p50 lies below p90."""
 _STARTUP = ("cold_start", "build")
@@ -76,6 +91,24 @@ def latency_and_startup(given: Mapping[str, Any], where: str) -> tuple[LatencyBu
 def memory_budget(given: Mapping[str, Any]) -> MemoryBudget:
     """Return the budget of parsed arguments of ``memory_budget``."""
     return MemoryBudget(**_fields(given))
+
+
+def kernels_budget(given: Mapping[str, Any], where: str) -> KernelsBudget:
+    """Return the budget of parsed arguments of ``kernels``.
+
+    Raises:
+        UsageError: two of them contradict each other; the text begins with ``where``.
+    """
+    budget = KernelsBudget(**given)
+    for name in budget.contains:
+        if name in budget.absent:
+            raise UsageError(f"{where}: contains= and absent= both name {name!r}; keep one")
+    if (budget.int8_share or 0) + (budget.bf16_share or 0) > 1:
+        raise UsageError(
+            f"{where}: int8_share={budget.int8_share:g} and bf16_share={budget.bf16_share:g} are more than 1 together; "
+            "they are shares of one time"
+        )
+    return budget
 
 
 def _check_order(given: Mapping[str, Any], where: str) -> None:

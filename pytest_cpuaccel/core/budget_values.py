@@ -198,3 +198,44 @@ def input_name(value: Any) -> str:
             f'{shown(value)} is not the name of an input; write mask="attention_mask", or mask="" to compare padding'
         )
     return value
+
+
+def claimed(value: Any) -> bool:
+    """Return True, the only value of a claim that has no number.
+
+    Raises:
+        UsageError: the value is not True.
+    """
+    if value is not True:
+        meant = "write True, or leave it out" if value is False else "write True"
+        raise UsageError(f"{shown(value)} claims nothing; {meant}")
+    return True
+
+
+def whole_number(value: Any) -> int:
+    """Return a whole number that is not negative.
+
+    Raises:
+        UsageError: the value is not one.
+    """
+    number = _not_negative(value, example="0")
+    if number != int(number):
+        raise UsageError(f"{value!r} is not a whole number; write 0")
+    return int(number)
+
+
+def kernel_names(value: Any) -> tuple[str, ...]:
+    """Return names or globs of kernels: from one text, or several.
+
+    Raises:
+        UsageError: the value holds something else, or nothing.
+    """
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple, set, frozenset)):
+        raise UsageError(f'{shown(value)} is not the name of a kernel; write "MatMul" or ["MatMul", "*conv*"]')
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise UsageError(f'{shown(name)} is not the name of a kernel; write "MatMul", a glob, or "MatMul:int8"')
+    if not names:
+        raise UsageError(f'{shown(value)} names no kernel; write "MatMul", or leave it out')
+    return tuple(names) if isinstance(names, (list, tuple)) else tuple(sorted(names))

@@ -27,6 +27,7 @@ from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.self_check import self_checked
 from pytest_cpuaccel.evaluation.timed_models import fresh, fresh_sides, timed
+from pytest_cpuaccel.evaluation.workload_kernels import WorkloadKernels
 from pytest_cpuaccel.judge.baseline import judge_baseline
 from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.measure.latency.config import RaceConfig
@@ -43,14 +44,13 @@ def lengthened(config: RaceConfig, evaluation: Evaluation, baselines: BaselineSe
     return replace(config, min_s=max(config.min_s, ESTIMATE_S))
 
 
-def evaluate_baseline(
-    workload: Workload, evaluation: Evaluation, latency: LatencyMeasurement, context: EvaluationContext
-) -> Iterator[Verdict]:
+def evaluate_baseline(kernels: WorkloadKernels, latency: LatencyMeasurement) -> Iterator[Verdict]:
     """Yield the verdict on a workload against the run's baseline; none where nothing can be compared, but a note.
 
     Raises:
         BusyError: the machine did not become free.
     """
+    workload, evaluation, context = kernels.workload, kernels.evaluation, kernels.context
     baseline = context.baselines.against
     if baseline is None:
         return
@@ -71,7 +71,8 @@ def evaluate_baseline(
         measurement = _by_ratio(comparison, subject, comparison.changes())
     if measurement is not None:
         verdict = _judged(measurement, subject)
-        yield replace(verdict, sentence=f"{evaluation.backend.name}: {workload.label}: {verdict.sentence}")
+        verdict = replace(verdict, sentence=f"{evaluation.backend.name}: {workload.label}: {verdict.sentence}")
+        yield kernels.beside_baseline(verdict, result.kernels, with_times=comparison.has_comparable_times)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from pytest_cpuaccel.evaluation.latency import evaluate_latency
 from pytest_cpuaccel.evaluation.memory import evaluate_memory
 from pytest_cpuaccel.evaluation.parity import evaluate_parity
 from pytest_cpuaccel.evaluation.startup import evaluate_startup
+from pytest_cpuaccel.evaluation.workload_kernels import WorkloadKernels
 from pytest_cpuaccel.judge.accuracy import judge_accuracy
 from pytest_cpuaccel.judge.parity.workload import withholding
 from pytest_cpuaccel.measure.accuracy import compare_scores
@@ -50,7 +51,8 @@ def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Resul
     if evaluation.budgets.accuracy is not None:
         yield _result(evaluation, f"score_items x{len(evaluation.scores.actual)}", _accuracy(evaluation))
     groups = workloads(evaluation.calls)
-    if not groups and (evaluation.budgets.parity or evaluation.budgets.of_performance):
+    budgets = evaluation.budgets
+    if not groups and (budgets.parity or budgets.kernels or budgets.of_performance):
         yield _result(evaluation, "no call", *_nothing_called(evaluation))
     comparisons = Comparisons(evaluation, evaluation.budgets.parity or ParityBudget(), context)
     for workload in groups:
@@ -77,17 +79,21 @@ def _until_refused(verdicts: Iterator[Verdict]) -> tuple[list[Verdict], BuildErr
 def _verdicts(
     workload: Workload, evaluation: Evaluation, context: EvaluationContext, comparisons: Comparisons
 ) -> Iterator[Verdict]:
-    budgets = evaluation.budgets
+    budgets, kernels = evaluation.budgets, WorkloadKernels(workload, evaluation, context)
+    is_wrong = False
     if budgets.parity is not None:
         verdict = evaluate_parity(workload, comparisons)
-        if (verdict.outcome is Outcome.FAIL or comparisons.is_stale) and budgets.of_performance:
-            yield withholding(verdict, budgets.of_performance)
-            return
-        yield verdict
+        if not comparisons.is_stale:
+            verdict = kernels.holding_claim(verdict)
+        is_wrong = verdict.outcome is Outcome.FAIL or comparisons.is_stale
+        withheld = budgets.of_performance if is_wrong else []
+        yield withholding(verdict, withheld) if withheld else verdict
+    if budgets.kernels is not None:
+        yield kernels.judged(budgets.kernels)
+    if is_wrong:
+        return
     if budgets.latency is not None:
-        yield from _unless_busy(
-            "latency", workload, evaluation, _latency(workload, evaluation, budgets.latency, context)
-        )
+        yield from _unless_busy("latency", workload, evaluation, _latency(kernels, budgets.latency))
     if budgets.startup is not None:
         yield from _if_any(evaluate_startup(workload, evaluation, budgets.startup, context))
     if budgets.memory is not None:
@@ -99,16 +105,16 @@ def _if_any(verdict: Verdict | None) -> Iterator[Verdict]:
         yield verdict
 
 
-def _latency(
-    workload: Workload, evaluation: Evaluation, budget: LatencyBudget, context: EvaluationContext
-) -> Iterator[Verdict]:
+def _latency(kernels: WorkloadKernels, budget: LatencyBudget) -> Iterator[Verdict]:
+    workload, evaluation, context = kernels.workload, kernels.evaluation, kernels.context
     config = lengthened(context.race, evaluation, context.baselines)
     verdict = evaluate_latency(workload, evaluation, budget, context, config)
     latency = verdict.measurement
     assert isinstance(latency, LatencyMeasurement)
     request, builder = evaluation.request(workload.sample), context.builder
-    yield replace(verdict, measurement=with_saved_artifact(latency, request, builder, context.baselines.shelf))
-    baseline = evaluate_baseline(workload, evaluation, latency, context)
+    verdict = replace(verdict, measurement=with_saved_artifact(latency, request, builder, context.baselines.shelf))
+    yield kernels.beside_latency(verdict)
+    baseline = evaluate_baseline(kernels, latency)
     yield from _unless_busy("baseline", workload, evaluation, baseline)
 
 
@@ -145,6 +151,8 @@ def _nothing_called(evaluation: Evaluation) -> Iterator[Verdict]:
         yield Verdict("startup", Outcome.FAIL, sentence)
     if evaluation.budgets.memory is not None:
         yield Verdict("memory", Outcome.FAIL, sentence)
+    if evaluation.budgets.kernels is not None:
+        yield Verdict("kernels", Outcome.FAIL, sentence)
 
 
 def _result(evaluation: Evaluation, call: str, *verdicts: Verdict) -> Result:

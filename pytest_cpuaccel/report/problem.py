@@ -17,6 +17,7 @@ MARKS: dict[Kind, str] = {
     "baseline": "latency_budget",
     "startup": "latency_budget",
     "memory": "memory_budget",
+    "kernels": "kernels",
 }
 """Kind of verdict -> the mark that asks for it."""
 

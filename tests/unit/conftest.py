@@ -17,6 +17,7 @@ NEED_TORCH = [
     "test_reference.py",
     "test_snapshot.py",
     "test_tree.py",
+    "test_workload_kernels.py",
 ]
 
 collect_ignore = [] if find_spec("torch") else NEED_TORCH

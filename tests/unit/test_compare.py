@@ -9,6 +9,17 @@ from pathlib import Path
 import pytest
 
 from pytest_cpuaccel.cli.main import USAGE_MISTAKE, main
+from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
+from pytest_cpuaccel.core.result import Result
+from pytest_cpuaccel.report.comparison import NamedReport, ReportComparison
+from pytest_cpuaccel.report.row import Row
+from pytest_cpuaccel.report.saved import SavedReport
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+
 
 MACHINE = {"cpu": "A CPU", "isa": ["avx2"], "threads": 1, "versions": ["torch 2.8.0"]}
 
@@ -90,3 +101,60 @@ def test_a_damaged_report_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["compare", str(path), str(path)]) == USAGE_MISTAKE
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"cpuaccel compare: {path}: is damaged, or no report in JSON: ")
+
+
+def test_a_narrow_terminal_gets_a_folded_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    test = "tests/t.py::test_a_model_of_a_rather_long_name[ort]"
+    before = write(tmp_path / "a.json", result(10, 0.5, test))
+    lines = compared(capsys, before, write(tmp_path / "b.json", result(12, 0.6, test)))
+    table = lines[lines.index("") + 1 :]
+    assert max(map(len, table)) <= 80
+    assert cells(table[0]) == ["p50 before", "p50 after", "as long", "by ratio"]
+    assert " ".join(table[2:-1]).replace("     ", " ") == f"{test}, Mlp, forward: PASS -> PASS"
+    assert cells(table[-1]) == ["10.0 ms", "12.0 ms", "1.20x", "1.20x [1.15, 1.25]"]
+
+
+def test_a_file_compared_with_itself_has_two_headings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(tmp_path / "a.json", result(10, 0.5))
+    lines = compared(capsys, path, path)
+    assert lines[:2] == [f"before: {path}", f"after: {path}"]
+    assert cells(lines[2])[3:5] == ["p50 before", "p50 after"]
+
+
+@pytest.mark.parametrize(("allowed", "code"), [("25%", 0), ("5%", 1)])
+def test_a_longer_latency_fails_above_the_limit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], allowed: str, code: int
+) -> None:
+    before, after = write(tmp_path / "a.json", result(10, 0.5)), write(tmp_path / "b.json", result(12, 0.5))
+    assert main(["compare", before, after, f"--fail-above={allowed}"]) == code
+    last = capsys.readouterr().out.splitlines()[-1]
+    failed = "FAIL t.py::test_it[ort], Mlp, forward: 1.20x as long, allowed 1.05x"
+    assert last == (failed if code else "1 latency compared, all within 1.25x")
+
+
+def test_nothing_to_compare_is_no_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = write(tmp_path / "a.json", result(10, 0.5))
+    after = write(tmp_path / "b.json", result(10, 0.5), cpu="Another")
+    assert main(["compare", before, after, "--fail-above=5%"]) == USAGE_MISTAKE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("cpuaccel compare: --fail-above: no time can be compared")
+
+
+def test_a_limit_without_a_unit_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", "a", "b", "--fail-above=5"])
+    assert ended.value.code == USAGE_MISTAKE
+    assert "'5' has no unit; write \"5%\"" in capsys.readouterr().err
+
+
+def test_kernels_are_compared_below_the_table() -> None:
+    def named(name: str, count: int) -> NamedReport:
+        census = KernelCensus("a profiler", (Kernel("ReorderOutput", count),))
+        row = Row("t.py::test_it[ort]", "passed", Result("Mlp", "ort", "forward", (), census))
+        return NamedReport(name, SavedReport("A CPU", ("avx2",), 1, {}, (row,)))
+
+    lines = [*ReportComparison(named("a", 6), named("b", 1)).lines()]
+    assert lines[-2:] == ["kernels of t.py::test_it[ort], Mlp, forward:", "    ReorderOutput 6 -> 1"]

@@ -44,6 +44,7 @@ MEASURED: list[tuple[Kind, Measurement | None]] = [
     *(("baseline", found) for found in BASELINES.values()),
     ("startup", StartupMeasurement(COLD_START, BUILD)),
     ("startup", None),
+    ("kernels", None),
     ("memory", MemoryMeasurement(PROCESS, ArtifactSize(12))),
     ("accuracy", SCORES),
     ("accuracy", AccuracyMeasurement(3, nan, 0.5, nan)),

@@ -62,6 +62,13 @@ _OTHER_NAMES = {
     "disk": ("artifact",),
     "drop": ("max_drop",),
     "score": ("min_score",),
+    "int8": ("int8_share",),
+    "bf16": ("bf16_share",),
+    "fallback": ("no_fallback",),
+    "graph-breaks": ("max_graph_breaks",),
+    "has": ("contains",),
+    "includes": ("contains",),
+    "not-contains": ("absent",),
     "skip": ("exclude",),
     "without": ("exclude",),
 }

@@ -11,6 +11,7 @@ import pytest
 from pytest_cpuaccel.core.budget import (
     AccuracyBudget,
     Budgets,
+    KernelsBudget,
     LatencyBudget,
     MemoryBudget,
     ParityBudget,
@@ -18,9 +19,11 @@ from pytest_cpuaccel.core.budget import (
 )
 from pytest_cpuaccel.core.budget_arguments import (
     ACCURACY,
+    KERNELS,
     LATENCY,
     MEMORY,
     PARITY,
+    kernels_budget,
     latency_and_startup,
     memory_budget,
     parity_budget,
@@ -68,7 +71,7 @@ def budgets_of(item: pytest.Item, backend: str, known: Mapping[str, Backend]) ->
 def _parse(item: pytest.Item, backend: str) -> Budgets:
     parity, accuracy = _parity(item, backend), _accuracy(item, backend)
     latency, startup = _latency_and_startup(item, backend)
-    return Budgets(parity, accuracy, latency, startup, _memory(item, backend))
+    return Budgets(parity, accuracy, latency, startup, _memory(item, backend), _kernels(item, backend))
 
 
 def _parity(item: pytest.Item, backend: str) -> ParityBudget | None:
@@ -90,3 +93,8 @@ def _latency_and_startup(item: pytest.Item, backend: str) -> tuple[LatencyBudget
 def _memory(item: pytest.Item, backend: str) -> MemoryBudget | None:
     given = compulsory_arguments(item, "memory_budget", backend, MEMORY, 'peak="800 MB" or artifact="100 MB"')
     return None if given is None else memory_budget(given)
+
+
+def _kernels(item: pytest.Item, backend: str) -> KernelsBudget | None:
+    given = compulsory_arguments(item, "kernels", backend, KERNELS, "int8_share=0.9 or no_fallback=True")
+    return None if given is None else kernels_budget(given, f"{item.nodeid}: @kernels")

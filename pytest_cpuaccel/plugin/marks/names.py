@@ -13,9 +13,10 @@ DECLARATIONS = (
     "build=): how fast a call must be",
     "memory_budget(peak=, artifact=): most memory of a process that runs the model, most bytes of its artifact",
     "accuracy_budget(max_drop=, min_score=, of=): the greatest drop, or the least mean, of the scores of score_items",
+    "kernels(int8_share=, bf16_share=, no_fallback=, max_graph_breaks=, contains=, absent=): which kernels must run",
     "cpu_backends(*names, exclude=): the backends, of those chosen, that a test runs under",
 )
-JUDGED = ("parity", "latency_budget", "memory_budget", "accuracy_budget")
+JUDGED = ("parity", "latency_budget", "memory_budget", "accuracy_budget", "kernels")
 
 
 def closest(node: pytest.Item | pytest.Collector, name: str) -> list[pytest.Mark]:

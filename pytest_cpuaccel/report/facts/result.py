@@ -38,7 +38,9 @@ _FORMS: Mapping[Kind, _Form] = {
     "baseline": _Form(baseline.flat, baseline.read),
     "startup": _Form(startup.flat, startup.read),
     "memory": _Form(memory.flat, memory.read),
+    "kernels": _Form(lambda _: {}, lambda _: None),
 }
+"""A verdict on kernels has no measurement of its own: the result has the census."""
 
 
 def facts_of(result: Result) -> Iterator[tuple[str, Scalar]]:

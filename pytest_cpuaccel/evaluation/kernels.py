@@ -1,0 +1,24 @@
+"""The census of the kernels that a backend runs for a call."""
+
+from __future__ import annotations
+
+from pytest_cpuaccel.backends.toolkit import upstream
+from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.kernel_census import KernelCensus
+from pytest_cpuaccel.core.private_inputs import private_inputs
+from pytest_cpuaccel.evaluation.context import EvaluationContext
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+
+
+def census_of(evaluation: Evaluation, call: Call, context: EvaluationContext) -> KernelCensus | None:
+    """Return the census of a call under the evaluation's backend; None where the backend has none.
+
+    Raises:
+        CpuaccelError: it can't be taken.
+    """
+    count = evaluation.backend.count_kernels
+    if count is None:
+        return None
+    request, builder = evaluation.request(call), context.builder
+    with upstream.contained(), builder.artifact(request) as folder:
+        return count(builder.subject(request), folder, call.method, private_inputs(call.inputs))
