@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.baselines.settings import NO_BASELINES, BaselineSettings
 from pytest_cpuaccel.builder.builder import Builder
@@ -12,12 +13,21 @@ from pytest_cpuaccel.core.measurement.latency import SelfCheck
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 
+if TYPE_CHECKING:
+    from pytest_cpuaccel.evaluation.failure import Failure
+
+
+def keep_nothing(failure: Failure) -> tuple[str, ...]:  # noqa: ARG001
+    """Keep nothing of a failure, and say nothing of it."""
+    return ()
+
 
 @dataclass(frozen=True)
 class EvaluationContext:
     """``alone()`` is a context in which no other test on the machine runs; it raises BusyError where it can't be had.
 
     ``self_checks`` holds what the session's A/A check found, once there was need of it.
+    ``keep`` is told of every result that fails and returns notes for its verdict.
     """
 
     builder: Builder
@@ -26,3 +36,4 @@ class EvaluationContext:
     race: RaceConfig
     baselines: BaselineSettings = NO_BASELINES
     self_checks: list[SelfCheck] = field(default_factory=list)
+    keep: Callable[[Failure], tuple[str, ...]] = keep_nothing
