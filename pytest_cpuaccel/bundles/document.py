@@ -86,7 +86,7 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
         model=TestedModel(model.text("name"), model.texts_by_name("key"), model.flag("is_candidate")),
         backend=backend.text("name"),
         precision=Precision(backend.one_of("precision", [precision.value for precision in Precision])),
-        method=cast(Method, call.one_of("method", get_args(Method))),
+        method=cast("Method", call.one_of("method", get_args(Method))),
         inputs=Inputs(
             tuple(restored(item, tensors) for item in call.items("args")),
             {name: restored(item, tensors) for name, item in call.object("kwargs").values.items()},
@@ -145,7 +145,7 @@ def _read_state(state: Any) -> torch.Tensor | None:
 
 def _read_verdict(fields: Fields) -> RecordedVerdict:
     return RecordedVerdict(
-        cast(Kind, fields.one_of("kind", get_args(Kind))),
+        cast("Kind", fields.one_of("kind", get_args(Kind))),
         Outcome(fields.one_of("outcome", [outcome.value for outcome in Outcome])),
         fields.text("sentence"),
     )

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from pytest_cpuaccel.builder.fingerprint import model_key
 from pytest_cpuaccel.bundles.artifact_files import artifact_in
 from pytest_cpuaccel.bundles.bundle import Answers, Bundle, Place, RecordedVerdict, TestedModel
 from pytest_cpuaccel.bundles.write import write_bundle
-from pytest_cpuaccel.builder.fingerprint import model_key
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
@@ -80,9 +80,7 @@ def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
         answers=Answers(
             _answer(actual), _answer(references.expected), _known(references.expected64), _known(references.rounding)
         ),
-        verdicts=tuple(
-            RecordedVerdict(verdict.kind, verdict.outcome, verdict.sentence) for verdict in result.verdicts
-        ),
+        verdicts=tuple(RecordedVerdict(verdict.kind, verdict.outcome, verdict.sentence) for verdict in result.verdicts),
         place=place_of(evaluation.backend, failure.comparer.context.builder.threads),
         seed=torch.initial_seed(),
         rng_state=call.rng_state,
