@@ -91,5 +91,6 @@ def _order(tensor: torch.Tensor) -> list[int]:
     as_they_are = list(range(tensor.dim()))
     if tensor.is_contiguous():
         return as_they_are
-    order = sorted(as_they_are, key=lambda dim: -tensor.stride(dim))
+    strides = tensor.stride()
+    order = sorted(as_they_are, key=lambda dim: -strides[dim])
     return order if tensor.permute(order).is_contiguous() else as_they_are

@@ -34,21 +34,22 @@ class Fields:
 
     def text(self, name: str) -> str:
         """Return a text."""
-        value = self.of_type(name, str)
+        value: str = self.of_type(name, str)
         if len(value) > LONGEST_TEXT:
             raise UsageError(f"{self._at(name)} has more than {LONGEST_TEXT} characters")
         return value
 
     def count(self, name: str, most: int = 1 << 53) -> int:
         """Return an integer from 0 to ``most``."""
-        value = self.of_type(name, int)
+        value: int = self.of_type(name, int)
         if isinstance(value, bool) or not 0 <= value <= most:
             raise UsageError(f"{self._at(name)} is not between 0 and {most}")
         return value
 
     def flag(self, name: str) -> bool:
         """Return true or false."""
-        return self.of_type(name, bool)
+        value: bool = self.of_type(name, bool)
+        return value
 
     def number(self, name: str) -> float | None:
         """Return a number, or None for null."""

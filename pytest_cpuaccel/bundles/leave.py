@@ -26,7 +26,7 @@ from pytest_cpuaccel.report.environment import versions_of
 
 @dataclass(frozen=True)
 class BundleSettings:
-    """``folder`` is where bundles are left, ``with_artifact`` tells whether they hold the artifact, with its weights."""
+    """``folder`` is where bundles are left; ``with_artifact`` puts the artifact into them, with its weights."""
 
     folder: Path
     with_artifact: bool = False

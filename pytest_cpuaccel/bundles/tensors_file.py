@@ -49,7 +49,7 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
     size = plain_file(file, MOST_BYTES + _LONGEST_HEADER)
     names = _checked_names(file, size)
     try:
-        with safe_open(str(file), framework="pt") as opened:  # type: ignore[no-untyped-call]
+        with safe_open(str(file), framework="pt") as opened:
             return {name: opened.get_tensor(name).clone() for name in names}
     except (SafetensorError, OSError, ValueError, RuntimeError) as damage:
         raise UsageError(f"{file.name!r} is damaged: {str(damage)[:200]}") from None

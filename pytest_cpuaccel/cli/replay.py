@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.evaluation.session import Session
 
 _DESCRIPTION = """\
-Judges the failure in a bundle again, which pytest --cpu-bundles=FOLDER left: with --model the call is made here, without
-it the recorded answers are compared again. Exit code: 0 for the same verdict, 1 for another, 2 if it can't be judged."""
+Judges the failure in a bundle again, which pytest --cpu-bundles=FOLDER left: with --model the call is made here,
+without it the recorded answers are compared again. Exit code: 0 for the same verdict, 1 for another, 2 if it can't be
+judged."""
 _UNTRUSTED = (
     "the artifact of the bundle was not loaded: loading one can run code that is in it; --trust-artifact loads it"
 )
@@ -60,31 +61,39 @@ def run(arguments: argparse.Namespace) -> int:
     except BackendUnavailableError as unavailable:
         raise UsageError(str(unavailable)) from None
     from pytest_cpuaccel.bundles.read import read_bundle
+    from pytest_cpuaccel.bundles.replay import judge_recorded
 
     bundle = read_bundle(arguments.bundle)
     if arguments.trust_artifact and arguments.model is None:
         raise UsageError("--trust-artifact needs --model: an artifact is loaded for a model, and judged by it")
     for line in _of_bundle(bundle):
         print(line)  # noqa: T201
+    backend = None if arguments.model is None else _backend(bundle.backend)
     try:
-        replay = _replay(bundle, arguments)
+        replay = judge_recorded(bundle) if backend is None else _replayed(bundle, backend, arguments)
     except UserCodeError as raised:
         frames = without_imports(without_ours(raised.error.__traceback__))
         traceback.print_exception(raised.error.with_traceback(frames))
         raise
-    return _told(bundle, replay, arguments)
+    print(_plain(f"now: {replay.outcome.value} parity: {replay.sentence}"))  # noqa: T201
+    for line in (*(f"  {line}" for line in replay.evidence), replay.ran, *replay.answers):
+        print(_plain(line))  # noqa: T201
+    if backend is not None:
+        for line in _surroundings(bundle, replay, backend, is_trusted=arguments.trust_artifact):
+            print(_plain(line))  # noqa: T201
+    code, line = _conclusion(bundle, replay)
+    print(line)  # noqa: T201
+    return code
 
 
-def _replay(bundle: Bundle, arguments: argparse.Namespace) -> Replay:
-    from pytest_cpuaccel.bundles.replay import judge_recorded, run_again, run_artifact
+def _replayed(bundle: Bundle, backend: Backend, arguments: argparse.Namespace) -> Replay:
+    from pytest_cpuaccel.bundles.replay import run_again, run_artifact
     from pytest_cpuaccel.core.internals import check_internals
 
-    if arguments.model is None:
-        return judge_recorded(bundle)
     if bundle.model.is_candidate:
         raise UsageError("a candidate is judged by another model, and can't be run again: leave out --model")
     check_internals()
-    backend, session = _backend(bundle.backend), _session(bundle, arguments.task)
+    session = _session(bundle, arguments.task)
     model = _model(bundle, arguments, session)
     if arguments.trust_artifact:
         return run_artifact(bundle, arguments.bundle, model, backend, session)
@@ -97,32 +106,18 @@ def _of_bundle(bundle: Bundle) -> Iterator[str]:
         yield _plain(f"recorded: {verdict.outcome.value} {verdict.kind}: {verdict.sentence}")
 
 
-def _told(bundle: Bundle, replay: Replay, arguments: argparse.Namespace) -> int:
-    for line in _of_replay(bundle, replay, arguments):
-        print(_plain(line))  # noqa: T201
-    code, line = _conclusion(bundle, replay)
-    print(line)  # noqa: T201
-    return code
-
-
-def _of_replay(bundle: Bundle, replay: Replay, arguments: argparse.Namespace) -> Iterator[str]:
+def _surroundings(bundle: Bundle, replay: Replay, backend: Backend, *, is_trusted: bool) -> Iterator[str]:
+    """What is other here than where the bundle was left, and what was left out."""
     from pytest_cpuaccel.bundles.leave import place_of
     from pytest_cpuaccel.bundles.surroundings import differences, kernel_differences
 
-    yield f"now: {replay.outcome.value} parity: {replay.sentence}"
-    yield from (f"  {line}" for line in replay.evidence)
-    yield replay.ran
-    yield from replay.answers
-    if arguments.model is None:
-        return
-    backend = _backend(bundle.backend)
     yield from (f"differs: {line}" for line in replay.model)
     yield from (f"differs: {line}" for line in differences(bundle.place, place_of(backend, bundle.place.threads)))
     if bundle.kernels is not None or replay.kernels is not None:
         yield from (f"differs: {line}" for line in kernel_differences(bundle.kernels, replay.kernels))
     if backend.calibrates:
         yield "calibration data are not in a bundle: the backend was calibrated on the call's own inputs"
-    if bundle.artifact is not None and bundle.artifact.is_here and not arguments.trust_artifact:
+    if bundle.artifact is not None and bundle.artifact.is_here and not is_trusted:
         yield _UNTRUSTED
 
 
