@@ -60,7 +60,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class TestedModel:
+class RecordedModel:
     """``key`` tells the model apart from others: digests of its weights, its structure and its code."""
 
     name: str
@@ -91,7 +91,7 @@ class Bundle:
 
     test: str
     label: str
-    model: TestedModel
+    model: RecordedModel
     backend: str
     precision: Precision
     method: Method

@@ -78,7 +78,7 @@ class Describer:
             raise UsageError(f"{place} is a {kind.replace('torch.', '')}, which a bundle can't hold")
         order = _order(tensor)
         name = f"t{len(self.tensors)}"
-        self.tensors[name] = tensor.detach().permute(order).clone(memory_format=torch.contiguous_format)
+        self.tensors[name] = tensor.detach().resolve_neg().permute(order).clone(memory_format=torch.contiguous_format)
         return {"tensor": name} if order == sorted(order) else {"tensor": name, "order": order}
 
 

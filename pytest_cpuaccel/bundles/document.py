@@ -15,8 +15,8 @@ from pytest_cpuaccel.bundles.bundle import (
     ArtifactFile,
     Bundle,
     Place,
+    RecordedModel,
     RecordedVerdict,
-    TestedModel,
 )
 from pytest_cpuaccel.bundles.description import Describer
 from pytest_cpuaccel.bundles.fields import Fields
@@ -83,7 +83,7 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
     return Bundle(
         test=fields.text("test"),
         label=call.text("label"),
-        model=TestedModel(model.text("name"), model.texts_by_name("key"), model.flag("is_candidate")),
+        model=RecordedModel(model.text("name"), model.texts_by_name("key"), model.flag("is_candidate")),
         backend=backend.text("name"),
         precision=Precision(backend.one_of("precision", [precision.value for precision in Precision])),
         method=cast("Method", call.one_of("method", get_args(Method))),

@@ -11,7 +11,7 @@ import torch
 
 from pytest_cpuaccel.builder.fingerprint import model_key
 from pytest_cpuaccel.bundles.artifact_files import artifact_in
-from pytest_cpuaccel.bundles.bundle import Answers, Bundle, Place, RecordedVerdict, TestedModel
+from pytest_cpuaccel.bundles.bundle import Answers, Bundle, Place, RecordedModel, RecordedVerdict
 from pytest_cpuaccel.bundles.write import write_bundle
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Answer
@@ -46,7 +46,7 @@ def leave_bundle(settings: BundleSettings, failure: Failure) -> tuple[str, ...]:
             folder = write_bundle(bundle, settings.folder, artifact if settings.with_artifact else None)
     except OSError as refusal:
         return (f"no bundle: can't write {str(settings.folder)!r}: {refusal.strerror}",)
-    except CpuaccelError as refusal:
+    except (CpuaccelError, ValueError, RuntimeError) as refusal:
         return (f"no bundle: {one_line(str(refusal))}",)
     return (f"bundle: {folder} (cpuaccel replay judges it again)",)
 
@@ -72,7 +72,7 @@ def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
     return Bundle(
         test=evaluation.test,
         label=result.call,
-        model=TestedModel(result.model, model_key(evaluation.reference), evaluation.is_of_candidate),
+        model=RecordedModel(result.model, model_key(evaluation.reference), evaluation.is_of_candidate),
         backend=evaluation.backend.name,
         precision=evaluation.backend.precision,
         method=call.method,

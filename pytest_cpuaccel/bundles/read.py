@@ -27,6 +27,7 @@ def read_bundle(folder: Path) -> Bundle:
         found = parsed((folder / DOCUMENT).read_bytes(), DOCUMENT)
         return document.read(found, read_tensors(folder / TENSORS))
     except UsageError as mistake:
-        raise UsageError(f"{str(folder)!r}: {mistake}") from None
+        told = "".join(character if character.isprintable() else " " for character in str(mistake))
+        raise UsageError(f"{str(folder)!r}: {told}") from None
     except OSError as refusal:
         raise UsageError(f"{str(folder)!r} can't be read: {refusal.strerror}") from None

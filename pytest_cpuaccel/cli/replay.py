@@ -124,6 +124,8 @@ def _surroundings(bundle: Bundle, replay: Replay, backend: Backend, *, is_truste
 def _conclusion(bundle: Bundle, replay: Replay) -> tuple[int, str]:
     recorded = bundle.parity
     if recorded is not None and recorded.outcome is not replay.outcome:
+        if replay.outcome is Outcome.INCONCLUSIVE:
+            return UNJUDGED, f"parity was {recorded.outcome.value}, and can't be judged now"
         return ANOTHER, f"another verdict: parity was {recorded.outcome.value} and is {replay.outcome.value}"
     others = [found.kind for found in bundle.verdicts if found.outcome is Outcome.FAIL and found.kind != "parity"]
     if others:
