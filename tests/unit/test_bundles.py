@@ -21,6 +21,8 @@ from pytest_cpuaccel.bundles.bundle import (
     DOCUMENT,
     TENSORS,
     Answers,
+    Artifact,
+    ArtifactFile,
     Bundle,
     Place,
     RecordedModel,
@@ -72,6 +74,17 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert tree.same(found.answers.expected.written, {"x": X})
     plain = {"inputs": Inputs(), "answers": None}
     assert replace(found, **plain) == replace(written, **plain)
+
+
+def test_the_schema_in_the_docs_takes_what_is_written(tmp_path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "bundle.schema.json").read_text())
+    given = bundle(X.t(), [1, (2.5, None), {"deep": [True, "text", math.nan]}])
+    whole = replace(given, artifact=Artifact((ArtifactFile("a", 1, "0"),)))
+    document = json.loads((write_bundle(whole, tmp_path) / DOCUMENT).read_text())
+    jsonschema.Draft202012Validator(schema).validate(document)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate(document | {"more": 1})
 
 
 def test_strides_are_kept_where_memory_has_no_gaps(tmp_path: Path) -> None:
@@ -218,6 +231,7 @@ def header(entries: str, data: bytes = b"") -> bytes:
         (b"123", "header"),
         (header("{" * 1000), "nested"),
     ],
+    ids=lambda value: "" if isinstance(value, bytes) else value,
 )
 def test_a_damaged_file_of_tensors_is_refused(left: Path, data: bytes, message: str) -> None:
     (left / TENSORS).write_bytes(data)
