@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_cpuaccel.backends.plugins import known_backends
 from pytest_cpuaccel.backends.registry import is_known, no_such_backend, select
 from pytest_cpuaccel.backends.requirements import check_torch, unmet_requirement
+from pytest_cpuaccel.cli.waits import Waits
 from pytest_cpuaccel.core import option_values as values
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError, UserCodeError
@@ -128,7 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_internals()
     try:
-        return _through(open_gate(settings, limits, versus, _Waits()), settings)
+        return _through(open_gate(settings, limits, versus, Waits()), settings)
     except UserCodeError as raised:
         frames = without_imports(without_ours(raised.error.__traceback__))
         traceback.print_exception(raised.error.with_traceback(frames))
@@ -219,23 +220,6 @@ def _versus(name: str, known: Mapping[str, Backend]) -> Backend:
     if reason:
         raise UsageError(f"--vs: {reason}")
     return known[name]
-
-
-class _Waits:
-    """Tells of a wait for another process, once for each; what else is at work has a line for each backend."""
-
-    def __init__(self) -> None:
-        self._told: set[str] = set()
-
-    def busy(self, text: str, rest_s: float = 0.0) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002
-        """Tell nothing of ordinary work."""
-        return contextlib.nullcontext()
-
-    def show(self, text: str) -> None:
-        """Print whom a timing waits for."""
-        if text.startswith("waiting for") and text not in self._told:
-            self._told.add(text)
-            _tell(text)
 
 
 def _tell(line: str) -> None:

@@ -34,6 +34,13 @@ class Comparer:
     budget: ParityBudget
     context: EvaluationContext
 
+    @property
+    def held_to(self) -> ParityBudget:
+        """Return the budget; for a candidate with the tolerance of one where the mark sets none."""
+        if self.evaluation.is_of_candidate and self.budget.tolerance == Tolerance():
+            return replace(self.budget, tolerance=COMPRESSED)
+        return self.budget
+
     def references(self, call: Call) -> References:
         """Return what eager gives for a forward call.
 
@@ -55,10 +62,8 @@ class Comparer:
         self, call: Call, references: References, pooled: Mapping[str, Share] | None = None, *, in_full: bool = True
     ) -> Comparison:
         """Compare a forward call; ``pooled`` and ``in_full`` as in :class:`Terms`."""
-        evaluation, budget = self.evaluation, self.budget
-        if evaluation.is_of_candidate and budget.tolerance == Tolerance():
-            budget = replace(budget, tolerance=COMPRESSED)
-        actual, expected = _with_what_was_written(call, references, evaluation.reference)
+        evaluation, budget = self.evaluation, self.held_to
+        actual, expected = with_what_was_written(call, references, evaluation.reference)
         terms = Terms(budget, evaluation.backend.precision, pooled or {}, in_full)
         return _unless_by_chance(compare(actual, expected, call.inputs, terms), references, evaluation.reference)
 
@@ -104,7 +109,7 @@ def _unless_by_chance(found: Comparison, references: References, model: nn.Modul
     return replace(found, outcome=Outcome.INCONCLUSIVE, sentence=sentence)
 
 
-def _with_what_was_written(call: Call, references: References, model: nn.Module) -> tuple[Answer, References]:
+def with_what_was_written(call: Call, references: References, model: nn.Module) -> tuple[Answer, References]:
     """Both sides with the inputs that either wrote to, as each left them."""
     names = dict.fromkeys((*references.expected.written, *call.written))
     if not names:

@@ -22,7 +22,8 @@ from pytest_cpuaccel.judge.parity.comparison import Comparison
 class Comparisons:
     """``state`` names what the model keeps from call to call, once that was found; its calls are compared in order.
 
-    ``is_stale`` tells whether the build in use turned out to be out of date.
+    ``is_stale`` tells whether the build in use turned out to be out of date. ``failing`` is the call that the latest
+    FAIL is about; None where the latest verdict was none.
     """
 
     evaluation: Evaluation
@@ -30,6 +31,7 @@ class Comparisons:
     context: EvaluationContext
     state: tuple[str, ...] = ()
     is_stale: bool = False
+    failing: Call | None = None
     _sequence: dict[int, Comparison] = field(default_factory=dict)
     _ordered: bool | None = None
     _last: Call | None = None

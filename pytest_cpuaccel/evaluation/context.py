@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.baselines.settings import NO_BASELINES, BaselineSettings
 from pytest_cpuaccel.builder.builder import Builder
@@ -13,6 +14,14 @@ from pytest_cpuaccel.evaluation.localizing import Localizing
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 
+if TYPE_CHECKING:
+    from pytest_cpuaccel.evaluation.failure import Failure
+
+
+def keep_nothing(failure: Failure) -> tuple[str, ...]:  # noqa: ARG001
+    """Keep nothing of a failure, and say nothing of it."""
+    return ()
+
 
 @dataclass(frozen=True)
 class EvaluationContext:
@@ -20,6 +29,7 @@ class EvaluationContext:
 
     ``self_checks`` holds what the session's A/A check found, once there was need of it.
     ``localizing`` tells which wrong answers are followed to the module in which they begin.
+    ``keep`` is told of every result that fails and returns notes for its verdict.
     """
 
     builder: Builder
@@ -29,3 +39,4 @@ class EvaluationContext:
     baselines: BaselineSettings = NO_BASELINES
     self_checks: list[SelfCheck] = field(default_factory=list)
     localizing: Localizing = field(default_factory=Localizing)
+    keep: Callable[[Failure], tuple[str, ...]] = keep_nothing

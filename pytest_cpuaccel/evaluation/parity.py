@@ -34,6 +34,7 @@ def evaluate_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
         EagerError: the reference raises or disagrees with itself.
     """
     comparer, backend = comparisons_of.comparer, comparisons_of.evaluation.backend
+    comparisons_of.failing = None
     comparisons = comparisons_of.of(workload.calls)
     shown, about = shown_of(comparisons), f"{backend.name}: {workload.label}"
     if shown.outcome is not Outcome.FAIL:
@@ -42,6 +43,7 @@ def evaluate_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     if is_right_anew(call, comparer, comparisons_of.state):
         comparisons_of.is_stale = True
         return stale_verdict(about, shown, is_exported=bool(backend.exporters))
+    comparisons_of.failing = call
     state = comparisons_of.state
     fault = None if state else _fault(call, comparer)
     return localized(workload_verdict(about, comparisons, fault), call, comparer, fault, state)

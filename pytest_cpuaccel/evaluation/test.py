@@ -17,6 +17,7 @@ from pytest_cpuaccel.evaluation.baseline import evaluate_baseline, lengthened
 from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.failure import Failure
 from pytest_cpuaccel.evaluation.latency import evaluate_latency
 from pytest_cpuaccel.evaluation.memory import evaluate_memory
 from pytest_cpuaccel.evaluation.parity import evaluate_parity
@@ -58,11 +59,22 @@ def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Resul
     for workload in groups:
         verdicts, refusal = _until_refused(_verdicts(workload, evaluation, context, comparisons))
         if verdicts:
-            yield _result(evaluation, workload.label, *verdicts)
+            yield _kept(_result(evaluation, workload.label, *verdicts), workload, comparisons)
         if refusal is not None:
             raise refusal
     if comparisons.is_stale:
         context.builder.discard(evaluation.model, evaluation.backend)
+
+
+def _kept(result: Result, workload: Workload, comparisons: Comparisons) -> Result:
+    """The result; where it fails, with notes of whoever keeps failures."""
+    failing = next((verdict for verdict in result.verdicts if verdict.outcome is Outcome.FAIL), None)
+    if failing is None:
+        return result
+    call = comparisons.failing or workload.sample
+    notes = comparisons.context.keep(Failure(result, call, comparisons.comparer, comparisons.state))
+    told = replace(failing, notes=(*failing.notes, *notes))
+    return replace(result, verdicts=tuple(told if verdict is failing else verdict for verdict in result.verdicts))
 
 
 def _until_refused(verdicts: Iterator[Verdict]) -> tuple[list[Verdict], BuildError | None]:

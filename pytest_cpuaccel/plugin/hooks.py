@@ -96,6 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if not is_worker(config):
             options.check_reports(config.stash[SETTINGS], options.source_of(config, "report"))
             options.check_baselines(config.stash[SETTINGS])
+            options.check_bundles(config.stash[SETTINGS], options.source_of(config, "bundles"))
             config.pluginmanager.register(Reporter(config), NAME)
 
 

@@ -66,6 +66,8 @@ class Settings(NamedTuple):
     against: str | None
     against_slowdown: float
     baselines_dir: Path
+    bundles: Path | None
+    bundle_artifact: bool
     wait_s: float
 
 
@@ -192,6 +194,8 @@ OPTIONS = (
     Option("against", "NAME", "baseline to compare latencies with, by races against its artifacts", "", _baseline_name),
     Option("against-slowdown", "PERCENT", "how much longer a call may take than in that baseline", "5%", _percentage),
     Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", folder),
+    Option("bundles", "FOLDER", "where a failing verdict leaves a bundle for 'cpuaccel replay'", "", folder),
+    Option("bundle-artifact", "", "put the exported model, with its weights, into each bundle", "false", _flag),
     Option("wait", "TIME", "the longest time to wait for the machine to be free", "600 s", seconds),
 )
 
@@ -211,6 +215,7 @@ _RESOLVE: dict[str, Callable[[Path, Any], Any]] = {
     "report": _reports_in,
     "cache-dir": _folder_in,
     "baselines-dir": _folder_in,
+    "bundles": _folder_in,
 }
 """Option with paths -> the function that resolves its value in the folder that they are relative to."""
 
@@ -251,6 +256,8 @@ def read_settings(config: pytest.Config) -> Settings:
     given = config.getoption("cpu_against_slowdown")
     if given is not None and values["against"] is None:
         raise UsageError(f"--cpu-against-slowdown={given} needs --cpu-against=NAME")
+    if config.getoption("cpu_bundle_artifact") is not None and values["bundles"] is None:
+        raise UsageError("--cpu-bundle-artifact needs --cpu-bundles=FOLDER")
     return Settings(
         backends=values["backends"],
         model=values["model"],
@@ -270,6 +277,8 @@ def read_settings(config: pytest.Config) -> Settings:
         against=values["against"],
         against_slowdown=values["against-slowdown"],
         baselines_dir=values["baselines-dir"] or config.rootpath / ".cpuaccel" / "baselines",
+        bundles=values["bundles"],
+        bundle_artifact=values["bundle-artifact"],
         wait_s=values["wait"],
     )
 
@@ -329,6 +338,30 @@ def check_baselines(settings: Settings) -> None:
         raise UsageError(f"--cpu-save: {str(settings.baselines_dir)!r} is a file, not a folder for baselines") from None
     except OSError as refusal:
         raise UsageError(f"--cpu-save: can't write {str(settings.baselines_dir)!r}: {refusal.strerror}") from None
+
+
+def check_bundles(settings: Settings, where: str) -> None:
+    """Check now that bundles can be written: otherwise an error would come only with the first failure.
+
+    ``where`` is the place of the setting, for messages.
+
+    Raises:
+        UsageError: safetensors is missing, or the folder can't be written.
+    """
+    if settings.bundles is None:
+        return
+    import tempfile
+    from importlib.util import find_spec
+
+    if find_spec("safetensors") is None:
+        raise UsageError(f"{where}: bundles need safetensors: pip install 'pytest-cpuaccel[bundles]'")
+    try:
+        settings.bundles.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(dir=settings.bundles).cleanup()
+    except (FileExistsError, NotADirectoryError):
+        raise UsageError(f"{where}: {str(settings.bundles)!r} is a file, not a folder for bundles") from None
+    except OSError as refusal:
+        raise UsageError(f"{where}: can't write {str(settings.bundles)!r}: {refusal.strerror}") from None
 
 
 def source_of(config: pytest.Config, name: str) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from pytest_cpuaccel.baselines.settings import BaselineSettings
 from pytest_cpuaccel.baselines.store import read_baseline, shelf_of
+from pytest_cpuaccel.bundles.leave import BundleSettings, leave_bundle
 from pytest_cpuaccel.evaluation import session
 from pytest_cpuaccel.evaluation.session import Session, SessionSettings
 from pytest_cpuaccel.machine.lock import MachineLock
@@ -23,7 +27,11 @@ def open_session(settings: Settings, progress: Progress, lock: MachineLock) -> S
         localize=settings.localize,
         baselines=_baseline_settings(settings),
     )
-    return session.open_session(own, progress, lock)
+    opened = session.open_session(own, progress, lock)
+    if settings.bundles is not None:
+        keep = partial(leave_bundle, BundleSettings(settings.bundles, settings.bundle_artifact))
+        opened.context = replace(opened.context, keep=keep)
+    return opened
 
 
 def _baseline_settings(settings: Settings) -> BaselineSettings:

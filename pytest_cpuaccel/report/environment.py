@@ -16,9 +16,6 @@ _ALWAYS = ("pytest-cpuaccel", "torch", "transformers", "optimum", "optimum-onnx"
 def environment(backends: Iterable[Backend], threads: int) -> dict[str, Scalar | Sequence[str]]:
     """Return what a reader needs to know before comparing figures with their own."""
     machine = this_machine()
-    versions = {name: Requirement(name).installed for name in _ALWAYS}
-    for backend in backends:
-        versions |= backend.versions
     return {
         "cpu": machine.cpu,
         "isa": list(machine.isa),
@@ -27,8 +24,16 @@ def environment(backends: Iterable[Backend], threads: int) -> dict[str, Scalar |
         **{trait.name.replace(" ", "_").lower(): trait.value for trait in traits()},
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": [f"{name} {version}" for name, version in versions.items() if version],
+        "versions": [f"{name} {version}" for name, version in versions_of(backends).items()],
     }
+
+
+def versions_of(backends: Iterable[Backend]) -> dict[str, str]:
+    """Return the installed versions of what decides results under these backends, by distribution."""
+    versions = {name: Requirement(name).installed for name in _ALWAYS}
+    for backend in backends:
+        versions |= backend.versions
+    return {name: version for name, version in versions.items() if version}
 
 
 def as_list(environment: Mapping[str, Scalar | Sequence[str]]) -> str:

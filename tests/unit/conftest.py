@@ -8,6 +8,7 @@ NEED_TORCH = [
     "latency/test_tokens.py",
     "parity",
     "test_batch.py",
+    "test_bundles.py",
     "test_decoding.py",
     "test_fingerprint.py",
     "test_memory.py",

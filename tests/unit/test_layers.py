@@ -55,6 +55,17 @@ ALLOWED = {
         "evaluation",
     ),
     "report": ("core", "machine", "report"),
+    "bundles": (
+        "core",
+        "machine.cpu",
+        "measure.parity",
+        "backends",
+        "builder",
+        "judge.parity",
+        "evaluation",
+        "report.environment",
+        "bundles",
+    ),
     "zoo": ("core", "backends.toolkit", "zoo"),
     "conformance": (
         "core",
@@ -102,6 +113,8 @@ ALLOWED = {
         "zoo",
         "support_matrix",
         "gate",
+        "evaluation",
+        "bundles",
         "cli",
     ),
 }

@@ -42,6 +42,8 @@ def test_defaults(pytester: pytest.Pytester) -> None:
         against=None,
         against_slowdown=0.05,
         baselines_dir=pytester.path / ".cpuaccel" / "baselines",
+        bundles=None,
+        bundle_artifact=False,
         wait_s=600.0,
     )
 
@@ -65,6 +67,8 @@ cpu_save = next
 cpu_against = main
 cpu_against_slowdown = 10%
 cpu_baselines_dir = held
+cpu_bundles = left
+cpu_bundle_artifact = true
 cpu_wait = 30 s
 """
     assert len(ini.strip().splitlines()) == len(OPTIONS)
@@ -88,6 +92,8 @@ cpu_wait = 30 s
         against="main",
         against_slowdown=0.1,
         baselines_dir=Path.cwd() / "held",
+        bundles=Path.cwd() / "left",
+        bundle_artifact=True,
         wait_s=30.0,
     )
     option = settings_of(

@@ -1,0 +1,125 @@
+"""Fields of an object in JSON, each checked as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pytest_cpuaccel.core.errors import UsageError
+
+T = TypeVar("T")
+
+LONGEST_TEXT = 100_000
+MOST_ITEMS = 100_000
+
+
+@dataclass(frozen=True)
+class Fields:
+    """``place`` names the object in messages."""
+
+    values: Mapping[str, Any]
+    place: str
+
+    @classmethod
+    def of(cls, value: Any, place: str) -> Fields:
+        """Return the fields of an object.
+
+        Raises:
+            UsageError: it is none.
+        """
+        if not isinstance(value, dict):
+            raise UsageError(f"{place} is no object")
+        return cls(value, place)
+
+    def text(self, name: str) -> str:
+        """Return a text."""
+        value: str = self.of_type(name, str)
+        if len(value) > LONGEST_TEXT:
+            raise UsageError(f"{self._at(name)} has more than {LONGEST_TEXT} characters")
+        return value
+
+    def count(self, name: str, most: int = 1 << 53) -> int:
+        """Return an integer from 0 to ``most``."""
+        value: int = self.of_type(name, int)
+        if isinstance(value, bool) or not 0 <= value <= most:
+            raise UsageError(f"{self._at(name)} is not between 0 and {most}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return true or false."""
+        value: bool = self.of_type(name, bool)
+        return value
+
+    def number(self, name: str) -> float | None:
+        """Return a number, or None for null."""
+        value = self.of_type(name, (int, float, type(None)))
+        if isinstance(value, bool):
+            raise UsageError(f"{self._at(name)} is no number")
+        return None if value is None else float(value)
+
+    def one_of(self, name: str, allowed: Collection[str]) -> str:
+        """Return one of some texts."""
+        value = self.text(name)
+        if value not in allowed:
+            raise UsageError(f"{self._at(name)} is {value[:40]!r}; it may be {', '.join(allowed)}")
+        return value
+
+    def optional_text(self, name: str) -> str | None:
+        """Return a text, or None for null."""
+        return None if self.get(name) is None else self.text(name)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts."""
+        items = self.items(name)
+        if not all(isinstance(item, str) and len(item) <= LONGEST_TEXT for item in items):
+            raise UsageError(f"{self._at(name)} is no list of texts")
+        return tuple(items)
+
+    def texts_by_name(self, name: str) -> dict[str, str]:
+        """Return an object whose values are texts."""
+        inner = self.object(name)
+        return {key: inner.text(key) for key in inner.values}
+
+    def items(self, name: str) -> list[Any]:
+        """Return a list."""
+        items: list[Any] = self.of_type(name, list)
+        if len(items) > MOST_ITEMS:
+            raise UsageError(f"{self._at(name)} has more than {MOST_ITEMS} items")
+        return items
+
+    def objects(self, name: str) -> list[Fields]:
+        """Return a list of objects."""
+        return [Fields.of(item, f"{self._at(name)}[{number}]") for number, item in enumerate(self.items(name))]
+
+    def object(self, name: str) -> Fields:
+        """Return an object."""
+        return Fields.of(self.get(name), self._at(name))
+
+    def optional(self, name: str, read: Callable[[Fields], T]) -> T | None:
+        """Return what is read of an object, or None for null."""
+        return None if self.get(name) is None else read(self.object(name))
+
+    def get(self, name: str) -> Any:
+        """Return whatever stands there.
+
+        Raises:
+            UsageError: nothing does.
+        """
+        if name not in self.values:
+            raise UsageError(f"{self._at(name)} is missing")
+        return self.values[name]
+
+    def of_type(self, name: str, kind: Any) -> Any:
+        """Return a value of a type.
+
+        Raises:
+            UsageError: it has another.
+        """
+        value = self.get(name)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+            raise UsageError(f"{self._at(name)} is a {type(value).__name__}, which it can't be")
+        return value
+
+    def _at(self, name: str) -> str:
+        return f"{self.place}.{name[:40]}" if self.place else name[:40]

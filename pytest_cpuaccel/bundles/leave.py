@@ -1,0 +1,100 @@
+"""A bundle is left for a result that fails."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pytest_cpuaccel.builder.fingerprint import model_key
+from pytest_cpuaccel.bundles.artifact_files import artifact_in
+from pytest_cpuaccel.bundles.bundle import Answers, Bundle, Place, RecordedModel, RecordedVerdict
+from pytest_cpuaccel.bundles.write import write_bundle
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.call import Answer
+from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
+from pytest_cpuaccel.core.kv_cache import without_state
+from pytest_cpuaccel.core.one_line import one_line
+from pytest_cpuaccel.evaluation.failure import Failure
+from pytest_cpuaccel.evaluation.generation import repeatable
+from pytest_cpuaccel.machine.cpu import this_machine
+from pytest_cpuaccel.report.environment import versions_of
+
+
+@dataclass(frozen=True)
+class BundleSettings:
+    """``folder`` is where bundles are left; ``with_artifact`` puts the artifact into them, with its weights."""
+
+    folder: Path
+    with_artifact: bool = False
+
+
+def leave_bundle(settings: BundleSettings, failure: Failure) -> tuple[str, ...]:
+    """Write a bundle of a failure; return one line that says where, or why there is none."""
+    evaluation, builder = failure.comparer.evaluation, failure.comparer.context.builder
+    try:
+        if failure.state:
+            raise UsageError(
+                f"the model keeps state from call to call ({', '.join(failure.state)}), "
+                "so that one call alone does not repeat what happened"
+            )
+        with builder.artifact(evaluation.request(failure.call)) as artifact:
+            bundle = _bundle_of(failure, artifact)
+            folder = write_bundle(bundle, settings.folder, artifact if settings.with_artifact else None)
+    except OSError as refusal:
+        return (f"no bundle: can't write {str(settings.folder)!r}: {refusal.strerror}",)
+    except (CpuaccelError, ValueError, RuntimeError) as refusal:
+        return (f"no bundle: {one_line(str(refusal))}",)
+    return (f"bundle: {folder} (cpuaccel replay judges it again)",)
+
+
+def place_of(backend: Backend, threads: int) -> Place:
+    """Return this machine and these versions."""
+    machine = this_machine()
+    return Place(
+        cpu=machine.cpu,
+        isa=machine.isa,
+        cpus=machine.cpus,
+        threads=threads,
+        system=platform.platform(),
+        python=platform.python_version(),
+        versions=versions_of([backend]),
+    )
+
+
+def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
+    evaluation, call, result = failure.comparer.evaluation, failure.call, failure.result
+    actual, references = failure.answers()
+    inputs = repeatable(call.inputs) if call.method == "generate" else call.inputs
+    return Bundle(
+        test=evaluation.test,
+        label=result.call,
+        model=RecordedModel(result.model, model_key(evaluation.reference), evaluation.is_of_candidate),
+        backend=evaluation.backend.name,
+        precision=evaluation.backend.precision,
+        method=call.method,
+        inputs=inputs,
+        answers=Answers(
+            _answer(actual), _answer(references.expected), _known(references.expected64), _known(references.rounding)
+        ),
+        verdicts=tuple(RecordedVerdict(verdict.kind, verdict.outcome, verdict.sentence) for verdict in result.verdicts),
+        place=place_of(evaluation.backend, failure.comparer.context.builder.threads),
+        seed=torch.initial_seed(),
+        rng_state=call.rng_state,
+        budget=failure.comparer.held_to if evaluation.budgets.parity is not None else None,
+        kernels=result.kernels,
+        artifact=None if artifact is None else artifact_in(artifact),
+    )
+
+
+def _answer(answer: Any) -> Answer:
+    """An answer without caches, which are state and no answer."""
+    found = answer if isinstance(answer, Answer) else Answer(answer)
+    return Answer(without_state(found.output), found.written)
+
+
+def _known(answer: Any) -> Answer | None:
+    return None if answer is None else _answer(answer)

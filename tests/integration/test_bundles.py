@@ -1,0 +1,155 @@
+"""``--cpu-bundles`` and ``cpuaccel replay``: a failure leaves a bundle, which is judged again."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_cpuaccel.cli.main import main
+from tests.integration.conftest import CONFTEST
+
+pytest.importorskip("safetensors")
+
+SERVED = """
+import torch
+from tests import models
+
+def mlp(seed=0):
+    torch.manual_seed(seed)
+    return models.mlp(), torch.zeros(1, 16)
+
+def other():
+    return mlp(1)
+"""
+TEST = """
+import pytest, torch
+
+@pytest.mark.parity
+def test_close(cpu_model):
+    cpu_model(torch.linspace(-1, 1, 64).reshape(4, 16))
+"""
+SHIPPING = """
+    def wrong(subject, folder):
+        built = doubles.SHIPPED.load(subject, folder)
+        return replace(built, forward=lambda *args: built.forward(*args) + 1)
+
+    from dataclasses import replace
+    return [replace(doubles.SHIPPED, name="off", load=wrong)]
+"""
+RIGHT = """
+    from dataclasses import replace
+    return [replace(doubles.TWIN, name="off")]
+"""
+
+Replay = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def replay(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Replay:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def run(*arguments: object) -> tuple[int, str]:
+        capsys.readouterr()
+        for name in [name for name, module in sys.modules.items() if _is_in_current_folder(module)]:
+            del sys.modules[name]
+        code = main(["replay", *map(str, arguments)])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return run
+
+
+def _is_in_current_folder(module: object) -> bool:
+    return str(getattr(module, "__file__", "")).startswith(str(Path.cwd()))
+
+
+def left(project: pytest.Pytester, *options: str, conftest: str = CONFTEST) -> Path:
+    """Run the failing test, and return its bundle."""
+    project.makeconftest(conftest)
+    project.makepyfile(test_it=TEST, served=SERVED)
+    result = project.runpytest_inprocess(
+        "--cpu-backends=off", "--cpu-bundles=left", "--cpu-report=found.json", *options
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["  bundle: *test_close-off-* (cpuaccel replay judges it again)"])
+    (bundle,) = (project.path / "left").iterdir()
+    return bundle
+
+
+def test_it_gives_the_same_verdict_and_a_corrected_backend_another(project: pytest.Pytester, replay: Replay) -> None:
+    bundle = left(project)
+    found = json.loads((project.path / "found.json").read_text())["results"][0]["parity"]
+    assert str(bundle) in found["notes"][-1]
+    code, text = replay(bundle)
+    assert (code, "nothing ran" in text, "the same verdict: FAIL" in text) == (0, True, True), text
+    code, text = replay(bundle, "--model", "served:mlp")
+    assert code == 0, text
+    assert "the backend's answer: bit for bit as recorded" in text
+    assert "eager's answer: bit for bit as recorded" in text
+    code, text = replay(bundle, "--model", "served:other")
+    assert (code, "these are other weights" in text) == (2, True), text
+    document: Any = json.loads((bundle / "bundle.json").read_text())
+    document["place"]["versions"]["torch"] = "1.0"
+    (bundle / "bundle.json").write_text(json.dumps(document))
+    project.makeconftest(CONFTEST.replace("    return doubles.BACKENDS", RIGHT))
+    code, text = replay(bundle, "--model", "served:mlp")
+    assert code == 1, text
+    assert "another verdict: parity was FAIL and is PASS" in text
+    assert "differs: torch: 1.0 -> " in text
+
+
+def test_an_artifact_is_loaded_only_when_trusted(project: pytest.Pytester, replay: Replay) -> None:
+    bundle = left(project, "--cpu-bundle-artifact", conftest=CONFTEST.replace("    return doubles.BACKENDS", SHIPPING))
+    assert (bundle / "artifact" / "module.pt").is_file()
+    code, text = replay(bundle, "--model", "served:mlp")
+    assert (code, "--trust-artifact loads it" in text) == (0, True), text
+    code, text = replay(bundle, "--model", "served:mlp", "--trust-artifact")
+    assert (code, "off loaded the artifact of the bundle" in text) == (0, True), text
+    with (bundle / "artifact" / "module.pt").open("ab") as stream:
+        stream.write(b"!")
+    code, text = replay(bundle, "--model", "served:mlp", "--trust-artifact")
+    assert code == 2, text
+
+
+def test_weights_are_in_it_only_when_asked_for(project: pytest.Pytester) -> None:
+    bundle = left(project, conftest=CONFTEST.replace("    return doubles.BACKENDS", SHIPPING))
+    assert sorted(path.name for path in bundle.iterdir()) == ["bundle.json", "tensors.safetensors"]
+    files = json.loads((bundle / "bundle.json").read_text())["artifact"]["files"]
+    assert "module.pt" in [file["path"] for file in files]
+
+
+def test_what_a_bundle_cant_hold_is_one_line_beneath_the_failure(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makepyfile(
+        """
+        import pytest, torch
+        from torch import nn
+
+        class Odd(nn.Module):
+            def forward(self, x, how=None):
+                return x + 1
+
+        @pytest.mark.parity
+        def test_odd(cpu_accelerate):
+            cpu_accelerate(Odd().eval())(torch.ones(2), how={1, 2})
+        """
+    )
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off", "--cpu-bundles=left")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["  no bundle: input 'how' is a set, which a bundle can't hold"])
+    assert not list((mlp_project.path / "left").iterdir())
+
+
+def test_a_folder_that_is_a_file_is_one_line(mlp_project: pytest.Pytester) -> None:
+    mlp_project.makefile(".txt", left="mine")
+    result = mlp_project.runpytest_inprocess("--cpu-backends=off", "--cpu-bundles=left.txt")
+    result.stderr.fnmatch_lines(["ERROR: cpuaccel: --cpu-bundles: *left.txt' is a file, not a folder for bundles"])
+
+
+def test_the_artifact_alone_has_nowhere_to_go(mlp_project: pytest.Pytester) -> None:
+    result = mlp_project.runpytest_inprocess("--cpu-bundle-artifact")
+    result.stderr.fnmatch_lines(["ERROR: cpuaccel: --cpu-bundle-artifact needs --cpu-bundles=FOLDER"])
