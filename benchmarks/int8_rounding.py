@@ -187,7 +187,9 @@ FAULTS: dict[str, Callable[[Backend], Backend]] = {
 def _examine(case: Case) -> None:
     exact_model = private_copy(case.model).double()
     with torch.no_grad():
-        given = {name: value.double() if value.is_floating_point() else value for name, value in case.inputs.kwargs.items()}
+        given = {
+            name: value.double() if value.is_floating_point() else value for name, value in case.inputs.kwargs.items()
+        }
         exact = exact_model(**given)
         mode = FakeInt8()
         with mode:
@@ -206,10 +208,10 @@ def _report(case: Case, name: str, backend: Backend, exact: Any, rounded: Any) -
         with tempfile.TemporaryDirectory() as cache, torch.no_grad():
             answer = _built(case, backend, cache).forward(**case.inputs.kwargs)
             found = list(_off(case, answer, exact, rounded))
+            worst = max(found, key=lambda off: off.ratio)
     except Exception as error:
         print(f"  {name:24} {type(error).__name__}: {str(error).splitlines()[0][:90]}", flush=True)
         return
-    worst = max(found, key=lambda off: off.ratio)
     print(
         f"  {name:24} {worst.ratio:9.2f}x  rmse {worst.rmse:.1e} / {worst.own_rmse:.1e} "
         f"max {worst.largest:.1e} / {worst.own_largest:.1e} of {worst.count}; "

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+from pytest_cpuaccel.core.errors import CpuaccelError
+
+T = TypeVar("T")
 
 _LINEAR = (functional.linear,)
 _PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.mm, torch.Tensor.mm)
@@ -20,6 +25,11 @@ _CONVOLUTIONS = (
     functional.conv3d,
 )
 _WEIGHT_FIRST = frozenset((*_LINEAR, *_CONVOLUTIONS))
+_NOT_FOLLOWED = frozenset(
+    ("lstm", "gru", "rnn_tanh", "rnn_relu", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+)
+"""Functions that some backends round inside of, by name."""
+
 _STEPS = 255
 _LARGEST = 127
 
@@ -30,17 +40,20 @@ class FakeInt8(TorchFunctionMode):
     Weights become symmetric int8, with one scale for each output channel. Activations become asymmetric uint8: with one
     scale for each token before a linear layer, with one for each example before a convolution. This is what the
     finest of usual int8 kernels do. Only products with a parameter are rounded, not those of two activations.
-    ``layers`` counts the products that were.
+    ``layers`` counts the products that were, ``is_whole`` tells whether nothing else was seen that backends round.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = 0
+        self.is_whole = True
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call ``func`` on rounded operands where it is a product with a weight."""
         given = kwargs or {}
-        if func in _WEIGHT_FIRST and len(args) > 1 and _is_weight(args[1]):
+        if getattr(func, "__name__", "") in _NOT_FOLLOWED:
+            self.is_whole = False
+        if func in _WEIGHT_FIRST and len(args) > 1 and _is_matrix(args[1]):
             tokens = 1 if func in _LINEAR else args[1].dim() - 1
             return self._product(func, (_activations(args[0], tokens), _weights(args[1], 0), *args[2:]), given)
         if func in _PRODUCTS and len(args) == 2 and _is_weight(args[1]) and args[1].dim() == 2:
@@ -56,6 +69,17 @@ class FakeInt8(TorchFunctionMode):
         return func(*args, **given)
 
 
+def in_fake_int8(answer: Callable[[], T]) -> T | None:
+    """Return what ``answer`` gives with int8 rounding; None where that is not known of its layers, or it has none."""
+    mode = FakeInt8()
+    try:
+        with mode:
+            found = answer()
+    except CpuaccelError:
+        return None
+    return found if mode.layers and mode.is_whole else None
+
+
 def _of_attention(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arguments of ``multi_head_attention_forward``, with rounded inputs and weights of both projections."""
     inputs = tuple(_activations(item, 1) for item in args[:3])
@@ -63,7 +87,11 @@ def _of_attention(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _is_weight(tensor: Any) -> bool:
-    return isinstance(tensor, nn.Parameter) and tensor.dtype is torch.float32 and tensor.dim() > 1
+    return isinstance(tensor, nn.Parameter) and _is_matrix(tensor)
+
+
+def _is_matrix(tensor: Any) -> bool:
+    return isinstance(tensor, torch.Tensor) and tensor.dtype is torch.float32 and tensor.dim() > 1
 
 
 def _weights(tensor: torch.Tensor, channels: int) -> torch.Tensor:
