@@ -10,7 +10,7 @@ from pytest_cpuaccel.core.precision import Precision
 
 
 def _altered(subject: Subject) -> AlteredModel:
-    """The model with int8 weights, one scale for each channel, in its linear layers; activations quantised call by call.
+    """The model with int8 linear layers: a scale for each channel of weights, activations quantised call by call.
 
     Raises:
         BuildError: the model has no ``nn.Linear``; GPT-2, for one, is made of transformers' Conv1D.

@@ -89,8 +89,12 @@ INT8_BROKEN = 2 * INT8_NEEDED
 """Times int8 rounding beyond which no usual backend was seen by far, and most planted faults were. Between both lie
 mild faults (an ignored mask on MiniLM: 7.6) and coarse kernels (static int8 on MiniLM: 8.4): INCONCLUSIVE."""
 
-INT8_FLOOR = 2e-2
-"""Error that is never held against an int8 backend: 2.5 steps of 1/127. Eager may be nearly exact by luck."""
+INT8_FLOOR = 2e-3
+"""Error that is never held against an int8 backend: a quarter of a step of 1/127. Eager may be nearly exact by luck."""
+
+INT8_BLAMED = 5e-2
+"""Error up to which int8 rounding alone blames no backend: the layers that it is known of may be those that matter
+least. It may be much of what varies in outputs that share a large part, so it is doubtful all the same."""
 
 REDUCED = frozenset({Precision.FP16, Precision.BF16, Precision.INT8})
 """Precisions in which no answer comes out as eager's fp32 does, to the last bit."""

@@ -11,6 +11,7 @@ from pytest_cpuaccel.core.parity_summary import OutputSummary
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.rounding import (
     BARS,
+    INT8_BLAMED,
     INT8_BROKEN,
     INT8_FLOOR,
     INT8_NEEDED,
@@ -115,9 +116,8 @@ def int8_rounding(figures: FloatFigures) -> Iterator[Check]:
     needed, broken = (widened(times, figures.count) for times in (INT8_NEEDED, INT8_BROKEN))
     worst = max(measures, key=_ratio)
     times = _ratio(worst)
-    held = [measure for measure in measures if measure.value > INT8_FLOOR]
-    used = max((_ratio(measure) / needed for measure in held), default=0.0)
-    outcome = passes_if(used <= broken / needed)
+    used = max((_ratio(measure) / needed for measure in measures if measure.value > INT8_FLOOR), default=0.0)
+    outcome = passes_if(all(_ratio(measure) <= broken or measure.value <= INT8_BLAMED for measure in measures))
     doubt = ""
     if outcome is Outcome.PASS and used > 1:
         outcome = Outcome.INCONCLUSIVE
