@@ -10,14 +10,14 @@ from pytest_cpuaccel.core.precision import Precision
 
 
 def _altered(subject: Subject) -> AlteredModel:
-    """The model with int8 weights in its linear layers, activations quantised call by call.
+    """The model with int8 linear layers: a scale for each channel of weights, activations quantised call by call.
 
     Raises:
         BuildError: the model has no ``nn.Linear``; GPT-2, for one, is made of transformers' Conv1D.
     """
     import torch
     from torch.ao.nn.quantized import dynamic
-    from torch.ao.quantization import quantize_dynamic
+    from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 
     from pytest_cpuaccel.backends.toolkit.linears import (
         no_linear,
@@ -29,7 +29,7 @@ def _altered(subject: Subject) -> AlteredModel:
     original = subject.fresh_module()
     module = replaceable(original)
     quantize_dynamic(  # type: ignore[no-untyped-call]
-        module, {torch.nn.Linear}, dtype=torch.qint8, inplace=True
+        module, {torch.nn.Linear: per_channel_dynamic_qconfig}, dtype=torch.qint8, inplace=True
     )
     quantised = sum(isinstance(layer, dynamic.Linear) for layer in module.modules())
     if not quantised:

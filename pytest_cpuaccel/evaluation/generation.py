@@ -47,7 +47,7 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
     if not _begins_with(expected, step.ids):  # embeddings have no tokens, and Whisper leaves them out
         actual, expected = torch.cat([step.ids, actual], dim=1), torch.cat([step.ids, expected], dim=1)
     forced = step.forced(expected)
-    logits = _eagers_logits(model, forced, expected.shape[1], precision)
+    logits = _eagers_logits(model, forced, expected.shape[1], None if evaluation.is_of_candidate else precision)
     if logits is not None:
         answer = _backend_output(call, evaluation, forced, builder)
         logits = replace(logits, actual=_logits(answer, expected.shape[1]))
@@ -91,8 +91,8 @@ def _begins_with(tokens: torch.Tensor, given: torch.Tensor) -> bool:
     return torch.equal(tokens[:, : given.shape[1]], given)
 
 
-def _eagers_logits(model: nn.Module, forced: Inputs, length: int, precision: Precision) -> ForcedLogits | None:
-    """Eager's teacher-forced logits; None where it has none for this call."""
+def _eagers_logits(model: nn.Module, forced: Inputs, length: int, precision: Precision | None) -> ForcedLogits | None:
+    """Eager's teacher-forced logits, rounded in a precision too; None where it has none for this call."""
     try:
         expected = _logits(run_eager(model, "forward", forced), length)
     except EagerError:  # a generated token that means an image, of which there is none, say
@@ -102,7 +102,7 @@ def _eagers_logits(model: nn.Module, forced: Inputs, length: int, precision: Pre
     return ForcedLogits(
         expected,
         _logits(_output(run_in(model, forced, torch.float64)), length),
-        _logits(_output(rounded(model, forced, precision)), length),
+        None if precision is None else _logits(_output(rounded(model, forced, precision)), length),
     )
 
 

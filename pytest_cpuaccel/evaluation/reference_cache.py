@@ -26,6 +26,7 @@ from pytest_cpuaccel.core.keeping import CASTS_BYTES
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.core.rounding import REDUCED
+from pytest_cpuaccel.evaluation.fake_int8 import in_fake_int8
 from pytest_cpuaccel.evaluation.randomness import RandomnessCheck
 from pytest_cpuaccel.evaluation.reference_entries import ReferenceEntries, ReferenceEntry
 from pytest_cpuaccel.measure.parity.agreement import IS_IT_RANDOM, self_agreement
@@ -100,6 +101,8 @@ class ReferenceCache:
             exact = _answers_in(torch.float64, model, inputs)
             dtype = _DTYPES.get(precision)
             rounding: Sequence[Any] = expected if precision is Precision.FP32 else [None] * len(inputs)
+            if precision is Precision.INT8:
+                rounding = in_fake_int8(lambda: _answers(model, inputs)) or rounding
             if dtype is not None:
                 rounding = [tree.cast_floats(answer, torch.float32) for answer in _answers_in(dtype, model, inputs)]
         answers = zip(expected, exact, rounding, strict=True)
@@ -124,6 +127,8 @@ def rounded(model: nn.Module, inputs: Inputs, precision: Precision) -> Answer | 
     if precision is Precision.FAST_GELU:
         with _FastGelu():
             return _answer(model, inputs)
+    if precision is Precision.INT8:
+        return in_fake_int8(lambda: _answer(model, inputs))
     dtype = _DTYPES.get(precision)
     answer = None if dtype is None else run_in(model, inputs, dtype)
     return None if answer is None else tree.cast_floats(answer, torch.float32)

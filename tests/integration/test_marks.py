@@ -218,7 +218,8 @@ def test_a_tolerance_finer_than_the_arithmetic_is_blamed_itself(mlp_project: pyt
     hints = [line.strip() for line in result.outlines if "hint:" in line]
     assert len(hints) == 1
     assert re.fullmatch(
-        r"hint: the default tolerance for int8 takes this answer, \d+ dB, cosine [\d.]+; the one given does not",
+        r"hint: the default tolerance for int8 takes this answer, \d+ dB, cosine [\d.]+, [\d.]+x int8 rounding; "
+        r"the one given does not",
         hints[0],
     )
 

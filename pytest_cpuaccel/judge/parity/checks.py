@@ -13,7 +13,7 @@ from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.rounding import BARS, INT8_COSINE, INT8_SQNR_DB, REDUCED, TELLING_ELEMENTS
 from pytest_cpuaccel.judge.parity.check import Check, passes_if
 from pytest_cpuaccel.judge.parity.defaults import OTHER_ORDER
-from pytest_cpuaccel.judge.parity.rounding import is_judged_by_rounding, rounding_check, unfit
+from pytest_cpuaccel.judge.parity.rounding import int8_rounding, is_judged_by_rounding, rounding_check, unfit
 
 
 def checks(figures: FloatFigures, tolerance: Tolerance, precision: Precision) -> Iterator[Check]:
@@ -69,6 +69,7 @@ def _default_checks(figures: FloatFigures, precision: Precision) -> Iterator[Che
         yield not_fit
     elif precision is Precision.INT8:
         yield from (_sqnr(figures, INT8_SQNR_DB), _cosine(figures, INT8_COSINE))
+        yield from int8_rounding(figures)
     else:
         yield rounding_check(figures, precision)
 

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_cpuaccel.core.measurement.parity import Constants, FloatFigures, Size
 from pytest_cpuaccel.core.parity_summary import OutputSummary
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.core.rounding import BARS, REDUCED, TELLING_ELEMENTS, UNIT_ROUNDOFF, Bar
+from pytest_cpuaccel.core.rounding import (
+    BARS,
+    INT8_BLAMED,
+    INT8_BROKEN,
+    INT8_FLOOR,
+    INT8_NEEDED,
+    REDUCED,
+    TELLING_ELEMENTS,
+    UNIT_ROUNDOFF,
+    Bar,
+)
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.check import Check, passes_if
 from pytest_cpuaccel.judge.parity.defaults import BY_LENGTH, FEW_SUMS, OTHER_ORDER, luck, widened
@@ -30,7 +41,7 @@ def unfit(figures: FloatFigures, precision: Precision) -> Check | None:
     if (precision is Precision.INT8 and not figures.has_exact) or figures.are_identical:
         return None
     bar = BARS[Precision.FP32 if precision is Precision.INT8 else precision]
-    measures = _measures(figures, precision)
+    measures = _measures(figures, _own(figures, precision))
     worst = max(measures, key=lambda measure: max(measure.own, measure.loop))
     own = max(worst.own, worst.loop)
     if own <= bar.unfit or any(measure.value > bar.k * max(measure.own, measure.loop) for measure in measures):
@@ -63,7 +74,7 @@ def unfit(figures: FloatFigures, precision: Precision) -> Check | None:
 def rounding_check(figures: FloatFigures, precision: Precision) -> Check:
     """Hold both the root mean square and the maximum of the error to those of eager's own rounding."""
     bar = BARS[precision]
-    both = _measures(figures, precision)
+    both = _measures(figures, _own(figures, precision))
     limits = [measure.allowed(bar, figures) for measure in both]
     worst, allowed = max(zip(both, limits, strict=True), key=lambda found: found[0].value / found[1])
     (rmse, largest), own = (measure.value for measure in both), worst.own
@@ -93,6 +104,44 @@ def rounding_check(figures: FloatFigures, precision: Precision) -> Check:
     )
 
 
+def int8_rounding(figures: FloatFigures) -> Iterator[Check]:
+    """Yield the check of an int8 answer by eager's int8 rounding; none where that is not known, or is no error.
+
+    INCONCLUSIVE is the outcome of an answer that is worse than usual backends, but no worse than coarse ones may be.
+    """
+    own = figures.off.rounding
+    if own is None or not own.squares > 0 or not math.isfinite(own.squares):
+        return
+    measures = _measures(figures, own)
+    needed, broken = (widened(times, figures.count) for times in (INT8_NEEDED, INT8_BROKEN))
+    worst = max(measures, key=_ratio)
+    times = _ratio(worst)
+    used = max((_ratio(measure) / needed for measure in measures if measure.value > INT8_FLOOR), default=0.0)
+    rmse = measures[0]
+    outcome = passes_if(rmse.value <= INT8_BLAMED or _ratio(rmse) <= broken)
+    doubt = ""
+    if outcome is Outcome.PASS and used > 1:
+        outcome = Outcome.INCONCLUSIVE
+        doubt = (
+            ": more than int8 backends usually need, less than shows that something is broken. sqnr_db= or cosine= in "
+            "the mark judge it by numbers of your own"
+        )
+    yield Check(
+        outcome=outcome,
+        use=used,
+        statement=(
+            f"is off by a {worst.kind} of {worst.value:.1e} ({_times(times)} int8 rounding), allowed "
+            f"{needed * worst.own:.1e} ({needed:.0f}x){doubt}"
+        ),
+        figure=f"{_times(times)} int8 rounding",
+        summary=OutputSummary(rounding_ratio=times, allowed_rounding_ratio=needed),
+    )
+
+
+def _ratio(measure: _Measure) -> float:
+    return measure.value / measure.own
+
+
 @dataclass(frozen=True)
 class _Measure:
     """One measure of error: of the answer (``value``), of eager's rounding (``own``), of running sums (``loop``)."""
@@ -116,9 +165,9 @@ class _Measure:
         return max(by_loop, BY_LENGTH * math.sqrt(longest_kept) * UNIT_ROUNDOFF)
 
 
-def _measures(figures: FloatFigures, precision: Precision) -> tuple[_Measure, _Measure]:
+def _measures(figures: FloatFigures, own: Size | None) -> tuple[_Measure, _Measure]:
     """By both measures, what the answer, eager's rounding and its running sums are off the reference."""
-    sides = [side or Size() for side in (figures.off.actual, _own(figures, precision), figures.off.running)]
+    sides = [side or Size() for side in (figures.off.actual, own, figures.off.running)]
     scale, peak = figures.reference.rms(figures.count) or 1.0, figures.reference.largest or 1.0
     return (
         _Measure("relative RMSE", *(side.rms(figures.count) / scale for side in sides)),

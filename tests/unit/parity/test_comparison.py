@@ -164,6 +164,32 @@ def test_int8_is_held_to_sqnr_and_cosine():
     assert "at least 8 dB wanted" in broken.sentence
 
 
+def test_int8_is_held_to_eagers_int8_rounding_too():
+    rounding = noisy(0.02)
+    usual = judge(noisy(0.06), EAGER, EXACT, rounding, precision="int8")
+    assert usual.outcome is Outcome.PASS
+    assert re.fullmatch(r"24 dB, cosine 0\.99\d\d, [23]\.\dx int8 rounding", usual.figure)
+    doubtful = judge(noisy(0.17), EAGER, EXACT, rounding, precision="int8")
+    assert doubtful.outcome is Outcome.INCONCLUSIVE
+    assert re.search(r"x int8 rounding\), allowed .* \(6x\): more than int8 backends usually need", doubtful.sentence)
+    broken = judge(noisy(0.35), EAGER, EXACT, rounding, precision="int8")
+    assert broken.outcome is Outcome.FAIL
+    assert "x int8 rounding), allowed" in broken.sentence
+
+
+def test_int8_rounding_that_is_tiny_or_nothing_blames_nobody():
+    assert judge(noisy(1e-3), EAGER, EXACT, noisy(1e-5), precision="int8").outcome is Outcome.PASS
+    assert judge(noisy(0.01), EAGER, EXACT, noisy(1e-4), precision="int8").outcome is Outcome.INCONCLUSIVE
+    assert judge(noisy(0.1), EAGER, EXACT, EXACT, precision="int8").outcome is Outcome.PASS
+    assert judge(noisy(0.1), EAGER, EXACT, EAGER * torch.nan, precision="int8").outcome is Outcome.PASS
+
+
+def test_a_large_common_part_hides_no_int8_error():
+    off, rounding = (noisy(size).float() + 100 for size in (0.9, 0.02))
+    found = judge(off, EAGER + 100, EXACT + 100, rounding, precision="int8")
+    assert found.outcome is Outcome.INCONCLUSIVE
+
+
 # Tolerances of the mark
 
 
