@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from pytest_cpuaccel.cli.main import main
 from tests.integration.conftest import CONFTEST
 
 pytest.importorskip("safetensors")
@@ -51,6 +50,8 @@ Replay = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def replay(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Replay:
+    from pytest_cpuaccel.cli.main import main
+
     monkeypatch.setattr(sys, "path", [*sys.path])
 
     def run(*arguments: object) -> tuple[int, str]:
