@@ -190,7 +190,8 @@ def _open_tapped(
     core = openvino.Core()
     model = core.read_model(folder / FILE)
     count = len(model.outputs)
-    there = {name: port for op in model.get_ordered_ops() for port in op.outputs() for name in port.get_names()}
+    operations = [op for op in model.get_ordered_ops() if op.get_type_name() != "Result"]  # has its input's names too
+    there = {name: port for op in operations for port in op.outputs() for name in port.get_names()}
     ports = {name: there[name] for name in wanted if name in there}
     model.add_outputs(list({_place(port): port for port in ports.values()}.values()))
     places = {_place(result.input_value(0)): place for place, result in enumerate(model.get_results())}

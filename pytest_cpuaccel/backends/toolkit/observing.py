@@ -80,7 +80,7 @@ def _map_of(folder: Path) -> ModuleMap:
         raise BuildError("the artifact was made for generate(), and such a graph has no map of its modules")
     known = ModuleMap.read(folder)
     if known is None:
-        raise BuildError("the artifact has no map of its modules; --cpu-rebuild, or an empty cache, exports it anew")
+        raise BuildError("the artifact has no map of its modules: it was exported before maps were kept")
     return known
 
 
