@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -19,6 +21,14 @@ def taken(file: Path) -> Any:
     for leftover in file.parent.glob(f"{file.name}*data"):
         leftover.unlink()
     return model
+
+
+def link_or_copy(file: Path, place: Path) -> None:
+    """Have ``file`` at another place too, without a copy of its content where the file system can do that."""
+    try:
+        os.link(file, place)
+    except OSError:
+        shutil.copyfile(file, place)
 
 
 def is_large(model: Any) -> bool:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.backends import ort_int8, ort_int8_static, ort_levels
-from pytest_cpuaccel.backends.onnx_files import CPU
+from pytest_cpuaccel.backends.onnx_files import CPU, link_or_copy
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError
+from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.observation import Observation
 from pytest_cpuaccel.core.precision import Precision
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
     from torch.export import ExportedProgram
+
+    from pytest_cpuaccel.backends.toolkit.module_map import ModuleMap
 
 FILE = "model.onnx"
 
@@ -49,6 +55,17 @@ def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
     return loading.load(runtime, subject, folder)
 
 
+def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> Observation:
+    """Return what each module returns while ONNX Runtime runs the artifact in ``folder``.
+
+    Raises:
+        BuildError: the artifact doesn't tell its modules.
+    """
+    from pytest_cpuaccel.backends.toolkit import observing
+
+    return observing.observe(_open_tapped, subject, folder, inputs)
+
+
 def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str], folder: Path) -> None:
     import torch
 
@@ -60,6 +77,26 @@ def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[st
     )
     for value in written.model.graph.initializers.values():
         value.const_value = None  # onnxscript's rules hold on to the last graph that they saw, with all its weights
+    _modules(written.model.graph).write(folder)
+
+
+def _modules(graph: Any) -> ModuleMap:
+    """The map of a graph of torch.onnx, whose nodes tell the modules that they come from."""
+    from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap
+
+    def scope(node: Any) -> str:
+        scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
+        return scopes[-2] if len(scopes) > 1 else ""  # the last is the node's own name
+
+    def made() -> Iterator[Made]:
+        for node in graph:
+            for value in node.outputs:
+                users: list[str | None] = [scope(use.node) for use in value.uses()]
+                users += [None] if value.is_graph_output() else []
+                if value.name:
+                    yield Made(value.name, scope(node), tuple(users))
+
+    return ModuleMap.of(made())
 
 
 def _open(folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
@@ -73,6 +110,38 @@ def _open(folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
     def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
         feed = {name: tensors[place].numpy() for place, name in names}
         return [torch.from_numpy(output) for output in session.run(None, feed)]
+
+    return RuntimeSession(run, _read_back([session]))
+
+
+def _open_tapped(
+    folder: Path, inputs: Sequence[str], wanted: Sequence[str], values: dict[str, torch.Tensor], threads: int
+) -> RuntimeSession:
+    """A session that also returns the wanted values, so far as the graph has them, into ``values``."""
+    import onnx
+    import onnxruntime
+    import torch
+
+    model = onnx.load(folder / FILE, load_external_data=False)
+    count = len(model.graph.output)
+    there = {name for node in model.graph.node for name in node.output}
+    own = {output.name for output in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name in there - own)
+    with tempfile.TemporaryDirectory() as scratch:
+        for path in folder.iterdir():
+            if path.is_file() and path.name != FILE:
+                link_or_copy(path, Path(scratch, path.name))
+        onnx.save(model, f"{scratch}/{FILE}")
+        session = onnxruntime.InferenceSession(f"{scratch}/{FILE}", _options(threads), providers=[CPU])
+    used = {item.name for item in session.get_inputs()}
+    names = [(place, name) for place, name in enumerate(inputs) if name in used]
+    outputs = [item.name for item in session.get_outputs()]
+
+    def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        answers = session.run(None, {name: tensors[place].numpy() for place, name in names})
+        found = [torch.from_numpy(answer) for answer in answers]
+        values.update(zip(outputs, found, strict=True))
+        return found[:count]
 
     return RuntimeSession(run, _read_back([session]))
 
@@ -155,6 +224,7 @@ ORT = Backend(
         Requirement("onnx", ">=1.17"),
         Requirement("onnxruntime", ">=1.20"),
     ),
+    observe=observe,
 )
 
 ORT_INT8 = replace(
