@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_cpuaccel.backends import ort_int8, ort_int8_static, ort_levels
+from pytest_cpuaccel.backends import ort_census, ort_int8, ort_int8_static, ort_levels
 from pytest_cpuaccel.backends.onnx_files import CPU
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
@@ -63,10 +63,14 @@ def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[st
 
 
 def _open(folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
+    return _open_with(_options, folder, inputs, threads)
+
+
+def _open_with(options: Callable[[int], Any], folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
     import onnxruntime
     import torch
 
-    session = onnxruntime.InferenceSession(folder / FILE, _options(threads), providers=[CPU])
+    session = onnxruntime.InferenceSession(folder / FILE, options(threads), providers=[CPU])
     used = {item.name for item in session.get_inputs()}
     names = [(place, name) for place, name in enumerate(inputs) if name in used]
 
@@ -145,9 +149,24 @@ _RUNTIME = Runtime(
     has_attention=False,
 )
 
+
+def _load_profiled(prefix: Path, subject: Subject, folder: Path | None) -> BuiltModel:
+    def options(threads: int) -> Any:
+        given = _options(threads)
+        given.enable_profiling = True
+        given.profile_file_prefix = str(prefix)
+        return given
+
+    def load_options(threads: int) -> dict[str, Any]:
+        return {"session_options": options(threads), "provider": CPU}
+
+    return load(replace(_RUNTIME, open=partial(_open_with, options), load_options=load_options), subject, folder)
+
+
 ORT = Backend(
     name="ort",
     summary="ONNX Runtime",
+    count_kernels=partial(ort_census.count, _load_profiled),
     load=partial(load, _RUNTIME),
     export=partial(export, _RUNTIME),
     requires=(
