@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_cpuaccel.backends import ort_int8, ort_int8_static, ort_levels
+from pytest_cpuaccel.backends import ort_census, ort_int8, ort_int8_static, ort_levels
 from pytest_cpuaccel.backends.onnx_files import CPU, link_or_copy
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
@@ -100,10 +100,14 @@ def _modules(graph: Any) -> ModuleMap:
 
 
 def _open(folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
+    return _open_with(_options, folder, inputs, threads)
+
+
+def _open_with(options: Callable[[int], Any], folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
     import onnxruntime
     import torch
 
-    session = onnxruntime.InferenceSession(folder / FILE, _options(threads), providers=[CPU])
+    session = onnxruntime.InferenceSession(folder / FILE, options(threads), providers=[CPU])
     used = {item.name for item in session.get_inputs()}
     names = [(place, name) for place, name in enumerate(inputs) if name in used]
 
@@ -214,9 +218,24 @@ _RUNTIME = Runtime(
     has_attention=False,
 )
 
+
+def _load_profiled(prefix: Path, subject: Subject, folder: Path | None) -> BuiltModel:
+    def options(threads: int) -> Any:
+        given = _options(threads)
+        given.enable_profiling = True
+        given.profile_file_prefix = str(prefix)
+        return given
+
+    def load_options(threads: int) -> dict[str, Any]:
+        return {"session_options": options(threads), "provider": CPU}
+
+    return load(replace(_RUNTIME, open=partial(_open_with, options), load_options=load_options), subject, folder)
+
+
 ORT = Backend(
     name="ort",
     summary="ONNX Runtime",
+    count_kernels=partial(ort_census.count, _load_profiled),
     load=partial(load, _RUNTIME),
     export=partial(export, _RUNTIME),
     requires=(

@@ -44,3 +44,14 @@ class KernelCensus:
         """Return the time of all kernels that have one, in microseconds; None where none has."""
         times = [kernel.us for kernel in self.kernels if kernel.us is not None]
         return sum(times) if times else None
+
+    @property
+    def line(self) -> str:
+        """Return the census in one line: ``24 MatMul int8, 9 LayerNormalization fp32, no fallback``."""
+        parts = [
+            " ".join(part for part in (str(kernel.count), kernel.op, kernel.compute) if part)
+            + (f" ({kernel.implementation})" if kernel.implementation else "")
+            for kernel in sorted(self.kernels, key=lambda kernel: -(kernel.us or 0))
+        ]
+        fallbacks = f"fallbacks: {', '.join(self.fallbacks)}" if self.fallbacks else "no fallback"
+        return ", ".join((*parts, fallbacks if self.is_complete or self.fallbacks else "fallbacks unknown"))
