@@ -57,9 +57,12 @@ def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Resul
         yield _result(evaluation, "no call", *_nothing_called(evaluation))
     comparisons = Comparisons(evaluation, evaluation.budgets.parity or ParityBudget(), context)
     for workload in groups:
-        verdicts, refusal = _until_refused(_verdicts(workload, evaluation, context, comparisons))
+        kernels = WorkloadKernels(workload, evaluation, context)
+        verdicts, refusal = _until_refused(_verdicts(kernels, comparisons))
         if verdicts:
-            yield _kept(_result(evaluation, workload.label, *verdicts), workload, comparisons)
+            found = _result(evaluation, workload.label, *verdicts)
+            counted = found if comparisons.is_stale else replace(found, kernels=kernels.reported)
+            yield _kept(counted, workload, comparisons)
         if refusal is not None:
             raise refusal
     if comparisons.is_stale:
@@ -88,10 +91,9 @@ def _until_refused(verdicts: Iterator[Verdict]) -> tuple[list[Verdict], BuildErr
     return found, None
 
 
-def _verdicts(
-    workload: Workload, evaluation: Evaluation, context: EvaluationContext, comparisons: Comparisons
-) -> Iterator[Verdict]:
-    budgets, kernels = evaluation.budgets, WorkloadKernels(workload, evaluation, context)
+def _verdicts(kernels: WorkloadKernels, comparisons: Comparisons) -> Iterator[Verdict]:
+    workload, evaluation, context = kernels.workload, kernels.evaluation, kernels.context
+    budgets = evaluation.budgets
     is_wrong = False
     if budgets.parity is not None:
         verdict = evaluate_parity(workload, comparisons)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from pytest_cpuaccel.backends.toolkit.weights import size_of_weights
 from pytest_cpuaccel.core.budget import KernelsBudget
 from pytest_cpuaccel.core.census_diff import census_diff, longest
 from pytest_cpuaccel.core.diagnosis import Diagnosis
@@ -23,6 +24,9 @@ from pytest_cpuaccel.recording.workload import Workload
 _FULL = (Precision.FP32, Precision.FAST_GELU)
 """The precisions of a backend that claims to compute in fp32."""
 
+_LARGE_BYTES = 256_000_000
+"""Weights from which on a census is taken only where it is asked for or explains a FAIL: it needs them once more."""
+
 
 @dataclass
 class WorkloadKernels:
@@ -34,20 +38,32 @@ class WorkloadKernels:
 
     @cached_property
     def census(self) -> KernelCensus | None:
-        """The census of the workload's call; None where there is none, or where it can't be taken, with a note."""
+        """The census of the workload's call; None where there is none, or where it can't be taken."""
+        return self._counted[0]
+
+    @property
+    def reported(self) -> KernelCensus | None:
+        """Return the census for reports; of a large model only one that was asked for already."""
+        return self._counted[0] if self._is_small or "_counted" in vars(self) else None
+
+    @cached_property
+    def _counted(self) -> tuple[KernelCensus | None, str]:
+        """The census, or None and why."""
         return self._census_of(self.evaluation)
 
     def judged(self, budget: KernelsBudget) -> Verdict:
         """Return the verdict by the mark."""
-        return judge_kernels(self.census, budget, f"{self.evaluation.backend.name}: {self.workload.label}")
+        census, why_not = self._counted
+        return judge_kernels(census, budget, f"{self.evaluation.backend.name}: {self.workload.label}", why_not)
 
     def holding_claim(self, parity: Verdict) -> Verdict:
         """Return a parity verdict, a FAIL if the backend claims fp32 and is known to have computed in less.
 
-        It says nothing where eager may compute in less too.
+        It says nothing where eager may compute in less too, and asks for no census of a large model that answers right.
         """
         backend, found = self.evaluation.backend, ""
-        if backend.precision in _FULL and self.census is not None:
+        is_asked = parity.outcome is not Outcome.PASS or self._is_small
+        if backend.precision in _FULL and is_asked and self.census is not None:
             found = reduced_precision(self.census)
         if not found or may_reduce(self.evaluation.model, self.workload.sample):
             return parity
@@ -72,20 +88,23 @@ class WorkloadKernels:
         lines = census_diff(before, self.census, with_times=with_times)
         return replace(verdict, evidence=(*verdict.evidence, *(f"kernels: {line}" for line in lines)))
 
+    @property
+    def _is_small(self) -> bool:
+        return size_of_weights(self.evaluation.model) < _LARGE_BYTES
+
     def _longest(self) -> Iterator[str]:
         evaluation = self.evaluation
         versus = replace(evaluation, model=evaluation.reference, backend=evaluation.versus)
         sides = {evaluation.backend.name: self.census}
         if evaluation.versus.name != evaluation.backend.name:
-            sides[evaluation.versus.name] = self._census_of(versus)
+            sides[evaluation.versus.name] = self._census_of(versus)[0]
         for name, census in sides.items():
             if census is not None and (kernels := longest(census)):
                 yield f"longest kernels of {name}: {kernels}"
 
-    def _census_of(self, evaluation: Evaluation) -> KernelCensus | None:
+    def _census_of(self, evaluation: Evaluation) -> tuple[KernelCensus | None, str]:
         try:
-            return census_of(evaluation, self.workload.sample, self.context)
+            census = census_of(evaluation, self.workload.sample, self.context)
         except CpuaccelError as refusal:
-            name = evaluation.backend.name
-            self.context.builder.say(f"{name}: its kernels were not counted: {str(refusal).removeprefix(f'{name}: ')}")
-            return None
+            return None, str(refusal).removeprefix(f"{evaluation.backend.name}: ")
+        return census, "the backend has no census of them"

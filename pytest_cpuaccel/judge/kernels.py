@@ -17,13 +17,13 @@ _SHOWN = 8
 """The most operations that are listed."""
 
 
-def judge_kernels(census: KernelCensus | None, budget: KernelsBudget, about: str) -> Verdict:
+def judge_kernels(census: KernelCensus | None, budget: KernelsBudget, about: str, why_not: str = "") -> Verdict:
     """Return the verdict on all that a budget asks, the worst of its parts; ``about`` says of what.
 
-    What the census can't tell is INCONCLUSIVE. Without a census that is all.
+    What the census can't tell is INCONCLUSIVE. Without a census that is all, and ``why_not`` says why there is none.
     """
     if census is None:
-        sentence = f"{about}: it is not known which kernels ran: the backend has no census of them"
+        sentence = f"{about}: it is not known which kernels ran: {why_not}"
         return Verdict("kernels", Outcome.INCONCLUSIVE, sentence)
     parts = [*_parts(census, budget)]
     outcome = Outcome.worst(part.outcome for part in parts)

@@ -21,7 +21,8 @@ _CHEAP_S = 0.05
 _PAUSE = 20
 """The time between two writes of a larger one, in times that it takes to write: writing takes 5 % of a run at most."""
 
-_LISTS = ("evidence", "diagnoses", "notes", "localization")
+STRUCTURED = ("evidence", "diagnoses", "notes", "localization", "census")
+"""Facts that are texts in JSON, and stand in the file as what these texts mean."""
 
 
 class JsonFile:
@@ -89,7 +90,7 @@ class JsonFile:
                 assert isinstance(group, dict)
                 group[fact] = _value(fact, value)
             else:
-                result[name] = value
+                result[name] = _value(name, value)
         return result
 
 
@@ -97,6 +98,6 @@ def _value(fact: str, value: Scalar) -> object:
     """A fact as JSON holds it; it has no NaN and no infinity, and both become null."""
     if fact == "pairs_ns":
         return [[int(ns) for ns in pair.split("/")] for pair in str(value).split()]
-    if fact in _LISTS:
+    if fact in STRUCTURED:
         return json.loads(str(value))
     return None if isinstance(value, float) and not math.isfinite(value) else value

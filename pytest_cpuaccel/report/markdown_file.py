@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report.closing import closing, undecided_count
+from pytest_cpuaccel.report.kernels import kernel_lines
 from pytest_cpuaccel.report.markdown_text import block, code, plain, shortened
 from pytest_cpuaccel.report.narrow_table import narrow_table
 from pytest_cpuaccel.report.problem import Problem, problems
@@ -40,9 +41,10 @@ def markdown(report: Report, limit_bytes: int = COMMENT_BYTES) -> str:
     failures = page.failures(_Failure.grouped(failed))
     table = page.table(report.rows)
     left_open = page.folded(Outcome.INCONCLUSIVE.value, [each.sentence for each in _Failure.grouped(undecided)])
+    kernels = page.folded("Kernels", [plain(shortened(line, _SENTENCE)) for line in kernel_lines(judged)])
     quiet = page.folded("Not judged", [plain(line) for line in reasons(judged)])
     notes = page.folded("Notes", [plain(shortened(note, _SENTENCE)) for note in report.notes])
-    parts = [head[0], *failures, head[1], page.left_out(limit_bytes), table, left_open, quiet, notes, foot]
+    parts = [head[0], *failures, head[1], page.left_out(limit_bytes), table, left_open, quiet, kernels, notes, foot]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

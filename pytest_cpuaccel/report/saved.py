@@ -12,7 +12,7 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.report.ending import Ending
 from pytest_cpuaccel.report.facts.result import result_of
-from pytest_cpuaccel.report.json_file import SCHEMA
+from pytest_cpuaccel.report.json_file import SCHEMA, STRUCTURED
 from pytest_cpuaccel.report.row import Row
 
 _READ = (1, SCHEMA)
@@ -77,13 +77,13 @@ def _row(result: Mapping[str, object]) -> Row:
 
 
 def _facts(result: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
-    """The facts by their dotted names; a list stands in a fact as text."""
+    """The facts by their dotted names; what has parts of its own stands in a fact as text."""
     for name, value in result.items():
-        if isinstance(value, Mapping):
+        if name in STRUCTURED:
+            yield f"{prefix}{name}", json.dumps(value)
+        elif isinstance(value, Mapping):
             yield from _facts(value, f"{prefix}{name}.")
         elif name == "pairs_ns":
             yield f"{prefix}{name}", " ".join(f"{ours}/{theirs}" for ours, theirs in cast("list[list[int]]", value))
-        elif isinstance(value, list):
-            yield f"{prefix}{name}", json.dumps(value)
         elif isinstance(value, (str, int, float, bool)):
             yield f"{prefix}{name}", value

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from tabulate import tabulate
 
 from pytest_cpuaccel.core.verdict import Outcome
+from pytest_cpuaccel.report.kernels import first_of_each_backend
 from pytest_cpuaccel.report.reasons import reasons
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.table import table
@@ -33,6 +34,7 @@ def summary(
     judged = [row for row in rows if row.is_judged]
     if judged:
         yield from _Table(judged).shown(width)
+    yield from ((line, "") for line in first_of_each_backend(judged))
     for row in judged:
         for verdict in row.verdicts(Outcome.INCONCLUSIVE):
             yield f"INCONCLUSIVE {row.test}: {verdict.sentence}", "yellow"

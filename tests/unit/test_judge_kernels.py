@@ -27,7 +27,7 @@ def outcome(*kernels: Kernel, of: Any = None, **asked: Any) -> str:
 
 
 def test_without_a_census_nothing_is_known() -> None:
-    verdict = judge_kernels(None, KernelsBudget(no_fallback=True), "ort: forward")
+    verdict = judge_kernels(None, KernelsBudget(no_fallback=True), "ort: forward", "the backend has no census of them")
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.sentence.startswith("ort: forward: it is not known which kernels ran")
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from pytest_cpuaccel.core.bounds import Bounds
+from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
+from pytest_cpuaccel.core.localization import Localization, ModuleError
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
 from pytest_cpuaccel.core.measurement.memory import ArtifactSize, MemoryMeasurement
 from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
@@ -23,6 +25,7 @@ from pytest_cpuaccel.report.environment import environment
 from pytest_cpuaccel.report.json_file import JsonFile
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.run import new_run
+from pytest_cpuaccel.report.saved import read_report
 from tests.unit.measurements import LATENCY
 from tests.unit.rows import ENVIRONMENT, HINT, RUN, ended
 from tests.unit.test_facts import BUILD, COLD_START, PARITY, PROCESS, SCORES
@@ -35,7 +38,7 @@ EVERY_COUNT: Mapping[str, Any] = dict.fromkeys(
     ("longest_sum", "top1_hits", "top1_positions", "mismatched_nonfinite", "different_elements"), 3
 )
 WORST = OutputSummary(**dict.fromkeys(OutputSummary.__dataclass_fields__, 0.5) | EVERY_COUNT)
-TOKENS = TokenSummary(5, 4, 0.1, 0.9, 3, 0, 17, 18, 0.2, 0.1)
+TOKENS = TokenSummary(5, 4, 0.1, 0.9, 0.8, 3, 0, 17, 18, 0.2, 0.1, -0.1)
 MEASURED: list[tuple[Kind, Measurement | None]] = [
     ("parity", PARITY),
     ("parity", ParitySummary("far", Precision.BF16, OutputCounts("y", 2, 1, 9, 1), None, WORST, 3, ("latency",))),
@@ -50,6 +53,21 @@ MEASURED: list[tuple[Kind, Measurement | None]] = [
     ("accuracy", AccuracyMeasurement(3, nan, 0.5, nan)),
 ]
 BOUNDS = (Bounds("drop", 0.01, -0.1, 0.1, 3, 2, 40), Bounds("score", 0.9))
+
+LOCALIZATION = Localization(
+    module="encoder.dense",
+    type="Linear",
+    starts_inside=True,
+    at_output=400.0,
+    at_input=1.0,
+    actual=0.5,
+    expected=0.25,
+    growth=(ModuleError("encoder", "Mlp", 1e-7, 1e-7), ModuleError("encoder.dense", "Linear", inf, 1e-7)),
+    method="hooks on 2 modules",
+)
+CENSUS = KernelCensus(
+    "a profiler", (Kernel("MatMul", 2, "fp32", "fp32", "sgemm", 3.5), Kernel("Gelu", 1)), False, ("Gelu",), "avx2", 0
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +89,19 @@ def row_of(kind: Kind, measurement: Measurement | None, outcome: Outcome) -> Row
 
 def errors(schema: Any, report: dict[str, Any]) -> list[str]:
     return [f"{error.json_path}: {error.message}" for error in schema.iter_errors(report)]
+
+
+def test_where_an_answer_goes_wrong_and_what_ran_are_written_and_read_back(schema: Any, tmp_path: Path) -> None:
+    wrong = Verdict("parity", Outcome.FAIL, "far", measurement=PARITY, localization=LOCALIZATION)
+    row = Row("t.py::test_it[ort]", "failed", Result("M", "ort", "forward", (wrong,), CENSUS))
+    path = tmp_path / "r.json"
+    assert errors(schema, written(path, [row])) == []
+    (read,) = read_report(path).rows
+    assert read.result.kernels == CENSUS
+    assert read.result.verdicts[0].localization == LOCALIZATION
+    bare = replace(row, result=replace(row.result, kernels=KernelCensus("a profiler", ())))
+    assert errors(schema, written(path, [bare])) == []
+    assert read_report(path).rows[0].result.kernels == bare.result.kernels
 
 
 def test_it_is_a_schema_of_its_draft(schema: Any) -> None:

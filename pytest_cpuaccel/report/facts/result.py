@@ -12,6 +12,7 @@ from pytest_cpuaccel.report.facts import (
     accuracy,
     baseline,
     bounds,
+    census,
     explanation,
     latency,
     localization,
@@ -51,13 +52,14 @@ def facts_of(result: Result) -> Iterator[tuple[str, Scalar]]:
         yield f"{verdict.kind}.sentence", verdict.sentence
         for name, value in _measured(verdict).items():
             yield f"{verdict.kind}.{name}", value
+    yield from census.flat(result.kernels).items()
 
 
 def result_of(facts: Facts) -> Result:
     """Return the result that facts hold."""
     verdicts = tuple(_verdict(kind, dict(_facts_of_kind(kind, facts))) for kind in KINDS if f"{kind}.verdict" in facts)
     model, backend, call = (text(facts, name) or "" for name in ("model", "backend", "call"))
-    return Result(model, backend, call, verdicts)
+    return Result(model, backend, call, verdicts, census.read(facts))
 
 
 def _measured(verdict: Verdict) -> dict[str, Scalar]:

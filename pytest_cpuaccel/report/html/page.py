@@ -11,6 +11,7 @@ from pytest_cpuaccel.report.html.card import Card, cards_of, expected_failures, 
 from pytest_cpuaccel.report.html.distribution import HEIGHT, WIDTH
 from pytest_cpuaccel.report.html.lines import table_of
 from pytest_cpuaccel.report.html.totals import by_backend, totals_of
+from pytest_cpuaccel.report.kernels import kernel_lines
 from pytest_cpuaccel.report.problem import problems
 from pytest_cpuaccel.report.report import Environment, Report
 from pytest_cpuaccel.report.run import Run
@@ -36,6 +37,7 @@ def page(report: Report) -> dict[str, object]:
         "undecided": undecided,
         "expected": expected,
         "notes": report.notes,
+        "kernels": kernel_lines(rows),
         "rows": len(rows),
         "totals": totals,
         "backends": by_backend(rows, totals),

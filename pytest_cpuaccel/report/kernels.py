@@ -1,0 +1,32 @@
+"""The kernels that ran, as lines for reports."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from pytest_cpuaccel.report.row import Row
+
+_LONGEST = 160
+"""Characters of a line on the terminal."""
+
+
+def kernel_lines(rows: Iterable[Row]) -> list[str]:
+    """Return a line for each model, backend and call with a census: ``ort: Mlp forward 2x16: 4 Gemm fp32, ...``."""
+    found = {}
+    for row in rows:
+        result = row.result
+        if result.kernels is not None:
+            found[f"{result.backend}: {result.model} {result.call}"] = result.kernels.line
+    return [f"{of}: {line}" for of, line in found.items()]
+
+
+def first_of_each_backend(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield a short line for each backend, of the first call with a census."""
+    shown = set()
+    for row in rows:
+        result = row.result
+        if result.kernels is not None and result.backend not in shown:
+            shown.add(result.backend)
+            line = f"kernels of {result.backend} ({result.model} {result.call}): {result.kernels.line}"
+            yield textwrap.shorten(line, _LONGEST, placeholder=" ...")
