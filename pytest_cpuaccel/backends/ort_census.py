@@ -14,8 +14,10 @@ from typing import Any
 from pytest_cpuaccel.core.backend import BuiltModel, Subject
 from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.errors import BuildError
+from pytest_cpuaccel.core.gc_freeze import older_objects_uncollected
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
+from pytest_cpuaccel.core.matrix_kernels import is_matrix_kernel
 
 Load = Callable[[Path, Subject, Path | None], BuiltModel]
 """Loads an artifact in sessions whose profiles get this prefix."""
@@ -36,7 +38,25 @@ _INT8 = frozenset(
         "QGemm",
     )
 )
-_UNTOLD = frozenset(("MatMulNBits",))  # an attribute, which the profiler doesn't show, chooses its arithmetic
+_UNTOLD = frozenset(
+    (
+        "MatMulNBits",  # an attribute, which the profiler doesn't show, chooses its arithmetic
+        *(
+            "Cast",
+            "Concat",
+            "Expand",
+            "Gather",
+            "Identity",
+            "Reshape",
+            "Shape",
+            "Slice",
+            "Split",
+            "Squeeze",
+            "Transpose",
+        ),
+        *("Tile", "Unsqueeze", "Where", "ReorderInput", "ReorderOutput"),  # they move data and compute nothing
+    )
+)
 
 
 def count(load: Load, subject: Subject, folder: Path | None, method: Method, inputs: Inputs) -> KernelCensus:
@@ -48,8 +68,9 @@ def count(load: Load, subject: Subject, folder: Path | None, method: Method, inp
     if method != "forward":
         raise BuildError(f"no kernel census of {method}(): only forward calls are counted")
     with tempfile.TemporaryDirectory() as profiles:
-        _run(load(Path(profiles) / "session", subject, folder), inputs)
-        gc.collect()  # a session writes its profile when it ends
+        with older_objects_uncollected():
+            _run(load(Path(profiles) / "session", subject, folder), inputs)
+            gc.collect()  # a session writes its profile when it ends
         files = [json.loads(file.read_text()) for file in sorted(Path(profiles).glob("*.json"))]
     events = [kernel_events(file) for file in files]
     if not any(events):
@@ -105,4 +126,7 @@ def _compute(op: str, inputs: Sequence[Mapping[str, Any]]) -> str | None:
     if op in _INT8 or op.startswith("QLinear"):
         return "int8"
     found = {_FLOATS[name] for each in inputs for name in each if name in _FLOATS}
-    return found.pop() if len(found) == 1 else None
+    told = found.pop() if len(found) == 1 else None
+    if told in ("fp16", "bf16") and not is_matrix_kernel(Kernel(op, 1)):
+        return None  # a normalisation may take such values and compute in fp32
+    return told

@@ -48,10 +48,16 @@ class KernelCensus:
     @property
     def line(self) -> str:
         """Return the census in one line: ``24 MatMul int8, 9 LayerNormalization fp32, no fallback``."""
+        return self.line_of(len(self.kernels))
+
+    def line_of(self, most: int) -> str:
+        """Return one line with the ``most`` kinds of kernels that took longest."""
         parts = [
             " ".join(part for part in (str(kernel.count), kernel.op, kernel.compute) if part)
             + (f" ({kernel.implementation})" if kernel.implementation else "")
-            for kernel in sorted(self.kernels, key=lambda kernel: -(kernel.us or 0))
+            for kernel in sorted(self.kernels, key=lambda kernel: -(kernel.us or 0))[:most]
         ]
+        if len(self.kernels) > most:
+            parts.append(f"{len(self.kernels) - most} other kinds")
         fallbacks = f"fallbacks: {', '.join(self.fallbacks)}" if self.fallbacks else "no fallback"
         return ", ".join((*parts, fallbacks if self.is_complete or self.fallbacks else "fallbacks unknown"))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
 
 from pytest_cpuaccel.report.row import Row
 
-_LONGEST = 160
-"""Characters of a line on the terminal."""
+_SHOWN = 4
+"""Kinds of kernels that are named on the terminal."""
 
 
 def kernel_lines(rows: Iterable[Row]) -> list[str]:
@@ -28,5 +27,4 @@ def first_of_each_backend(rows: Iterable[Row]) -> Iterator[str]:
         result = row.result
         if result.kernels is not None and result.backend not in shown:
             shown.add(result.backend)
-            line = f"kernels of {result.backend} ({result.model} {result.call}): {result.kernels.line}"
-            yield textwrap.shorten(line, _LONGEST, placeholder=" ...")
+            yield f"kernels of {result.backend} ({result.model} {result.call}): {result.kernels.line_of(_SHOWN)}"

@@ -16,6 +16,22 @@ def test_times_leave_out_the_first_two_calls_and_int8_arithmetic_on_floats_is_to
     assert kernels(events) == [Kernel("DynamicQuantizeMatMul", 1, "int8", us=8)]
 
 
+@pytest.mark.parametrize(
+    ("op", "taken", "compute"),
+    [
+        ("MatMul", "float", "fp32"),
+        ("MatMul", "float16", "fp16"),
+        ("SkipLayerNormalization", "float16", None),
+        ("Cast", "float", None),
+        ("MatMulNBits", "float", None),
+        ("QLinearMatMul", "uint8", "int8"),
+        ("Gather", "int64", None),
+    ],
+)
+def test_a_precision_that_the_profile_does_not_tell_is_not_guessed(op, taken, compute):
+    assert [kernel.compute for kernel in kernels([_event(op, 1, taken)] * 5)] == [compute]
+
+
 def test_calls_that_ran_different_operations_are_not_counted():
     with pytest.raises(BuildError, match="different operations"):
         kernels([_event(op, 1) for op in ("Add", "Add", "Add", "Add", "Mul")])
