@@ -14,7 +14,7 @@ from typing import Any
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.core.observed_run import ObservedRun
 
 
 class Compiler:
@@ -129,7 +129,7 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
     return compiler
 
 
-def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> Observation:
+def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRun:
     """Return what each module of a model gives that is compiled with hooks on its modules.
 
     Their outputs are outputs of the compiled graph then, so that it fuses less than one without hooks.
@@ -154,7 +154,7 @@ def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> Observatio
             compile_module(module, subject, "inductor")
             seen.clear()
             output = rehearse(module, inputs)
-    return Observation(seen, output, f"hooks on {len(seen)} modules, set before compiling")
+    return ObservedRun(seen, output, f"hooks on {len(seen)} modules, set before compiling")
 
 
 def _refusing(function: Callable[..., Any]) -> Callable[..., Any]:

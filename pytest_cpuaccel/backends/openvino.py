@@ -15,7 +15,7 @@ from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack,
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.core.observed_run import ObservedRun
 from pytest_cpuaccel.core.precision import Precision
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
     return loading.load(runtime, subject, folder)
 
 
-def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> Observation:
+def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRun:
     """Return what each module returns while OpenVINO runs the artifact in ``folder`` in float32.
 
     Raises:
@@ -125,9 +125,11 @@ def _decoded(program: ExportedProgram) -> Any:
     """The program as OpenVINO decomposes it to convert it; None in a release that has no such class."""
     try:
         from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
-    except ImportError:
+
+        decode = TorchFXPythonDecoder.from_exported_program
+    except (ImportError, AttributeError):
         return None
-    return TorchFXPythonDecoder.from_exported_program(program)
+    return decode(program)
 
 
 def _modules(graph: Any) -> ModuleMap:

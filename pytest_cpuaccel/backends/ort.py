@@ -18,7 +18,7 @@ from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack,
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.core.observed_run import ObservedRun
 from pytest_cpuaccel.core.precision import Precision
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def load(runtime: Runtime, subject: Subject, folder: Path | None) -> BuiltModel:
     return loading.load(runtime, subject, folder)
 
 
-def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> Observation:
+def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRun:
     """Return what each module returns while ONNX Runtime runs the artifact in ``folder``.
 
     Raises:

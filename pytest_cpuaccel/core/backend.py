@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kernel_census import KernelCensus
-from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.core.observed_run import ObservedRun
 from pytest_cpuaccel.core.precision import Precision
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Backend:
     caches: bool = False
     base: Backend | None = None
     count_kernels: Callable[[Subject, Path | None, Method, Inputs], KernelCensus] | None = None
-    observe: Callable[[Subject, Path | None, Inputs], Observation] | None = None
+    observe: Callable[[Subject, Path | None, Inputs], ObservedRun] | None = None
 
     @property
     def exports_model(self) -> bool:

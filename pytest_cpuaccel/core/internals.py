@@ -320,6 +320,14 @@ INTERNALS: tuple[Internal, ...] = (
         backends=("ort-o*",),
     ),
     Internal(
+        "openvino",
+        "openvino.frontend.pytorch.fx_decoder.TorchFXPythonDecoder.from_exported_program",
+        "tell which module made a value of an exported model",
+        "2025.2.0, 2026.4.1",
+        backends=("openvino*",),
+        without="a wrong answer is sought in modules built alone",
+    ),
+    Internal(
         "pytest",
         "pytest.Session._fixturemanager",
         "see which tests may ask for a fixture while they run",

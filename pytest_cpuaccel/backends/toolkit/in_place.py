@@ -11,7 +11,7 @@ from typing import Any
 from pytest_cpuaccel.core.backend import BuiltModel, Scalar, Subject, accept_all
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.core.observed_run import ObservedRun
 
 Method = Callable[..., Any]
 
@@ -77,7 +77,7 @@ def observe_altered(
     subject: Subject,
     folder: Path | None,  # noqa: ARG001
     inputs: Inputs,
-) -> Observation:
+) -> ObservedRun:
     """Return what each module of an altered copy took and returned, seen by hooks.
 
     Raises:
@@ -98,7 +98,7 @@ def observe_altered(
         with calls.watching(module):
             output = rehearse(altered.forward, inputs)
     seen = {call.place: call for call in calls.finished if call.place}
-    return Observation(
+    return ObservedRun(
         outputs={place: call.output for place, call in seen.items()},
         output=output,
         method=f"hooks on {len(seen)} modules",

@@ -20,7 +20,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.core.observed_run import ObservedRun
 
 Values = dict[str, torch.Tensor]
 
@@ -36,7 +36,7 @@ class _Returned:
     calls: int = 1
 
 
-def observe(open_tapped: OpenTapped, subject: Subject, folder: Path | None, inputs: Inputs) -> Observation:
+def observe(open_tapped: OpenTapped, subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRun:
     """Run the artifact in ``folder`` once on ``inputs``, as it is but for further outputs.
 
     Left out are modules that were called several times, whose values an optimiser fused away, or whose values can't be
@@ -69,7 +69,7 @@ def observe(open_tapped: OpenTapped, subject: Subject, folder: Path | None, inpu
     }
     if not outputs:
         raise BuildError("the artifact's graph has no value left that a module returned")
-    return Observation(outputs, output, f"outputs of {len(outputs)} modules read from the artifact")
+    return ObservedRun(outputs, output, f"outputs of {len(outputs)} modules read from the artifact")
 
 
 def _map_of(folder: Path) -> ModuleMap:

@@ -14,7 +14,7 @@ from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.localization import Localization
-from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.core.observed_run import ObservedRun
 from pytest_cpuaccel.diagnose.localize.alone import SECONDS, Descent, Feed, built_alone
 from pytest_cpuaccel.diagnose.localize.error import LIMIT
 from pytest_cpuaccel.diagnose.localize.observed import ObservedModules
@@ -72,7 +72,7 @@ def _noted(found: Localization, why: str) -> Localization:
     return replace(found, note="; ".join(filter(None, (found.note, why))))
 
 
-def _observation(wrong: WrongCall) -> tuple[Observation | None, str]:
+def _observation(wrong: WrongCall) -> tuple[ObservedRun | None, str]:
     """What the modules returned, or why that could not be seen."""
     if wrong.backend.observe is None:
         return None, ""

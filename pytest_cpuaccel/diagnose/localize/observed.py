@@ -14,7 +14,7 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.localization import Localization, ModuleError
-from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.core.observed_run import ObservedRun
 from pytest_cpuaccel.diagnose.localize.error import LIMIT, TensorError, worst_error
 from pytest_cpuaccel.diagnose.localize.reference import EagerModules
 
@@ -27,7 +27,7 @@ class ObservedModules:
     """An observation beside what eager's modules gave."""
 
     eager: EagerModules
-    seen: Observation
+    seen: ObservedRun
 
     @cached_property
     def errors(self) -> dict[str, TensorError]:

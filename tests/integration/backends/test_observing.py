@@ -19,7 +19,7 @@ from pytest_cpuaccel.builder.artifact import file_digests
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.errors import BuildError
-from pytest_cpuaccel.core.observation import Observation
+from pytest_cpuaccel.core.observed_run import ObservedRun
 from tests import models
 from tests.subjects import subject
 
@@ -44,7 +44,7 @@ def exported(backend: Backend, asked: Subject, folder: Path) -> None:
         pytest.skip("Optimum exports this model")
 
 
-def observed(backend: Backend, asked: Subject, folder: Path) -> Observation:
+def observed(backend: Backend, asked: Subject, folder: Path) -> ObservedRun:
     assert backend.observe is not None
     return backend.observe(asked, folder, asked.inputs)
 

@@ -1,4 +1,4 @@
-"""An observation: what each module returned while a backend ran the model."""
+"""An observed run: what each module returned while a backend ran the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_cpuaccel.core.inputs import Inputs
 
 
 @dataclass(frozen=True)
-class Observation:
+class ObservedRun:
     """``outputs`` holds, by the module's path in the eager model, what it returned; in the order of the run.
 
     ``output`` is the model's own in the same run: observing can change what a runtime fuses, and so what it answers.
