@@ -141,7 +141,10 @@ def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRu
 
     def noting(path: str) -> Callable[..., None]:
         def note(part: Any, args: Any, output: Any) -> None:  # noqa: ARG001
-            seen[path if path not in seen else f"{path}#2"] = output
+            number = 1
+            while (place := path if number == 1 else f"{path}#{number}") in seen:
+                number += 1
+            seen[place] = output
 
         return note
 

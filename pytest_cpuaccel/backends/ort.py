@@ -105,9 +105,15 @@ def _open(folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
 
 def _open_with(options: Callable[[int], Any], folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
     import onnxruntime
-    import torch
 
     session = onnxruntime.InferenceSession(folder / FILE, options(threads), providers=[CPU])
+    return RuntimeSession(_runner(session, inputs), _read_back([session]))
+
+
+def _runner(session: Any, inputs: Sequence[str]) -> Callable[[tuple[torch.Tensor, ...]], list[torch.Tensor]]:
+    """A function that runs a session on tensors in the order of ``inputs``, some of which its graph may not have."""
+    import torch
+
     used = {item.name for item in session.get_inputs()}
     names = [(place, name) for place, name in enumerate(inputs) if name in used]
 
@@ -115,7 +121,7 @@ def _open_with(options: Callable[[int], Any], folder: Path, inputs: Sequence[str
         feed = {name: tensors[place].numpy() for place, name in names}
         return [torch.from_numpy(output) for output in session.run(None, feed)]
 
-    return RuntimeSession(run, _read_back([session]))
+    return run
 
 
 def _open_tapped(
@@ -124,7 +130,6 @@ def _open_tapped(
     """A session that also returns the wanted values, so far as the graph has them, into ``values``."""
     import onnx
     import onnxruntime
-    import torch
 
     model = onnx.load(folder / FILE, load_external_data=False)
     count = len(model.graph.output)
@@ -137,13 +142,10 @@ def _open_tapped(
                 link_or_copy(path, Path(scratch, path.name))
         onnx.save(model, f"{scratch}/{FILE}")
         session = onnxruntime.InferenceSession(f"{scratch}/{FILE}", _options(threads), providers=[CPU])
-    used = {item.name for item in session.get_inputs()}
-    names = [(place, name) for place, name in enumerate(inputs) if name in used]
-    outputs = [item.name for item in session.get_outputs()]
+    outputs, run_all = [item.name for item in session.get_outputs()], _runner(session, inputs)
 
     def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-        answers = session.run(None, {name: tensors[place].numpy() for place, name in names})
-        found = [torch.from_numpy(answer) for answer in answers]
+        found = run_all(tensors)
         values.update(zip(outputs, found, strict=True))
         return found[:count]
 
@@ -188,8 +190,8 @@ def _export_options(module: nn.Module) -> dict[str, Any]:  # noqa: ARG001
     return {}
 
 
-def _load_options(threads: int) -> dict[str, Any]:
-    return {"session_options": _options(threads), "provider": CPU}
+def _load_options(options: Callable[[int], Any], threads: int) -> dict[str, Any]:
+    return {"session_options": options(threads), "provider": CPU}
 
 
 def _read_back_by_optimum(model: Any) -> ReadBack:
@@ -213,7 +215,7 @@ _RUNTIME = Runtime(
     write_step=_write_step,
     open_step=_open_step,
     export_options=_export_options,
-    load_options=_load_options,
+    load_options=partial(_load_options, _options),
     read_back=_read_back_by_optimum,
     has_attention=False,
 )
@@ -226,10 +228,8 @@ def _load_profiled(prefix: Path, subject: Subject, folder: Path | None) -> Built
         given.profile_file_prefix = str(prefix)
         return given
 
-    def load_options(threads: int) -> dict[str, Any]:
-        return {"session_options": options(threads), "provider": CPU}
-
-    return load(replace(_RUNTIME, open=partial(_open_with, options), load_options=load_options), subject, folder)
+    profiled = replace(_RUNTIME, open=partial(_open_with, options), load_options=partial(_load_options, options))
+    return load(profiled, subject, folder)
 
 
 ORT = Backend(

@@ -65,9 +65,15 @@ def place_of(backend: Backend, threads: int) -> Place:
     )
 
 
+def answers_of(failure: Failure) -> Answers:
+    """Return both sides' answers to a failing call, without caches, which are state and no answer."""
+    actual, references = failure.answers()
+    others = (references.expected64, references.rounding)
+    return Answers(_answer(actual), _answer(references.expected), *(each and _answer(each) for each in others))
+
+
 def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
     evaluation, call, result = failure.comparer.evaluation, failure.call, failure.result
-    actual, references = failure.answers()
     inputs = repeatable(call.inputs) if call.method == "generate" else call.inputs
     return Bundle(
         test=evaluation.test,
@@ -77,9 +83,7 @@ def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
         precision=evaluation.backend.precision,
         method=call.method,
         inputs=inputs,
-        answers=Answers(
-            _answer(actual), _answer(references.expected), _known(references.expected64), _known(references.rounding)
-        ),
+        answers=answers_of(failure),
         verdicts=tuple(RecordedVerdict(verdict.kind, verdict.outcome, verdict.sentence) for verdict in result.verdicts),
         place=place_of(evaluation.backend, failure.comparer.context.builder.threads),
         seed=torch.initial_seed(),
@@ -91,10 +95,5 @@ def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
 
 
 def _answer(answer: Any) -> Answer:
-    """An answer without caches, which are state and no answer."""
     found = answer if isinstance(answer, Answer) else Answer(answer)
     return Answer(without_state(found.output), found.written)
-
-
-def _known(answer: Any) -> Answer | None:
-    return None if answer is None else _answer(answer)

@@ -10,6 +10,7 @@ from pytest_cpuaccel.bundles.json_text import parsed
 from pytest_cpuaccel.bundles.plain_file import plain_file
 from pytest_cpuaccel.bundles.tensors_file import read_tensors
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.one_line import printable
 
 _LONGEST_DOCUMENT = 16 << 20
 
@@ -27,7 +28,6 @@ def read_bundle(folder: Path) -> Bundle:
         found = parsed((folder / DOCUMENT).read_bytes(), DOCUMENT)
         return document.read(found, read_tensors(folder / TENSORS))
     except UsageError as mistake:
-        told = "".join(character if character.isprintable() else " " for character in str(mistake))
-        raise UsageError(f"{str(folder)!r}: {told}") from None
+        raise UsageError(f"{str(folder)!r}: {printable(str(mistake))}") from None
     except OSError as refusal:
         raise UsageError(f"{str(folder)!r} can't be read: {refusal.strerror}") from None

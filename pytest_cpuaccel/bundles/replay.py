@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from pytest_cpuaccel.builder.fingerprint import model_key
 from pytest_cpuaccel.bundles.artifact_files import check_artifact
 from pytest_cpuaccel.bundles.bundle import ARTIFACT, Answers, Bundle
 from pytest_cpuaccel.bundles.difference import difference
+from pytest_cpuaccel.bundles.leave import answers_of
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
-from pytest_cpuaccel.core.call import Answer, Call
+from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.kernel_census import KernelCensus
-from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.evaluation.argument_names import ArgumentNames
@@ -161,12 +161,7 @@ def _budget(bundle: Bundle) -> ParityBudget:
 
 
 def _here(evaluation: Evaluation, call: Call, result: Result, session: Session) -> Answers:
-    actual, references = Failure(result, call, Comparer(evaluation, ParityBudget(), session.context)).answers()
-    return Answers(actual, _answer(references.expected))
-
-
-def _answer(answer: Any) -> Answer:
-    return answer if isinstance(answer, Answer) else Answer(answer)
+    return answers_of(Failure(result, call, Comparer(evaluation, ParityBudget(), session.context)))
 
 
 def _compared(recorded: Answers, here: Answers) -> tuple[str, ...]:
@@ -174,13 +169,7 @@ def _compared(recorded: Answers, here: Answers) -> tuple[str, ...]:
         ("the backend's answer", recorded.actual, here.actual),
         ("eager's answer", recorded.expected, here.expected),
     )
-    return tuple(
-        f"{name}: {difference(_plain(one), _plain(other)) or 'bit for bit as recorded'}" for name, one, other in sides
-    )
-
-
-def _plain(answer: Answer) -> Any:
-    return replace(answer, output=without_state(answer.output))
+    return tuple(f"{name}: {difference(one, other) or 'bit for bit as recorded'}" for name, one, other in sides)
 
 
 def _changes(bundle: Bundle, model: nn.Module) -> tuple[str, ...]:

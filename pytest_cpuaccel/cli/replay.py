@@ -15,6 +15,7 @@ from pytest_cpuaccel.cli.path_argument import path
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError, UserCodeError
 from pytest_cpuaccel.core.frames import without_imports, without_ours
+from pytest_cpuaccel.core.one_line import printable
 from pytest_cpuaccel.core.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -75,12 +76,12 @@ def run(arguments: argparse.Namespace) -> int:
         frames = without_imports(without_ours(raised.error.__traceback__))
         traceback.print_exception(raised.error.with_traceback(frames))
         raise
-    print(_plain(f"now: {replay.outcome.value} parity: {replay.sentence}"))  # noqa: T201
+    print(printable(f"now: {replay.outcome.value} parity: {replay.sentence}"))  # noqa: T201
     for line in (*(f"  {line}" for line in replay.evidence), replay.ran, *replay.answers):
-        print(_plain(line))  # noqa: T201
+        print(printable(line))  # noqa: T201
     if backend is not None:
         for line in _surroundings(bundle, replay, backend, is_trusted=arguments.trust_artifact):
-            print(_plain(line))  # noqa: T201
+            print(printable(line))  # noqa: T201
     code, line = _conclusion(bundle, replay)
     print(line)  # noqa: T201
     return code
@@ -101,9 +102,9 @@ def _replayed(bundle: Bundle, backend: Backend, arguments: argparse.Namespace) -
 
 
 def _of_bundle(bundle: Bundle) -> Iterator[str]:
-    yield _plain(f"bundle: {bundle.test or 'no test'}: {bundle.model.name} under {bundle.backend}, {bundle.label}")
+    yield printable(f"bundle: {bundle.test or 'no test'}: {bundle.model.name} under {bundle.backend}, {bundle.label}")
     for verdict in bundle.verdicts:
-        yield _plain(f"recorded: {verdict.outcome.value} {verdict.kind}: {verdict.sentence}")
+        yield printable(f"recorded: {verdict.outcome.value} {verdict.kind}: {verdict.sentence}")
 
 
 def _surroundings(bundle: Bundle, replay: Replay, backend: Backend, *, is_trusted: bool) -> Iterator[str]:
@@ -173,8 +174,3 @@ def _model(bundle: Bundle, arguments: argparse.Namespace, session: Session) -> n
     if is_entry_point(source) and not Path(source).exists():
         return examined_by(source, bundle.method, session.model).model
     return session.model(source, "--model")
-
-
-def _plain(text: str) -> str:
-    """A text of a stranger without what moves a terminal's cursor or hides words."""
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,4 +1,4 @@
-"""A reason of several lines, as one."""
+"""Text that is shown on one line."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def one_line(text: str) -> str:
         return joined
     cut = joined[:_LONGEST]
     return f"{cut.rpartition(' ')[0] or cut} ..."
+
+
+def printable(text: str) -> str:
+    """Return a text of a stranger without what moves a terminal's cursor or hides words."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -110,9 +110,8 @@ def _contains(census: KernelCensus, pattern: str) -> PartialVerdict:
         return PartialVerdict(Outcome.PASS, f"{pattern!r} ran: {_listed(found)}")
     if not census.is_complete:
         return PartialVerdict(Outcome.INCONCLUSIVE, f"no kernel that ran is {pattern!r}, but {_may_lack(census)}")
-    if unknown := _undecided(census, pattern):
-        sentence = f"it is not known whether {pattern!r} ran: the census has no precision of {_listed(unknown)}"
-        return PartialVerdict(Outcome.INCONCLUSIVE, sentence)
+    if undecided := _undecided(census, pattern):
+        return undecided
     sentence = f"no kernel that ran is {pattern!r}{_by_names(census)}"
     return PartialVerdict(Outcome.FAIL, sentence, f"ran: {_listed(census.kernels)}")
 
@@ -122,9 +121,8 @@ def _absent(census: KernelCensus, pattern: str) -> PartialVerdict:
         return PartialVerdict(Outcome.FAIL, f"{pattern!r} ran and should not: {_listed(found)}")
     if not census.is_complete:
         return PartialVerdict(Outcome.INCONCLUSIVE, f"{pattern!r} was not seen, but {_may_lack(census)}")
-    if unknown := _undecided(census, pattern):
-        sentence = f"it is not known whether {pattern!r} ran: the census has no precision of {_listed(unknown)}"
-        return PartialVerdict(Outcome.INCONCLUSIVE, sentence)
+    if undecided := _undecided(census, pattern):
+        return undecided
     return PartialVerdict(Outcome.PASS, f"{pattern!r} did not run{_by_names(census)}")
 
 
@@ -137,7 +135,16 @@ def _matches(kernel: Kernel, pattern: str) -> bool:
     return any(name is not None and fnmatchcase(name, pattern) for name in names)
 
 
-def _undecided(census: KernelCensus, pattern: str) -> list[Kernel]:
+def _undecided(census: KernelCensus, pattern: str) -> PartialVerdict | None:
+    """INCONCLUSIVE where a pattern with a precision might mean kernels whose precision is not known."""
+    unknown = _of_unknown_precision(census, pattern)
+    if not unknown:
+        return None
+    sentence = f"it is not known whether {pattern!r} ran: the census has no precision of {_listed(unknown)}"
+    return PartialVerdict(Outcome.INCONCLUSIVE, sentence)
+
+
+def _of_unknown_precision(census: KernelCensus, pattern: str) -> list[Kernel]:
     """Kernels of unknown precision that a pattern with a precision might mean; an operation may have a colon too."""
     op, colon, precision = pattern.rpartition(":")
     if not colon or op.endswith(":") or not precision:

@@ -33,10 +33,11 @@ from pytest_cpuaccel.plugin.config_file import (
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_cpuaccel.evaluation.localizing import Localize
+
 Missing = Literal["fail", "skip"]
 Unsupported = Literal["fail", "skip"]
 Inconclusive = Literal["warn", "fail", "skip"]
-Localize = Literal["first", "all", "off"]
 
 CONTROLLERS_FOLDER = "cpuaccel_folder"
 """The key under which an xdist worker is told the folder that its controller was started in."""

@@ -174,3 +174,22 @@ def test_an_encoder_decoder_that_generates_is_refused_ahead_of_time(tmp_path: Pa
     pytest.importorskip("transformers")
     with pytest.raises(BuildError, match=r"generate\(\) of an encoder-decoder, T5ForConditionalGeneration"):
         build(aoti.AOTI, subject(tiny_t5(), generates=True, **t5_inputs()), tmp_path)
+
+
+class Thrice(torch.nn.Module):
+    """(batch, 16) -> (batch, 16), by one layer called three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(16, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.layer(self.layer(x).relu()).relu())
+
+
+@pytest.mark.usefixtures("graphs_only")
+def test_each_call_of_a_module_is_seen_at_a_place_of_its_own() -> None:
+    given = subject(models.redraw(Thrice()), x=torch.randn(2, 16, generator=torch.Generator().manual_seed(0)))
+    seen = inductor.observe(given, None, given.inputs)
+    assert list(seen.outputs) == ["layer", "layer#2", "layer#3"]
+    assert torch.equal(seen.outputs["layer#3"], seen.output)
