@@ -1,6 +1,6 @@
 """How many broken backends parity catches and names, and how often it blames an honest one, over all architectures.
 
-Run with ``python -m benchmarks.faults`` (2 minutes; name architectures, or cases of ``tests.faults.cases``, to run only
+Run with ``python -m benchmarks.faults`` (ten minutes; name architectures, or cases of ``tests.faults.cases``, to run only
 those). A fault counts where it changes an answer by more than eager's own rounding; the bounds in brackets, of 95 %,
 are exact.
 """
