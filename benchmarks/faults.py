@@ -1,8 +1,8 @@
 """How many broken backends parity catches and names, and how often it blames an honest one, over all architectures.
 
-Run with ``python -m benchmarks.faults`` (ten minutes; name architectures, or cases of ``tests.faults.cases``, to run only
-those). A fault counts where it changes an answer by more than eager's own rounding; the bounds in brackets, of 95 %,
-are exact.
+Run with ``python -m benchmarks.faults`` (10 minutes; name architectures, or cases of ``tests.faults.cases``, to run
+only those). A fault counts where it changes an answer by more than eager's own rounding; the bounds in brackets, of
+95 %, are exact.
 """
 
 from __future__ import annotations
