@@ -19,7 +19,7 @@ from pytest_cpuaccel import Backend, BuiltModel
 from pytest_cpuaccel.plugin.stash import progress_of
 
 def load(subject, folder):
-    time.sleep(0.3)
+    time.sleep(1.0)
     return BuiltModel(subject.fresh_module(), threads=torch.get_num_threads())
 
 def pytest_cpuaccel_backends(config):
@@ -73,7 +73,8 @@ def log_of(project: pytest.Pytester, *args: str) -> list[str]:
     path = project.path / "log"
     with path.open("wb") as log:
         command = [sys.executable, "-m", "pytest", "--cpu-backends=slow", "-p", "no:cacheprovider", *args]
-        subprocess.run(command, cwd=project.path, stdout=log, stderr=subprocess.STDOUT, check=False)
+        run = subprocess.run(command, cwd=project.path, stdout=log, stderr=subprocess.PIPE, check=False)
+    sys.stderr.buffer.write(run.stderr)
     return path.read_text().splitlines()
 
 
