@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.backends.requirements import unmet_requirement
+from pytest_cpuaccel.builder.artifact import copy_files
+from pytest_cpuaccel.builder.artifact_store import ArtifactStore
+from pytest_cpuaccel.conformance.build import artifact_key
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
@@ -74,16 +79,35 @@ class Export:
 _EXPORTS: dict[tuple[str, str], Export] = {}
 
 
-def built_or_skipped(backend: Backend, asked: Subject, folder: Path, bases: Path | None = None) -> BuiltModel:
-    """Build, or skip the test where this stack lacks the backend's packages or one that only our own export needs."""
+def kept_exports(factory: pytest.TempPathFactory) -> Path:
+    """A folder for the exports of a session, all its workers' together."""
+    folder = factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "exports"
+
+
+def built_or_skipped(backend: Backend, asked: Subject, folder: Path, kept: Path | None = None) -> BuiltModel:
+    """Build, or skip the test where this stack lacks the backend's packages or one that only our own export needs.
+
+    What was exported once is taken from ``kept``, if that is given.
+    """
     if reason := unmet_requirement(backend):
         pytest.skip(reason)
     try:
-        return build(backend, asked, folder, bases)
+        if kept is not None and backend.exporters == (backend,):
+            _take_export(backend, asked, folder, ArtifactStore(kept, sys.maxsize))
+            return backend.load(asked, folder)
+        return build(backend, asked, folder, kept)
     except BackendUnavailableError as error:
         if "pip install" not in str(error):
             raise
         pytest.skip(str(error))
+
+
+def _take_export(backend: Backend, asked: Subject, folder: Path, kept: ArtifactStore) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    key = artifact_key(backend.exporters, asked)
+    with kept.artifact(key, lambda empty: backend.run_export(asked, empty), [].append) as exported:
+        copy_files(exported, folder)
 
 
 class ExportingBackend:
@@ -118,8 +142,8 @@ class ExportingBackend:
             model = CASES[case].model()
             asked = subject(model, **CASES[case].inputs)
             folder = tmp_path_factory.mktemp(case)
-            bases = tmp_path_factory.getbasetemp() / "bases"
-            _EXPORTS[key] = Export(model, asked, folder, built_or_skipped(self.backend, asked, folder, bases))
+            built = built_or_skipped(self.backend, asked, folder, kept_exports(tmp_path_factory))
+            _EXPORTS[key] = Export(model, asked, folder, built)
         return _EXPORTS[key]
 
     def test_returns_what_eager_returns(self, export: Export) -> None:
@@ -201,9 +225,12 @@ class ExportingBackend:
         valid = inputs["attention_mask"].bool()
         assert_alike(export.built.forward(**inputs).logits[valid], expected[valid], self.backend.precision)
 
-    def test_generates_as_eager_does(self, generator: Callable[[], nn.Module], tmp_path: Path) -> None:
+    def test_generates_as_eager_does(
+        self, generator: Callable[[], nn.Module], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
         model, inputs = generator(), left_padded()
-        built = built_or_skipped(self.backend, subject(model, generates=True, **inputs), tmp_path)
+        asked = subject(model, generates=True, **inputs)
+        built = built_or_skipped(self.backend, asked, tmp_path, kept_exports(tmp_path_factory))
         assert built.generate is not None
         assert built.accepts(Inputs(kwargs=left_padded(12)))
         for given in (inputs, left_padded(7), {"input_ids": models.tokens(1, 5, padding=0)["input_ids"]}):

@@ -70,7 +70,7 @@ def seeded(seed: int = 0) -> Iterator[Generators]:
     with generators_kept():
         random.seed(seed)
         np.random.seed(seed)
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed seeds other devices too
         yield Generators.now()
 
 

@@ -33,12 +33,15 @@ def build(backend: Backend, subject: Subject, folder: Path, bases: Path | None =
 
 def _export(exporters: Sequence[Backend], subject: Subject, folder: Path, bases: ArtifactStore) -> None:
     def kept_base(before: Sequence[Backend]) -> AbstractContextManager[Path]:
-        return bases.artifact(_key(before, subject), lambda kept: _export(before, subject, kept, bases), _ignore)
+        return bases.artifact(
+            artifact_key(before, subject), lambda kept: _export(before, subject, kept, bases), _ignore
+        )
 
     export_in_turn(exporters, subject, folder, kept_base)
 
 
-def _key(exporters: Sequence[Backend], subject: Subject) -> ArtifactKey:
+def artifact_key(exporters: Sequence[Backend], subject: Subject) -> ArtifactKey:
+    """Return the key under which ``bases`` keeps what these exporters wrote of the model."""
     return ArtifactKey(
         exporters[-1].name,
         {

@@ -61,7 +61,8 @@ def project(
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv(doubles.LOG, str(pytester.path / "builds.log"))
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    # pytest-benchmark starts three processes in each session.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:benchmark")
     monkeypatch.delenv("COLUMNS", raising=False)  # the table is folded to it
     for variable in ("CI", "BUILD_NUMBER"):  # pytest shortens and repeats lines by them
         monkeypatch.delenv(variable, raising=False)

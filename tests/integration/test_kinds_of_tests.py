@@ -268,8 +268,9 @@ def test_every_example_of_hypothesis_is_judged(mlp_project: pytest.Pytester) -> 
     result.assert_outcomes(passed=1, failed=1)
 
 
-def test_a_benchmarked_test_is_judged(mlp_project: pytest.Pytester) -> None:
+def test_a_benchmarked_test_is_judged(mlp_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pytest_benchmark")
+    monkeypatch.delenv("PYTEST_ADDOPTS")
     mlp_project.makepyfile(
         test_it=f"""
         import pytest, torch

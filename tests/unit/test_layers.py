@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,12 +160,14 @@ ON_FIRST_USE_OF_BACKENDS = (
 )
 
 
+@functools.cache
 def modules() -> list[str]:
     """Names of all modules, without the package's own."""
     found = (path.relative_to(ROOT).with_suffix("") for path in ROOT.rglob("*.py"))
     return sorted(".".join(path.parts).removesuffix("__init__").rstrip(".") for path in found)
 
 
+@functools.cache
 def tree_of(module: str) -> ast.Module:
     path = ROOT.joinpath(*module.split(".")) if module else ROOT
     return ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())

@@ -39,9 +39,15 @@ def wide() -> torch.nn.Module:
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_compiled_kernels_answer_as_eager_does(
-    backend: Backend, facts: dict[str, object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    backend: Backend,
+    facts: dict[str, object],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    pytestconfig: pytest.Config,
 ) -> None:
     skip_unless_installed(backend)
+    if backend is inductor.INDUCTOR_MAX_AUTOTUNE and not pytestconfig.getoption(compiling.OPTION):
+        pytest.skip(f"half a minute of tuning: {compiling.OPTION} asks for it")
     model = wide()
     before = state(model)
     asked = subject(model, options=backend.options, input=WIDE)

@@ -47,9 +47,9 @@ def generated(model, prompt, **settings):
     torch.manual_seed(3)
     return model.generate(**prompt, max_new_tokens=5, **settings).tolist()
 
-@pytest.fixture(params=[{models}])
-def model(request):
-    return request.getfixturevalue(request.param)
+@pytest.fixture
+def model({model}):
+    return {model}
 
 @pytest.mark.parity
 @pytest.mark.parametrize(
@@ -85,19 +85,25 @@ def test_every_token_is_heard(_cpu_models, model, prompt, beams):
 """
 
 CACHES = """
-def test_keys_and_values_are_kept_from_step_to_step(_cpu_models, decoder, prompt):
+def test_keys_and_values_are_kept_from_step_to_step(_cpu_models, model, prompt):
     builder = _cpu_models.builder
-    built = builder.built(BuildRequest(decoder, _cpu_models.backend, "generate", Inputs(kwargs=prompt)))
+    built = builder.built(BuildRequest(model, _cpu_models.backend, "generate", Inputs(kwargs=prompt)))
     assert built.facts["kv_cache"] is True
 """
 
 
-@pytest.mark.parametrize("backend", ["ort", "openvino"])
-def test_every_way_to_generate_is_eagers_and_keeps_a_cache(project: pytest.Pytester, backend: str) -> None:
+@pytest.mark.parametrize(
+    ("backend", "model"),
+    [
+        ("ort", "decoder"),
+        ("openvino", "encoder_decoder"),
+        pytest.param("ort", "encoder_decoder", marks=pytest.mark.thorough),
+        pytest.param("openvino", "decoder", marks=pytest.mark.thorough),
+    ],
+)
+def test_every_way_to_generate_is_eagers_and_keeps_a_cache(project: pytest.Pytester, backend: str, model: str) -> None:
     pytest.importorskip({"ort": "onnxruntime", "openvino": "openvino"}[backend])
-    models = ["decoder", "encoder_decoder"]
     project.makeconftest(CONFTEST)
-    ways = WAYS.replace("{models}", ", ".join(map(repr, models)))
-    project.makepyfile(test_it=ways + TOKENS + CACHES)
+    project.makepyfile(test_it=(WAYS + TOKENS + CACHES).replace("{model}", model))
     result = project.runpytest_subprocess(f"--cpu-backends={backend}", "-W", "error")
-    result.assert_outcomes(passed=6 * len(models) + 1)
+    result.assert_outcomes(passed=7)

@@ -22,7 +22,7 @@ from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from tests import exports, models
-from tests.exports import built_or_skipped, left_padded
+from tests.exports import built_or_skipped, kept_exports, left_padded
 from tests.memory import tensors_of_shape
 from tests.subjects import subject
 
@@ -95,6 +95,17 @@ class Pair:
         return found[0], found[1]
 
 
+REPRESENTED = (("ort", "bart"), ("openvino", "gpt2"))
+"""Exports that the same model under the other runtime, and another model under the same, stand for."""
+EACH = pytest.mark.parametrize(
+    ("backend", "name"),
+    [
+        pytest.param(backend, name, marks=[pytest.mark.thorough] * ((backend.name, name) in REPRESENTED))
+        for backend in (ORT, OPENVINO)
+        for name in MODELS
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
 _PAIRS: dict[tuple[str, str], Pair] = {}
 
 
@@ -108,8 +119,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Backend, str], P
             ids = torch.zeros((2, 1), dtype=torch.long)
             decoded = {"decoder_input_ids": ids} if model.config.is_encoder_decoder else {}
             asked = subject(model, generates=True, **prompts(model)["padded"], **decoded)
-            bases = tmp_path_factory.getbasetemp() / "bases"
-            built = built_or_skipped(backend, asked, tmp_path_factory.mktemp(name), bases)
+            built = built_or_skipped(backend, asked, tmp_path_factory.mktemp(name), kept_exports(tmp_path_factory))
             _PAIRS[backend.name, name] = Pair(model, built)
         return _PAIRS[backend.name, name]
 
@@ -127,8 +137,7 @@ def prompts(model: Any) -> dict[str, dict[str, torch.Tensor]]:
     }
 
 
-@BOTH
-@pytest.mark.parametrize("name", MODELS)
+@EACH
 @pytest.mark.parametrize("prompt", ["padded", "longer", "one token", "no mask"])
 @pytest.mark.parametrize(
     "settings",
@@ -155,8 +164,7 @@ def test_one_build_finds_eagers_tokens_for_every_prompt_and_search(
     assert actual == expected
 
 
-@BOTH
-@pytest.mark.parametrize("name", MODELS)
+@EACH
 def test_every_step_but_the_first_runs_one_token(
     pair: Callable[[Backend, str], Pair], backend: Backend, name: str
 ) -> None:
@@ -229,8 +237,18 @@ def test_a_sliding_window_is_exported_without_a_cache_and_says_so(backend: Backe
     assert actual == expected
 
 
-@pytest.mark.parametrize("backend", [ORT_INT8, ORT_O4, OPENVINO_INT8], ids=lambda backend: backend.name)
-@pytest.mark.parametrize("name", ["llama", "tiny_t5"])
+@pytest.mark.parametrize(
+    ("backend", "name"),
+    [
+        (ORT_INT8, "llama"),
+        (OPENVINO_INT8, "tiny_t5"),
+        pytest.param(ORT_O4, "llama", marks=pytest.mark.thorough),
+        pytest.param(ORT_O4, "tiny_t5", marks=pytest.mark.thorough),
+        pytest.param(ORT_INT8, "tiny_t5", marks=pytest.mark.thorough),
+        pytest.param(OPENVINO_INT8, "llama", marks=pytest.mark.thorough),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_variants_keep_the_cache(pair: Callable[[Backend, str], Pair], backend: Backend, name: str) -> None:
     """Steps come to the same logits as one call over the whole text, under the same backend."""
     if reason := unmet_requirement(backend):

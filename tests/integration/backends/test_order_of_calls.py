@@ -83,7 +83,11 @@ def verdicts(
 
 @pytest.mark.parametrize(
     ("backend", "order"),
-    [(ORT, ("generate", "forward")), (ORT, ("forward", "generate")), (OPENVINO, ("generate", "forward"))],
+    [
+        pytest.param(ORT, ("generate", "forward"), marks=pytest.mark.thorough),
+        (ORT, ("forward", "generate")),
+        (OPENVINO, ("generate", "forward")),
+    ],
     ids=["ort, generate first", "ort, forward first", "openvino, generate first"],
 )
 def test_an_encoder_decoder(backend: Backend, order: tuple[str, ...], context: EvaluationContext) -> None:

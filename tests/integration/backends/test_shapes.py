@@ -31,6 +31,7 @@ from pytest_cpuaccel.recording.cpu_model import CpuModel, calls_of
 from pytest_cpuaccel.recording.workload import workloads
 from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 from tests import compiling, models, thorough
+from tests.exports import kept_exports
 
 pytest.importorskip("transformers")
 
@@ -55,7 +56,7 @@ ALIKE = (
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EvaluationContext]:
-    store = ArtifactStore(tmp_path_factory.mktemp("artifacts"), 10**9)
+    store = ArtifactStore(kept_exports(tmp_path_factory), 10**9)
     builder = Builder(store, 1, say=[].append, busy=lambda _: contextlib.nullcontext())
     yield EvaluationContext(builder, ReferenceCache(), contextlib.nullcontext, RaceConfig())
     builder.release()

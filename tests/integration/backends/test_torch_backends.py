@@ -26,7 +26,7 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from tests import models
+from tests import compiling, models
 from tests.promises import assert_alike, assert_same_state, build, state
 from tests.subjects import subject
 
@@ -83,7 +83,7 @@ CASES = {
     "encoder": Case(models.encoder, models.padded(), models.padded(3, 7), NO_ATTENTION | NO_IMAGES),
 }
 
-COMPILED_TO_CPP = (models.vit, models.two_heads)
+COMPILED_TO_CPP = models.two_heads
 NEVER_GENERATES = TEXT | dict.fromkeys(("torchscript", "torchscript-optimized"), "no generate")
 
 
@@ -115,7 +115,8 @@ def skip_unless_installed(backend: Backend) -> None:
 def test_a_backend_answers_as_eager_does_or_says_why_not(
     backend: Backend, case: Case, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if backend is inductor.INDUCTOR and case.model not in COMPILED_TO_CPP:
+    asked_for = request.config.getoption(compiling.OPTION)
+    if backend is inductor.INDUCTOR and case.model is not COMPILED_TO_CPP and not asked_for:
         request.getfixturevalue("graphs_only")
     model = case.model()
     asked = subject(model, **case.inputs)

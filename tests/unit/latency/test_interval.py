@@ -17,7 +17,7 @@ from pytest_cpuaccel.measure.latency.sequential_test import decide, estimate
 from tests.unit.latency import streams
 
 LIMITS = (1.05, 1 / 1.3)
-CHANCES = (1, 2, 4, 16)
+CHANCES = (1, *(pytest.param(count, marks=pytest.mark.thorough) for count in (2, 4)), 16)
 """Of a wrong FAIL in one test: its budgets, times its workloads."""
 
 
