@@ -1,10 +1,10 @@
-"""The first wrong module, from modules that a backend builds alone: those of a wrong one, down to a leaf."""
+"""The first wrong module, from modules that a backend builds alone."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ def built_alone(backend: Backend, subject: Subject, eager: EagerModules) -> Feed
         own = Subject(
             fresh_module=lambda: private_copy(model.get_submodule(path)),
             inputs=inputs,
-            expected=eager.rounded[path].output,
+            expected=eager.answer_of(path, inputs),
             threads=subject.threads,
             options=subject.options,
         )
@@ -56,7 +56,7 @@ def built_alone(backend: Backend, subject: Subject, eager: EagerModules) -> Feed
 
 
 @dataclass
-class Descent:
+class Trials:
     """Feeds modules one by one with what eager's own took. ``until`` is a time of ``time.monotonic()``."""
 
     eager: EagerModules
@@ -65,35 +65,23 @@ class Descent:
     unknown: int = 0
     growth: list[ModuleError] = field(default_factory=list)
     is_late: bool = False
+    _tried: set[tuple[str, tuple[object, ...]]] = field(default_factory=set)
 
-    def first(self, method: str) -> Localization:
-        """Return the smallest module that is wrong alone."""
+    def descend(self) -> Localization:
+        """Return the smallest module that is wrong alone: first the model's parts, then those of the wrong one."""
         found: tuple[ModuleCall, TensorError] | None = None
         place = ""
-        while (part := self._first_wrong_part(place)) is not None:
+        while (part := self.first_of(self.eager.parts_of(place))) is not None:
             found, place = part, part[0].place
-        growth, note = tuple(self.growth), self._note(place)
-        method = f"{len(growth)} {method}"
+        note = self._note(place)
         if found is None:
-            return Localization(growth=growth, method=method, note=note)
-        call, error = found
-        actual, expected = error.worst()
-        return Localization(
-            module=call.place,
-            type=call.type,
-            starts_inside=True,
-            at_output=error.ratio,
-            at_input=0.0,
-            actual=actual,
-            expected=expected,
-            growth=growth,
-            method=method,
-            note=note,
-        )
+            return Localization(growth=tuple(self.growth), method=self.method, note=note)
+        return self.named(*found, note)
 
-    def _first_wrong_part(self, place: str) -> tuple[ModuleCall, TensorError] | None:
-        for call in self.eager.parts_of(place):
-            if call.place != call.path:
+    def first_of(self, calls: Iterable[ModuleCall]) -> tuple[ModuleCall, TensorError] | None:
+        """Return the first of these calls that is wrong alone, and its error; None where none is known to be."""
+        for call in calls:
+            if not self._is_new(call):
                 continue
             if time.monotonic() > self.until:
                 self.is_late = True
@@ -106,6 +94,36 @@ class Descent:
             if error.ratio > LIMIT:
                 return call, error
         return None
+
+    def named(self, call: ModuleCall, error: TensorError, note: str) -> Localization:
+        """Return that a module is wrong alone."""
+        actual, expected = error.worst()
+        return Localization(
+            module=call.place,
+            type=call.type,
+            starts_inside=True,
+            at_output=error.ratio,
+            at_input=0.0,
+            actual=actual,
+            expected=expected,
+            growth=tuple(self.growth),
+            method=self.method,
+            note=note,
+        )
+
+    @property
+    def method(self) -> str:
+        """Return how what is known was found."""
+        count = len(self.growth)
+        built = f"{count} modules built alone, each" if count != 1 else "a module built alone,"
+        return f"{built} given what eager's own took"
+
+    def _is_new(self, call: ModuleCall) -> bool:
+        """Tell whether a call is worth a build: it computes something, and no other like it was tried."""
+        key = (call.path, tuple(getattr(leaf, "shape", None) for _, leaf in call.inputs.leaves()))
+        is_new = key not in self._tried and not call.returns_what_it_took
+        self._tried.add(key)
+        return is_new
 
     def _error_alone(self, call: ModuleCall) -> TensorError | None:
         try:

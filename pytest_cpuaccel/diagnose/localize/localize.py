@@ -15,12 +15,11 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.localization import Localization
 from pytest_cpuaccel.core.observed_run import ObservedRun
-from pytest_cpuaccel.diagnose.localize.alone import SECONDS, Descent, Feed, built_alone
+from pytest_cpuaccel.diagnose.localize.alone import SECONDS, Trials, built_alone
 from pytest_cpuaccel.diagnose.localize.error import LIMIT
 from pytest_cpuaccel.diagnose.localize.observed import ObservedModules
 from pytest_cpuaccel.diagnose.localize.reference import EagerModules, eager_modules
 
-_ALONE = "modules built alone, each given what eager's own took"
 _HEALED = "observing it removes the error: the fault lies in a fusion"
 
 
@@ -54,18 +53,16 @@ def localize(wrong: WrongCall) -> Localization:
 
 def _from_modules(wrong: WrongCall, eager: EagerModules) -> Localization:
     seen, why = _observation(wrong)
+    trials = Trials(eager, built_alone(wrong.backend, wrong.subject, eager), time.monotonic() + SECONDS)
     if seen is None:
-        return _noted(_alone(built_alone(wrong.backend, wrong.subject, eager), eager), why)
-    modules = ObservedModules(eager, seen)
+        return _noted(trials.descend(), why)
+    if seen.feed is not None:
+        trials.feed = seen.feed
+    modules = ObservedModules(eager, seen, trials)
     if modules.shows_the_fault:
-        found = modules.first()
-        return found if found.module or seen.feed is None else _or_else(found, _alone(seen.feed, eager))
-    alone = _alone(seen.feed or built_alone(wrong.backend, wrong.subject, eager), eager)
+        return modules.first()
+    alone = trials.descend()
     return replace(alone, note="; ".join(filter(None, (_HEALED, alone.note))))
-
-
-def _or_else(found: Localization, alone: Localization) -> Localization:
-    return alone if alone.module else found
 
 
 def _noted(found: Localization, why: str) -> Localization:
@@ -81,7 +78,3 @@ def _observation(wrong: WrongCall) -> tuple[ObservedRun | None, str]:
             return wrong.backend.observe(wrong.subject, wrong.folder, wrong.call.inputs), ""
     except CpuaccelError as error:
         return None, f"its modules can't be observed: {str(error).removeprefix(f'{wrong.backend.name}: ')}"
-
-
-def _alone(feed: Feed, eager: EagerModules) -> Localization:
-    return Descent(eager, feed, time.monotonic() + SECONDS).first(_ALONE)

@@ -36,6 +36,11 @@ class EagerModules:
         """Return the calls that a module's call made itself."""
         return [call for call in self.exact.values() if call.within == place]
 
+    def answer_of(self, path: str, inputs: Inputs) -> Any:
+        """Return what eager's module returned for these inputs, those of one of its calls."""
+        calls = [call for call in self.rounded.values() if call.path == path]
+        return next((call.output for call in calls if call.inputs is inputs), calls[0].output)
+
     def error_of(self, place: str, output: Any) -> TensorError | None:
         """Return the error of what a backend's module returned."""
         return worst_error(output, self.rounded[place].output, self.exact[place].output, self.mask)

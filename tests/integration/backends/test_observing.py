@@ -122,10 +122,14 @@ class Twice(nn.Module):
         return self.head(self.layer(self.layer(x).relu()))
 
 
-def test_a_module_called_twice_is_left_out(backend: Backend, tmp_path: Path) -> None:
+def test_each_call_of_a_module_is_observed(backend: Backend, tmp_path: Path) -> None:
     asked = subject(Twice(), x=X)
     exported(backend, asked, tmp_path)
-    assert observed(backend, asked, tmp_path).outputs.keys() == {"head"}
+    found = observed(backend, asked, tmp_path)
+    assert list(found.outputs) == ["layer", "layer#2", "head"]
+    first = asked.fresh_module().layer(X)
+    torch.testing.assert_close(found.outputs["layer"], first, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found.outputs["layer#2"], first, rtol=1e-2)
 
 
 def test_an_artifact_without_a_map_is_refused(backend: Backend, tmp_path: Path) -> None:
