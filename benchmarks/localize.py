@@ -1,10 +1,10 @@
 """How often the first wrong module is named, over all architectures, with one fault planted in one module.
 
 Run with ``python -m benchmarks.localize`` (some minutes). Name architectures to run only those, and one way of finding
-the module: ``alone``, in which each module is built by itself, or a backend, ``ort`` or ``openvino``, which is given the
-faulty model to export. As each export takes seconds, a backend gets half of an architecture's faults, in one place each.
-A fault counts where the answer shows it: off by more than ten times eager's own rounding. "wrong" is a named module that
-does not hold the fault.
+the module: ``alone``, in which each module is built by itself, or a backend, ``ort`` or ``openvino``, which is given
+the faulty model to export. As each export takes seconds, a backend gets half of an architecture's faults, in one place
+each. A fault counts where the answer shows it: off by more than ten times eager's own rounding. "wrong" is a named
+module that does not hold the fault.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.diagnose.localize import localize as localize_module
 from pytest_cpuaccel.diagnose.localize.localize import WrongCall, localize
 from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 
@@ -115,6 +117,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
+    localize_module.SECONDS = inf  # as on a machine that nobody else uses
     way = next((name for name in sys.argv[1:] if name in ("alone", *EXPORTING)), "hooks")
     given = [name for name in sys.argv[1:] if name not in (way, "-v")]
     found: dict[str, Counter[str]] = {fault.name: Counter() for fault in FAULTS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,21 +57,22 @@ def built_alone(backend: Backend, subject: Subject, eager: EagerModules) -> Feed
 
 @dataclass
 class Trials:
-    """Feeds modules one by one with what eager's own took. ``until`` is a time of ``time.monotonic()``."""
+    """Feeds modules one by one with what eager's own took, for some seconds from the first one on."""
 
     eager: EagerModules
     feed: Feed
-    until: float
+    seconds: float = SECONDS
     unknown: int = 0
     growth: list[ModuleError] = field(default_factory=list)
     is_late: bool = False
+    _until: float | None = None
     _tried: set[tuple[str, tuple[object, ...]]] = field(default_factory=set)
 
     def descend(self) -> Localization:
         """Return the smallest module that is wrong alone: first the model's parts, then those of the wrong one."""
         found: tuple[ModuleCall, TensorError] | None = None
         place = ""
-        while (part := self.first_of(self.eager.parts_of(place))) is not None:
+        while (part := self.first_of(self._parts_of(place))) is not None:
             found, place = part, part[0].place
         note = self._note(place)
         if found is None:
@@ -83,7 +84,8 @@ class Trials:
         for call in calls:
             if not self._is_new(call):
                 continue
-            if time.monotonic() > self.until:
+            self._until = self._until or time.monotonic() + self.seconds
+            if time.monotonic() > self._until:
                 self.is_late = True
                 return None
             error = self._error_alone(call)
@@ -118,6 +120,19 @@ class Trials:
         built = f"{count} modules built alone, each" if count != 1 else "a module built alone,"
         return f"{built} given what eager's own took"
 
+    @property
+    def lateness(self) -> str:
+        """Return that time was over; "" if it was not."""
+        return f"not all modules were tried: {self.seconds:.0f} s were over" if self.is_late else ""
+
+    def _parts_of(self, place: str) -> Iterator[ModuleCall]:
+        """The parts of a module; behind one that can't be built alone its own."""
+        for call in self.eager.parts_of(place):
+            before = self.unknown
+            yield call
+            if self.unknown > before:
+                yield from self._parts_of(call.place)
+
     def _is_new(self, call: ModuleCall) -> bool:
         """Tell whether a call is worth a build: it computes something, and no other like it was tried."""
         key = (call.path, tuple(getattr(leaf, "shape", None) for _, leaf in call.inputs.leaves()))
@@ -135,7 +150,7 @@ class Trials:
     def _note(self, place: str) -> str:
         parts = self.eager.parts_of(place)
         if self.is_late:
-            return f"not all modules were tried: {SECONDS:.0f} s were over"
+            return self.lateness
         if self.unknown:
             return f"{self.unknown} of its modules can't be built alone" if place else "not all can be built alone"
         if not parts:

@@ -63,12 +63,13 @@ def _is_plain(tensor: torch.Tensor) -> bool:
 def worst_error(actual: Any, rounded: Any, exact: Any, mask: torch.Tensor | None) -> TensorError | None:
     """Return the error of the worst tensor; None where there is nothing that can be compared.
 
-    Where ``actual`` has a part of the tensors, that part is compared, by name. ``mask`` (batch, length) leaves padded
+    Where the tensors have other names, those that both have are compared. ``mask`` (batch, length) leaves padded
     positions out: what a model computes there is nobody's answer.
     """
     sides = [floats_of(side) for side in (actual, rounded, exact)]
-    if sides[0].keys() < sides[2].keys():
-        sides = [{name: side[name] for name in sides[0] if name in side} for side in sides]
+    shared = [name for name in sides[0] if name in sides[1] and name in sides[2]]
+    if shared:
+        sides = [{name: side[name] for name in shared} for side in sides]
     if len({len(side) for side in sides}) != 1:
         return None
     tensors = zip(*(side.values() for side in sides), strict=True)

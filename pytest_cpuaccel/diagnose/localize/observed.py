@@ -62,13 +62,13 @@ class ObservedModules:
         """
         wrong = next((place for place, error in self.errors.items() if error.ratio > LIMIT), None)
         around = next((found for call in self._around(wrong) if (found := self._shown(call))), None)
-        alone = self.trials.first_of(self._unseen(wrong, around and around[0]))
+        alone = self._wrong_alone(list(self._unseen(wrong, around and around[0])), wrong)
         if alone is not None:
             return self._said(self.trials.named(*alone, ""))
         if around is not None and wrong is not None:
             return self._named(*around, wrong)
-        note = self._between(wrong) if wrong else self._all_right()
-        return Localization(growth=self.growth, method=self._method, note=note)
+        notes = (self._between(wrong) if wrong else self._all_right(), self.trials.lateness)
+        return Localization(growth=self.growth, method=self._method, note="; ".join(filter(None, notes)))
 
     def _shown(self, call: ModuleCall) -> tuple[ModuleCall, TensorError, float] | None:
         """A call whose output is wrong, its error and the ratio at its input, if that is known to be right."""
@@ -76,6 +76,27 @@ class ObservedModules:
         if error is None or error.ratio <= LIMIT or at_input is None or at_input > LIMIT:
             return None
         return (call, error, at_input) if error.ratio > _GROWTH * at_input else None
+
+    def _wrong_alone(self, calls: list[ModuleCall], wrong: str | None) -> tuple[ModuleCall, TensorError] | None:
+        """The smallest of these calls that is wrong alone: those near the first wrong output are tried first."""
+        near = list(dict.fromkeys([*self._upstream(wrong), *(call.place for call in self._around(wrong))]))
+        found = None
+        nearest = sorted(calls, key=lambda call: near.index(call.place) if call.place in near else len(near))
+        while (inner := self.trials.first_of(nearest)) is not None:
+            found = inner
+            nearest = [call for call in calls if call.place != inner[0].place and self._is_within(call, inner[0])]
+        return found
+
+    def _upstream(self, wrong: str | None) -> Iterator[str]:
+        """The place of the first wrong output, and those that what it took came from, as far as they are not seen."""
+        waiting, known = [wrong], set(self.errors) - {wrong}
+        while waiting:
+            place = waiting.pop(0)
+            if place and place not in known:
+                yield place
+                known.add(place)
+                sources = self.eager.exact[place].sources.values()
+                waiting += [each for of in sources if known.isdisjoint(of) for each in of]
 
     def _unseen(self, wrong: str | None, around: ModuleCall | None) -> Iterator[ModuleCall]:
         """The calls that may be at fault as far as is seen, parts before the whole: those within ``around``, or all.
@@ -112,7 +133,8 @@ class ObservedModules:
 
     def _named(self, call: ModuleCall, error: TensorError, at_input: float, wrong: str) -> Localization:
         actual, expected = error.worst()
-        note = "" if call.place == wrong else f"within it, the output of {wrong} is the first that is wrong"
+        within = "" if call.place == wrong else f"within it, the output of {wrong} is the first that is wrong"
+        note = "; ".join(filter(None, (within, self.trials.lateness)))
         return Localization(
             module=call.place,
             type=call.type,
