@@ -121,8 +121,10 @@ class ObservedModules:
         return (self._ratio_at_input(call) or 0.0) > LIMIT
 
     def _said(self, found: Localization) -> Localization:
-        """What a trial found, with all that was seen."""
-        return replace(found, growth=(*self.growth, *self.trials.growth), method=self._method)
+        """What a trial found, with all that was seen: in the order of the run, tried alone where it was not seen."""
+        known = {each.module: each for each in (*self.trials.growth, *self.growth)}
+        growth = tuple(known[place] for place in self.eager.exact if place in known)
+        return replace(found, growth=growth, method=self._method)
 
     @property
     def _method(self) -> str:

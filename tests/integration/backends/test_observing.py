@@ -132,6 +132,26 @@ def test_each_call_of_a_module_is_observed(backend: Backend, tmp_path: Path) -> 
     assert not torch.allclose(found.outputs["layer#2"], first, rtol=1e-2)
 
 
+class Recurrent(nn.Module):
+    """A module with three outputs, of which one is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(16, 16)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.lstm(x)[0])
+
+
+def test_outputs_that_nothing_takes_are_none(backend: Backend, tmp_path: Path) -> None:
+    asked = subject(Recurrent(), x=X)
+    exported(backend, asked, tmp_path)
+    found, expected = observed(backend, asked, tmp_path).outputs["lstm"], in_eager(asked)["lstm"]
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-4, atol=1e-5)
+    assert found[1] == (None, None)
+
+
 def test_an_artifact_without_a_map_is_refused(backend: Backend, tmp_path: Path) -> None:
     asked = subject(models.mlp(), x=X)
     exported(backend, asked, tmp_path)
