@@ -62,7 +62,13 @@ def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRu
         BuildError: the artifact doesn't tell its modules.
     """
     from pytest_cpuaccel.backends.toolkit import observing
+    from pytest_cpuaccel.backends.toolkit.export_metadata import Route
 
+    assert folder is not None
+    if Route.read(folder).optimum:
+        from pytest_cpuaccel.backends.toolkit import optimum_taps
+
+        return optimum_taps.observe(_RUNTIME, _tapped, subject, folder, inputs)
     return observing.observe(_open_tapped, subject, folder, inputs)
 
 
@@ -139,6 +145,19 @@ def _open_tapped(
     folder: Path, inputs: Sequence[str], wanted: Sequence[str], values: dict[str, torch.Tensor], threads: int
 ) -> RuntimeSession:
     """A session that also returns the wanted values, so far as the graph has them, into ``values``."""
+    session, count = _tapped(folder, wanted, threads)
+    outputs, run_all = [item.name for item in session.get_outputs()], _runner(session, inputs)
+
+    def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        found = run_all(tensors)
+        values.update(zip(outputs, found, strict=True))
+        return found[:count]
+
+    return RuntimeSession(run, _read_back([session]))
+
+
+def _tapped(folder: Path, wanted: Sequence[str], threads: int) -> tuple[Any, int]:
+    """A session that returns the wanted values behind the graph's own outputs, and how many of the latter there are."""
     import onnx
     import onnxruntime
 
@@ -152,15 +171,7 @@ def _open_tapped(
             if path.is_file() and path.name != FILE:
                 link_or_copy(path, Path(scratch, path.name))
         onnx.save(model, f"{scratch}/{FILE}")
-        session = onnxruntime.InferenceSession(f"{scratch}/{FILE}", _options(threads), providers=[CPU])
-    outputs, run_all = [item.name for item in session.get_outputs()], _runner(session, inputs)
-
-    def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-        found = run_all(tensors)
-        values.update(zip(outputs, found, strict=True))
-        return found[:count]
-
-    return RuntimeSession(run, _read_back([session]))
+        return onnxruntime.InferenceSession(f"{scratch}/{FILE}", _options(threads), providers=[CPU]), count
 
 
 def _write_step(program: ExportedProgram, ports: Ports, folder: Path) -> None:

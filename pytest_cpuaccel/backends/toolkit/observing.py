@@ -28,6 +28,9 @@ Values = dict[str, torch.Tensor]
 OpenTapped = Callable[[Path, Sequence[str], Sequence[str], Values, int], RuntimeSession]
 """Opens the graph in a folder, with inputs of these names, so that a run puts the values of these names into a dict."""
 
+RunTapped = Callable[[Sequence[str]], tuple[Values, Any]]
+"""Runs a graph and returns the values of these names, as far as it has them, and the model's output."""
+
 
 def observe(open_tapped: OpenTapped, subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRun:
     """Run the artifact in ``folder`` once on ``inputs``, as it is but for further outputs.
@@ -40,22 +43,34 @@ def observe(open_tapped: OpenTapped, subject: Subject, folder: Path | None, inpu
     """
     assert folder is not None
     known = _map_of(folder)
+
+    def run(wanted: Sequence[str]) -> tuple[Values, Any]:
+        values: Values = {}
+
+        def opened(names: Sequence[str], threads: int) -> RuntimeSession:
+            return open_tapped(folder, names, wanted, values, threads)
+
+        built = loading.load_program(opened, replace(subject, generates=False), folder)
+        try:
+            if not built.accepts(inputs):
+                raise BuildError("the artifact was made for calls of another form, so its modules can't be observed")
+            with torch.no_grad(), silenced():
+                return values, tree.clone(built.forward(*inputs.args, **inputs.kwargs))
+        finally:
+            built.close()
+
+    return observed(known, subject, inputs, run)
+
+
+def observed(known: ModuleMap, subject: Subject, inputs: Inputs, run: RunTapped) -> ObservedRun:
+    """Return what modules returned in a run of a graph whose values are known by a map.
+
+    Raises:
+        BuildError: none of the values is in the graph.
+    """
     returned = _returned(subject.fresh_module(), inputs)
     made = {place: names for place, of in returned.items() if (names := _names_of(of, place, known))}
-    wanted = list(dict.fromkeys(name for names in made.values() for name in names))
-    values: Values = {}
-
-    def opened(names: Sequence[str], threads: int) -> RuntimeSession:
-        return open_tapped(folder, names, wanted, values, threads)
-
-    built = loading.load_program(opened, replace(subject, generates=False), folder)
-    try:
-        if not built.accepts(inputs):
-            raise BuildError("the artifact was made for calls of another form, so its modules can't be observed")
-        with torch.no_grad(), silenced():
-            output = tree.clone(built.forward(*inputs.args, **inputs.kwargs))
-    finally:
-        built.close()
+    values, output = run(list(dict.fromkeys(name for names in made.values() for name in names)))
     outputs = {
         place: found
         for place, names in made.items()

@@ -158,3 +158,19 @@ def test_an_artifact_without_a_map_is_refused(backend: Backend, tmp_path: Path) 
     (tmp_path / module_map.FILE).unlink()
     with pytest.raises(BuildError, match="has no map of its modules"):
         observed(backend, asked, tmp_path)
+
+
+def test_modules_in_a_file_of_optimum_are_observed(tmp_path: Path) -> None:
+    pytest.importorskip("optimum.onnxruntime")
+    asked = bert()
+    assert ORT.export is not None
+    ORT.export(asked, tmp_path)
+    if not Route.read(tmp_path).optimum:
+        pytest.skip("Optimum doesn't take this release's model")
+    found, expected = observed(ORT, asked, tmp_path), in_eager(asked)
+    assert {"bert.embeddings.LayerNorm", "bert.encoder.layer.0.attention.self.query", "classifier"} <= set(
+        found.outputs
+    )
+    for path in expected.keys() & found.outputs.keys():
+        torch.testing.assert_close(found.outputs[path], expected[path], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.output.logits, asked.expected.logits, rtol=1e-4, atol=1e-5)
