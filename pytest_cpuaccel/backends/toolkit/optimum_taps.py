@@ -69,15 +69,14 @@ def _redirect(model: Any, session: Any, values: dict[str, torch.Tensor]) -> None
 
 def _modules(graph: Any, paths: Collection[str]) -> ModuleMap:
     """The map of a graph that torchscript exported: a node has a name such as ``/encoder/layer.0/attention/MatMul``."""
-    stacks = {id(node): _stack(node.name, paths) for node in graph.node}
+    nodes = [(node, _stack(node.name, paths)) for node in graph.node]
     users: dict[str, list[Stack | None]] = {output.name: [None] for output in graph.output}
-    for node in graph.node:
+    for node, stack in nodes:
         for name in node.input:
-            users.setdefault(name, []).append(stacks[id(node)])
-    made = (
-        Made(name, stacks[id(node)], tuple(users.get(name, ()))) for node in graph.node for name in node.output if name
+            users.setdefault(name, []).append(stack)
+    return ModuleMap.of(
+        Made(name, stack, tuple(users.get(name, ()))) for node, stack in nodes for name in node.output if name
     )
-    return ModuleMap.of(made)
 
 
 def _stack(name: str, paths: Collection[str]) -> Stack:

@@ -43,7 +43,7 @@ def built_alone(backend: Backend, subject: Subject, eager: EagerModules) -> Feed
             threads=subject.threads,
             options=subject.options,
         )
-        with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder, upstream.contained():
+        with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder, upstream.silenced():
             if backend.exporters:
                 export_in_turn(backend.exporters, own, Path(folder))
             built = backend.load(own, Path(folder) if backend.exporters else None)

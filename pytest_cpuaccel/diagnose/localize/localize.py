@@ -83,7 +83,7 @@ def _observed_build(wrong: WrongCall, eager: EagerModules) -> Iterator[tuple[Sub
         return
     own = replace(wrong.subject, inputs=wrong.call.inputs, expected=eager.rounded[""].output, generates=False)
     with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder:
-        with upstream.contained():
+        with upstream.silenced():
             export_in_turn(wrong.backend.exporters, own, Path(folder))
         yield own, Path(folder)
 
