@@ -63,6 +63,16 @@ def alone(subject, folder):
     return BuiltModel(module, threads=torch.get_num_threads())
 
 
+def close(subject, folder):
+    module = subject.fresh_module()
+
+    def forward(x):
+        logits, best = module(x)
+        return logits * (1 + 3e-7), best
+
+    return BuiltModel(forward, threads=torch.get_num_threads())
+
+
 def refuse(*given):
     raise ValueError("no hooks\\nhere")
 
@@ -74,6 +84,7 @@ def pytest_cpuaccel_backends(config):
         Backend(name="hooked", summary="-", load=load, observe=partial(observe_altered, broken)),
         Backend(name="alone", summary="-", load=alone),
         Backend(name="refused", summary="-", load=load, observe=refuse),
+        Backend(name="close", summary="-", load=close),
         Backend(name="partly", summary="-", load=load, observe=partly),
     ]
 
@@ -175,6 +186,15 @@ def test_generate_is_followed_in_one_forward_call(project: pytest.Pytester) -> N
             "(in one forward call over the prompt*"
         ]
     )
+
+
+def test_an_answer_that_fails_for_its_tolerance_alone_is_not_followed(net: pytest.Pytester) -> None:
+    net.makepyfile(TEST.replace("mark.parity", "mark.parity(atol=1e-12, rtol=0)"))
+    result = net.runpytest_inprocess("--cpu-backends=close", "--cpu-report=a.json")
+    result.assert_outcomes(failed=2)
+    parity = json.loads((net.path / "a.json").read_text())["results"][0]["parity"]
+    assert parity["diagnoses"][0]["culprit"] == "tolerance"
+    assert "localization" not in parity
 
 
 def test_an_error_while_observing_costs_a_line_and_no_verdict(net: pytest.Pytester) -> None:
