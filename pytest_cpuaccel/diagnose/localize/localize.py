@@ -61,8 +61,7 @@ def localize(wrong: WrongCall) -> Localization:
 
 def _from_modules(wrong: WrongCall, eager: EagerModules) -> Localization:
     trials = Trials(eager, built_alone(wrong.backend, wrong.subject, eager), SECONDS)
-    with _observed_build(wrong, eager) as (subject, folder):
-        seen, why = _observation(wrong, subject, folder)
+    seen, why = _observation(wrong, eager)
     if seen is None:
         return _noted(trials.descend(), why)
     if seen.feed is not None:
@@ -78,7 +77,7 @@ def _from_modules(wrong: WrongCall, eager: EagerModules) -> Localization:
 @contextmanager
 def _observed_build(wrong: WrongCall, eager: EagerModules) -> Iterator[tuple[Subject, Path | None]]:
     """The subject and the folder of a build that can be observed: an artifact for generate() has other calls in it."""
-    if not wrong.subject.generates or not wrong.backend.exporters or wrong.backend.observe is None:
+    if not wrong.subject.generates or not wrong.backend.exporters:
         yield wrong.subject, wrong.folder
         return
     own = replace(wrong.subject, inputs=wrong.call.inputs, expected=eager.rounded[""].output, generates=False)
@@ -92,12 +91,12 @@ def _noted(found: Localization, why: str) -> Localization:
     return replace(found, note="; ".join(filter(None, (found.note, why))))
 
 
-def _observation(wrong: WrongCall, subject: Subject, folder: Path | None) -> tuple[ObservedRun | None, str]:
+def _observation(wrong: WrongCall, eager: EagerModules) -> tuple[ObservedRun | None, str]:
     """What the modules returned, or why that could not be seen."""
     if wrong.backend.observe is None:
         return None, ""
     try:
-        with upstream.contained(), torch.no_grad():
+        with _observed_build(wrong, eager) as (subject, folder), upstream.contained(), torch.no_grad():
             return wrong.backend.observe(subject, folder, wrong.call.inputs), ""
     except CpuaccelError as error:
         return None, f"its modules can't be observed: {str(error).removeprefix(f'{wrong.backend.name}: ')}"
