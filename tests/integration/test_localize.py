@@ -169,7 +169,7 @@ def test_modules_that_an_observation_leaves_out_are_tried_alone(net: pytest.Pyte
     result.stdout.fnmatch_lines(
         [
             "*first wrong module: 'second.inner' (Linear): the error starts inside it*",
-            "*growth: second.norm 1.0x, second.inner *x, second.outer *x, second *x, head *",
+            "*growth: *second.norm *x, second.inner *x, second.outer *x, head *",
             "*found by hooks on 9 modules and 2 modules built alone, each given what eager's own took*",
         ]
     )
