@@ -134,14 +134,10 @@ def _decoded(program: ExportedProgram) -> Any:
 
 def _modules(graph: Any) -> ModuleMap:
     """The map of a graph of torch.fx: OpenVINO names a node's first output after the node, ``linear:0``."""
-    from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap
-
-    def scope(node: Any) -> str | None:
-        stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
-        return None if node.op == "output" else (stack[-1] if stack else "")
+    from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap, stack_of
 
     return ModuleMap.of(
-        Made(f"{node.name}:0", scope(node) or "", tuple(map(scope, node.users)))
+        Made(f"{node.name}:0", stack_of(node), tuple(None if it.op == "output" else stack_of(it) for it in node.users))
         for node in graph.nodes
         if node.op == "call_function"
     )

@@ -62,7 +62,13 @@ def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRu
         BuildError: the artifact doesn't tell its modules.
     """
     from pytest_cpuaccel.backends.toolkit import observing
+    from pytest_cpuaccel.backends.toolkit.export_metadata import Route
 
+    assert folder is not None
+    if Route.read(folder).optimum:
+        from pytest_cpuaccel.backends.toolkit import optimum_taps
+
+        return optimum_taps.observe(_RUNTIME, _tapped, subject, folder, inputs)
     return observing.observe(_open_tapped, subject, folder, inputs)
 
 
@@ -72,6 +78,7 @@ def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[st
     if importlib.util.find_spec("onnxscript") is None:
         raise BackendUnavailableError("an export of our own needs onnxscript; pip install onnxscript")
     outputs = [f"{name}_output" if name in inputs else name for name in outputs]  # ONNX has one name space for both
+    _tell_calls_apart(program)
     written: Any = torch.onnx.export(
         program, (), folder / FILE, dynamo=True, verbose=False, input_names=inputs, output_names=outputs
     )
@@ -80,21 +87,31 @@ def _write(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[st
     _modules(written.model.graph).write(folder)
 
 
+def _tell_calls_apart(program: ExportedProgram) -> None:
+    """Have the program's nodes name the calls of modules: torch.onnx writes the modules' paths alone."""
+    from pytest_cpuaccel.backends.toolkit.module_map import stack_of
+
+    for node in program.graph.nodes:
+        if stack := node.meta.get("nn_module_stack"):
+            places = zip(stack.items(), stack_of(node), strict=True)
+            node.meta["nn_module_stack"] = {key: (place, kind) for (key, (_, kind)), place in places}
+
+
 def _modules(graph: Any) -> ModuleMap:
     """The map of a graph of torch.onnx, whose nodes tell the modules that they come from."""
-    from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap
+    from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap, Stack
 
-    def scope(node: Any) -> str:
+    def stack(node: Any) -> Stack:
         scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
-        return scopes[-2] if len(scopes) > 1 else ""  # the last is the node's own name
+        return tuple(scopes[:-1])  # the last is the node's own name
 
     def made() -> Iterator[Made]:
         for node in graph:
             for value in node.outputs:
-                users: list[str | None] = [scope(use.node) for use in value.uses()]
+                users: list[Stack | None] = [stack(use.node) for use in value.uses()]
                 users += [None] if value.is_graph_output() else []
                 if value.name:
-                    yield Made(value.name, scope(node), tuple(users))
+                    yield Made(value.name, stack(node), tuple(users))
 
     return ModuleMap.of(made())
 
@@ -128,6 +145,19 @@ def _open_tapped(
     folder: Path, inputs: Sequence[str], wanted: Sequence[str], values: dict[str, torch.Tensor], threads: int
 ) -> RuntimeSession:
     """A session that also returns the wanted values, so far as the graph has them, into ``values``."""
+    session, count = _tapped(folder, wanted, threads)
+    outputs, run_all = [item.name for item in session.get_outputs()], _runner(session, inputs)
+
+    def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        found = run_all(tensors)
+        values.update(zip(outputs, found, strict=True))
+        return found[:count]
+
+    return RuntimeSession(run, _read_back([session]))
+
+
+def _tapped(folder: Path, wanted: Sequence[str], threads: int) -> tuple[Any, int]:
+    """A session that returns the wanted values behind the graph's own outputs, and how many of the latter there are."""
     import onnx
     import onnxruntime
 
@@ -141,15 +171,7 @@ def _open_tapped(
             if path.is_file() and path.name != FILE:
                 link_or_copy(path, Path(scratch, path.name))
         onnx.save(model, f"{scratch}/{FILE}")
-        session = onnxruntime.InferenceSession(f"{scratch}/{FILE}", _options(threads), providers=[CPU])
-    outputs, run_all = [item.name for item in session.get_outputs()], _runner(session, inputs)
-
-    def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-        found = run_all(tensors)
-        values.update(zip(outputs, found, strict=True))
-        return found[:count]
-
-    return RuntimeSession(run, _read_back([session]))
+        return onnxruntime.InferenceSession(f"{scratch}/{FILE}", _options(threads), providers=[CPU]), count
 
 
 def _write_step(program: ExportedProgram, ports: Ports, folder: Path) -> None:

@@ -9,6 +9,9 @@ from typing import Literal
 DiagnosisKind = Literal["hint", "fault"]
 """A hint is read from the numbers. A fault is proved: with it, eager gives the same wrong answer."""
 
+Culprit = Literal["model", "tolerance", "chance", "build"]
+"""What is to blame: what runs in place of the model, the tolerance asked for, chance, or a build for other inputs."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -23,3 +26,4 @@ class Diagnosis:
     output: str = ""
     module: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
+    culprit: Culprit = "model"

@@ -30,15 +30,6 @@ ASKED_AGAIN = 5
 """How often a backend is asked for the same answer: stochastic depth drops so little that two in three agree."""
 
 
-_TOO_STRICT = "the default tolerance for"
-_MADE_ANEW = "a build made for these very inputs answers right"
-
-
-def has_a_place(fault: Diagnosis) -> bool:
-    """Tell whether a fault may lie in one module: not that of a tolerance, of chance, or of another call's build."""
-    return not fault.sentence.startswith((_TOO_STRICT, _MADE_ANEW)) and " disagrees " not in fault.sentence
-
-
 def fault_behind(inquiry: Inquiry) -> Diagnosis | None:
     """Return the mistake behind a backend's failing answer to a forward call; None where none of those known is.
 
@@ -57,10 +48,10 @@ def _faults(inquiry: Inquiry) -> Iterator[Diagnosis]:
     usual = inquiry.compared(call.output, call, backend.precision)
     if usual.outcome is Outcome.PASS:
         precision = backend.precision.value
-        sentence = f"{_TOO_STRICT} {precision} takes this answer, {usual.figure}; the one given does not"
-        yield Diagnosis("fault", sentence)
+        sentence = f"the default tolerance for {precision} takes this answer, {usual.figure}; the one given does not"
+        yield Diagnosis("fault", sentence, culprit="tolerance")
     if disagreement := self_disagreement(call, inquiry.request, inquiry.builder):
-        yield Diagnosis("fault", disagreement)
+        yield Diagnosis("fault", disagreement, culprit="chance")
     yield from (found for found in usual.diagnoses if found.kind == "fault")
     for fault in known_faults(call.inputs, inquiry.request.model, backend.precision):
         if _is_it(fault, inquiry):
@@ -70,7 +61,8 @@ def _faults(inquiry: Inquiry) -> Iterator[Diagnosis]:
         answer = rehearse(anew.forward, call.inputs)
         anew.close()
         if _passes(answer, call, backend.precision, inquiry):
-            yield Diagnosis("fault", f"{_MADE_ANEW}{_whose_fault(backend)}")
+            sentence = f"a build made for these very inputs answers right{_whose_fault(backend)}"
+            yield Diagnosis("fault", sentence, culprit="build")
 
 
 def _whose_fault(backend: Backend) -> str:

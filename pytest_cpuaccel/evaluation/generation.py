@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.builder.first_step import FirstStep
+from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import BuildError, BuildFailureError, EagerError
@@ -41,11 +43,7 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
     """
     model = evaluation.reference
     precision = Precision.INT8 if evaluation.is_of_candidate else evaluation.backend.precision
-    expected = _ids(_expected(call, model))
-    step = _first_step(model, call.inputs, len(expected))
-    actual = _ids(call.output)
-    if not _begins_with(expected, step.ids):  # embeddings have no tokens, and Whisper leaves them out
-        actual, expected = torch.cat([step.ids, actual], dim=1), torch.cat([step.ids, expected], dim=1)
+    step, actual, expected = _texts(call, model)
     forced = step.forced(expected)
     logits = _eagers_logits(model, forced, expected.shape[1], None if evaluation.is_of_candidate else precision)
     if logits is not None:
@@ -61,6 +59,48 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
         )
     found = Generation(actual, expected, step.ids.shape[1], logits, precision, step.takes_more_than_text)
     return judge_generation(found.measure(partial(questions, terms=terms_of_logits(precision))))
+
+
+@dataclass(frozen=True)
+class WrongStep:
+    """A forward call over the prompt and ``count`` of eager's tokens; ``request`` is for the build that answered it."""
+
+    call: Call
+    count: int
+    request: BuildRequest
+
+
+def wrong_step(call: Call, evaluation: Evaluation, builder: Builder) -> WrongStep:
+    """Return the forward call over the tokens of a ``generate()`` call as far as they are eager's.
+
+    Raises:
+        BuildError: ``generate()`` can't be followed, or the backend takes no such call.
+    """
+    step, actual, expected = _texts(call, evaluation.reference)
+    end = step.ids.shape[1] + _agreed(actual, expected, step.ids.shape[1])
+    forced = step.forced(expected[:, :end])
+    request = _request(call, evaluation, forced, builder)
+    answer = rehearse(builder.built(request).forward, forced)
+    return WrongStep(Call("forward", forced, tree.clone(answer)), end - step.ids.shape[1], request)
+
+
+def _agreed(actual: torch.Tensor, expected: torch.Tensor, start: int) -> int:
+    """How many tokens from ``start`` on are the same in all rows."""
+    if len(actual) != len(expected):
+        return 0
+    end = min(actual.shape[1], expected.shape[1])
+    same = (actual[:, start:end] == expected[:, start:end]).all(0)
+    return int(same.long().cumprod(0).sum())
+
+
+def _texts(call: Call, model: nn.Module) -> tuple[FirstStep, torch.Tensor, torch.Tensor]:
+    """The first step of a ``generate()`` call, the backend's tokens and eager's, both from those of the step on."""
+    expected = _ids(_expected(call, model))
+    step = _first_step(model, call.inputs, len(expected))
+    actual = _ids(call.output)
+    if not _begins_with(expected, step.ids):  # embeddings have no tokens, and Whisper leaves them out
+        actual, expected = torch.cat([step.ids, actual], dim=1), torch.cat([step.ids, expected], dim=1)
+    return step, actual, expected
 
 
 def repeatable(inputs: Inputs) -> Inputs:
@@ -145,10 +185,16 @@ def _same(forced: torch.Tensor, steps: torch.Tensor) -> bool:
 def _backend_output(call: Call, evaluation: Evaluation, forced: Inputs, builder: Builder) -> Any | None:
     """What the build that generated answers; where its graph takes no such call, what one made for it does."""
     try:
-        built = builder.built(evaluation.request(call))
-        if not built.accepts(forced):
-            built = builder.built(BuildRequest(evaluation.model, evaluation.backend, "forward", forced))
+        built = builder.built(_request(call, evaluation, forced, builder))
     except BuildError:
         return None
     with torch.no_grad():
         return built.forward(**forced.kwargs)
+
+
+def _request(call: Call, evaluation: Evaluation, forced: Inputs, builder: Builder) -> BuildRequest:
+    """The request for the build that generated; where its graph takes no such call, for one made for it."""
+    request = evaluation.request(call)
+    if builder.built(request).accepts(forced):
+        return request
+    return BuildRequest(evaluation.model, evaluation.backend, "forward", forced)

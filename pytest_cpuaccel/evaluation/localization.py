@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from pytest_cpuaccel.backends.toolkit import upstream
+from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.builder.state.snapshot import in_state
+from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.diagnosis import Diagnosis
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.localization import Localization
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.diagnose.faults import has_a_place
 from pytest_cpuaccel.diagnose.localize.localize import WrongCall, localize
 from pytest_cpuaccel.diagnose.localize.sentences import lines
 from pytest_cpuaccel.evaluation.comparer import Comparer
+from pytest_cpuaccel.evaluation.generation import wrong_step
 
 
 def localized(verdict: Verdict, call: Call, comparer: Comparer, fault: Diagnosis | None, state: object) -> Verdict:
@@ -24,17 +28,15 @@ def localized(verdict: Verdict, call: Call, comparer: Comparer, fault: Diagnosis
     evaluation, localizing = comparer.evaluation, comparer.context.localizing
     if verdict.outcome is not Outcome.FAIL or evaluation.is_of_candidate or not localizing.is_due:
         return verdict
-    if fault is not None and not has_a_place(fault):
+    if fault is not None and fault.culprit != "model":
         return verdict
     localizing.count += 1
-    why_not = _why_not(call, evaluation.backend.precision, state)
+    why_not = _why_not(evaluation.backend.precision, state)
     found = Localization(note=why_not) if why_not else _found(call, comparer)
     return replace(verdict, localization=found, evidence=(*verdict.evidence, *lines(found)))
 
 
-def _why_not(call: Call, precision: Precision, state: object) -> str:
-    if call.method == "generate":
-        return "generate() is not followed yet; call the model itself in a test to see where it goes wrong"
+def _why_not(precision: Precision, state: object) -> str:
     if precision is not Precision.FP32:
         return f"in {precision.value} every module is off, so that there is no first one"
     return "the model keeps state from call to call, so that no call of it can be repeated alone" if state else ""
@@ -42,16 +44,35 @@ def _why_not(call: Call, precision: Precision, state: object) -> str:
 
 def _found(call: Call, comparer: Comparer) -> Localization:
     evaluation, builder = comparer.evaluation, comparer.context.builder
-    request = evaluation.request(call)
     try:
         with (
             builder.busy(f"seeking the first wrong module under {evaluation.backend.name}"),
             process_kept(builder.threads),
             in_state(evaluation.model, evaluation.start),
             upstream.contained(),
-            builder.artifact(request) as folder,
         ):
-            wrong = WrongCall(evaluation.model, evaluation.backend, call, builder.subject(request), folder)
-            return localize(wrong)
+            if call.method == "generate":
+                return _found_in_generation(call, comparer)
+            with _wrong_call(call, evaluation.request(call), builder) as wrong:
+                return localize(wrong)
     except CpuaccelError as error:
         return Localization(note=str(error))
+
+
+def _found_in_generation(call: Call, comparer: Comparer) -> Localization:
+    """What goes wrong in one forward call over the tokens before the first that differs from eager's."""
+    step = wrong_step(call, comparer.evaluation, comparer.context.builder)
+    tokens = f" and the first {step.count} tokens, which are eager's" if step.count else ""
+    over = f"one forward call over the prompt{tokens}"
+    right = f"{over} answers right: the fault lies in the steps of generate(), or in the cache between them"
+    with _wrong_call(step.call, step.request, comparer.context.builder) as wrong:
+        found = localize(replace(wrong, if_right=right))
+    return replace(
+        found, note=found.note if found.note == right else "; ".join(filter(None, (f"in {over}", found.note)))
+    )
+
+
+@contextmanager
+def _wrong_call(call: Call, request: BuildRequest, builder: Builder) -> Iterator[WrongCall]:
+    with builder.artifact(request) as folder:
+        yield WrongCall(request.model, request.backend, call, builder.subject(request), folder)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 CONFTEST = """
-import copy
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -15,7 +15,10 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel import Backend, BuiltModel
-from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, load_altered, observe_altered
+from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered, observe_altered
+
+
+SEEN = ("first", "second.norm", "second.outer", "second", "head")
 
 
 class Block(nn.Module):
@@ -41,9 +44,14 @@ class Net(nn.Module):
 def broken(subject):
     module = subject.fresh_module()
     for part in module.modules():
-        if isinstance(part, Block) and part.norm.eps == 1e-4:
-            part.inner.bias.data.zero_()
-    return AlteredModel(module, dict)
+        if hasattr(part, "is_marked"):
+            part.bias.data.zero_()
+    return AlteredModel(module, dict, generate=generate_of(module))
+
+
+def partly(subject, folder, inputs):
+    seen = observe_altered(broken, subject, folder, inputs)
+    return replace(seen, outputs={path: it for path, it in seen.outputs.items() if path in SEEN}, inputs=None)
 
 
 def alone(subject, folder):
@@ -53,6 +61,16 @@ def alone(subject, folder):
         if isinstance(part, nn.Linear) and part.out_features == 3:
             part.bias.data.zero_()
     return BuiltModel(module, threads=torch.get_num_threads())
+
+
+def close(subject, folder):
+    module = subject.fresh_module()
+
+    def forward(x):
+        logits, best = module(x)
+        return logits * (1 + 3e-7), best
+
+    return BuiltModel(forward, threads=torch.get_num_threads())
 
 
 def refuse(*given):
@@ -66,6 +84,8 @@ def pytest_cpuaccel_backends(config):
         Backend(name="hooked", summary="-", load=load, observe=partial(observe_altered, broken)),
         Backend(name="alone", summary="-", load=alone),
         Backend(name="refused", summary="-", load=load, observe=refuse),
+        Backend(name="close", summary="-", load=close),
+        Backend(name="partly", summary="-", load=load, observe=partly),
     ]
 
 
@@ -73,7 +93,7 @@ def pytest_cpuaccel_backends(config):
 def eager_model():
     torch.manual_seed(0)
     net = Net().eval()
-    net.second.norm.eps = 1e-4
+    net.second.inner.is_marked = True
     return net
 """
 TEST = """
@@ -86,6 +106,26 @@ def test_call(cpu_model):
 @pytest.mark.parity
 def test_again(cpu_model):
     cpu_model(torch.ones(3, 8).cumsum(1))
+"""
+GPT2 = """
+@pytest.fixture
+def eager_model():
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 50, "n_positions": 16, "n_embd": 8, "n_layer": 2, "n_head": 2, "initializer_range": 1.0}
+    model = GPT2LMHeadModel(GPT2Config(**sizes, eos_token_id=None)).eval()
+    part = model.transformer.h[1].mlp.c_proj
+    part.bias.data += 5 * torch.randn(8)
+    part.is_marked = True
+    return model
+"""
+GENERATING = """
+import pytest, torch
+
+@pytest.mark.parity
+def test_generate(cpu_model):
+    cpu_model.generate(torch.arange(4)[None], max_new_tokens=4, do_sample=False, pad_token_id=0)
 """
 
 
@@ -122,6 +162,39 @@ def test_modules_are_built_alone_for_a_backend_that_observes_nothing(net: pytest
     result = net.runpytest_inprocess("--cpu-backends=alone")
     result.stdout.fnmatch_lines(["*first wrong module: 'head' (Linear): the error starts inside it*"])
     result.stdout.fnmatch_lines(["*found by 3 modules built alone*"])
+
+
+def test_modules_that_an_observation_leaves_out_are_tried_alone(net: pytest.Pytester) -> None:
+    result = net.runpytest_inprocess("--cpu-backends=partly")
+    result.stdout.fnmatch_lines(
+        [
+            "*first wrong module: 'second.inner' (Linear): the error starts inside it*",
+            "*growth: *second.norm *x, second.inner *x, second.outer *x, head *",
+            "*found by hooks on 9 modules and 2 modules built alone, each given what eager's own took*",
+        ]
+    )
+
+
+def test_generate_is_followed_in_one_forward_call(project: pytest.Pytester) -> None:
+    pytest.importorskip("transformers")
+    project.makeconftest(f"{CONFTEST.partition('@pytest.fixture')[0]}{GPT2}")
+    project.makepyfile(GENERATING)
+    result = project.runpytest_inprocess("--cpu-backends=hooked")
+    result.stdout.fnmatch_lines(
+        [
+            "*first wrong module: 'transformer.h.1.mlp.c_proj' (Conv1D): the error starts inside it*"
+            "(in one forward call over the prompt*"
+        ]
+    )
+
+
+def test_an_answer_that_fails_for_its_tolerance_alone_is_not_followed(net: pytest.Pytester) -> None:
+    net.makepyfile(TEST.replace("mark.parity", "mark.parity(atol=1e-12, rtol=0)"))
+    result = net.runpytest_inprocess("--cpu-backends=close", "--cpu-report=a.json")
+    result.assert_outcomes(failed=2)
+    parity = json.loads((net.path / "a.json").read_text())["results"][0]["parity"]
+    assert parity["diagnoses"][0]["culprit"] == "tolerance"
+    assert "localization" not in parity
 
 
 def test_an_error_while_observing_costs_a_line_and_no_verdict(net: pytest.Pytester) -> None:

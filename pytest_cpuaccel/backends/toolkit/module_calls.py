@@ -35,6 +35,12 @@ class ModuleCall:
     output: Any
     sources: dict[str, tuple[str, ...]]
 
+    @property
+    def returns_what_it_took(self) -> bool:
+        """Tell whether all that it returned are tensors that it was given, as by dropout in eval mode."""
+        given = {id(leaf) for _, leaf in self.inputs.leaves()}
+        return all(id(leaf) in given for leaf in tree.tensors(self.output))
+
 
 @dataclass
 class _Kept:

@@ -1,34 +1,46 @@
-"""Which values of an exported graph each module of the model returned, kept beside the artifact."""
+"""Which values of an exported graph each call of a module returned, kept beside the artifact."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-FILE = "modules.json"
+FILE = "module_calls.json"
 
 _WRAPPER = "module"
 """The attribute under which ``FlatModule`` holds the user's model."""
+
+_LATER = re.compile(r"@(\d+)$")
+"""How torch.export marks the calls of a module after its first, the second with 1."""
+
+
+Stack = tuple[str, ...]
+"""The calls that a node of a graph was traced in, from the outermost: module paths, with ``#2`` in a second call."""
 
 
 @dataclass(frozen=True)
 class Made:
     """A value of a graph, in the order of the run.
 
-    ``scope`` is the path of the module that made it, as in the exported program. ``used_in`` are those of the modules
-    that take it; None stands for the graph's own outputs.
+    ``stack`` has the calls that made it, as in the exported program. ``used_in`` are those of the nodes that take it;
+    None stands for the graph's own outputs.
     """
 
     name: str
-    scope: str
-    used_in: tuple[str | None, ...]
+    stack: Stack
+    used_in: tuple[Stack | None, ...]
 
 
 @dataclass(frozen=True)
 class ModuleMap:
-    """``values`` has, by a module's path, the names of values made in it and used outside of it, in order."""
+    """``values`` has, by a call's place, the names of values made in it and used outside of it, in order.
+
+    A place is a module's path, with ``#2`` behind it in a second call.
+    """
 
     values: Mapping[str, tuple[str, ...]]
 
@@ -37,15 +49,15 @@ class ModuleMap:
         """Return the map of a graph's values."""
         values: dict[str, list[str]] = {}
         for value in made:
-            for path in _paths(value.scope):
-                if any(user is None or path not in _paths(user) for user in value.used_in):
-                    values.setdefault(path.removeprefix(f"{_WRAPPER}."), []).append(value.name)
-        return ModuleMap({path: tuple(names) for path, names in values.items()})
+            for place in value.stack:
+                if any(user is None or place not in user for user in value.used_in):
+                    values.setdefault(place.removeprefix(f"{_WRAPPER}."), []).append(value.name)
+        return ModuleMap({place: tuple(names) for place, names in values.items() if place not in ("", _WRAPPER)})
 
     def renamed(self, names: Mapping[str, str]) -> ModuleMap:
         """Return the map with other names for some of the values."""
         return ModuleMap(
-            {path: tuple(names.get(name, name) for name in values) for path, values in self.values.items()}
+            {place: tuple(names.get(name, name) for name in values) for place, values in self.values.items()}
         )
 
     def write(self, folder: Path) -> None:
@@ -58,10 +70,15 @@ class ModuleMap:
         if not (folder / FILE).exists():
             return None
         kept: dict[str, Sequence[str]] = json.loads((folder / FILE).read_text())
-        return ModuleMap({path: tuple(names) for path, names in kept.items()})
+        return ModuleMap({place: tuple(names) for place, names in kept.items()})
 
 
-def _paths(scope: str) -> list[str]:
-    """Return a module's path and those of the modules that it is in, without the model itself."""
-    parts = scope.split(".")
-    return [".".join(parts[:end]) for end in range(2, len(parts) + 1)]
+def stack_of(node: Any) -> Stack:
+    """Return the calls in which torch.export traced a node of its graph."""
+    stack: Mapping[str, tuple[str, Any]] = node.meta.get("nn_module_stack") or {}
+    return tuple(_place(key, path) for key, (path, _) in stack.items())
+
+
+def _place(key: str, path: str) -> str:
+    later = _LATER.search(key)
+    return f"{path}#{int(later[1]) + 1}" if later else path

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,49 +28,57 @@ Values = dict[str, torch.Tensor]
 OpenTapped = Callable[[Path, Sequence[str], Sequence[str], Values, int], RuntimeSession]
 """Opens the graph in a folder, with inputs of these names, so that a run puts the values of these names into a dict."""
 
-
-@dataclass(frozen=True)
-class _Returned:
-    """What a module returned in eager: the structure, with tensors on no device, and how often it was called."""
-
-    output: Any
-    calls: int = 1
+RunTapped = Callable[[Sequence[str]], tuple[Values, Any]]
+"""Runs a graph and returns the values of these names, as far as it has them, and the model's output."""
 
 
 def observe(open_tapped: OpenTapped, subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRun:
     """Run the artifact in ``folder`` once on ``inputs``, as it is but for further outputs.
 
-    Left out are modules that were called several times, whose values an optimiser fused away, or whose values can't be
-    told apart by shape and type. The artifact isn't altered.
+    Left out are calls of modules whose values an optimiser fused away or can't be told apart by shape and type, and
+    modules that are called several times by several names.
 
     Raises:
         BuildError: the artifact has no map of modules, or none of its values is in the graph.
     """
     assert folder is not None
     known = _map_of(folder)
+
+    def run(wanted: Sequence[str]) -> tuple[Values, Any]:
+        values: Values = {}
+
+        def opened(names: Sequence[str], threads: int) -> RuntimeSession:
+            return open_tapped(folder, names, wanted, values, threads)
+
+        built = loading.load_program(opened, replace(subject, generates=False), folder)
+        try:
+            if not built.accepts(inputs):
+                raise BuildError("the artifact was made for calls of another form, so its modules can't be observed")
+            with torch.no_grad(), silenced():
+                return values, tree.clone(built.forward(*inputs.args, **inputs.kwargs))
+        finally:
+            built.close()
+
+    return observed(known, subject, inputs, run)
+
+
+def observed(known: ModuleMap, subject: Subject, inputs: Inputs, run: RunTapped) -> ObservedRun:
+    """Return what modules returned in a run of a graph whose values are known by a map.
+
+    Raises:
+        BuildError: none of the values is in the graph.
+    """
     returned = _returned(subject.fresh_module(), inputs)
-    wanted = list(dict.fromkeys(name for path in returned for name in known.values.get(path, ())))
-    values: Values = {}
-
-    def opened(names: Sequence[str], threads: int) -> RuntimeSession:
-        return open_tapped(folder, names, wanted, values, threads)
-
-    built = loading.load_program(opened, replace(subject, generates=False), folder)
-    try:
-        if not built.accepts(inputs):
-            raise BuildError("the artifact was made for calls of another form, so its modules can't be observed")
-        with torch.no_grad(), silenced():
-            output = tree.clone(built.forward(*inputs.args, **inputs.kwargs))
-    finally:
-        built.close()
+    made = {place: names for place, of in returned.items() if (names := _names_of(of, place, known))}
+    values, output = run(list(dict.fromkeys(name for names in made.values() for name in names)))
     outputs = {
-        path: found
-        for path, of in returned.items()
-        if (found := _restored(of, [values[name] for name in known.values.get(path, ()) if name in values])) is not None
+        place: found
+        for place, names in made.items()
+        if (found := _restored(returned[place].output, [values.get(name) for name in names])) is not None
     }
     if not outputs:
         raise BuildError("the artifact's graph has no value left that a module returned")
-    return ObservedRun(outputs, output, f"outputs of {len(outputs)} modules read from the artifact")
+    return ObservedRun(outputs, output, f"outputs of {_count(outputs)} modules read from the artifact")
 
 
 def _map_of(folder: Path) -> ModuleMap:
@@ -84,30 +93,55 @@ def _map_of(folder: Path) -> ModuleMap:
     return known
 
 
+@dataclass(frozen=True)
+class _Returned:
+    """What a call of a module returned in eager, as tensors on no device; ``paths`` are all names of the module."""
+
+    output: Any
+    paths: tuple[str, ...]
+
+
 def _returned(module: nn.Module, inputs: Inputs) -> dict[str, _Returned]:
-    """Return what each module of ``module`` returns in eager, in the order in which they end."""
+    """Return what each call of a module within ``module`` returns in eager, by place, in the order in which they end.
+
+    Left out are modules with several names that are called several times: a graph has calls by one name each.
+    """
     returned: dict[str, _Returned] = {}
     with _hooked(module, returned), torch.no_grad():
         given = inputs.clone()
         module(*given.args, **given.kwargs)
-    return {path: item for path, item in returned.items() if item.calls == 1}
+    return {
+        place: item for place, item in returned.items() if len(item.paths) == 1 or f"{item.paths[0]}#2" not in returned
+    }
 
 
 @contextmanager
 def _hooked(module: nn.Module, returned: dict[str, _Returned]) -> Iterator[None]:
-    def hook(path: str) -> Callable[..., None]:
+    paths: dict[nn.Module, list[str]] = {}
+    for path, part in module.named_modules(remove_duplicate=False):
+        paths.setdefault(part, []).append(path)
+
+    def hook(names: tuple[str, ...]) -> Callable[..., None]:
+        calls = itertools.count(1)
+
         def note(_module: nn.Module, _given: Any, output: Any) -> None:
-            calls = returned.pop(path).calls + 1 if path in returned else 1
-            returned[path] = _Returned(_shape_of(output), calls)
+            number = next(calls)
+            returned[names[0] if number == 1 else f"{names[0]}#{number}"] = _Returned(_shape_of(output), names)
 
         return note
 
-    handles = [part.register_forward_hook(hook(path)) for path, part in module.named_modules() if path]
+    handles = [part.register_forward_hook(hook(tuple(names))) for part, names in paths.items() if "" not in names]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _names_of(returned: _Returned, place: str, known: ModuleMap) -> tuple[str, ...]:
+    """The values that a call returned: it is in the graph by one of its module's names."""
+    places = (place,) if len(returned.paths) == 1 else returned.paths
+    return next((known.values[each] for each in places if each in known.values), ())
 
 
 def _shape_of(output: Any) -> Any:
@@ -116,21 +150,47 @@ def _shape_of(output: Any) -> Any:
     )
 
 
-def _restored(returned: _Returned, values: Sequence[torch.Tensor]) -> Any:
-    """Return a module's values in the structure of eager; None where they can't be told apart."""
-    leaves = list(tree.tensors(returned.output))
-    if len(leaves) == 1:
-        alike = [value for value in values if _are_alike(leaves[0], value)]
-        found = alike[-1:]
-    else:
-        found = list(values) if len(values) == len(leaves) and all(map(_are_alike, leaves, values)) else []
-    if not leaves or not found:
+def _restored(output: Any, values: Sequence[torch.Tensor | None]) -> Any:
+    """Return a call's values in the structure of eager; None where they can't be told apart.
+
+    A tensor that nothing takes is None.
+    """
+    leaves = list(tree.tensors(output))
+    found = _last_alike(leaves[0], values) if len(leaves) == 1 else _each_alike(leaves, values)
+    if not any(value is not None for value in found):
         return None
-    remaining: Iterator[torch.Tensor] = iter(found)
-    return tree.map_leaves(
-        lambda leaf: next(remaining).to(leaf.dtype) if isinstance(leaf, torch.Tensor) else None, returned.output
-    )
+    remaining = iter(found)
+
+    def value_of(leaf: Any) -> torch.Tensor | None:
+        value = next(remaining) if isinstance(leaf, torch.Tensor) else None
+        return None if value is None else value.to(leaf.dtype)
+
+    return tree.map_leaves(value_of, output)
+
+
+def _last_alike(leaf: torch.Tensor, values: Sequence[torch.Tensor | None]) -> list[torch.Tensor]:
+    """The last value like a leaf, unless a later one is unknown: that may be the one that was returned."""
+    for value in reversed(values):
+        if value is None or _are_alike(leaf, value):
+            return [] if value is None else [value]
+    return []
+
+
+def _each_alike(leaves: Sequence[torch.Tensor], values: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
+    """The value of each leaf, where each is like one leaf alone: in what order they were returned is unknown."""
+    found: list[torch.Tensor | None] = [None] * len(leaves)
+    for value in values:
+        like = [place for place, leaf in enumerate(leaves) if value is not None and _are_alike(leaf, value)]
+        if len(like) != 1 or found[like[0]] is not None:
+            return []
+        found[like[0]] = value
+    return found
 
 
 def _are_alike(leaf: torch.Tensor, value: torch.Tensor) -> bool:
     return leaf.shape == value.shape and leaf.is_floating_point() == value.is_floating_point()
+
+
+def _count(places: Iterable[str]) -> int:
+    """How many modules these calls are of."""
+    return len({place.partition("#")[0] for place in places})

@@ -1,10 +1,10 @@
-"""The first wrong module, from modules that a backend builds alone: those of a wrong one, down to a leaf."""
+"""The first wrong module, from modules that a backend builds alone."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,11 @@ def built_alone(backend: Backend, subject: Subject, eager: EagerModules) -> Feed
         own = Subject(
             fresh_module=lambda: private_copy(model.get_submodule(path)),
             inputs=inputs,
-            expected=eager.rounded[path].output,
+            expected=eager.answer_of(path, inputs),
             threads=subject.threads,
             options=subject.options,
         )
-        with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder, upstream.contained():
+        with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder, upstream.silenced():
             if backend.exporters:
                 export_in_turn(backend.exporters, own, Path(folder))
             built = backend.load(own, Path(folder) if backend.exporters else None)
@@ -56,46 +56,36 @@ def built_alone(backend: Backend, subject: Subject, eager: EagerModules) -> Feed
 
 
 @dataclass
-class Descent:
-    """Feeds modules one by one with what eager's own took. ``until`` is a time of ``time.monotonic()``."""
+class Trials:
+    """Feeds modules one by one with what eager's own took, for some seconds from the first one on."""
 
     eager: EagerModules
     feed: Feed
-    until: float
+    seconds: float = SECONDS
     unknown: int = 0
     growth: list[ModuleError] = field(default_factory=list)
     is_late: bool = False
+    _until: float | None = None
+    _tried: set[tuple[str, tuple[object, ...]]] = field(default_factory=set)
 
-    def first(self, method: str) -> Localization:
-        """Return the smallest module that is wrong alone."""
+    def descend(self) -> Localization:
+        """Return the smallest module that is wrong alone: first the model's parts, then those of the wrong one."""
         found: tuple[ModuleCall, TensorError] | None = None
         place = ""
-        while (part := self._first_wrong_part(place)) is not None:
+        while (part := self.first_of(self._parts_of(place))) is not None:
             found, place = part, part[0].place
-        growth, note = tuple(self.growth), self._note(place)
-        method = f"{len(growth)} {method}"
+        note = self._note(place)
         if found is None:
-            return Localization(growth=growth, method=method, note=note)
-        call, error = found
-        actual, expected = error.worst()
-        return Localization(
-            module=call.place,
-            type=call.type,
-            starts_inside=True,
-            at_output=error.ratio,
-            at_input=0.0,
-            actual=actual,
-            expected=expected,
-            growth=growth,
-            method=method,
-            note=note,
-        )
+            return Localization(growth=tuple(self.growth), method=self.method, note=note)
+        return self.named(*found, note)
 
-    def _first_wrong_part(self, place: str) -> tuple[ModuleCall, TensorError] | None:
-        for call in self.eager.parts_of(place):
-            if call.place != call.path:
+    def first_of(self, calls: Iterable[ModuleCall]) -> tuple[ModuleCall, TensorError] | None:
+        """Return the first of these calls that is wrong alone, and its error; None where none is known to be."""
+        for call in calls:
+            if not self._is_new(call):
                 continue
-            if time.monotonic() > self.until:
+            self._until = self._until or time.monotonic() + self.seconds
+            if time.monotonic() > self._until:
                 self.is_late = True
                 return None
             error = self._error_alone(call)
@@ -107,6 +97,49 @@ class Descent:
                 return call, error
         return None
 
+    def named(self, call: ModuleCall, error: TensorError, note: str) -> Localization:
+        """Return that a module is wrong alone."""
+        actual, expected = error.worst()
+        return Localization(
+            module=call.place,
+            type=call.type,
+            starts_inside=True,
+            at_output=error.ratio,
+            at_input=0.0,
+            actual=actual,
+            expected=expected,
+            growth=tuple(self.growth),
+            method=self.method,
+            note=note,
+        )
+
+    @property
+    def method(self) -> str:
+        """Return how what is known was found."""
+        count = len(self.growth)
+        built = f"{count} modules built alone, each" if count != 1 else "a module built alone,"
+        return f"{built} given what eager's own took"
+
+    @property
+    def lateness(self) -> str:
+        """Return that time was over; "" if it was not."""
+        return f"not all modules were tried: {self.seconds:.0f} s were over" if self.is_late else ""
+
+    def _parts_of(self, place: str) -> Iterator[ModuleCall]:
+        """The parts of a module; behind one that can't be built alone its own."""
+        for call in self.eager.parts_of(place):
+            before = self.unknown
+            yield call
+            if self.unknown > before:
+                yield from self._parts_of(call.place)
+
+    def _is_new(self, call: ModuleCall) -> bool:
+        """Tell whether a call is worth a build: it computes something, and no other like it was tried."""
+        key = (call.path, tuple(getattr(leaf, "shape", None) for _, leaf in call.inputs.leaves()))
+        is_new = key not in self._tried and not call.returns_what_it_took
+        self._tried.add(key)
+        return is_new
+
     def _error_alone(self, call: ModuleCall) -> TensorError | None:
         try:
             output = self.feed(call.path, self.eager.rounded[call.place].inputs)
@@ -117,7 +150,7 @@ class Descent:
     def _note(self, place: str) -> str:
         parts = self.eager.parts_of(place)
         if self.is_late:
-            return f"not all modules were tried: {SECONDS:.0f} s were over"
+            return self.lateness
         if self.unknown:
             return f"{self.unknown} of its modules can't be built alone" if place else "not all can be built alone"
         if not parts:

@@ -63,9 +63,13 @@ def _is_plain(tensor: torch.Tensor) -> bool:
 def worst_error(actual: Any, rounded: Any, exact: Any, mask: torch.Tensor | None) -> TensorError | None:
     """Return the error of the worst tensor; None where there is nothing that can be compared.
 
-    ``mask`` (batch, length) leaves padded positions out: what a model computes there is nobody's answer.
+    Where the tensors have other names, those that both have are compared. ``mask`` (batch, length) leaves padded
+    positions out: what a model computes there is nobody's answer.
     """
     sides = [floats_of(side) for side in (actual, rounded, exact)]
+    shared = [name for name in sides[0] if name in sides[1] and name in sides[2]]
+    if shared:
+        sides = [{name: side[name] for name in shared} for side in sides]
     if len({len(side) for side in sides}) != 1:
         return None
     tensors = zip(*(side.values() for side in sides), strict=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import inspect
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -36,6 +37,11 @@ class EagerModules:
         """Return the calls that a module's call made itself."""
         return [call for call in self.exact.values() if call.within == place]
 
+    def answer_of(self, path: str, inputs: Inputs) -> Any:
+        """Return what eager's module returned for these inputs, those of one of its calls."""
+        calls = [call for call in self.rounded.values() if call.path == path]
+        return next((call.output for call in calls if call.inputs is inputs), calls[0].output)
+
     def error_of(self, place: str, output: Any) -> TensorError | None:
         """Return the error of what a backend's module returned."""
         return worst_error(output, self.rounded[place].output, self.exact[place].output, self.mask)
@@ -47,6 +53,7 @@ def eager_modules(model: nn.Module, call: Call) -> EagerModules:
     Raises:
         BuildError: the model can't be copied, or its modules return more than may be kept.
     """
+    call = replace(call, inputs=_without_cache(model, call.inputs))
     exact = _calls_of(cast_copy(model, torch.float64), model, call, torch.float64)
     rounded = _calls_of(private_copy(model), model, call, None)
     shared = [place for place in exact if place in rounded]
@@ -63,6 +70,12 @@ def _calls_of(copied: nn.Module, model: nn.Module, call: Call, dtype: torch.dtyp
             torch.set_rng_state(call.rng_state)
         rehearse(copied, private_inputs(call.inputs, dtype))
     return {item.place: item for item in calls.finished}
+
+
+def _without_cache(model: nn.Module, inputs: Inputs) -> Inputs:
+    """The inputs without a cache that nobody asked for: modules that take one can't be built alone."""
+    takes = "use_cache" in inspect.signature(model.forward).parameters
+    return Inputs(inputs.args, {"use_cache": False, **inputs.kwargs}) if takes and not inputs.args else inputs
 
 
 def _mask(inputs: Inputs) -> torch.Tensor | None:

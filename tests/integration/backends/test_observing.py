@@ -122,10 +122,34 @@ class Twice(nn.Module):
         return self.head(self.layer(self.layer(x).relu()))
 
 
-def test_a_module_called_twice_is_left_out(backend: Backend, tmp_path: Path) -> None:
+def test_each_call_of_a_module_is_observed(backend: Backend, tmp_path: Path) -> None:
     asked = subject(Twice(), x=X)
     exported(backend, asked, tmp_path)
-    assert observed(backend, asked, tmp_path).outputs.keys() == {"head"}
+    found = observed(backend, asked, tmp_path)
+    assert list(found.outputs) == ["layer", "layer#2", "head"]
+    first = asked.fresh_module().layer(X)
+    torch.testing.assert_close(found.outputs["layer"], first, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(found.outputs["layer#2"], first, rtol=1e-2)
+
+
+class Recurrent(nn.Module):
+    """A module with three outputs, of which one is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(16, 16)
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.lstm(x)[0])
+
+
+def test_outputs_that_nothing_takes_are_none(backend: Backend, tmp_path: Path) -> None:
+    asked = subject(Recurrent(), x=X)
+    exported(backend, asked, tmp_path)
+    found, expected = observed(backend, asked, tmp_path).outputs["lstm"], in_eager(asked)["lstm"]
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-4, atol=1e-5)
+    assert found[1] == (None, None)
 
 
 def test_an_artifact_without_a_map_is_refused(backend: Backend, tmp_path: Path) -> None:
@@ -134,3 +158,19 @@ def test_an_artifact_without_a_map_is_refused(backend: Backend, tmp_path: Path) 
     (tmp_path / module_map.FILE).unlink()
     with pytest.raises(BuildError, match="has no map of its modules"):
         observed(backend, asked, tmp_path)
+
+
+def test_modules_in_a_file_of_optimum_are_observed(tmp_path: Path) -> None:
+    pytest.importorskip("optimum.onnxruntime")
+    asked = bert()
+    assert ORT.export is not None
+    ORT.export(asked, tmp_path)
+    if not Route.read(tmp_path).optimum:
+        pytest.skip("Optimum doesn't take this release's model")
+    found, expected = observed(ORT, asked, tmp_path), in_eager(asked)
+    assert {"bert.embeddings.LayerNorm", "bert.encoder.layer.0.attention.self.query", "classifier"} <= set(
+        found.outputs
+    )
+    for path in expected.keys() & found.outputs.keys():
+        torch.testing.assert_close(found.outputs[path], expected[path], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.output.logits, asked.expected.logits, rtol=1e-4, atol=1e-5)
