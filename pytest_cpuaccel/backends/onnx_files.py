@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.core.errors import BuildFailureError
+
 CPU = "CPUExecutionProvider"
+
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""The name of what torch.onnx tells of the modules that a node comes from."""
+
+_WRAPPER = "module."
+"""What the path of a module begins with in an export of our own."""
 
 
 def taken(file: Path) -> Any:
@@ -48,3 +58,36 @@ def operators_run(file: Path) -> Counter[str]:
         onnxruntime.InferenceSession(file, options, providers=[CPU])
         optimised = onnx.load(options.optimized_model_filepath, load_external_data=False)
     return Counter(node.op_type for node in optimised.graph.node)
+
+
+def scope_in(scopes: str) -> str:
+    """Return the path of the innermost module of a node, by the text of its scopes; "" for the model itself."""
+    names: list[str] = ast.literal_eval(scopes or "[]")
+    return names[-2] if len(names) > 1 else ""  # the last is the node's own name
+
+
+def kept_nodes(model: Any, paths: Collection[str]) -> dict[str, str]:
+    """Return the nodes that stay in fp32 with the modules at these paths: their names, and their types.
+
+    Raises:
+        BuildFailureError: the graph doesn't tell which modules its nodes come from.
+    """
+    if not paths:
+        return {}
+    found = {node.name: (_module_of(node), node.op_type) for node in model.graph.node if node.name}
+    if not any(module for module, _ in found.values()):
+        raise BuildFailureError("the exported graph doesn't name its modules, so that none of them can stay in fp32")
+    return {name: kind for name, (module, kind) in found.items() if module in paths}
+
+
+def excluded(nodes: Collection[str]) -> list[str]:
+    """Return names of nodes as onnxruntime's quantisers are to leave them out: a Gemm becomes a MatMul first."""
+    return [*nodes, *(f"{name}_MatMul" for name in nodes)]
+
+
+def _module_of(node: Any) -> str:
+    """The path of a node's module: from torch.onnx's scopes, or from the name that its older exporter gives a node."""
+    scopes = next((item.value for item in node.metadata_props if item.key == SCOPES), "")
+    if scopes:
+        return scope_in(scopes).removeprefix(_WRAPPER)
+    return ".".join(node.name.split("/")[1:-1])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.backends import openvino_int8, openvino_int8_ptq
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import holds_factor, holds_matrix
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
@@ -321,6 +322,7 @@ OPENVINO_INT8 = replace(
     export=partial(rewrite, openvino_int8.compress),
     precision=Precision.INT8,
     base=OPENVINO,
+    quantises=holds_matrix,
     requires=(*OPENVINO.requires, Requirement("nncf", ">=2.17")),
 )
 
@@ -330,4 +332,5 @@ OPENVINO_INT8_PTQ = replace(
     summary="OpenVINO, int8 weights and activations on calibration data",
     export=partial(rewrite, partial(openvino_int8_ptq.quantise, _FP32)),
     calibrates=True,
+    quantises=holds_factor,
 )

@@ -39,6 +39,11 @@ def has_a_place(fault: Diagnosis) -> bool:
     return not fault.sentence.startswith((_TOO_STRICT, _MADE_ANEW)) and " disagrees " not in fault.sentence
 
 
+def is_of_tolerance(fault: Diagnosis) -> bool:
+    """Tell whether a fault is that of the mark: the answer is one that this precision usually gives."""
+    return fault.sentence.startswith(_TOO_STRICT)
+
+
 def fault_behind(inquiry: Inquiry) -> Diagnosis | None:
     """Return the mistake behind a backend's failing answer to a forward call; None where none of those known is.
 

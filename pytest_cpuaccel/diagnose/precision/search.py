@@ -1,0 +1,82 @@
+"""The search for a small set of modules that, kept in fp32, makes a mark hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+SECONDS = 60.0
+"""How long builds are tried."""
+
+MOST_BUILDS = 24
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Whether the mark holds for a build, and its SQNR in dB, where that is known."""
+
+    holds: bool
+    sqnr: float | None = None
+
+
+@dataclass
+class Search:
+    """``trial`` builds with these modules in fp32; ``builds`` were made in ``seconds``.
+
+    ``is_late`` tells whether time was over, or ``MOST_BUILDS`` were made, before all was tried.
+    """
+
+    trial: Callable[[tuple[str, ...]], Trial]
+    clock: Callable[[], float] = time.monotonic
+    builds: int = 0
+    seconds: float = 0.0
+    is_late: bool = False
+    tried: dict[tuple[str, ...], Trial] = field(default_factory=dict)
+
+    def smallest(self, ranked: Sequence[str]) -> tuple[str, ...]:
+        """Return a set with which the mark holds, out of all modules, the most sensitive first; empty for none.
+
+        The shortest beginning of the ranking is bisected, and pruned from its end. It never holds all modules: with
+        them in fp32, nothing is left to reduce.
+        """
+        begin = self.clock()
+        self._until = begin + SECONDS
+        found = self._beginning(ranked)
+        if found:
+            found = self._pruned(found, found[:-1])
+        self.seconds = self.clock() - begin
+        return found
+
+    def _beginning(self, ranked: Sequence[str]) -> tuple[str, ...]:
+        fails, holds = 0, len(ranked)
+        while holds - fails > 1:
+            middle = (fails + holds) // 2
+            if self._holds(tuple(ranked[:middle])):
+                holds = middle
+            elif self.is_late:
+                break
+            else:
+                fails = middle
+        return tuple(ranked[:holds]) if holds < len(ranked) else ()
+
+    def _pruned(self, kept: tuple[str, ...], candidates: Sequence[str]) -> tuple[str, ...]:
+        """``kept`` without those candidates that are not needed; the least sensitive go first."""
+        if not candidates or self.is_late:
+            return kept
+        fewer = tuple(path for path in kept if path not in candidates)
+        if fewer and self._holds(fewer):
+            return fewer
+        if len(candidates) == 1:
+            return kept
+        middle = len(candidates) // 2
+        return self._pruned(self._pruned(kept, candidates[middle:]), candidates[:middle])
+
+    def _holds(self, paths: tuple[str, ...]) -> bool:
+        if paths not in self.tried:
+            if self.clock() > self._until or self.builds >= MOST_BUILDS:
+                self.is_late = True
+                return False
+            self.builds += 1
+            self.tried[paths] = self.trial(paths)
+        return self.tried[paths].holds
