@@ -76,6 +76,10 @@ class Builder:
         """Have builds of a model from now on leave these modules in fp32, where a backend quantises."""
         self._of(model).keep_fp32 = keep or NOTHING
 
+    def kept_fp32(self, model: nn.Module) -> KeepFp32:
+        """Return the modules of a model that the user keeps in fp32."""
+        return self._of(model).keep_fp32
+
     def built(self, request: BuildRequest) -> BuiltModel:
         """Return the model under a backend, fit for these inputs; built now unless it was before.
 

@@ -42,14 +42,16 @@ class FakeInt8(TorchFunctionMode):
 
     Weights become symmetric int8, with one scale for each output channel. Activations become asymmetric uint8: with one
     scale for each token before a linear layer, with one for each example before a convolution. This is what the
-    finest of usual int8 kernels do. With ``per_tensor`` they have one scale altogether, as in most of them.
-    Only products with a parameter are rounded, not those of two activations.
+    finest of usual int8 kernels do. With ``per_tensor`` they have one scale altogether, as in most of them, and with
+    ``outputs`` so have products, as in those with ranges from data. Only products with a parameter are rounded, not
+    those of two activations.
     ``layers`` counts the products that were, ``is_whole`` tells whether nothing else was seen that backends round.
     """
 
-    def __init__(self, *, per_tensor: bool = False) -> None:
+    def __init__(self, *, per_tensor: bool = False, outputs: bool = False) -> None:
         super().__init__()
         self._last = _ALL if per_tensor else 0
+        self._outputs = outputs
         self.layers = 0
         self.is_whole = True
 
@@ -73,7 +75,8 @@ class FakeInt8(TorchFunctionMode):
 
     def _product(self, func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
         self.layers += 1
-        return func(*args, **given)
+        found = func(*args, **given)
+        return _activations(found, _ALL) if self._outputs else found
 
 
 def in_fake_int8(answer: Callable[[], T]) -> T | None:

@@ -75,7 +75,8 @@ def _ranked(call: Call, comparer: Comparer) -> Sensitivity:
     evaluation = comparer.evaluation
     model, backend = evaluation.model, evaluation.backend
     run, method = module_runs(backend, comparer.context.builder.built(evaluation.request(call)), model)
-    found = ranking(eager_modules(model, call), model, rounded_by(backend), run)
+    kept = comparer.context.builder.kept_fp32(model).paths
+    found = ranking(eager_modules(model, call), rounded_by(backend, model).difference(kept), run)
     if not found.modules:
         return Sensitivity(note="it has no module that can be run alone, so that none is named")
     left_out = f"; {found.left_out} could not be run alone" if found.left_out else ""
@@ -83,27 +84,30 @@ def _ranked(call: Call, comparer: Comparer) -> Sensitivity:
 
 
 def _proposed(ranked: Sensitivity, verdict: Verdict, call: Call, comparer: Comparer) -> Sensitivity:
-    backend, given = comparer.evaluation.backend, comparer.context.builder.subject(comparer.evaluation.request(call))
+    evaluation = comparer.evaluation
+    backend, given = evaluation.backend, comparer.context.builder.kept_fp32(evaluation.model).patterns
     if backend.quantises is None:
         return replace(ranked, note=f"{backend.name} can't keep modules in fp32, so that no set of them was tried")
     paths = [each.module for each in ranked.modules]
-    search = searching.Search(lambda kept: _trial((*kept, *given.keep_fp32), call, comparer))
+    search = searching.Search(lambda kept: _trial((*given, *kept), call, comparer))
     kept = search.smallest(paths)
     tried = replace(ranked, builds=search.builds, seconds=search.seconds, sqnr_before=_sqnr(verdict.measurement))
     if not kept:
         return replace(tried, note=_nothing_found(search, len(paths)))
     late = "time was over before every module of it was tried without" if search.is_late else ""
-    return replace(tried, keep_fp32=kept, sqnr_after=search.tried[kept].sqnr, note=late)
+    return replace(tried, keep_fp32=(*given, *kept), sqnr_after=search.tried[kept].sqnr, note=late)
 
 
 def _nothing_found(search: searching.Search, count: int) -> str:
     made = f"{search.builds} build{'s' * (search.builds != 1)} in {search.seconds:.1f} s"
     if search.is_late:
         return f"no set of modules to keep in fp32 was found: time was over after {made}"
+    if count == 1:
+        return "its only module can't stay in fp32: nothing would be left to round"
     most = max(search.tried, key=len, default=())
     sqnr = search.tried[most].sqnr if most else None
     reached = f": with {len(most)} of {count} modules in fp32 SQNR is {sqnr:.1f} dB" if sqnr is not None else ""
-    return f"no set of modules to keep in fp32 makes it hold, short of all {count}{reached} ({made})"
+    return f"no set of modules to keep in fp32 was found with which it holds{reached} ({made})"
 
 
 def _trial(kept: tuple[str, ...], call: Call, comparer: Comparer) -> searching.Trial:
@@ -111,7 +115,7 @@ def _trial(kept: tuple[str, ...], call: Call, comparer: Comparer) -> searching.T
     evaluation, builder = comparer.evaluation, comparer.context.builder
     paths = keep_fp32_of(kept, evaluation.model, "keep_fp32").paths
     try:
-        with builder.exported_anew(evaluation.request(call), paths) as built:
+        with upstream.contained(), builder.exported_anew(evaluation.request(call), paths) as built:
             found = comparer.compare(comparer.called(built, call), comparer.references(call))
             sqnr = found.summary.worst.sqnr_db
             if found.outcome is not Outcome.PASS:

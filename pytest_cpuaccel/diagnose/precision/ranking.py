@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
+from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.backends.toolkit.module_calls import ModuleCall
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.localization import ModuleError
@@ -29,10 +28,10 @@ class Ranking:
     left_out: int = 0
 
 
-def ranking(eager: EagerModules, model: nn.Module, rounds: Callable[[nn.Module], bool], run: Run) -> Ranking:
-    """Return the modules that are rounded, by the error of the worst of their calls: relative, in the 2-norm."""
+def ranking(eager: EagerModules, paths: Collection[str], run: Run) -> Ranking:
+    """Return the modules at these paths by the error of the worst of their calls: relative, in the 2-norm."""
     until = time.monotonic() + SECONDS
-    calls = list(_calls(eager, model, rounds))
+    calls = [call for call in eager.rounded.values() if call.path in paths]
     worst: dict[str, ModuleError] = {}
     for call in calls:
         found = None if time.monotonic() > until else _error(eager, call, run)
@@ -42,14 +41,10 @@ def ranking(eager: EagerModules, model: nn.Module, rounds: Callable[[nn.Module],
     return Ranking(tuple(ranked), len({call.path for call in calls}) - len(ranked))
 
 
-def _calls(eager: EagerModules, model: nn.Module, rounds: Callable[[nn.Module], bool]) -> Iterator[ModuleCall]:
-    rounded = {path for path, module in model.named_modules() if path and rounds(module)}
-    return (call for call in eager.rounded.values() if call.path in rounded)
-
-
 def _error(eager: EagerModules, call: ModuleCall, run: Run) -> ModuleError | None:
     try:
-        found = eager.error_of(call.place, run(call))
+        with upstream.contained():
+            found = eager.error_of(call.place, run(call))
     except CpuaccelError:
         return None
     return None if found is None else ModuleError(call.path, call.type, found.error, found.rounding)

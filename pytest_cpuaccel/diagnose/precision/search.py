@@ -11,6 +11,9 @@ SECONDS = 60.0
 
 MOST_BUILDS = 24
 
+_MOST_MISRANKED = 2
+"""How many modules may turn out to be needed that the ranking has last."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -42,30 +45,39 @@ class Search:
         """
         begin = self.clock()
         self._until = begin + SECONDS
-        found = self._beginning(ranked)
+        found = self._beginning(self._with_needed_first(tuple(ranked)))
         if found:
             found = self._pruned(found, found[:-1])
         self.seconds = self.clock() - begin
         return found
 
-    def _beginning(self, ranked: Sequence[str]) -> tuple[str, ...]:
-        fails, holds = 0, len(ranked)
-        while holds - fails > 1:
-            middle = (fails + holds) // 2
-            if self._holds(tuple(ranked[:middle])):
-                holds = middle
-            elif self.is_late:
+    def _with_needed_first(self, ranked: tuple[str, ...]) -> tuple[str, ...]:
+        """The ranking with those modules first without which even all others are not enough; empty if too many are."""
+        for _ in range(_MOST_MISRANKED + 1):
+            if self._holds(ranked[:-1]):
+                return ranked
+            if self.is_late:
                 break
+            ranked = (ranked[-1], *ranked[:-1])
+        return ()
+
+    def _beginning(self, ranked: tuple[str, ...]) -> tuple[str, ...]:
+        """The shortest beginning with which the mark holds; it does with all modules but the last."""
+        fails, holds = 0, len(ranked) - 1
+        while holds - fails > 1 and not self.is_late:
+            middle = (fails + holds) // 2
+            if self._holds(ranked[:middle]):
+                holds = middle
             else:
                 fails = middle
-        return tuple(ranked[:holds]) if holds < len(ranked) else ()
+        return ranked[: max(holds, 0)]
 
     def _pruned(self, kept: tuple[str, ...], candidates: Sequence[str]) -> tuple[str, ...]:
         """``kept`` without those candidates that are not needed; the least sensitive go first."""
         if not candidates or self.is_late:
             return kept
         fewer = tuple(path for path in kept if path not in candidates)
-        if fewer and self._holds(fewer):
+        if self._holds(fewer):
             return fewer
         if len(candidates) == 1:
             return kept
@@ -73,6 +85,8 @@ class Search:
         return self._pruned(self._pruned(kept, candidates[middle:]), candidates[:middle])
 
     def _holds(self, paths: tuple[str, ...]) -> bool:
+        if not paths:
+            return False
         if paths not in self.tried:
             if self.clock() > self._until or self.builds >= MOST_BUILDS:
                 self.is_late = True

@@ -23,6 +23,7 @@ def _lines(found: Sensitivity) -> Iterator[str]:
         yield f"  relative, given what eager's own took; measured on {found.method}"
     if found.keep_fp32:
         yield f"a set that makes it hold: keep_fp32={[*found.keep_fp32]}: {_effect(found)}"
+        yield "  return it from the fixture cpu_keep_fp32, or pass it to cpu_accelerate"
     if found.note:
         yield found.note
 
@@ -31,7 +32,9 @@ def _effect(found: Sensitivity) -> str:
     parts = []
     if found.sqnr_before is not None and found.sqnr_after is not None:
         parts.append(f"SQNR {found.sqnr_before:.1f} -> {found.sqnr_after:.1f} dB")
-    parts.append(f"{len(found.keep_fp32)} of {len(found.modules)} modules stay in fp32")
+    added = [each for each in found.modules if each.module in found.keep_fp32]
+    further = "further " if len(added) < len(found.keep_fp32) else ""  # the user keeps some already
+    parts.append(f"{len(added)} of {len(found.modules)} {further}modules stay in fp32")
     if found.builds is not None and found.seconds is not None:
         parts.append(f"{found.builds} build{'s' * (found.builds != 1)} in {found.seconds:.1f} s")
     return ", ".join(parts)
