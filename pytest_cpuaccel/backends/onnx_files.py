@@ -11,15 +11,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.backends.toolkit.module_map import path_of
 from pytest_cpuaccel.core.errors import BuildFailureError
 
 CPU = "CPUExecutionProvider"
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """The name of what torch.onnx tells of the modules that a node comes from."""
-
-_WRAPPER = "module."
-"""What the path of a module begins with in an export of our own."""
 
 
 def taken(file: Path) -> Any:
@@ -89,5 +87,5 @@ def _module_of(node: Any) -> str:
     """The path of a node's module: from torch.onnx's scopes, or from the name that its older exporter gives a node."""
     scopes = next((item.value for item in node.metadata_props if item.key == SCOPES), "")
     if scopes:
-        return scope_in(scopes).removeprefix(_WRAPPER)
+        return path_of(scope_in(scopes))
     return ".".join(node.name.split("/")[1:-1])

@@ -83,9 +83,11 @@ def _write_step(program: ExportedProgram, ports: Ports, folder: Path) -> None:
     """Write a step as a stateful model: OpenVINO keeps the cache in variables, which it lets grow in place."""
     from pytest_cpuaccel.backends.toolkit.stateful import make_stateful
 
-    model, _ = _named(program, ports.all_inputs, ports.all_outputs)
+    model, modules = _named(program, ports.all_inputs, ports.all_outputs)
     make_stateful(model, ports.layout)
     _save(model, folder)
+    if modules:
+        modules.write(folder)
 
 
 def _save(model: Any, folder: Path) -> None:
@@ -135,17 +137,15 @@ def _decoded(program: ExportedProgram) -> Any:
 
 def _modules(graph: Any) -> ModuleMap:
     """The map of a graph of torch.fx: OpenVINO names a node's first output after the node, ``linear:0``."""
-    from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap
+    from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap, path_of
 
     def scope(node: Any) -> str | None:
         stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
         return None if node.op == "output" else (stack[-1] if stack else "")
 
-    return ModuleMap.of(
-        Made(f"{node.name}:0", scope(node) or "", tuple(map(scope, node.users)))
-        for node in graph.nodes
-        if node.op == "call_function"
-    )
+    called = [node for node in graph.nodes if node.op == "call_function"]
+    modules = ModuleMap.of(Made(f"{node.name}:0", scope(node) or "", tuple(map(scope, node.users))) for node in called)
+    return replace(modules, scopes={node.name: path_of(scope(node) or "") for node in called})
 
 
 def without_rule(summary: str) -> str:

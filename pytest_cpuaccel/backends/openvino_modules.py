@@ -34,14 +34,6 @@ def _operations_in(model: Any, folder: Path, paths: Collection[str]) -> list[str
         begins = tuple(f"{_TRACED}{path}/" for path in paths)
         return [name for name in names if name.startswith(begins)]
     known = ModuleMap.read(folder)
-    if known is None:
+    if known is None or not known.scopes:
         raise BuildFailureError("the exported graph doesn't name its modules, so that none of them can stay in fp32")
-    values = {value for path in paths for value in known.values.get(path, ())}
-    nodes = {
-        operation.get_friendly_name().partition("/")[0]
-        for operation in model.get_ops()
-        if operation.get_type_name() != "Result"
-        for port in operation.outputs()
-        if not values.isdisjoint(port.get_names())
-    }
-    return [name for name in names if name.partition("/")[0] in nodes]
+    return [name for name in names if known.scopes.get(name.partition("/")[0]) in paths]

@@ -84,7 +84,12 @@ def _checked(pattern: str, model: nn.Module, of: str) -> Sequence[str]:
 def _matching(pattern: str, model: nn.Module) -> Iterator[str]:
     """The paths of modules that a pattern matches, and of their parts; under each name that a module has."""
     modules = list(model.named_modules(remove_duplicate=False))
-    met = {id(part) for path, module in modules if path and (path == pattern or fnmatchcase(path, pattern)) for part in module.modules()}
+    met = {
+        id(part)
+        for path, module in modules
+        if path and (path == pattern or fnmatchcase(path, pattern))
+        for part in module.modules()
+    }
     return (path for path, module in modules if path and id(module) in met)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 FILE = "modules.json"
+SCOPES = "scopes.json"
 
 _WRAPPER = "module"
 """The attribute under which ``FlatModule`` holds the user's model."""
@@ -28,9 +29,14 @@ class Made:
 
 @dataclass(frozen=True)
 class ModuleMap:
-    """``values`` has, by a module's path, the names of values made in it and used outside of it, in order."""
+    """``values`` has, by a module's path, the names of values made in it and used outside of it, in order.
+
+    ``scopes`` has, by the name of a node, the path of the innermost module that it comes from, where a graph doesn't
+    keep that itself.
+    """
 
     values: Mapping[str, tuple[str, ...]]
+    scopes: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(made: Iterable[Made]) -> ModuleMap:
@@ -44,13 +50,14 @@ class ModuleMap:
 
     def renamed(self, names: Mapping[str, str]) -> ModuleMap:
         """Return the map with other names for some of the values."""
-        return ModuleMap(
-            {path: tuple(names.get(name, name) for name in values) for path, values in self.values.items()}
-        )
+        values = {path: tuple(names.get(name, name) for name in values) for path, values in self.values.items()}
+        return replace(self, values=values)
 
     def write(self, folder: Path) -> None:
         """Keep the map in an artifact's folder."""
         (folder / FILE).write_text(json.dumps(self.values))
+        if self.scopes:
+            (folder / SCOPES).write_text(json.dumps(self.scopes))
 
     @staticmethod
     def read(folder: Path) -> ModuleMap | None:
@@ -58,7 +65,13 @@ class ModuleMap:
         if not (folder / FILE).exists():
             return None
         kept: dict[str, Sequence[str]] = json.loads((folder / FILE).read_text())
-        return ModuleMap({path: tuple(names) for path, names in kept.items()})
+        scopes = json.loads((folder / SCOPES).read_text()) if (folder / SCOPES).exists() else {}
+        return ModuleMap({path: tuple(names) for path, names in kept.items()}, scopes)
+
+
+def path_of(scope: str) -> str:
+    """Return the path in the user's model of a scope in the exported program; "" for the model itself."""
+    return scope.removeprefix(_WRAPPER).removeprefix(".")
 
 
 def _paths(scope: str) -> list[str]:
