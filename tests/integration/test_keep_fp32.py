@@ -96,18 +96,17 @@ def test_localize_off_costs_no_build(net: pytest.Pytester) -> None:
 
 
 def test_bf16_keeps_modules_in_fp32(net: pytest.Pytester) -> None:
-    net.makepyfile(TEST.format(decibels=50) + "    assert False")
-    before, after = [], []
-    for kept, found in (([], before), (["blocks.*"], after)):
+    found = []
+    for kept in ([], ["blocks.*"]):
         keep(net, kept)
-        net.runpytest_inprocess("--cpu-backends=bf16", "--cpu-localize=off", "--cpu-report=a.json")
+        net.runpytest_inprocess("--cpu-backends=bf16", "--cpu-report=a.json").assert_outcomes(passed=1)
         found.append(json.loads((net.path / "a.json").read_text())["results"][0]["parity"]["sqnr_db"])
-    assert after[0] > before[0] + 3
+    assert found[1] > found[0] + 1
 
 
 def test_a_backend_that_can_keep_none_refuses_and_fp32_is_not_concerned(net: pytest.Pytester) -> None:
     keep(net, ["head"])
-    result = net.runpytest_inprocess("--cpu-backends=autocast-bf16,sdpa")
+    result = net.runpytest_inprocess("--cpu-backends=autocast-bf16,torchscript")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["*autocast-bf16: it can't keep modules in fp32, and cpu_keep_fp32 names some; *"])
 
