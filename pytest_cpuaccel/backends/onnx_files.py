@@ -11,8 +11,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import none_found
 from pytest_cpuaccel.backends.toolkit.module_map import path_of
-from pytest_cpuaccel.core.errors import BuildFailureError
 
 CPU = "CPUExecutionProvider"
 
@@ -64,23 +64,18 @@ def scope_in(scopes: str) -> str:
     return names[-2] if len(names) > 1 else ""  # the last is the node's own name
 
 
-def kept_nodes(model: Any, paths: Collection[str]) -> dict[str, str]:
-    """Return the nodes that stay in fp32 with the modules at these paths: their names, and their types.
+def kept_nodes(model: Any, paths: Collection[str]) -> list[str]:
+    """Return the names of the nodes that stay in fp32 with the modules at these paths, for onnxruntime's quantisers.
 
     Raises:
-        BuildFailureError: the graph doesn't tell which modules its nodes come from.
+        BuildFailureError: no node is known to come from them.
     """
     if not paths:
-        return {}
-    found = {node.name: (_module_of(node), node.op_type) for node in model.graph.node if node.name}
-    if not any(module for module, _ in found.values()):
-        raise BuildFailureError("the exported graph doesn't name its modules, so that none of them can stay in fp32")
-    return {name: kind for name, (module, kind) in found.items() if module in paths}
-
-
-def excluded(nodes: Collection[str]) -> list[str]:
-    """Return names of nodes as onnxruntime's quantisers are to leave them out: a Gemm becomes a MatMul first."""
-    return [*nodes, *(f"{name}_MatMul" for name in nodes)]
+        return []
+    found = [node.name for node in model.graph.node if node.name and _module_of(node) in paths]
+    if not found:
+        raise none_found()
+    return [*found, *(f"{name}_MatMul" for name in found)]  # which a Gemm becomes before it is quantised
 
 
 def _module_of(node: Any) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cpuaccel.backends.openvino_modules import ignored_scope
-from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, check_is_whole
 from pytest_cpuaccel.backends.toolkit.runtime import Facts
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import NothingToDoError
@@ -23,7 +23,9 @@ def compress(subject: Subject, folder: Path) -> Facts:
     Raises:
         BuildError: no weight could be compressed.
     """
-    count = sum(_compress_file(file, subject.keep_fp32) for file in folder.rglob("*.xml"))
+    files = sorted(folder.rglob("*.xml"))
+    check_is_whole(subject, files)
+    count = sum(_compress_file(file, subject.keep_fp32) for file in files)
     if not count:
         raise NothingToDoError(f"nothing to compress: no layer with constant weights in the graph{but_kept(subject)}")
     return {"int8_weights": count}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_cpuaccel.backends.openvino_modules import ignored_scope
-from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, check_is_whole
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildFailureError, NothingToDoError
@@ -34,6 +34,7 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     with _recorded(feeds):
         run_over_data(runtime, subject, folder)
     files = sorted(folder.rglob("*.xml"))
+    check_is_whole(subject, files)
     is_transformer = hasattr(subject.outline(), "config")
     inserted = sum(_quantise_file(file, feeds, is_transformer, subject.keep_fp32) for file in files)
     running = sum(_int8_operators(file, runtime.load_options(subject.threads)["ov_config"]) for file in files)

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import none_found
 from pytest_cpuaccel.backends.toolkit.module_map import ModuleMap
-from pytest_cpuaccel.core.errors import BuildFailureError
 
 _TRACED = "__module."
 """What the names of operations begin with in an IR of Optimum, which converts a trace: the module's path follows."""
@@ -19,13 +19,16 @@ def ignored_scope(model: Any, folder: Path, paths: Collection[str]) -> Any:
     ``folder`` is that of the artifact, with the map of its modules.
 
     Raises:
-        BuildFailureError: the artifact doesn't tell its modules.
+        BuildFailureError: no operation is known to come from them.
     """
     import nncf
 
     if not paths:
         return None
-    return nncf.IgnoredScope(names=_operations_in(model, folder, paths), validate=False)
+    names = _operations_in(model, folder, paths)
+    if not names:
+        raise none_found()
+    return nncf.IgnoredScope(names=names, validate=False)
 
 
 def _operations_in(model: Any, folder: Path, paths: Collection[str]) -> list[str]:
@@ -34,6 +37,5 @@ def _operations_in(model: Any, folder: Path, paths: Collection[str]) -> list[str
         begins = tuple(f"{_TRACED}{path}/" for path in paths)
         return [name for name in names if name.startswith(begins)]
     known = ModuleMap.read(folder)
-    if known is None or not known.scopes:
-        raise BuildFailureError("the exported graph doesn't name its modules, so that none of them can stay in fp32")
-    return [name for name in names if known.scopes.get(name.partition("/")[0]) in paths]
+    scopes = {} if known is None else known.scopes
+    return [name for name in names if scopes.get(name.partition("/")[0]) in paths]

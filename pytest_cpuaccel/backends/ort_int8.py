@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from pytest_cpuaccel.backends.onnx_files import excluded, is_large, kept_nodes, taken
-from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept
+from pytest_cpuaccel.backends.onnx_files import is_large, kept_nodes, taken
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, check_is_whole
 from pytest_cpuaccel.backends.toolkit.runtime import Facts
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import NothingToDoError
@@ -20,7 +20,9 @@ def quantise(subject: Subject, folder: Path) -> Facts:
     Raises:
         BuildError: nothing in them can be quantised.
     """
-    count = sum(_quantise_file(file, subject.keep_fp32) for file in folder.rglob("*.onnx"))
+    files = sorted(folder.rglob("*.onnx"))
+    check_is_whole(subject, files)
+    count = sum(_quantise_file(file, subject.keep_fp32) for file in files)
     if not count:
         raise NothingToDoError(
             f"nothing to quantise: no matrix product with constant weights in the graph{but_kept(subject)}"
@@ -38,7 +40,7 @@ def _quantise_file(file: Path, keep_fp32: Collection[str]) -> int:
         file,
         per_channel=True,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=excluded(kept_nodes(model, keep_fp32)),
+        nodes_to_exclude=kept_nodes(model, keep_fp32),
         use_external_data_format=is_large(model),
     )
     nodes = onnx.load(file, load_external_data=False).graph.node

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pytest_cpuaccel.backends.onnx_files import excluded, is_large, kept_nodes, operators_run, taken
-from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept
+from pytest_cpuaccel.backends.onnx_files import is_large, kept_nodes, operators_run, taken
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, check_is_whole
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildFailureError, NothingToDoError
@@ -39,6 +39,7 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     with _recorded(feeds):
         run_over_data(runtime, subject, folder)
     reached = {file: _fed(file, feeds) for file in sorted(folder.rglob("*.onnx"))}
+    check_is_whole(subject, [*reached])
     missed = [file.name for file, own in reached.items() if not own]
     if missed and subject.generates:  # a forward call runs no graph of later steps
         raise BuildFailureError(f"the calibration data do not reach {', '.join(missed)}")
@@ -90,7 +91,7 @@ def _quantise_file(file: Path, own: list[Feed], keep_fp32: Collection[str]) -> i
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=excluded(kept_nodes(model, keep_fp32)),
+        nodes_to_exclude=kept_nodes(model, keep_fp32),
         use_external_data_format=is_large(model),
     )
     operators = operators_run(file)

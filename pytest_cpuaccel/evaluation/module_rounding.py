@@ -43,14 +43,15 @@ def module_runs(backend: Backend, built: BuiltModel, model: nn.Module) -> tuple[
 
 def _of_build(built: nn.Module) -> Run:
     parts = dict(built.named_modules())
-
     return lambda call: _run(parts[call.path], call)
 
 
 def _in_int8(model: nn.Module, *, outputs: bool) -> Run:
+    copied = private_copy(model)
+
     def run(call: ModuleCall) -> Any:
         with FakeInt8(per_tensor=True, outputs=outputs):
-            return _run(model.get_submodule(call.path), call)
+            return _run(copied.get_submodule(call.path), call)
 
     return run
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.core.backend import Subject
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,6 +35,21 @@ def is_linear(module: nn.Module) -> bool:
     from torch import nn
 
     return type(module) is nn.Linear
+
+
+def check_is_whole(subject: Subject, files: Sequence[Path]) -> None:
+    """Check that a model was exported as one graph: in those of its parts, modules have other paths.
+
+    Raises:
+        BuildError: modules are to stay in fp32, and there are several graphs.
+    """
+    if subject.keep_fp32 and len(files) > 1:
+        raise BuildError("modules of a model that is exported in several graphs can't stay in fp32 as keep_fp32 asks")
+
+
+def none_found() -> BuildFailureError:
+    """Return the error of a graph in which no operation comes from a module that is to stay in fp32."""
+    return BuildFailureError("no operation of the exported graph is known to come from the modules of keep_fp32")
 
 
 def but_kept(subject: Subject) -> str:
