@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
+import torch
 from torch import nn
 
 from pytest_cpuaccel.backends.ort import ORT
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import check_is_whole
 from pytest_cpuaccel.backends.torch_int8 import TORCH_INT8
 from pytest_cpuaccel.backends.torchao_int8 import TORCHAO_INT8
 from pytest_cpuaccel.builder.keep_fp32 import keep_fp32_of
 from pytest_cpuaccel.core.errors import BuildError, UsageError
+from tests.subjects import subject
 
 
 def net() -> nn.Module:
@@ -62,3 +68,12 @@ def test_a_pattern_without_anything_to_quantise_is_told_of() -> None:
     model = net()
     assert TORCH_INT8.quantises is not None
     assert keep_fp32_of(["first.1", "second"], model, "-").idle(model, TORCH_INT8.quantises) == ["first.1"]
+
+
+def test_modules_of_several_graphs_are_refused_and_not_quantised_all_the_same() -> None:
+    asked, files = subject(nn.Tanh(), input=torch.ones(1)), [Path("encoder.onnx"), Path("decoder.onnx")]
+    check_is_whole(asked, files)
+    asked = replace(asked, keep_fp32=("head",))
+    check_is_whole(asked, files[:1])
+    with pytest.raises(BuildError, match="several graphs"):
+        check_is_whole(asked, files)
