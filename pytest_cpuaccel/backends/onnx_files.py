@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import none_found
+from pytest_cpuaccel.backends.toolkit.module_map import Stack, path_of
+
 CPU = "CPUExecutionProvider"
+
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""The name of what torch.onnx tells of the modules that a node comes from."""
 
 
 def taken(file: Path) -> Any:
@@ -48,3 +56,30 @@ def operators_run(file: Path) -> Counter[str]:
         onnxruntime.InferenceSession(file, options, providers=[CPU])
         optimised = onnx.load(options.optimized_model_filepath, load_external_data=False)
     return Counter(node.op_type for node in optimised.graph.node)
+
+
+def stack_in(scopes: str) -> Stack:
+    """Return the calls of modules that a node was traced in, by the text of its scopes."""
+    return tuple(ast.literal_eval(scopes or "[]")[:-1])  # the last is the node's own name
+
+
+def kept_nodes(model: Any, paths: Collection[str]) -> list[str]:
+    """Return the names of the nodes that stay in fp32 with the modules at these paths, for onnxruntime's quantisers.
+
+    Raises:
+        BuildFailureError: no node is known to come from them.
+    """
+    if not paths:
+        return []
+    found = [node.name for node in model.graph.node if node.name and _module_of(node) in paths]
+    if not found:
+        raise none_found()
+    return [*found, *(f"{name}_MatMul" for name in found)]  # which a Gemm becomes before it is quantised
+
+
+def _module_of(node: Any) -> str:
+    """The path of a node's module: from torch.onnx's scopes, or from the name that its older exporter gives a node."""
+    scopes = next((item.value for item in node.metadata_props if item.key == SCOPES), "")
+    if scopes:
+        return path_of(stack_in(scopes))
+    return ".".join(node.name.split("/")[1:-1])

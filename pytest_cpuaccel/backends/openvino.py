@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.backends import openvino_int8, openvino_int8_ptq
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import holds_factor, holds_matrix
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
@@ -82,9 +83,11 @@ def _write_step(program: ExportedProgram, ports: Ports, folder: Path) -> None:
     """Write a step as a stateful model: OpenVINO keeps the cache in variables, which it lets grow in place."""
     from pytest_cpuaccel.backends.toolkit.stateful import make_stateful
 
-    model, _ = _named(program, ports.all_inputs, ports.all_outputs)
+    model, modules = _named(program, ports.all_inputs, ports.all_outputs)
     make_stateful(model, ports.layout)
     _save(model, folder)
+    if modules:
+        modules.write(folder)
 
 
 def _save(model: Any, folder: Path) -> None:
@@ -134,13 +137,14 @@ def _decoded(program: ExportedProgram) -> Any:
 
 def _modules(graph: Any) -> ModuleMap:
     """The map of a graph of torch.fx: OpenVINO names a node's first output after the node, ``linear:0``."""
-    from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap, stack_of
+    from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap, path_of, stack_of
 
-    return ModuleMap.of(
+    called = [node for node in graph.nodes if node.op == "call_function"]
+    modules = ModuleMap.of(
         Made(f"{node.name}:0", stack_of(node), tuple(None if it.op == "output" else stack_of(it) for it in node.users))
-        for node in graph.nodes
-        if node.op == "call_function"
+        for node in called
     )
+    return replace(modules, scopes={node.name: path_of(stack_of(node)) for node in called})
 
 
 def without_rule(summary: str) -> str:
@@ -317,6 +321,7 @@ OPENVINO_INT8 = replace(
     export=partial(rewrite, openvino_int8.compress),
     precision=Precision.INT8,
     base=OPENVINO,
+    quantises=holds_matrix,
     requires=(*OPENVINO.requires, Requirement("nncf", ">=2.17")),
 )
 
@@ -326,4 +331,5 @@ OPENVINO_INT8_PTQ = replace(
     summary="OpenVINO, int8 weights and activations on calibration data",
     export=partial(rewrite, partial(openvino_int8_ptq.quantise, _FP32)),
     calibrates=True,
+    quantises=holds_factor,
 )

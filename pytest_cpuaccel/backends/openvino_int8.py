@@ -6,32 +6,40 @@ Only the weights: ``openvino_int8_ptq`` quantises activations too, whose ranges 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.backends.openvino_modules import ignored_scope
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, check_is_whole
 from pytest_cpuaccel.backends.toolkit.runtime import Facts
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import NothingToDoError
 
 
-def compress(subject: Subject, folder: Path) -> Facts:  # noqa: ARG001
+def compress(subject: Subject, folder: Path) -> Facts:
     """Compress the weights of every model in ``folder`` in place; the facts count the constants now in int8.
 
     Raises:
         BuildError: no weight could be compressed.
     """
-    count = sum(_compress_file(file) for file in folder.rglob("*.xml"))
+    files = sorted(folder.rglob("*.xml"))
+    check_is_whole(subject, files)
+    count = sum(_compress_file(file, subject.keep_fp32) for file in files)
     if not count:
-        raise NothingToDoError("nothing to compress: no layer with constant weights in the graph")
+        raise NothingToDoError(f"nothing to compress: no layer with constant weights in the graph{but_kept(subject)}")
     return {"int8_weights": count}
 
 
-def _compress_file(file: Path) -> int:
+def _compress_file(file: Path, keep_fp32: Collection[str]) -> int:
     import nncf
     import openvino
 
+    read = openvino.Core().read_model(file, config={"ENABLE_MMAP": False})
     model = nncf.compress_weights(
-        openvino.Core().read_model(file, config={"ENABLE_MMAP": False}), mode=nncf.CompressWeightsMode.INT8_ASYM
+        read,
+        mode=nncf.CompressWeightsMode.INT8_ASYM,
+        ignored_scope=ignored_scope(read, file.parent, keep_fp32),
     )
     openvino.save_model(model, file, compress_to_fp16=False)
     return sum(_is_compressed(operation) for operation in model.get_ops())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.backends.openvino_modules import ignored_scope
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, check_is_whole
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildFailureError, NothingToDoError
@@ -32,12 +34,14 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     with _recorded(feeds):
         run_over_data(runtime, subject, folder)
     files = sorted(folder.rglob("*.xml"))
+    check_is_whole(subject, files)
     is_transformer = hasattr(subject.outline(), "config")
-    inserted = sum(_quantise_file(file, feeds, is_transformer) for file in files)
+    inserted = sum(_quantise_file(file, feeds, is_transformer, subject.keep_fp32) for file in files)
     running = sum(_int8_operators(file, runtime.load_options(subject.threads)["ov_config"]) for file in files)
     if not running:
         raise NothingToDoError(
             "nothing to quantise: OpenVINO runs no matrix product or convolution of this model in int8"
+            f"{but_kept(subject)}"
         )
     return {"fake_quantize": inserted, "int8_operators": running}
 
@@ -68,7 +72,7 @@ def _recorded(feeds: list[Feed]) -> Iterator[None]:
             setattr(openvino.InferRequest, name, method)
 
 
-def _quantise_file(file: Path, feeds: list[Feed], is_transformer: bool) -> int:
+def _quantise_file(file: Path, feeds: list[Feed], is_transformer: bool, keep_fp32: Collection[str]) -> int:
     import nncf
     import openvino
 
@@ -82,6 +86,7 @@ def _quantise_file(file: Path, feeds: list[Feed], is_transformer: bool) -> int:
         nncf.Dataset(own),
         subset_size=len(own),
         model_type=nncf.ModelType.TRANSFORMER if is_transformer else None,
+        ignored_scope=ignored_scope(model, file.parent, keep_fp32),
     )
     openvino.save_model(quantised, file, compress_to_fp16=False)
     return sum(operation.get_type_name() == "FakeQuantize" for operation in quantised.get_ops())

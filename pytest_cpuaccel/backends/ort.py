@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.backends import ort_census, ort_int8, ort_int8_static, ort_levels
-from pytest_cpuaccel.backends.onnx_files import CPU, link_or_copy
+from pytest_cpuaccel.backends.onnx_files import CPU, SCOPES, link_or_copy, stack_in
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import holds_factor, holds_matrix
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
@@ -102,8 +102,7 @@ def _modules(graph: Any) -> ModuleMap:
     from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap, Stack
 
     def stack(node: Any) -> Stack:
-        scopes = ast.literal_eval(node.metadata_props.get("pkg.torch.onnx.name_scopes", "[]"))
-        return tuple(scopes[:-1])  # the last is the node's own name
+        return stack_in(node.metadata_props.get(SCOPES, ""))
 
     def made() -> Iterator[Made]:
         for node in graph:
@@ -275,6 +274,7 @@ ORT_INT8 = replace(
     export=partial(rewrite, ort_int8.quantise),
     precision=Precision.INT8,
     base=ORT,
+    quantises=holds_matrix,
 )
 
 ORT_INT8_STATIC = replace(
@@ -283,6 +283,7 @@ ORT_INT8_STATIC = replace(
     summary="ONNX Runtime, static int8 on calibration data",
     export=partial(rewrite, partial(ort_int8_static.quantise, _RUNTIME)),
     calibrates=True,
+    quantises=holds_factor,
 )
 
 

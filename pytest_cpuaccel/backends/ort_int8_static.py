@@ -5,14 +5,15 @@ As Optimum's ORTQuantizer does it for CPUs with VNNI: activations in uint8, weig
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pytest_cpuaccel.backends.onnx_files import is_large, operators_run, taken
+from pytest_cpuaccel.backends.onnx_files import is_large, kept_nodes, operators_run, taken
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, check_is_whole
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildFailureError, NothingToDoError
@@ -38,13 +39,15 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     with _recorded(feeds):
         run_over_data(runtime, subject, folder)
     reached = {file: _fed(file, feeds) for file in sorted(folder.rglob("*.onnx"))}
+    check_is_whole(subject, [*reached])
     missed = [file.name for file, own in reached.items() if not own]
     if missed and subject.generates:  # a forward call runs no graph of later steps
         raise BuildFailureError(f"the calibration data do not reach {', '.join(missed)}")
-    count = sum(_quantise_file(file, own) for file, own in reached.items() if own)
+    count = sum(_quantise_file(file, own, subject.keep_fp32) for file, own in reached.items() if own)
     if not count:
         raise NothingToDoError(
             "nothing to quantise: ONNX Runtime runs no matrix product or convolution of this graph in int8"
+            f"{but_kept(subject)}"
         )
     return {"int8_operators": count}
 
@@ -75,7 +78,7 @@ def _fed(file: Path, feeds: list[Feed]) -> list[Feed]:
     return [feed for feed in feeds if feed.keys() == inputs]
 
 
-def _quantise_file(file: Path, own: list[Feed]) -> int:
+def _quantise_file(file: Path, own: list[Feed], keep_fp32: Collection[str]) -> int:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     model = taken(file)
@@ -88,6 +91,7 @@ def _quantise_file(file: Path, own: list[Feed]) -> int:
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=kept_nodes(model, keep_fp32),
         use_external_data_format=is_large(model),
     )
     operators = operators_run(file)

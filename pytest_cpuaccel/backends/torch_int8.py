@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, is_linear
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
+from pytest_cpuaccel.core.errors import NothingToDoError
 from pytest_cpuaccel.core.precision import Precision
 
 
@@ -13,7 +15,8 @@ def _altered(subject: Subject) -> AlteredModel:
     """The model with int8 linear layers: a scale for each channel of weights, activations quantised call by call.
 
     Raises:
-        BuildError: the model has no ``nn.Linear``; GPT-2, for one, is made of transformers' Conv1D.
+        BuildError: the model has no ``nn.Linear``, or none but those kept in fp32; GPT-2, for one, is made of
+            transformers' Conv1D.
     """
     import torch
     from torch.ao.nn.quantized import dynamic
@@ -28,10 +31,13 @@ def _altered(subject: Subject) -> AlteredModel:
 
     original = subject.fresh_module()
     module = replaceable(original)
+    kept = dict.fromkeys(subject.keep_fp32)
     quantize_dynamic(  # type: ignore[no-untyped-call]
-        module, {torch.nn.Linear: per_channel_dynamic_qconfig}, dtype=torch.qint8, inplace=True
+        module, {torch.nn.Linear: per_channel_dynamic_qconfig, **kept}, dtype=torch.qint8, inplace=True
     )
     quantised = sum(isinstance(layer, dynamic.Linear) for layer in module.modules())
+    if not quantised and any(is_linear(part) for part in module.modules()) and kept:
+        raise NothingToDoError(f"there is no nn.Linear to quantise{but_kept(subject)}")
     if not quantised:
         raise no_linear(original)
     without_fused_encoder_layers(module)
@@ -47,5 +53,6 @@ TORCH_INT8 = Backend(
     summary="dynamic int8 linears by torch.ao.quantization",
     load=partial(load_altered, _altered),
     precision=Precision.INT8,
+    quantises=is_linear,
     requires=(Requirement("torch", ">=2.8"),),
 )

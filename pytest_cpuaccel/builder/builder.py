@@ -25,6 +25,7 @@ from pytest_cpuaccel.builder.eager_calls import EagerCalls, call_twice
 from pytest_cpuaccel.builder.example_record import figures
 from pytest_cpuaccel.builder.exports import ArtifactOf, ExportRequest, Exports
 from pytest_cpuaccel.builder.fingerprint import inputs_signature, weights_stamp
+from pytest_cpuaccel.builder.keep_fp32 import NOTHING, KeepFp32
 from pytest_cpuaccel.builder.model_builds import ModelBuilds, fitting
 from pytest_cpuaccel.builder.private_copy import private_copy, private_outline
 from pytest_cpuaccel.builder.process_state import process_kept
@@ -34,7 +35,7 @@ from pytest_cpuaccel.builder.state.search import TABLE
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Method
-from pytest_cpuaccel.core.errors import BuildFailureError, CpuaccelError, retold
+from pytest_cpuaccel.core.errors import BuildError, BuildFailureError, CpuaccelError, retold
 from pytest_cpuaccel.core.gc_freeze import give_back, older_objects_uncollected
 from pytest_cpuaccel.core.identity import ByIdentity
 from pytest_cpuaccel.core.inputs import Inputs
@@ -71,6 +72,14 @@ class Builder:
         """Let builds of a model from now on use this data; with None, the inputs of the first call that needs any."""
         self._of(model).calibration = calibration
 
+    def keep_fp32(self, model: nn.Module, keep: KeepFp32 | None) -> None:
+        """Have builds of a model from now on leave these modules in fp32, where a backend quantises."""
+        self._of(model).keep_fp32 = keep or NOTHING
+
+    def kept_fp32(self, model: nn.Module) -> KeepFp32:
+        """Return the modules of a model that the user keeps in fp32."""
+        return self._of(model).keep_fp32
+
     def built(self, request: BuildRequest) -> BuiltModel:
         """Return the model under a backend, fit for these inputs; built now unless it was before.
 
@@ -84,7 +93,8 @@ class Builder:
     def build(self, request: BuildRequest) -> Build:
         """Return the build that :meth:`built` takes its model from."""
         needed, known = _needed(request), self._of(request.model)
-        key = (request.backend.name, known.calibration_for(request.backend, needed).digest)
+        kept = ",".join(_kept(request, known.keep_fp32))
+        key = (request.backend.name, f"{known.calibration_for(request.backend, needed).digest} {kept}")
         for build in known.current(request.model, key):
             if build.model.accepts(needed) and _serves(build.model, request.method):
                 return build
@@ -110,17 +120,20 @@ class Builder:
         return self._make(request, lambda _: contextlib.nullcontext(artifact)).model
 
     @contextlib.contextmanager
-    def exported_anew(self, request: BuildRequest) -> Iterator[BuiltModel]:
+    def exported_anew(self, request: BuildRequest, keep_fp32: tuple[str, ...] | None = None) -> Iterator[BuiltModel]:
         """Yield a fresh build, of an export of its own, that is otherwise made as the build in use was.
+
+        With ``keep_fp32`` these modules stay in fp32 in it, and its backend's base isn't exported again.
 
         Raises:
             BuildError: the backend can't build it again.
         """
         in_use = self.build(request).subject
+        bases = None if keep_fp32 is None else self.exports
         with tempfile.TemporaryDirectory(prefix="cpuaccel-") as folder:
-            fresh = Exports(ArtifactStore(Path(folder), _NO_LIMIT, busy=self.busy), self.say)
+            fresh = Exports(ArtifactStore(Path(folder), _NO_LIMIT, busy=self.busy), self.say, bases=bases)
             try:
-                built = self._make(request, fresh.artifact, in_use.inputs).model
+                built = self._make(replace(request, keep_fp32=keep_fp32), fresh.artifact, in_use.inputs).model
             finally:
                 self.exports.made += fresh.made
             try:
@@ -158,6 +171,7 @@ class Builder:
         with process_kept(self.threads):
             inputs = _needed(request) if example is None else example
             calibration = fitting(known.calibration_for(backend, inputs), inputs)
+            keep_fp32 = _kept(request, known.keep_fp32)
             calls = call_twice(model, inputs)
             if not calls.state.is_whole and not known.is_warned_of:
                 known.is_warned_of = True
@@ -174,6 +188,7 @@ class Builder:
                 generates=request.method == "generate",
                 options=backend.options,
                 calibration=tuple(private_inputs(_needed(replace(request, inputs=it))) for it in calibration.inputs),
+                keep_fp32=keep_fp32,
             )
             export = ExportRequest(model, weights_stamp(model), backend.exporters, subject, calibration)
             return self._loaded(request, export, calls, artifact or self.exports.artifact)
@@ -194,6 +209,10 @@ class Builder:
                 f"{backend.name}: {type(model).__name__} was calibrated on one call's own inputs; give it data by the "
                 "fixture cpu_calibration or cpu_accelerate(model, calibration=...)"
             )
+        if backend.quantises is not None and request.keep_fp32 is None:
+            keep = self._of(model).keep_fp32
+            for pattern in keep.idle(model, backend.quantises):
+                self.say(f"{backend.name}: {keep.of}: {pattern!r} has nothing that it would quantise")
         return Build(
             model=replace(built, facts={**built.facts, **calibration.facts}),
             signature=inputs_signature(subject.inputs),
@@ -205,6 +224,16 @@ class Builder:
             digests=digests_of(calls.start),
             returned=calls.answer.returned,
         )
+
+
+def _kept(request: BuildRequest, keep: KeepFp32) -> tuple[str, ...]:
+    """The paths of modules that stay in fp32 in a build; a refusal begins with the backend's name, as others do."""
+    if request.keep_fp32 is not None:
+        return request.keep_fp32
+    try:
+        return keep.for_backend(request.backend)
+    except BuildError as error:
+        raise retold(error, f"{request.backend.name}: {error}") from None
 
 
 def _copy_of(model: weakref.ref[nn.Module]) -> nn.Module:

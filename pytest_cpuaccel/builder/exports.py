@@ -36,7 +36,7 @@ _EXPORTERS = (
 )
 """Distributions whose version may change any backend's export."""
 
-_FORMAT = 3
+_FORMAT = 4
 """The number of the format of our own exports; raise it with every change that makes older artifacts wrong."""
 
 _OURS = __name__.partition(".")[0]
@@ -77,6 +77,7 @@ class ExportRequest:
                 "isa": this_machine().isa,
             }
             | ({"calibration": self.calibration.digest} if last.calibrates else {})
+            | ({"keep_fp32": self.subject.keep_fp32} if last.quantises and self.subject.keep_fp32 else {})
             | ({"base": self._key(before, identity).folder_name} if before else {}),
         )
 
@@ -89,13 +90,15 @@ ArtifactOf = Callable[[ExportRequest], contextlib.AbstractContextManager[Path | 
 class Exports:
     """``say`` takes notes for the user. ``refusals`` holds the errors of failed exports, by model and key.
 
-    ``made`` counts the exports that were made, those that failed among them.
+    ``made`` counts the exports that were made, those that failed among them. ``bases`` makes and keeps what variants
+    start from, if not this itself.
     """
 
     store: ArtifactStore
     say: Callable[[str], None]
     refusals: ByIdentity[nn.Module, dict[str, CpuaccelError]] = field(default_factory=ByIdentity)
     made: int = 0
+    bases: Exports | None = None
 
     def artifact(self, request: ExportRequest) -> contextlib.AbstractContextManager[Path | None]:
         """Return a context with the folder that the last exporter wrote; None without any exporter.
@@ -118,7 +121,7 @@ class Exports:
 
         def kept_base(before: Sequence[Backend]) -> contextlib.AbstractContextManager[Path | None]:
             # A base is locked while its variant is, never the other way round: nobody waits in a circle.
-            return self.artifact(replace(request, exporters=before))
+            return (self.bases or self).artifact(replace(request, exporters=before))
 
         text = f"exporting {type(request.model).__name__} for {request.exporters[-1].name}"
         try:

@@ -11,6 +11,7 @@ from pytest_cpuaccel.builder.build import Build
 from pytest_cpuaccel.builder.calibration import NONE, Calibration
 from pytest_cpuaccel.builder.example_record import alike, seeded_figures
 from pytest_cpuaccel.builder.fingerprint import inputs_signature, weights_stamp
+from pytest_cpuaccel.builder.keep_fp32 import NOTHING, KeepFp32
 from pytest_cpuaccel.builder.state.digest import Digests, are_changed, digests_of
 from pytest_cpuaccel.builder.state.snapshot import Snapshot
 from pytest_cpuaccel.core.backend import Backend
@@ -21,7 +22,7 @@ from pytest_cpuaccel.core.private_inputs import private_inputs
 
 @dataclass
 class ModelBuilds:
-    """The builds of one model by backend and calibration; those in ``trusted`` are current.
+    """The builds of one model by backend and what they depend on else; those in ``trusted`` are current.
 
     ``stamp`` and ``digests`` are those of the model as it is now, once they were asked for. The model itself is not
     held, so that builds go with it.
@@ -29,6 +30,7 @@ class ModelBuilds:
 
     builds: dict[tuple[str, str], list[Build]] = field(default_factory=dict)
     calibration: Calibration | None = None
+    keep_fp32: KeepFp32 = NOTHING
     trusted: set[int] = field(default_factory=set)
     stamp: str | None = None
     digests: Digests | None = None
@@ -48,7 +50,7 @@ class ModelBuilds:
                     build.model.close()
 
     def current(self, model: nn.Module, key: tuple[str, str]) -> Iterator[Build]:
-        """Yield the builds of a backend and calibration that are still right; the others are closed and dropped."""
+        """Yield the builds of a key that are still right; the others are closed and dropped."""
         builds = self.builds.setdefault(key, [])
         for build in [*builds]:
             if self._is_current(model, build):

@@ -62,6 +62,9 @@ class Subject:
     ``calibration`` holds representative inputs of forward calls, for a backend that quantises activations
     (``Backend.calibrates``). It holds the first call's own inputs if the user gave none, and is empty for any other
     backend.
+
+    ``keep_fp32`` holds the paths of modules that stay in fp32, for a backend that has ``Backend.quantises``: those that
+    the user named, and all parts of them.
     """
 
     fresh_module: Callable[[], nn.Module]
@@ -72,6 +75,7 @@ class Subject:
     options: Mapping[str, Scalar] = field(default_factory=dict)
     calibration: tuple[Inputs, ...] = ()
     fresh_outline: Callable[[], nn.Module] | None = None
+    keep_fp32: tuple[str, ...] = ()
 
     def outline(self) -> nn.Module:
         """Return a private copy of the eager model, for its class and configuration alone.
@@ -133,6 +137,8 @@ class Backend:
     Both raise :class:`BuildError` for a model they can't handle. ``options`` reach them through the subject and
     are part of the artifact's key. ``calibrates`` says that a build depends on ``subject.calibration``,
     ``caches`` that an artifact is no model but compiled code, which spares ``load`` the compiling.
+    ``quantises(module)`` tells whether it rounds what a module multiplies, unless ``subject.keep_fp32`` has its path;
+    a backend without it can keep no module in fp32.
 
     A variant names its ``base``, the backend whose artifact it starts from: its ``export`` gets a folder with a copy
     of the base's files, to rewrite in place; where it has none, its ``load`` reads the base's artifact itself.
@@ -150,6 +156,7 @@ class Backend:
     base: Backend | None = None
     count_kernels: Callable[[Subject, Path | None, Method, Inputs], KernelCensus] | None = None
     observe: Callable[[Subject, Path | None, Inputs], ObservedRun] | None = None
+    quantises: Callable[[nn.Module], bool] | None = None
 
     @property
     def exports_model(self) -> bool:
@@ -166,7 +173,8 @@ class Backend:
         """Have ``export`` write to ``folder``, with this backend's options also where the subject is for a variant."""
         assert self.export is not None
         calibration = subject.calibration if self.calibrates else ()
-        self.export(replace(subject, options=self.options, calibration=calibration), folder)
+        keep_fp32 = subject.keep_fp32 if self.quantises else ()
+        self.export(replace(subject, options=self.options, calibration=calibration, keep_fp32=keep_fp32), folder)
 
     @property
     def versions(self) -> dict[str, str]:

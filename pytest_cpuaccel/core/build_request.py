@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class BuildRequest:
-    """``inputs`` are the inputs of a call of ``method``."""
+    """``inputs`` are the inputs of a call of ``method``.
+
+    ``keep_fp32`` are paths of modules that stay in fp32 in place of those that the user named; None for the latter.
+    """
 
     model: nn.Module
     backend: Backend
     method: Method
     inputs: Inputs
+    keep_fp32: tuple[str, ...] | None = None

@@ -58,15 +58,20 @@ class Accelerate(Protocol):
     """The fixture ``cpu_accelerate``: any model under the backend in force."""
 
     def __call__(
-        self, model: Source, reference: Source | None = None, calibration: Iterable[Any] | None = None
+        self,
+        model: Source,
+        reference: Source | None = None,
+        calibration: Iterable[Any] | None = None,
+        keep_fp32: Iterable[str] | None = None,
     ) -> CpuModel:
         """Return ``model`` under the backend, recorded and judged like ``cpu_model``.
 
         It is held to ``reference`` where there is one, else to itself in eager mode. ``calibration`` are inputs that
-        stand for the model's data: each a dict of keywords, a tuple of arguments, or a tensor.
+        stand for the model's data: each a dict of keywords, a tuple of arguments, or a tensor. ``keep_fp32`` are
+        paths of modules, or patterns of such, that backends of reduced precision leave in fp32.
 
         Raises:
-            UsageError: a value that is no model, or no list of inputs.
+            UsageError: a value that is no model, no list of inputs, or no list of modules.
             EagerError: a model that is unfit as a reference, such as one in training mode or not in fp32.
         """
 

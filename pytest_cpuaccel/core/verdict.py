@@ -17,6 +17,7 @@ from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
 from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
 from pytest_cpuaccel.core.parity_summary import ParitySummary
+from pytest_cpuaccel.core.sensitivity import Sensitivity
 
 Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory", "kernels"]
 Measurement = (
@@ -53,7 +54,8 @@ class Verdict:
     """``sentence`` holds both numbers, what was found and what was allowed; ``evidence`` the lines below it.
 
     ``measurement`` holds the numbers behind it, None where nothing could be measured, and ``bounds`` what they show,
-    where that was inferred from a sample. ``localization`` says where a wrong answer begins, if that was asked.
+    where that was inferred from a sample. ``localization`` says where a wrong answer begins, if that was asked, and
+    ``sensitivity`` which modules cost an answer in int8 or bf16 most.
     ``notes`` are said after the diagnoses.
     """
 
@@ -66,3 +68,4 @@ class Verdict:
     measurement: Measurement | None = None
     bounds: tuple[Bounds, ...] = ()
     localization: Localization | None = None
+    sensitivity: Sensitivity | None = None

@@ -1,4 +1,4 @@
-"""What a user calls the model, the reference and the calibration data that a test was given."""
+"""What a user calls the model, the reference and the rest that a test was given."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ class ArgumentNames:
     model: str = "cpu_accelerate(model)"
     reference: str = "cpu_accelerate(reference=)"
     calibration: str = "cpu_accelerate(calibration=)"
+    keep_fp32: str = "cpu_accelerate(keep_fp32=)"
 
 
 OF_CPU_ACCELERATE = ArgumentNames()

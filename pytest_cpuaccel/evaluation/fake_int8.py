@@ -30,6 +30,9 @@ _NOT_FOLLOWED = frozenset(
 )
 """Functions that some backends round inside of, by name."""
 
+_ALL = 99
+"""More dimensions than any tensor has."""
+
 _STEPS = 255
 _LARGEST = 127
 
@@ -39,12 +42,16 @@ class FakeInt8(TorchFunctionMode):
 
     Weights become symmetric int8, with one scale for each output channel. Activations become asymmetric uint8: with one
     scale for each token before a linear layer, with one for each example before a convolution. This is what the
-    finest of usual int8 kernels do. Only products with a parameter are rounded, not those of two activations.
+    finest of usual int8 kernels do. With ``per_tensor`` they have one scale altogether, as in most of them, and with
+    ``outputs`` so have products, as in those with ranges from data. Only products with a parameter are rounded, not
+    those of two activations.
     ``layers`` counts the products that were, ``is_whole`` tells whether nothing else was seen that backends round.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, per_tensor: bool = False, outputs: bool = False) -> None:
         super().__init__()
+        self._last = _ALL if per_tensor else 0
+        self._outputs = outputs
         self.layers = 0
         self.is_whole = True
 
@@ -55,18 +62,21 @@ class FakeInt8(TorchFunctionMode):
             self.is_whole = False
         if func in _WEIGHT_FIRST and len(args) > 1 and _is_matrix(args[1]):
             tokens = 1 if func in _LINEAR else args[1].dim() - 1
-            return self._product(func, (_activations(args[0], tokens), _weights(args[1], 0), *args[2:]), given)
+            inputs = _activations(args[0], self._last or tokens)
+            return self._product(func, (inputs, _weights(args[1], 0), *args[2:]), given)
         if func in _PRODUCTS and len(args) == 2 and _is_weight(args[1]) and args[1].dim() == 2:
-            return self._product(func, (_activations(args[0], 1), _weights(args[1], 1)), given)
+            return self._product(func, (_activations(args[0], self._last or 1), _weights(args[1], 1)), given)
         if func is torch.addmm and len(args) == 3 and _is_weight(args[2]):
-            return self._product(func, (args[0], _activations(args[1], 1), _weights(args[2], 1)), given)
+            inputs = _activations(args[1], self._last or 1)
+            return self._product(func, (args[0], inputs, _weights(args[2], 1)), given)
         if func is functional.multi_head_attention_forward and len(args) > 11 and _is_weight(args[5]):
-            return self._product(func, _of_attention(args), given)
+            return self._product(func, _of_attention(args, self._last or 1), given)
         return func(*args, **given)
 
     def _product(self, func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
         self.layers += 1
-        return func(*args, **given)
+        found = func(*args, **given)
+        return _activations(found, _ALL) if self._outputs else found
 
 
 def in_fake_int8(answer: Callable[[], T]) -> T | None:
@@ -80,9 +90,9 @@ def in_fake_int8(answer: Callable[[], T]) -> T | None:
     return found if mode.layers and mode.is_whole else None
 
 
-def _of_attention(args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _of_attention(args: tuple[Any, ...], last: int) -> tuple[Any, ...]:
     """The arguments of ``multi_head_attention_forward``, with rounded inputs and weights of both projections."""
-    inputs = tuple(_activations(item, 1) for item in args[:3])
+    inputs = tuple(_activations(item, last) for item in args[:3])
     return (*inputs, *args[3:5], _weights(args[5], 0), *args[6:11], _weights(args[11], 0), *args[12:])
 
 

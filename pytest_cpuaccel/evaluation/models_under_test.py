@@ -12,6 +12,7 @@ from torch import nn
 from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.builder.calibration import calibration_of
 from pytest_cpuaccel.builder.eager import eager_asked, run_eager
+from pytest_cpuaccel.builder.keep_fp32 import keep_fp32_of
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.builder.random_generators import Generators
 from pytest_cpuaccel.builder.state.snapshot import untouched
@@ -22,6 +23,7 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.evaluation.argument_names import OF_CPU_ACCELERATE, ArgumentNames
 from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
 from pytest_cpuaccel.evaluation.generation import repeatable
+from pytest_cpuaccel.evaluation.quantisation import UNSAID, Quantisation
 from pytest_cpuaccel.evaluation.reference_cache import check_agreement, forget_casts
 from pytest_cpuaccel.evaluation.scoring import ScoreItem, listed, name_of, scored
 from pytest_cpuaccel.recording.cpu_model import CpuModel, begun_of, calls_of, close, errors_of, raised_of, start_of
@@ -34,7 +36,7 @@ class _Work:
     model: nn.Module
     reference: nn.Module
     recorder: CpuModel
-    calibration: object
+    given: Quantisation
     scores: Scores = field(default_factory=Scores)
 
 
@@ -58,22 +60,21 @@ class ModelsUnderTest:
         self,
         source: object,
         reference: object = None,
-        calibration: object = None,
+        given: Quantisation = UNSAID,
         names: ArgumentNames = OF_CPU_ACCELERATE,
     ) -> CpuModel:
         """Return a model under the backend; the same stand-in for the same model.
 
         With a ``reference``, another model in eager mode, ``source`` is a candidate to take its place.
-        ``calibration`` are inputs that stand for its data, for backends that quantise activations. ``names`` are the
-        user's names for these three.
+        ``given`` says how it is to be quantised. ``names`` are the user's names for all of this.
 
         Raises:
-            UsageError: ``source`` is no model and leads to none; ``calibration`` has no meaning, or is not what
+            UsageError: ``source`` is no model and leads to none; what is ``given`` has no meaning, or is not what
                 the model was given before.
             EagerError: the model can't be a reference.
         """
         with process_kept():
-            return self._work(source, reference, calibration, names).recorder
+            return self._work(source, reference, given, names).recorder
 
     def score(self, recorder: CpuModel, score_item: ScoreItem, items: Iterable[Any]) -> list[float]:
         """Return ``score_item(model, item)`` for every item under the backend, and keep the reference's beside them.
@@ -141,28 +142,26 @@ class ModelsUnderTest:
             for model in (work.model, work.reference):
                 forget_casts(model)
 
-    def _work(self, source: object, reference: object, calibration: object, names: ArgumentNames) -> _Work:
-        for given, name in ((source, names.model), (reference, names.reference)):
-            if issubclass(type(given), CpuModel):
+    def _work(self, source: object, reference: object, given: Quantisation, names: ArgumentNames) -> _Work:
+        for value, name in ((source, names.model), (reference, names.reference)):
+            if issubclass(type(value), CpuModel):
                 raise UsageError(f"{name}: that is a model under a backend already; give it the model itself")
         is_candidate = reference is not None and reference is not source
         model = self.resolve(source, names.model)
         held_to = self.resolve(reference, names.reference) if is_candidate else model
         for known in self._works:
             if known.model is model and known.reference is held_to:
-                if calibration is not None and calibration is not known.calibration:
-                    raise UsageError(
-                        f"{names.calibration}: {type(model).__name__} was given other data, or none, earlier in this "
-                        "test"
-                    )
+                _check_same(given, known.given, type(model).__name__, names)
                 return known
-        data = None if calibration is None else calibration_of(calibration, names.calibration)
+        data = None if given.calibration is None else calibration_of(given.calibration, names.calibration)
+        keep = None if given.keep_fp32 is None else keep_fp32_of(given.keep_fp32, model, names.keep_fp32)
         for either in (model, held_to):
             self.builder.begin(either)
             forget_casts(either)
             self.builder.calibrate(either, data)
+            self.builder.keep_fp32(either, keep if either is model else None)
         recorder = CpuModel(model, self.backend, self.builder, partial(self._check_reference, held_to), self._see)
-        self._works.append(_Work(model, held_to, recorder, calibration))
+        self._works.append(_Work(model, held_to, recorder, given))
         return self._works[-1]
 
     def _see(self) -> None:
@@ -175,3 +174,11 @@ class ModelsUnderTest:
             run_eager(reference, "generate", repeatable(call.inputs))
         elif only is not None:
             check_agreement(reference, call.inputs, only)
+
+
+def _check_same(given: Quantisation, before: Quantisation, model: str, names: ArgumentNames) -> None:
+    """Check that a model is not to be quantised otherwise than earlier in a test."""
+    if given.calibration is not None and given.calibration is not before.calibration:
+        raise UsageError(f"{names.calibration}: {model} was given other data, or none, earlier in this test")
+    if given.keep_fp32 is not None and given.keep_fp32 != before.keep_fp32:
+        raise UsageError(f"{names.keep_fp32}: {model} was given other modules, or none, earlier in this test")

@@ -17,6 +17,7 @@ from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.fresh_export import is_right_anew
 from pytest_cpuaccel.evaluation.localization import localized
+from pytest_cpuaccel.evaluation.sensitivity import ROUNDING, with_sensitivity
 from pytest_cpuaccel.judge.parity.comparison import Comparison
 from pytest_cpuaccel.judge.parity.terms import Terms
 from pytest_cpuaccel.judge.parity.workload import shown_of, stale_verdict, workload_verdict
@@ -46,7 +47,8 @@ def evaluate_parity(workload: Workload, comparisons_of: Comparisons) -> Verdict:
     comparisons_of.failing = call
     state = comparisons_of.state
     fault = None if state else _fault(call, comparer)
-    return localized(workload_verdict(about, comparisons, fault), call, comparer, fault, state)
+    follow = with_sensitivity if backend.precision in ROUNDING else localized
+    return follow(workload_verdict(about, comparisons, fault), call, comparer, fault, state)
 
 
 def _fault(call: Call, comparer: Comparer) -> Diagnosis | None:

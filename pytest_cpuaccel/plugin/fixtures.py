@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.core.fixture_types import Accelerate, CpuModel, ScoreItems
     from pytest_cpuaccel.evaluation.argument_names import ArgumentNames
     from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
+    from pytest_cpuaccel.evaluation.quantisation import Quantisation
+
+_QUANTISATION = ("cpu_calibration", "cpu_keep_fp32")
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +79,19 @@ def cpu_calibration() -> Iterable[Any] | None:
     return None
 
 
+@pytest.fixture(scope="session")
+def cpu_keep_fp32() -> Iterable[str] | None:
+    """Modules that backends of int8 and bf16 leave in fp32: override it to return a list of paths or patterns."""
+    return None
+
+
+@pytest.fixture
+def _cpu_quantisation(cpu_calibration: Iterable[Any] | None, cpu_keep_fp32: Iterable[str] | None) -> Quantisation:
+    from pytest_cpuaccel.evaluation.quantisation import Quantisation
+
+    return Quantisation(cpu_calibration, cpu_keep_fp32)
+
+
 @pytest.fixture
 def _cpu_models(request: pytest.FixtureRequest, _cpu_backend: Backend) -> Iterator[ModelsUnderTest]:
     from pytest_cpuaccel.plugin.evaluated_test import evaluated_test
@@ -99,13 +115,19 @@ def cpu_accelerate(_cpu_models: ModelsUnderTest) -> Accelerate:
     """``cpu_accelerate(model)``: any model under the current backend, recorded and judged like ``cpu_model``.
 
     ``cpu_accelerate(model, reference=other)`` compares it with another model, the one that it replaces.
-    ``cpu_accelerate(model, calibration=inputs)`` gives it the inputs that ``cpu_calibration`` gives ``cpu_model``.
+    ``cpu_accelerate(model, calibration=inputs)`` gives it the inputs that ``cpu_calibration`` gives ``cpu_model``, and
+    ``keep_fp32=paths`` the modules that ``cpu_keep_fp32`` does.
     """
 
     def accelerate(
-        model: nn.Module | str, reference: nn.Module | str | None = None, calibration: Iterable[Any] | None = None
+        model: nn.Module | str,
+        reference: nn.Module | str | None = None,
+        calibration: Iterable[Any] | None = None,
+        keep_fp32: Iterable[str] | None = None,
     ) -> CpuModel:
-        return _cpu_models.accelerate(model, reference, calibration)
+        from pytest_cpuaccel.evaluation.quantisation import Quantisation
+
+        return _cpu_models.accelerate(model, reference, Quantisation(calibration, keep_fp32))
 
     return accelerate
 
@@ -121,10 +143,10 @@ def _names(
     by_option = eager_model is not None and eager_model is settings.model
     reference = source_of(request.config, "model") if by_option else "eager_model"
     if cpu_candidate is None:
-        return ArgumentNames(reference, reference, "cpu_calibration")
+        return ArgumentNames(reference, reference, *_QUANTISATION)
     by_option = cpu_candidate is settings.candidate
     candidate = source_of(request.config, "candidate") if by_option else "cpu_candidate"
-    return ArgumentNames(candidate, reference, "cpu_calibration")
+    return ArgumentNames(candidate, reference, *_QUANTISATION)
 
 
 @pytest.fixture
@@ -133,11 +155,11 @@ def cpu_model(
     _cpu_models: ModelsUnderTest,
     eager_model: nn.Module | str,
     cpu_candidate: nn.Module | str | None,
-    cpu_calibration: Iterable[Any] | None,
+    _cpu_quantisation: Quantisation,
 ) -> CpuModel:
     """``cpu_candidate``, or else ``eager_model``, under the current backend: call it like the original."""
     source = eager_model if cpu_candidate is None else cpu_candidate
-    return _cpu_models.accelerate(source, eager_model, cpu_calibration, _names(request, eager_model, cpu_candidate))
+    return _cpu_models.accelerate(source, eager_model, _cpu_quantisation, _names(request, eager_model, cpu_candidate))
 
 
 @pytest.fixture
@@ -146,7 +168,7 @@ def score_items(
     _cpu_models: ModelsUnderTest,
     eager_model: nn.Module | str,
     cpu_candidate: nn.Module | str | None,
-    cpu_calibration: Iterable[Any] | None,
+    _cpu_quantisation: Quantisation,
 ) -> ScoreItems:
     """``score_items(fn, items)``: ``fn(model, item)`` for every item, under the backend and under eager.
 
@@ -156,6 +178,6 @@ def score_items(
 
     def score(fn: Callable[[Any, Any], float], items: Iterable[Any]) -> list[float]:
         names = _names(request, eager_model, cpu_candidate)
-        return _cpu_models.score(_cpu_models.accelerate(source, eager_model, cpu_calibration, names), fn, items)
+        return _cpu_models.score(_cpu_models.accelerate(source, eager_model, _cpu_quantisation, names), fn, items)
 
     return score

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pytest_cpuaccel.core.localization import Localization
+from pytest_cpuaccel.core.sensitivity import Sensitivity
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.report.facts.result import KINDS
 from pytest_cpuaccel.report.row import Row
@@ -37,6 +38,7 @@ class Problem:
     evidence: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     localization: Localization | None = None
+    sensitivity: Sensitivity | None = None
 
 
 def problems(rows: Iterable[Row]) -> list[Problem]:
@@ -71,6 +73,7 @@ def _of_verdict(row: Row, verdict: Verdict, fails: bool) -> Problem:
         verdict.evidence,
         (*(found.sentence for found in verdict.diagnoses), *verdict.notes),
         verdict.localization,
+        verdict.sensitivity,
     )
 
 

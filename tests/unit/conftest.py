@@ -11,6 +11,7 @@ NEED_TORCH = [
     "test_bundles.py",
     "test_decoding.py",
     "test_fingerprint.py",
+    "test_keep_fp32.py",
     "test_memory.py",
     "test_noise_check.py",
     "test_pool.py",

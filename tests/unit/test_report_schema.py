@@ -20,6 +20,7 @@ from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
 from pytest_cpuaccel.core.parity_summary import OutputCounts, OutputSummary, ParitySummary, TokenSummary
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.result import Result
+from pytest_cpuaccel.core.sensitivity import Sensitivity
 from pytest_cpuaccel.core.verdict import Kind, Measurement, Outcome, Verdict
 from pytest_cpuaccel.report.environment import environment
 from pytest_cpuaccel.report.json_file import JsonFile
@@ -65,6 +66,16 @@ LOCALIZATION = Localization(
     growth=(ModuleError("encoder", "Mlp", 1e-7, 1e-7), ModuleError("encoder.dense", "Linear", inf, 1e-7)),
     method="hooks on 2 modules",
 )
+SENSITIVITY = Sensitivity(
+    (ModuleError("head", "Linear", inf, 1e-7), ModuleError("encoder.dense", "Linear", 0.1, 1e-7)),
+    method="a copy",
+    keep_fp32=("head",),
+    sqnr_before=8.0,
+    sqnr_after=19.5,
+    builds=3,
+    seconds=1.5,
+    note="-",
+)
 CENSUS = KernelCensus(
     "a profiler", (Kernel("MatMul", 2, "fp32", "fp32", "sgemm", 3.5), Kernel("Gelu", 1)), False, ("Gelu",), "avx2", 0
 )
@@ -92,13 +103,15 @@ def errors(schema: Any, report: dict[str, Any]) -> list[str]:
 
 
 def test_where_an_answer_goes_wrong_and_what_ran_are_written_and_read_back(schema: Any, tmp_path: Path) -> None:
-    wrong = Verdict("parity", Outcome.FAIL, "far", measurement=PARITY, localization=LOCALIZATION)
+    found = {"localization": LOCALIZATION, "sensitivity": SENSITIVITY}
+    wrong = Verdict("parity", Outcome.FAIL, "far", measurement=PARITY, **found)
     row = Row("t.py::test_it[ort]", "failed", Result("M", "ort", "forward", (wrong,), CENSUS))
     path = tmp_path / "r.json"
     assert errors(schema, written(path, [row])) == []
     (read,) = read_report(path).rows
     assert read.result.kernels == CENSUS
     assert read.result.verdicts[0].localization == LOCALIZATION
+    assert read.result.verdicts[0].sensitivity == SENSITIVITY
     bare = replace(row, result=replace(row.result, kernels=KernelCensus("a profiler", ())))
     assert errors(schema, written(path, [bare])) == []
     assert read_report(path).rows[0].result.kernels == bare.result.kernels

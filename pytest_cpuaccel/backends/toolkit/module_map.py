@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 FILE = "module_calls.json"
+SCOPES = "scopes.json"
 
 _WRAPPER = "module"
 """The attribute under which ``FlatModule`` holds the user's model."""
@@ -39,10 +40,12 @@ class Made:
 class ModuleMap:
     """``values`` has, by a call's place, the names of values made in it and used outside of it, in order.
 
-    A place is a module's path, with ``#2`` behind it in a second call.
+    A place is a module's path, with ``#2`` behind it in a second call. ``scopes`` has, by the name of a node, the path
+    of the innermost module that it comes from, where a graph doesn't keep that itself.
     """
 
     values: Mapping[str, tuple[str, ...]]
+    scopes: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def of(made: Iterable[Made]) -> ModuleMap:
@@ -56,13 +59,14 @@ class ModuleMap:
 
     def renamed(self, names: Mapping[str, str]) -> ModuleMap:
         """Return the map with other names for some of the values."""
-        return ModuleMap(
-            {place: tuple(names.get(name, name) for name in values) for place, values in self.values.items()}
-        )
+        values = {place: tuple(names.get(name, name) for name in values) for place, values in self.values.items()}
+        return replace(self, values=values)
 
     def write(self, folder: Path) -> None:
         """Keep the map in an artifact's folder."""
         (folder / FILE).write_text(json.dumps(self.values))
+        if self.scopes:
+            (folder / SCOPES).write_text(json.dumps(self.scopes))
 
     @staticmethod
     def read(folder: Path) -> ModuleMap | None:
@@ -70,7 +74,14 @@ class ModuleMap:
         if not (folder / FILE).exists():
             return None
         kept: dict[str, Sequence[str]] = json.loads((folder / FILE).read_text())
-        return ModuleMap({place: tuple(names) for place, names in kept.items()})
+        scopes = json.loads((folder / SCOPES).read_text()) if (folder / SCOPES).exists() else {}
+        return ModuleMap({place: tuple(names) for place, names in kept.items()}, scopes)
+
+
+def path_of(stack: Stack) -> str:
+    """Return the path in the user's model of the innermost module of a stack; "" for the model itself."""
+    innermost = stack[-1].partition("#")[0] if stack else ""
+    return innermost.removeprefix(_WRAPPER).removeprefix(".")
 
 
 def stack_of(node: Any) -> Stack:

@@ -18,6 +18,7 @@ from pytest_cpuaccel.report.facts import (
     localization,
     memory,
     parity,
+    sensitivity,
     startup,
 )
 from pytest_cpuaccel.report.facts.scalars import Facts, text
@@ -69,6 +70,7 @@ def _measured(verdict: Verdict) -> dict[str, Scalar]:
         **bounds.flat(verdict.bounds),
         **explanation.flat(verdict),
         **localization.flat(verdict.localization),
+        **sensitivity.flat(verdict.sensitivity),
     }
 
 
@@ -88,4 +90,5 @@ def _verdict(kind: Kind, facts: dict[str, Scalar]) -> Verdict:
         measurement=_FORMS[kind].read(facts),
         bounds=bounds.read(facts),
         localization=localization.read(facts),
+        sensitivity=sensitivity.read(facts),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pytest_cpuaccel.core.localization import Localization
+from pytest_cpuaccel.core.sensitivity import Sensitivity
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.report.html.signal import SIGNS, Colour
 from pytest_cpuaccel.report.problem import Problem
@@ -24,6 +25,7 @@ class Card:
     evidence: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     localization: Localization | None = None
+    sensitivity: Sensitivity | None = None
 
     @property
     def sign(self) -> str:
@@ -62,6 +64,7 @@ def cards_of(problems: Iterable[Problem], prefix: str, colour: Colour) -> list[C
             evidence=found[0].evidence,
             hints=found[0].hints,
             localization=found[0].localization,
+            sensitivity=found[0].sensitivity,
         )
         for number, found in enumerate(alike.values(), 1)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,11 @@ class TestOpenvinoInt8Ptq:
         expected = models.gpt2().generate(**prompt, max_new_tokens=4, do_sample=False)
         assert (built.generate(**prompt, max_new_tokens=4, do_sample=False) == expected).float().mean() > 0.9
         assert built.facts["int8_operators"] > 8
+
+    def test_modules_named_to_stay_in_fp32_are_not_quantised(self, tmp_path: Path) -> None:
+        asked = replace(subject(models.mlp(), calibration=[Inputs(kwargs={"x": X})], x=X), keep_fp32=("layers.2",))
+        built = build(OPENVINO_INT8_PTQ, asked, tmp_path)
+        assert built.facts["int8_operators"] == 1
 
     def test_data_that_do_not_fit_the_call_are_a_mistake_of_the_user(self, tmp_path: Path) -> None:
         asked = subject(models.mlp(), calibration=[Inputs(kwargs={"x": X[:, :5]})], x=X)

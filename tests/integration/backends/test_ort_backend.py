@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import importlib.util
 import shutil
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,27 @@ class TestOrtInt8(ExportingBackend):
     def test_refuses_a_model_without_anything_to_quantise(self, tmp_path: Path) -> None:
         with pytest.raises(BuildError, match="nothing to quantise"):
             build(ORT_INT8, subject(nn.Tanh(), input=X), tmp_path)
+
+
+@needs_onnxscript
+@pytest.mark.parametrize("backend", [ORT_INT8, ORT_INT8_STATIC], ids=lambda backend: backend.name)
+def test_modules_named_to_stay_in_fp32_are_not_quantised(backend: Backend, tmp_path: Path) -> None:
+    asked = replace(subject(models.mlp(), x=X), keep_fp32=("layers.2",), calibration=(Inputs(kwargs={"x": X}),))
+    assert build_here(backend, asked, tmp_path).facts["int8_operators"] == 1
+    assert products_of(tmp_path) == {True: 1, False: 1}
+    with pytest.raises(BuildError, match=r"nothing to quantise.* keep_fp32"):
+        build_here(backend, replace(asked, keep_fp32=("layers.0", "layers.2")), tmp_path / "all")
+
+
+def products_of(folder: Path) -> dict[bool, int]:
+    """How many matrix products of the artifact run in integers, and how many in fp32."""
+    import onnx
+
+    nodes = onnx.load(folder / "model.onnx").graph.node
+    made_by = {name: node.op_type for node in nodes for name in node.output}
+    products = [node for node in nodes if node.op_type in ("MatMul", "Gemm", "MatMulInteger")]
+    in_int8 = [made_by.get(node.input[1]) == "DequantizeLinear" or "Integer" in node.op_type for node in products]
+    return dict(Counter(in_int8))
 
 
 def build_here(backend: Backend, asked: Subject, folder: Path) -> BuiltModel:

@@ -1,0 +1,97 @@
+"""Modules that the user wants to stay in fp32 under backends that quantise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.errors import BuildError, UsageError
+from pytest_cpuaccel.core.rounding import REDUCED
+from pytest_cpuaccel.core.suggestion import suggestion
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_WHAT_WOULD_DO = "give a list of paths of modules, such as ['encoder.layer.3.*', 'head']"
+_MOST_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class KeepFp32:
+    """``patterns`` as the user gave them under the name ``of``; ``paths`` of what they match, with all parts of it."""
+
+    patterns: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    of: str = "keep_fp32"
+
+    def for_backend(self, backend: Backend) -> tuple[str, ...]:
+        """Return the paths that a backend gets; none for one that reduces no precision.
+
+        Raises:
+            BuildError: the backend reduces precision, and can keep no module from that.
+        """
+        if backend.quantises is not None:
+            return self.paths
+        if self.paths and backend.precision in REDUCED:
+            raise BuildError(
+                f"it can't keep modules in fp32, and {self.of} names some; for a test of such modules allow other "
+                "backends by @pytest.mark.cpu_backends, or return [] for this one"
+            )
+        return ()
+
+    def idle(self, model: nn.Module, quantises: Callable[[nn.Module], bool]) -> list[str]:
+        """Return the patterns that match nothing which would be quantised."""
+        found = {path for path, module in model.named_modules(remove_duplicate=False) if quantises(module)}
+        return [pattern for pattern in self.patterns if found.isdisjoint(_matching(pattern, model))]
+
+
+NOTHING = KeepFp32()
+
+
+def keep_fp32_of(given: object, model: nn.Module, of: str) -> KeepFp32:
+    """Return the modules of a model that a user named; ``of`` is the user's name for the list, for messages.
+
+    A pattern is a path, or a glob in which ``*`` stands for dots too. What it matches stays in fp32 with all its parts.
+
+    Raises:
+        UsageError: no list of texts, or a pattern that matches no module.
+    """
+    if isinstance(given, str) or not isinstance(given, (list, tuple, set, frozenset)):
+        what = repr(given) if isinstance(given, str) else type(given).__name__
+        raise UsageError(f"{of}: {what} is no list; {_WHAT_WOULD_DO}")
+    for pattern in given:
+        if not isinstance(pattern, str):
+            raise UsageError(f"{of}: an item is of type {type(pattern).__name__}; {_WHAT_WOULD_DO}")
+    patterns = tuple(dict.fromkeys(sorted(given) if isinstance(given, (set, frozenset)) else given))
+    matched = {path for pattern in patterns for path in _checked(pattern, model, of)}
+    return KeepFp32(patterns, tuple(path for path in _paths(model) if path in matched), of)
+
+
+def _checked(pattern: str, model: nn.Module, of: str) -> Sequence[str]:
+    found = list(_matching(pattern, model))
+    if not found:
+        known = list(_paths(model))
+        hint = suggestion(pattern, known) if known else "it has no modules"
+        if hint.startswith("there are") and len(known) > _MOST_SHOWN:
+            hint = f"there are {', '.join(known[:_MOST_SHOWN])} and {len(known) - _MOST_SHOWN} more"
+        raise UsageError(f"{of}: {pattern!r} matches no module of {type(model).__name__}; {hint}")
+    return found
+
+
+def _matching(pattern: str, model: nn.Module) -> Iterator[str]:
+    """The paths of modules that a pattern matches, and of their parts; under each name that a module has."""
+    modules = list(model.named_modules(remove_duplicate=False))
+    met = {
+        id(part)
+        for path, module in modules
+        if path and (path == pattern or fnmatchcase(path, pattern))
+        for part in module.modules()
+    }
+    return (path for path, module in modules if path and id(module) in met)
+
+
+def _paths(model: nn.Module) -> Iterator[str]:
+    return (path for path, _ in model.named_modules(remove_duplicate=False) if path)

@@ -1,0 +1,1 @@
+"""Which modules cost a backend of reduced precision its accuracy."""

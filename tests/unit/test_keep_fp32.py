@@ -1,0 +1,79 @@
+"""Which modules of a model a user's list keeps in fp32, and for which backends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_cpuaccel.backends.ort import ORT
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import check_is_whole
+from pytest_cpuaccel.backends.torch_int8 import TORCH_INT8
+from pytest_cpuaccel.backends.torchao_int8 import TORCHAO_INT8
+from pytest_cpuaccel.builder.keep_fp32 import keep_fp32_of
+from pytest_cpuaccel.core.errors import BuildError, UsageError
+from tests.subjects import subject
+
+
+def net() -> nn.Module:
+    block = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
+    return nn.ModuleDict({"first": block, "second": nn.Sequential(nn.Linear(2, 2)), "again": block})
+
+
+@pytest.mark.parametrize(
+    ("given", "paths"),
+    [
+        (["second"], ("second", "second.0")),
+        (["*.1"], ("first.1", "again.1")),
+        (("first.0",), ("first.0", "again.0")),
+        ([], ()),
+    ],
+)
+def test_a_pattern_names_modules_with_all_their_parts_under_each_of_their_names(
+    given: object, paths: tuple[str, ...]
+) -> None:
+    assert keep_fp32_of(given, net(), "cpu_keep_fp32").paths == paths
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ("head", "'head' is no list"),
+        (5, "int is no list"),
+        ([5], "an item is of type int"),
+        (["secnd"], "'secnd' matches no module of ModuleDict; did you mean 'second'"),
+        (["x.*"], "'x.*' matches no module of ModuleDict; there are: first, "),
+    ],
+)
+def test_what_names_no_modules_is_refused_in_one_line(given: object, complaint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        keep_fp32_of(given, net(), "cpu_keep_fp32")
+    assert str(caught.value).startswith(f"cpu_keep_fp32: {complaint}")
+    assert "\n" not in str(caught.value)
+
+
+def test_backends_take_the_list_are_not_concerned_or_refuse_it() -> None:
+    keep = keep_fp32_of(["second"], net(), "cpu_keep_fp32")
+    assert keep.for_backend(TORCH_INT8) == keep.paths
+    assert keep.for_backend(ORT) == ()
+    with pytest.raises(BuildError, match="cpu_keep_fp32 names some"):
+        keep.for_backend(TORCHAO_INT8)
+    assert keep_fp32_of([], net(), "cpu_keep_fp32").for_backend(TORCHAO_INT8) == ()
+
+
+def test_a_pattern_without_anything_to_quantise_is_told_of() -> None:
+    model = net()
+    assert TORCH_INT8.quantises is not None
+    assert keep_fp32_of(["first.1", "second"], model, "-").idle(model, TORCH_INT8.quantises) == ["first.1"]
+
+
+def test_modules_of_several_graphs_are_refused_and_not_quantised_all_the_same() -> None:
+    asked, files = subject(nn.Tanh(), input=torch.ones(1)), [Path("encoder.onnx"), Path("decoder.onnx")]
+    check_is_whole(asked, files)
+    asked = replace(asked, keep_fp32=("head",))
+    check_is_whole(asked, files[:1])
+    with pytest.raises(BuildError, match="several graphs"):
+        check_is_whole(asked, files)
