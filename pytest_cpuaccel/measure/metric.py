@@ -1,0 +1,180 @@
+"""A metric over all items at once, such as F1 or BLEU: its value, and its values over resampled items."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.given_value import number_of, shown
+from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
+from pytest_cpuaccel.core.one_line import one_line, printable
+from pytest_cpuaccel.core.progress import say_nothing
+
+RESAMPLES = 999
+"""Times that items are drawn anew: with so many, 2.5 % of them is a whole number of values (25 of 1000)."""
+
+_SEED = 0
+_WANTED = (
+    "give an object with update(), compute() and reset(), as in torchmetrics, or with add_batch() and compute(), as in "
+    "evaluate, or a function of (predictions, references)"
+)
+_REFERENCES_FIRST = ("y_true", "reference", "references", "target", "targets", "labels")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The predictions for items and what they are held to, in the same order."""
+
+    predictions: Sequence[Any]
+    references: Sequence[Any]
+
+    def at(self, places: Sequence[int]) -> Answered:
+        """Return those of these places."""
+        return Answered([self.predictions[at] for at in places], [self.references[at] for at in places])
+
+
+@dataclass(frozen=True)
+class MetricOverItems:
+    """``compute(predictions, references)`` is what the user's metric returns for lists of them."""
+
+    name: str
+    compute: Callable[[list[Any], list[Any]], Any]
+
+    def value(self, answered: Answered) -> float:
+        """Return the metric's value; NaN where it is undefined.
+
+        Raises:
+            UsageError: it returned no number, or several.
+        """
+        found = self.compute(list(answered.predictions), list(answered.references))
+        if isinstance(found, Mapping):
+            if len(found) != 1:
+                raise UsageError(
+                    f"score_items(metric=): {self.name} returned {len(found)} values ({', '.join(map(str, found))}); "
+                    f"say which one counts: metric=lambda predictions, references: ...[{next(iter(found), '')!r}]"
+                )
+            found = next(iter(found.values()))
+        number = number_of(found)
+        if number is None:
+            raise UsageError(
+                f"score_items(metric=): {self.name} returned {printable(shown(found))}; "
+                "return one number, higher is better"
+            )
+        return number
+
+    def measured(
+        self, actual: Answered, expected: Answered, resamples: int, progress: Callable[[str], None] = say_nothing
+    ) -> AccuracyMeasurement:
+        """Return its values for a backend's answers and eager's, also over so many resamples of the items.
+
+        ``progress`` gets a line now and then.
+
+        Raises:
+            UsageError: the value is no finite number.
+        """
+        score, eager_score = self.value(actual), self.value(expected)
+        for value, whose in ((score, "the backend"), (eager_score, "eager")):
+            if not np.isfinite(value):
+                raise UsageError(f"score_items(metric=): {self.name} is {value} under {whose}; it has to be finite")
+        items = len(actual.predictions)
+        scores = self._resampled((actual, expected), resamples, progress) if resamples else None
+        return AccuracyMeasurement(items, score, eager_score, eager_score - score, scores, metric=self.name)
+
+    def _resampled(
+        self, answers: tuple[Answered, Answered], resamples: int, progress: Callable[[str], None]
+    ) -> PairedScores:
+        items = len(answers[0].predictions)
+        generator, values = np.random.default_rng(_SEED), []
+        for number in range(resamples):
+            progress(f"{self.name} over {number} of {resamples} resamples of the items")
+            places = generator.integers(0, items, items).tolist()
+            values.append(tuple(self._value_or_nan(one.at(places)) for one in answers))
+        actual, expected = zip(*values, strict=True)
+        return PairedScores(actual, expected)
+
+    def _value_or_nan(self, answered: Answered) -> float:
+        try:
+            return self.value(answered)
+        except ValueError:  # some raise where a class is missing
+            return float("nan")
+
+
+def metric_of(given: Any) -> MetricOverItems:
+    """Return the metric that a user gave; their object stays as it is where it can be copied.
+
+    Raises:
+        UsageError: it is no metric, or one of which less is better.
+    """
+    if isinstance(given, type):
+        raise UsageError(
+            f"score_items(metric=): {given.__name__} is a class; give an object of it, {given.__name__}(...)"
+        )
+    name = _name_of(given)
+    if getattr(given, "higher_is_better", None) is False:
+        raise UsageError(
+            f"score_items(metric=): of {name} less is better; give a function of (predictions, references) that is "
+            "higher for better ones, such as 1 - its value"
+        )
+    if all(callable(getattr(given, method, None)) for method in ("update", "compute", "reset")):
+        return MetricOverItems(name, _of_torchmetrics(given))
+    if all(callable(getattr(given, method, None)) for method in ("add_batch", "compute")):
+        return MetricOverItems(name, _of_evaluate(given))
+    if not callable(given):
+        raise UsageError(f"score_items(metric=): {printable(shown(given))} is no metric; {_WANTED}")
+    _check_order(given, name)
+    return MetricOverItems(name, lambda predictions, references: given(_plain(predictions), _plain(references)))
+
+
+def _name_of(given: Any) -> str:
+    name = getattr(given, "name", None) if hasattr(given, "add_batch") else getattr(given, "__name__", None)
+    found = name if isinstance(name, str) else type(given).__name__
+    return "the metric" if found == "<lambda>" else printable(one_line(found))
+
+
+def _check_order(given: Callable[..., Any], name: str) -> None:
+    try:
+        first = next(iter(inspect.signature(given).parameters), "")
+    except (TypeError, ValueError):  # of one that is written in C
+        return
+    if first in _REFERENCES_FIRST:
+        raise UsageError(
+            f"score_items(metric=): {name} takes {first} first; write "
+            f"metric=lambda predictions, references: {name}(references, predictions)"
+        )
+
+
+def _of_torchmetrics(given: Any) -> Callable[[list[Any], list[Any]], Any]:
+    metric = copy.deepcopy(given)
+
+    def compute(predictions: list[Any], references: list[Any]) -> Any:
+        metric.reset()
+        metric.update(_stacked(predictions), _stacked(references))
+        return metric.compute()
+
+    return compute
+
+
+def _of_evaluate(given: Any) -> Callable[[list[Any], list[Any]], Any]:
+    def compute(predictions: list[Any], references: list[Any]) -> Any:
+        given.add_batch(predictions=_plain(predictions), references=_plain(references))
+        return given.compute()
+
+    return compute
+
+
+def _stacked(values: list[Any]) -> Any:
+    """One tensor of values that fit into one; else the values."""
+    if all(isinstance(value, torch.Tensor) for value in values):
+        return torch.stack(values) if len({value.shape for value in values}) == 1 else values
+    return torch.tensor(values) if all(isinstance(value, (bool, int, float)) for value in values) else values
+
+
+def _plain(values: list[Any]) -> list[Any]:
+    return [value.tolist() if isinstance(value, torch.Tensor) else value for value in values]
