@@ -57,13 +57,17 @@ class SequentialScoring:
         """
         order = self.items.in_random_order() if self._may_stop else list(range(self.items.count))
         plan = looks(self.items.count, self.scoring.batch_size or 1) if self._may_stop else (Look(len(order), ALPHA),)
+        has_looked, alpha = False, ALPHA
         for look in plan:
             self._score(order[len(self._places) : look.items])
             if self.scoring.metric is not None:
                 return self._by_metric()
-            if look.items == self.items.count or self._is_decided(look):
-                break
-        return replace(self._scores(), alpha=look.alpha if self.scoring.stop_early else None)
+            alpha = look.alpha if has_looked else ALPHA
+            if look.items < self.items.count and self._are_right_or_wrong:
+                has_looked, alpha = True, look.alpha
+                if self._is_decided(alpha):
+                    break
+        return replace(self._scores(), alpha=alpha if self.scoring.stop_early else None)
 
     def in_given_order(self) -> list[float]:
         """Return the backend's score of each item, NaN of those that were left out."""
@@ -95,11 +99,15 @@ class SequentialScoring:
         flipped = flips(paired, self._places, answers, eager_answers)
         return Scores(self.items.count, actual, expected, flipped)
 
-    def _is_decided(self, look: Look) -> bool:
-        scores = self._scores()
-        if self.budget is None or not all(0 <= score <= 1 for score in (*scores.actual, *scores.expected)):
-            return False  # of other scores the scale is not known
-        return judge_accuracy(scores.measured(), self.budget, "", look.alpha).outcome is not Outcome.INCONCLUSIVE
+    @property
+    def _are_right_or_wrong(self) -> bool:
+        """Tell whether scores can be judged by exact tests, which hold at every level and for any number of items."""
+        return all(score in (0, 1) for found in self._found for score, _ in found)
+
+    def _is_decided(self, alpha: float) -> bool:
+        assert self.budget is not None
+        verdict = judge_accuracy(self._scores().measured(), self.budget, "", alpha)
+        return verdict.outcome is not Outcome.INCONCLUSIVE
 
     def _by_metric(self) -> Scores:
         metric = self.scoring.metric

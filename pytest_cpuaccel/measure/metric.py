@@ -30,22 +30,23 @@ _REFERENCES_FIRST = ("y_true", "reference", "references", "target", "targets", "
 
 @dataclass(frozen=True)
 class Answered:
-    """The predictions for items and what they are held to, in the same order."""
+    """The predictions for items and what they are held to, in the same order: sequences, or tensors of all items."""
 
-    predictions: Sequence[Any]
-    references: Sequence[Any]
+    predictions: Any
+    references: Any
 
     def at(self, places: Sequence[int]) -> Answered:
         """Return those of these places."""
-        return Answered([self.predictions[at] for at in places], [self.references[at] for at in places])
+        return Answered(_taken(self.predictions, places), _taken(self.references, places))
 
 
 @dataclass(frozen=True)
 class MetricOverItems:
-    """``compute(predictions, references)`` is what the user's metric returns for lists of them."""
+    """``compute(predictions, references)`` is what the user's metric returns for them, once they are ``prepared``."""
 
     name: str
-    compute: Callable[[list[Any], list[Any]], Any]
+    compute: Callable[[Any, Any], Any]
+    prepared: Callable[[Sequence[Any]], Any]
 
     def value(self, answered: Answered) -> float:
         """Return the metric's value; NaN where it is undefined.
@@ -53,7 +54,7 @@ class MetricOverItems:
         Raises:
             UsageError: it returned no number, or several.
         """
-        found = self.compute(list(answered.predictions), list(answered.references))
+        found = self.compute(answered.predictions, answered.references)
         if isinstance(found, Mapping):
             if len(found) != 1:
                 raise UsageError(
@@ -79,12 +80,15 @@ class MetricOverItems:
         Raises:
             UsageError: the value is no finite number.
         """
-        score, eager_score = self.value(actual), self.value(expected)
+        items = len(actual.predictions)
+        ours, theirs = (
+            Answered(self.prepared(one.predictions), self.prepared(one.references)) for one in (actual, expected)
+        )
+        score, eager_score = self.value(ours), self.value(theirs)
         for value, whose in ((score, "the backend"), (eager_score, "eager")):
             if not np.isfinite(value):
                 raise UsageError(f"score_items(metric=): {self.name} is {value} under {whose}; it has to be finite")
-        items = len(actual.predictions)
-        scores = self._resampled((actual, expected), resamples, progress) if resamples else None
+        scores = self._resampled((ours, theirs), resamples, progress) if resamples else None
         return AccuracyMeasurement(items, score, eager_score, eager_score - score, scores, metric=self.name)
 
     def _resampled(
@@ -123,13 +127,13 @@ def metric_of(given: Any) -> MetricOverItems:
             "higher for better ones, such as 1 - its value"
         )
     if all(callable(getattr(given, method, None)) for method in ("update", "compute", "reset")):
-        return MetricOverItems(name, _of_torchmetrics(given))
+        return MetricOverItems(name, _of_torchmetrics(given), _stacked)
     if all(callable(getattr(given, method, None)) for method in ("add_batch", "compute")):
-        return MetricOverItems(name, _of_evaluate(given))
+        return MetricOverItems(name, _of_evaluate(given), _plain)
     if not callable(given):
         raise UsageError(f"score_items(metric=): {printable(shown(given))} is no metric; {_WANTED}")
     _check_order(given, name)
-    return MetricOverItems(name, lambda predictions, references: given(_plain(predictions), _plain(references)))
+    return MetricOverItems(name, given, _plain)
 
 
 def _name_of(given: Any) -> str:
@@ -150,31 +154,37 @@ def _check_order(given: Callable[..., Any], name: str) -> None:
         )
 
 
-def _of_torchmetrics(given: Any) -> Callable[[list[Any], list[Any]], Any]:
+def _of_torchmetrics(given: Any) -> Callable[[Any, Any], Any]:
     metric = copy.deepcopy(given)
 
-    def compute(predictions: list[Any], references: list[Any]) -> Any:
+    def compute(predictions: Any, references: Any) -> Any:
         metric.reset()
-        metric.update(_stacked(predictions), _stacked(references))
+        metric.update(predictions, references)
         return metric.compute()
 
     return compute
 
 
-def _of_evaluate(given: Any) -> Callable[[list[Any], list[Any]], Any]:
-    def compute(predictions: list[Any], references: list[Any]) -> Any:
-        given.add_batch(predictions=_plain(predictions), references=_plain(references))
+def _of_evaluate(given: Any) -> Callable[[Any, Any], Any]:
+    def compute(predictions: Any, references: Any) -> Any:
+        given.add_batch(predictions=predictions, references=references)
         return given.compute()
 
     return compute
 
 
-def _stacked(values: list[Any]) -> Any:
+def _stacked(values: Sequence[Any]) -> Any:
     """One tensor of values that fit into one; else the values."""
     if all(isinstance(value, torch.Tensor) for value in values):
-        return torch.stack(values) if len({value.shape for value in values}) == 1 else values
-    return torch.tensor(values) if all(isinstance(value, (bool, int, float)) for value in values) else values
+        return torch.stack(list(values)) if len({(value.shape, value.dtype) for value in values}) == 1 else list(values)
+    return torch.tensor(values) if all(isinstance(value, (bool, int, float)) for value in values) else list(values)
 
 
-def _plain(values: list[Any]) -> list[Any]:
+def _plain(values: Sequence[Any]) -> list[Any]:
     return [value.tolist() if isinstance(value, torch.Tensor) else value for value in values]
+
+
+def _taken(column: Any, places: Sequence[int]) -> Any:
+    if isinstance(column, torch.Tensor):
+        return column[torch.as_tensor(places)]
+    return [column[place] for place in places]

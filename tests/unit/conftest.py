@@ -12,6 +12,7 @@ NEED_TORCH = [
     "test_decoding.py",
     "test_fingerprint.py",
     "test_memory.py",
+    "test_metric.py",
     "test_noise_check.py",
     "test_pool.py",
     "test_private_copy.py",
