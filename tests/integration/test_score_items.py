@@ -196,7 +196,7 @@ MISTAKES = {
     "score_items(lambda m, xs: m(X[:2]).sum() and None, [1, 2], batch_size=2)": "*returned None for a batch of 2 *",
     "score_items(lambda m, xs: {'score': one(m, xs)}, [1], batch_size=2)": "*returned a dict * for a batch of 1 *",
     "score_items(lambda m, xs: [one(m, x) * math.nan for x in xs], [1], batch_size=2)": "*item 0 scored nan under *",
-    "score_items(one, {'train': [1], 'test': [2]})": "*stands in the place of the items; give one of its parts (train, *",
+    "score_items(one, {'train': [1], 'test': [2]})": "*in the place of the items; give one of its parts (train, *",
     "score_items(one, torch.utils.data.DataLoader(X, batch_size=8))": "*gives batches, not items; give its .dataset, *",
     "score_items(one, [1]); score_items(pair, [1], metric=lambda p, r: 1)": "*was called before in this test; *",
 }

@@ -94,6 +94,10 @@ def test_resamples_that_leave_a_metric_undefined_are_nan() -> None:
     assert any(value != value for value in found.scores.actual)
 
 
+def of_sklearn(y_true: list[Any], y_pred: list[Any]) -> float:
+    return share(y_pred, y_true)
+
+
 class Errors(Counting):
     higher_is_better = False
 
@@ -105,7 +109,7 @@ class Errors(Counting):
         (Counting, "Counting is a class"),
         ("f1", "'f1' is no metric"),
         (None, "None is no metric"),
-        (lambda y_true, y_pred: 1, "takes y_true first"),
+        (of_sklearn, "of_sklearn takes y_true first; write metric=lambda predictions, references: of_sklearn\\(ref"),
     ],
 )
 def test_what_is_no_metric_is_refused_in_one_line(given: object, words: str) -> None:
