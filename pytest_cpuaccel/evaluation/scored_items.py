@@ -56,9 +56,10 @@ def _check(items: object) -> None:
             f"score_items: {described(items)} stands in the place of the items; give one of its parts ({parts}), "
             "or list(....items())"
         )
-    if hasattr(items, "to_dict") and hasattr(items, "iterrows"):
+    if hasattr(items, "to_dict") and (hasattr(items, "iterrows") or hasattr(items, "iter_rows")):
         raise UsageError(
-            f"score_items: a {type(items).__name__} goes through its columns; give its rows, .to_dict('records')"
+            f"score_items: a {type(items).__name__} goes through its columns; give a list of its rows, such as "
+            ".to_dict('records') of pandas"
         )
     if isinstance(items, DataLoader) and items.batch_sampler is not None and items.batch_size != 1:
         size = items.batch_size or 32
