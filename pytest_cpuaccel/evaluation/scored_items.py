@@ -53,8 +53,8 @@ def _check(items: object) -> None:
     if isinstance(items, Mapping):
         parts = ", ".join(list(map(str, items))[:3])
         raise UsageError(
-            f"score_items: {described(items)} stands in the place of the items; give one of its parts ({parts}), "
-            "or list(....items())"
+            f"score_items: a {type(items).__name__} stands in the place of the items; give one of its parts ({parts}), "
+            "or its .items() in a list"
         )
     if hasattr(items, "to_dict") and (hasattr(items, "iterrows") or hasattr(items, "iter_rows")):
         raise UsageError(
