@@ -95,6 +95,10 @@ class ModelsUnderTest:
         """
         work = next(work for work in self._works if work.recorder is recorder)
         scoring.check_takes(recorder)
+        if work.scores.given and (scoring.stands_alone or work.scores.stand_alone):
+            raise UsageError(
+                "score_items: was called before in this test; with stop_early= or metric= give it all items in one call"
+            )
         before = begun_of(recorder)
         sides = self._sides(work)
         sequence = SequentialScoring(scoring, items, sides, self.accuracy(), self.show)
@@ -104,10 +108,6 @@ class ModelsUnderTest:
             raise UsageError(
                 f"score_items: {name_of(scoring.fn)} never called the model that it was given as its first argument, "
                 "so that nothing was scored under the backend"
-            )
-        if work.scores.given and not (found.is_pooled_with_others and work.scores.is_pooled_with_others):
-            raise UsageError(
-                "score_items: was called before in this test; with stop_early= or metric= give it all items in one call"
             )
         work.scores = work.scores.plus(found)
         return sequence.in_given_order() if found.by_metric is None else found.by_metric.score

@@ -25,9 +25,9 @@ class Scores:
     by_metric: AccuracyMeasurement | None = None
 
     @property
-    def is_pooled_with_others(self) -> bool:
-        """Tell whether scores of further items may be added."""
-        return self.alpha is None and self.by_metric is None
+    def stand_alone(self) -> bool:
+        """Tell whether no scores of further items may be added."""
+        return self.alpha is not None or self.by_metric is not None
 
     def plus(self, more: Scores) -> Scores:
         """Return these scores with those of further items, whose places count on from here."""

@@ -53,6 +53,11 @@ class Scoring:
         known = batch_size if isinstance(batch_size, int) else None
         return cls(fn, known, stop_early, None if metric is None else metric_of(metric))
 
+    @property
+    def stands_alone(self) -> bool:
+        """Tell whether its items can't be judged together with those of another call."""
+        return self.stop_early or self.metric is not None
+
     def check_takes(self, model: Any) -> None:
         """Check that the function can be called.
 

@@ -39,5 +39,6 @@ def read(facts: Facts) -> AccuracyMeasurement | None:
 
 
 def figure(measurement: AccuracyMeasurement) -> str:
-    """Return the short form for a table: ``0.942 (eager 0.947)``."""
-    return f"{measurement.score:.3f} (eager {measurement.eager_score:.3f})"
+    """Return the short form for a table: ``0.942 (eager 0.947)``, and after how many items if not after all."""
+    early = f"; {measurement.items} of {measurement.given} items" if measurement.is_early else ""
+    return f"{measurement.score:.3f} (eager {measurement.eager_score:.3f}{early})"
