@@ -33,7 +33,7 @@ _BEGINNING = re.compile(r'\s*\{\s*"schema"\s*:')
 """How every report begins that was written to ``FILE``, torn ones too."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_LEFT_OUT = ("pairs_ns", "sentence", "evidence", "diagnoses", "notes")
+_LEFT_OUT = ("pairs_ns", "sentence", "evidence", "diagnoses", "notes", "flipped")
 
 
 def checked_name(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,12 +79,50 @@ class Accelerate(Protocol):
 class ScoreItems(Protocol):
     """The fixture ``score_items``: a function of model and item, for every item, under the backend and under eager."""
 
-    def __call__(self, fn: Callable[[Any, Any], float], items: Iterable[Any]) -> list[float]:
+    @overload
+    def __call__(
+        self,
+        fn: Callable[[Any, Any], Any],
+        items: Iterable[Any] | ItemsByPlace,
+        batch_size: int | None = None,
+        stop_early: bool = False,
+    ) -> list[float]:
         """Return ``fn(model, item)`` under the backend for every item, in order. A higher score is a better one.
 
-        ``accuracy_budget`` judges these scores against eager's.
+        ``fn`` may return ``(score, answer)``; reports show the answers to items that flipped. With ``batch_size`` it
+        takes a list of so many items, the last time of fewer, and returns a score for each. ``accuracy_budget`` judges
+        the scores against eager's. With ``stop_early`` items are taken in random order, until that verdict is certain;
+        the score of an item that was left out is NaN.
 
         Raises:
             UsageError: no function, no items, a score that is no number, or a model that was never called.
             BuildError, BackendUnavailableError, EagerError: as for a call of ``cpu_model``.
         """
+
+    @overload
+    def __call__(
+        self,
+        fn: Callable[[Any, Any], Any],
+        items: Iterable[Any] | ItemsByPlace,
+        batch_size: int | None = None,
+        *,
+        metric: Any,
+    ) -> float:
+        """Return the value under the backend of a metric over all items, such as F1. Higher is better.
+
+        ``fn`` returns ``(prediction, reference)``. ``metric`` has ``update()``, ``compute()`` and ``reset()``, or
+        ``add_batch()`` and ``compute()``, or is a function of lists of predictions and of references.
+        ``accuracy_budget`` judges its value against the one that it has in eager.
+
+        Raises:
+            UsageError: as above; a value of the metric that is no finite number, or several.
+            BuildError, BackendUnavailableError, EagerError: as for a call of ``cpu_model``.
+        """
+
+
+class ItemsByPlace(Protocol):
+    """A data set that gives an item for each of its places, as those of torch do."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: int, /) -> Any: ...

@@ -1,6 +1,8 @@
-"""A value that a user gave, in a message."""
+"""A value that a user gave, in a message, or as a number."""
 
 from __future__ import annotations
+
+from typing import Any
 
 _LONGEST = 60
 
@@ -9,3 +11,13 @@ def shown(value: object) -> str:
     """Return a value as Python writes it, on one line and shortened."""
     text = " ".join(repr(value).split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def number_of(value: Any) -> float | None:
+    """Return what is one number, such as a tensor of one element, as a float; None for all else, texts included."""
+    if isinstance(value, (str, bytes, complex)):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return None

@@ -13,14 +13,7 @@ from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError, is_refusal
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The scores of the same items, in order, under the backend and of the eager reference."""
-
-    actual: tuple[float, ...] = ()
-    expected: tuple[float, ...] = ()
+from pytest_cpuaccel.evaluation.scores import Scores
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from torch import nn
 
@@ -17,15 +17,20 @@ from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.builder.random_generators import Generators
 from pytest_cpuaccel.builder.state.snapshot import untouched
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.budget import Budgets
+from pytest_cpuaccel.core.budget import AccuracyBudget, Budgets
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.progress import say_nothing
 from pytest_cpuaccel.evaluation.argument_names import OF_CPU_ACCELERATE, ArgumentNames
-from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.generation import repeatable
 from pytest_cpuaccel.evaluation.quantisation import UNSAID, Quantisation
 from pytest_cpuaccel.evaluation.reference_cache import check_agreement, forget_casts
-from pytest_cpuaccel.evaluation.scoring import ScoreItem, listed, name_of, scored
+from pytest_cpuaccel.evaluation.scored_items import ScoredItems
+from pytest_cpuaccel.evaluation.scores import Scores
+from pytest_cpuaccel.evaluation.scoring import Scoring
+from pytest_cpuaccel.evaluation.scoring_text import name_of
+from pytest_cpuaccel.evaluation.sequential_scoring import SequentialScoring, Side
 from pytest_cpuaccel.recording.cpu_model import CpuModel, begun_of, calls_of, close, errors_of, raised_of, start_of
 
 
@@ -46,14 +51,17 @@ class ModelsUnderTest:
 
     ``resolve(given, name)`` returns the model of the user's value for ``name``: a module, a folder or a hub id.
     ``compared()`` are the patterns of the outputs that the test compares (none: all); None where it compares nothing.
-    ``seen()`` is called by every call of a model that begins.
+    ``accuracy()`` is what the test's scores are judged by; None where nothing judges them.
+    ``seen()`` is called by every call of a model that begins. ``show`` gets lines on slow work within ``builder.busy``.
     """
 
     backend: Backend
     builder: Builder
     resolve: Callable[[object, str], nn.Module]
     compared: Callable[[], tuple[str, ...] | None] = lambda: None
+    accuracy: Callable[[], AccuracyBudget | None] = lambda: None
     seen: Callable[[], None] = lambda: None
+    show: Callable[[str], None] = say_nothing
     _works: list[_Work] = field(default_factory=list)
 
     def accelerate(
@@ -76,35 +84,57 @@ class ModelsUnderTest:
         with process_kept():
             return self._work(source, reference, given, names).recorder
 
-    def score(self, recorder: CpuModel, score_item: ScoreItem, items: Iterable[Any]) -> list[float]:
-        """Return ``score_item(model, item)`` for every item under the backend, and keep the reference's beside them.
+    def score(self, recorder: CpuModel, scoring: Scoring, items: ScoredItems) -> list[float] | float:
+        """Score every item under the backend, and under the reference beside it; return the backend's scores.
 
-        ``recorder`` is what :meth:`accelerate` returned.
+        An item that was left out has NaN. Of a metric its value is returned. ``recorder`` is what :meth:`accelerate`
+        returned.
 
         Raises:
-            UsageError: there are no items, or ``score_item`` returns no number, or calls another model than the one
-                that it is given.
+            UsageError: the function returns something else than what is asked for, or calls another model than the
+                one that it is given; scores were added to others that stand for themselves.
         """
-        given = listed(score_item, items)
         work = next(work for work in self._works if work.recorder is recorder)
-        before, generators = begun_of(work.recorder), Generators.now()
-        actual = scored(work.recorder, score_item, given, f"under {self.backend.name}")
-        if begun_of(work.recorder) == before:
+        scoring.check_takes(recorder)
+        if work.scores.given and (scoring.stands_alone or work.scores.stand_alone):
             raise UsageError(
-                f"score_items: {name_of(score_item)} never called the model that it was given as its first argument, "
+                "score_items: was called before in this test; with stop_early= or metric= give it all items in one call"
+            )
+        before = begun_of(recorder)
+        sides = self._sides(work)
+        sequence = SequentialScoring(scoring, items, sides, self.accuracy(), self.show)
+        with self.builder.busy(f"scoring {items.count} items"):
+            found = sequence.run()
+        if begun_of(recorder) == before:
+            raise UsageError(
+                f"score_items: {name_of(scoring.fn)} never called the model that it was given as its first argument, "
                 "so that nothing was scored under the backend"
             )
-        with process_kept(), untouched(work.reference), eager_asked():
-            generators.restore()  # so that a function that draws random numbers asks both the same
-            expected = scored(work.reference, score_item, given, "under eager")
-        work.scores = Scores(work.scores.actual + actual, work.scores.expected + expected)
-        return list(actual)
+        work.scores = work.scores.plus(found)
+        return sequence.in_given_order() if found.by_metric is None else found.by_metric.score
+
+    def _sides(self, work: _Work) -> tuple[Side, Side]:
+        generators = Generators.now()
+
+        @contextmanager
+        def backend() -> Iterator[None]:
+            nonlocal generators
+            generators = Generators.now()
+            yield
+
+        @contextmanager
+        def eager() -> Iterator[None]:
+            with process_kept(), untouched(work.reference), eager_asked():
+                generators.restore()  # so that a function that draws random numbers asks both the same
+                yield
+
+        return Side(work.recorder, self.backend.name, backend), Side(work.reference, "eager", eager)
 
     def evaluations(self, budgets: Budgets, versus: Backend) -> Iterator[Evaluation]:
         """Yield an evaluation for each model; accuracy only for models that were scored."""
-        scored = any(work.scores.actual for work in self._works)
+        scored = any(work.scores.given for work in self._works)
         for work in self._works:
-            own = replace(budgets, accuracy=None) if scored and not work.scores.actual else budgets
+            own = replace(budgets, accuracy=None) if scored and not work.scores.given else budgets
             calls = calls_of(work.recorder)
             raised = raised_of(work.recorder)
             yield Evaluation(

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from pytest_cpuaccel.builder.compiled_models import without_compiler
 from pytest_cpuaccel.builder.load_model import eager_model_of
 from pytest_cpuaccel.builder.process_state import on_threads
 from pytest_cpuaccel.core.backend import Backend
+from pytest_cpuaccel.core.progress import say_nothing
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.localizing import Localize, Localizing
 from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
@@ -61,16 +62,20 @@ class SessionSettings:
 
 @dataclass
 class Session:
-    """``notes`` are lines for the user that belong to no verdict; the test that caused them reports them."""
+    """``notes`` are lines for the user that belong to no verdict; the test that caused them reports them.
+
+    ``show`` gets lines on slow work.
+    """
 
     context: EvaluationContext
     task: str | None
     notes: list[str]
+    show: Callable[[str], None] = say_nothing
     _loaded: dict[str, nn.Module] = field(default_factory=dict)
 
     def models(self, backend: Backend) -> ModelsUnderTest:
         """Return the models of one test."""
-        return ModelsUnderTest(backend, self.context.builder, self.model)
+        return ModelsUnderTest(backend, self.context.builder, self.model, show=self.show)
 
     def on_threads(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which torch runs on the session's number of threads."""
@@ -116,7 +121,7 @@ def open_session(settings: SessionSettings, progress: Telling, lock: MachineLock
     context = EvaluationContext(
         builder, ReferenceCache(), alone, race, settings.baselines, localizing=Localizing(settings.localize)
     )
-    return Session(context, settings.task, notes)
+    return Session(context, settings.task, notes, progress.show)
 
 
 @contextlib.contextmanager

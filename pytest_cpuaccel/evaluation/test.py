@@ -25,7 +25,7 @@ from pytest_cpuaccel.evaluation.startup import evaluate_startup
 from pytest_cpuaccel.evaluation.workload_kernels import WorkloadKernels
 from pytest_cpuaccel.judge.accuracy import judge_accuracy
 from pytest_cpuaccel.judge.parity.workload import withholding
-from pytest_cpuaccel.measure.accuracy import compare_scores
+from pytest_cpuaccel.judge.promise import ALPHA
 from pytest_cpuaccel.recording.workload import Workload, workloads
 
 
@@ -50,7 +50,7 @@ def evaluate(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Res
 
 def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Result]:
     if evaluation.budgets.accuracy is not None:
-        yield _result(evaluation, f"score_items x{len(evaluation.scores.actual)}", _accuracy(evaluation))
+        yield _result(evaluation, f"score_items x{evaluation.scores.given}", _accuracy(evaluation))
     groups = workloads(evaluation.calls)
     budgets = evaluation.budgets
     if not groups and (budgets.parity or budgets.kernels or budgets.of_performance):
@@ -144,11 +144,11 @@ def _unless_busy(
 
 
 def _accuracy(evaluation: Evaluation) -> Verdict:
-    if evaluation.budgets.accuracy is None or not evaluation.scores.actual:
+    if evaluation.budgets.accuracy is None or not evaluation.scores.given:
         sentence = f"{evaluation.backend.name}: nothing was scored; call score_items(fn, items) in the test"
         return Verdict("accuracy", Outcome.FAIL, sentence)
-    measurement = compare_scores(evaluation.scores.actual, evaluation.scores.expected)
-    return judge_accuracy(measurement, evaluation.budgets.accuracy, evaluation.backend.name)
+    scores, name = evaluation.scores, evaluation.backend.name
+    return judge_accuracy(scores.measured(), evaluation.budgets.accuracy, name, scores.alpha or ALPHA)
 
 
 def _nothing_called(evaluation: Evaluation) -> Iterator[Verdict]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -22,43 +22,33 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.distribution import binomial_lower, binomial_upper
+from pytest_cpuaccel.judge.flip_lines import flip_lines
 from pytest_cpuaccel.judge.mean import Scale, mean_bounds, scale_of, values_to_tell
+from pytest_cpuaccel.judge.metric import metric_promises
 from pytest_cpuaccel.judge.paired import paired_p_value, paired_upper
-
-ALPHA = 0.05
-"""Probability of a wrong PASS, and of a wrong FAIL, of each promise of the mark."""
-
-ROUNDING = 1e-9
-"""A mean that exceeds a limit by less does so by rounding: three of 300 lost items are 1 %."""
-
-OR_THESE = 'or of="these" if these items are all there is'
+from pytest_cpuaccel.judge.promise import ALPHA, ROUNDING, Promise, number, outcome_of, with_need
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Promise:
-    """What was found of one promise of the mark."""
-
-    outcome: Outcome
-    sentence: str
-    bounds: Bounds
-
-
-@dataclass(frozen=True)
 class _Sample:
-    """The scores to judge by. ``scale`` is that of graded scores; None: all are right or wrong, 1 or 0."""
+    """The scores to judge by. ``scale`` is that of graded scores; None: all are right or wrong, 1 or 0.
+
+    ``alpha`` is the probability of a wrong PASS, and of a wrong FAIL, of each promise.
+    """
 
     actual: Array
     expected: Array
     scale: Scale | None
+    alpha: float
 
     @classmethod
-    def of(cls, scores: PairedScores) -> _Sample:
+    def of(cls, scores: PairedScores, alpha: float) -> _Sample:
         """Return the sample that scores are; those that are all 0 or 1 are right/wrong answers, any other graded."""
         actual, expected = np.asarray(scores.actual), np.asarray(scores.expected)
         every = np.concatenate([actual, expected])
-        return cls(actual, expected, None if np.isin(every, (0, 1)).all() else scale_of(every))
+        return cls(actual, expected, None if np.isin(every, (0, 1)).all() else scale_of(every), alpha)
 
     @property
     def n(self) -> int:
@@ -79,24 +69,33 @@ class _Sample:
         return int((self.expected < self.actual).sum())
 
 
-def judge_accuracy(measurement: AccuracyMeasurement, budget: AccuracyBudget, about: str) -> Verdict:
-    """Return the verdict on a backend's scores; ``about`` says of what.
+def judge_accuracy(
+    measurement: AccuracyMeasurement, budget: AccuracyBudget, about: str, alpha: float = ALPHA
+) -> Verdict:
+    """Return the verdict on a backend's scores, or on what a metric made of its answers; ``about`` says of what.
+
+    ``alpha`` is the probability of a wrong PASS, and of a wrong FAIL, that each promise may have.
 
     Raises:
         UsageError: no budget, or one that every score on this scale keeps, or none does.
     """
-    assert measurement.scores is not None, "a measurement that was read from a report can't be judged"
-    sample = _Sample.of(measurement.scores)
-    promises = tuple(_promises(sample, budget))
+    if measurement.metric is not None:
+        promises = tuple(metric_promises(measurement, budget))
+    else:
+        assert measurement.scores is not None, "a measurement that was read from a report can't be judged"
+        promises = tuple(_promises(_Sample.of(measurement.scores, alpha), budget))
     if not promises:
         raise UsageError("accuracy: nothing is promised; give max_drop= or min_score=")
     outcome = Outcome.worst(promise.outcome for promise in promises)
     sentence = "; ".join(promise.sentence for promise in promises if promise.outcome is outcome)
+    if measurement.is_early and outcome is not Outcome.INCONCLUSIVE:
+        sentence += f"; decided after {measurement.items} of {measurement.given} items"
     bounds = tuple(promise.bounds for promise in promises)
-    return Verdict("accuracy", outcome, f"{about}: {sentence}", measurement=measurement, bounds=bounds)
+    evidence = flip_lines(measurement.flipped, about) if outcome is Outcome.FAIL else ()
+    return Verdict("accuracy", outcome, f"{about}: {sentence}", evidence, measurement=measurement, bounds=bounds)
 
 
-def _promises(sample: _Sample, budget: AccuracyBudget) -> Iterator[_Promise]:
+def _promises(sample: _Sample, budget: AccuracyBudget) -> Iterator[Promise]:
     if budget.max_drop is not None:
         _check_drop(budget.max_drop, sample.scale)
         if budget.of is not None:
@@ -118,60 +117,60 @@ def _check_drop(allowed: float, scale: Scale | None) -> None:
     within_one = scale is None or (scale.low >= 0 and scale.high <= 1)
     if within_one and allowed >= 1:
         raise UsageError(
-            f"accuracy_budget(max_drop=): scores lie between 0 and 1 here, so that {_number(allowed)} would allow any "
-            f'drop; write "{_number(allowed)}%" or {_number(allowed / 100)}'
+            f"accuracy_budget(max_drop=): scores lie between 0 and 1 here, so that {number(allowed)} would allow any "
+            f'drop; write "{number(allowed)}%" or {number(allowed / 100)}'
         )
 
 
 def _check_least(least: float) -> None:
     if least > 1:
         raise UsageError(
-            f"accuracy_budget(min_score=): right/wrong scores are 0 or 1 and never reach {_number(least)}; "
-            f"write {_number(least / 100)} for {_number(least)} %"
+            f"accuracy_budget(min_score=): right/wrong scores are 0 or 1 and never reach {number(least)}; "
+            f"write {number(least / 100)} for {number(least)} %"
         )
     if least <= 0:
         raise UsageError(
-            f"accuracy_budget(min_score=): right/wrong scores are 0 or 1, so that {_number(least)} would allow any; "
+            f"accuracy_budget(min_score=): right/wrong scores are 0 or 1, so that {number(least)} would allow any; "
             "write 0.9 for 90 %"
         )
 
 
-def _drop_of_these(sample: _Sample, allowed: float) -> _Promise:
+def _drop_of_these(sample: _Sample, allowed: float) -> Promise:
     outcome = Outcome.PASS if sample.drop <= allowed + ROUNDING else Outcome.FAIL
     counts = f"{sample.losses} scored lower, {sample.gains} higher"
-    sentence = f"dropped by {_number(sample.drop)} on these {sample.n} items ({counts}), allowed {_number(allowed)}"
-    return _Promise(outcome, sentence, Bounds("drop", allowed))
+    sentence = f"dropped by {number(sample.drop)} on these {sample.n} items ({counts}), allowed {number(allowed)}"
+    return Promise(outcome, sentence, Bounds("drop", allowed))
 
 
-def _score_of_these(sample: _Sample, least: float) -> _Promise:
+def _score_of_these(sample: _Sample, least: float) -> Promise:
     score = float(sample.actual.mean())
     outcome = Outcome.PASS if score >= least - ROUNDING else Outcome.FAIL
-    sentence = f"scored {_number(score)} on these {sample.n} items, at least {_number(least)} wanted"
-    return _Promise(outcome, sentence, Bounds("score", least))
+    sentence = f"scored {number(score)} on these {sample.n} items, at least {number(least)} wanted"
+    return Promise(outcome, sentence, Bounds("score", least))
 
 
-def _drop_of_right_wrong(sample: _Sample, allowed: float) -> _Promise:
+def _drop_of_right_wrong(sample: _Sample, allowed: float) -> Promise:
     n, losses, gains = sample.n, sample.losses, sample.gains
     drop = (losses - gains) / n
     lower, upper = _bounds_of_drop(sample, allowed)
     sentence = (
-        f"dropped by {_number(drop)} (95 % bounds {_number(lower)} and {_number(upper)}; of {n} items "
-        f"{losses} lost, {gains} gained), allowed {_number(allowed)}"
+        f"dropped by {number(drop)} (95 % bounds {number(lower)} and {number(upper)}; of {n} items "
+        f"{losses} lost, {gains} gained), allowed {number(allowed)}"
     )
     if not losses and not gains:
         sentence = _no_drop(n, upper, allowed)
     spread = math.sqrt((losses + gains) / n - drop**2)
-    found = _Promise(
-        _outcome(upper <= allowed, lower > allowed),
+    found = Promise(
+        outcome_of(upper <= allowed, lower > allowed),
         sentence,
         Bounds("drop", allowed, lower, upper, lost_items=losses, gained_items=gains),
     )
     gap = allowed - drop
-    return _with_need(found, n=n, wanted=_right_wrong_to_tell(gap, spread), gap=gap)
+    return with_need(found, n=n, wanted=_right_wrong_to_tell(gap, spread, sample.alpha), gap=gap)
 
 
 def _no_drop(n: int, upper: float, allowed: float) -> str:
-    return f"equal scores on all {n} items: no drop (95 % upper bound {_number(upper)}), allowed {_number(allowed)}"
+    return f"equal scores on all {n} items: no drop (95 % upper bound {number(upper)}), allowed {number(allowed)}"
 
 
 def _bounds_of_drop(sample: _Sample, allowed: float) -> tuple[float, float]:
@@ -179,13 +178,13 @@ def _bounds_of_drop(sample: _Sample, allowed: float) -> tuple[float, float]:
 
     Without a loss or a gain, the share of items that may be lost, or gained, is all there is to bound.
     """
-    n, losses, gains = sample.n, sample.losses, sample.gains
+    n, losses, gains, alpha = sample.n, sample.losses, sample.gains, sample.alpha
     if not losses and not gains:
-        most = binomial_upper(0, n, ALPHA)
+        most = binomial_upper(0, n, alpha)
         return -most, most
-    lower, upper = -paired_upper(gains, losses, n, ALPHA), paired_upper(losses, gains, n, ALPHA)
-    kept = paired_p_value(losses, gains, n, allowed) <= ALPHA
-    broken = paired_p_value(gains, losses, n, -allowed) <= ALPHA
+    lower, upper = -paired_upper(gains, losses, n, alpha), paired_upper(losses, gains, n, alpha)
+    kept = paired_p_value(losses, gains, n, allowed) <= alpha
+    broken = paired_p_value(gains, losses, n, -allowed) <= alpha
     beyond = math.nextafter(allowed, math.inf)
     return (
         max(lower, beyond) if broken else min(lower, allowed),
@@ -193,72 +192,43 @@ def _bounds_of_drop(sample: _Sample, allowed: float) -> tuple[float, float]:
     )
 
 
-def _right_wrong_to_tell(gap: float, spread: float) -> int:
+def _right_wrong_to_tell(gap: float, spread: float, alpha: float) -> int:
     """From the normal approximation ``z * spread / sqrt(n) = |gap|``, and no fewer than items without spread take."""
     if abs(gap) < ROUNDING:
         return 0
-    wanted = (NormalDist().inv_cdf(1 - ALPHA) * spread / gap) ** 2
-    return math.ceil(max(wanted, math.log(ALPHA) / math.log1p(-min(abs(gap), 0.5))))
+    wanted = (NormalDist().inv_cdf(1 - alpha) * spread / gap) ** 2
+    return math.ceil(max(wanted, math.log(alpha) / math.log1p(-min(abs(gap), 0.5))))
 
 
-def _drop_of_graded(sample: _Sample, scale: Scale, allowed: float) -> _Promise:
+def _drop_of_graded(sample: _Sample, scale: Scale, allowed: float) -> Promise:
     differences, n, drop, width = sample.expected - sample.actual, sample.n, sample.drop, scale.high - scale.low
     each = Scale(-width, width)
-    lower, upper = mean_bounds(differences, each, ALPHA)
+    lower, upper = mean_bounds(differences, each, sample.alpha)
     sentence = (
-        f"mean score dropped by {_number(drop)} (95 % bounds {_number(lower)} and {_number(upper)}; {n} items), "
-        f"allowed {_number(allowed)}"
+        f"mean score dropped by {number(drop)} (95 % bounds {number(lower)} and {number(upper)}; {n} items), "
+        f"allowed {number(allowed)}"
     )
     if not differences.any():
         sentence = _no_drop(n, upper, allowed)
-    outcome = _outcome(upper <= allowed, lower > allowed)
+    outcome = outcome_of(upper <= allowed, lower > allowed)
     gap = allowed - drop
-    wanted = values_to_tell(differences, each, ALPHA, allowed) if abs(gap) >= ROUNDING else 0
-    return _with_need(_Promise(outcome, sentence, Bounds("drop", allowed, lower, upper)), n=n, wanted=wanted, gap=gap)
+    wanted = values_to_tell(differences, each, sample.alpha, allowed) if abs(gap) >= ROUNDING else 0
+    return with_need(Promise(outcome, sentence, Bounds("drop", allowed, lower, upper)), n=n, wanted=wanted, gap=gap)
 
 
-def _least_score(sample: _Sample, least: float) -> _Promise:
+def _least_score(sample: _Sample, least: float) -> Promise:
     actual, n, score = sample.actual, sample.n, float(sample.actual.mean())
     gap = score - least
     if sample.scale is None:
         successes = int(actual.sum())
-        lower, upper = binomial_lower(successes, n, ALPHA), binomial_upper(successes, n, ALPHA)
-        wanted = _right_wrong_to_tell(gap, math.sqrt(score * (1 - score)))
+        lower, upper = binomial_lower(successes, n, sample.alpha), binomial_upper(successes, n, sample.alpha)
+        wanted = _right_wrong_to_tell(gap, math.sqrt(score * (1 - score)), sample.alpha)
     else:
-        lower, upper = mean_bounds(actual, sample.scale, ALPHA)
-        wanted = values_to_tell(actual, sample.scale, ALPHA, least) if abs(gap) >= ROUNDING else 0
+        lower, upper = mean_bounds(actual, sample.scale, sample.alpha)
+        wanted = values_to_tell(actual, sample.scale, sample.alpha, least) if abs(gap) >= ROUNDING else 0
     sentence = (
-        f"scored {_number(score)} on {n} items (95 % bounds {_number(lower)} and {_number(upper)}), "
-        f"at least {_number(least)} wanted"
+        f"scored {number(score)} on {n} items (95 % bounds {number(lower)} and {number(upper)}), "
+        f"at least {number(least)} wanted"
     )
-    outcome = _outcome(lower >= least, upper < least)
-    return _with_need(_Promise(outcome, sentence, Bounds("score", least, lower, upper)), n=n, wanted=wanted, gap=gap)
-
-
-def _with_need(promise: _Promise, *, n: int, wanted: int, gap: float) -> _Promise:
-    """Add to an INCONCLUSIVE promise how many items would decide, if they behaved like those seen."""
-    if promise.outcome is not Outcome.INCONCLUSIVE:
-        return promise
-    if abs(gap) < ROUNDING:
-        return replace(promise, sentence=f"{promise.sentence}; on the limit no number of items decides ({OR_THESE})")
-    more = max(wanted - n, math.ceil(n / 10), 1)
-    return replace(
-        promise,
-        sentence=f"{promise.sentence}; needs about {_two_digits(more)} more items ({OR_THESE})",
-        bounds=replace(promise.bounds, more_items=more),
-    )
-
-
-def _outcome(kept: bool, broken: bool) -> Outcome:
-    if kept:
-        return Outcome.PASS
-    return Outcome.FAIL if broken else Outcome.INCONCLUSIVE
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}"
-
-
-def _two_digits(count: int) -> str:
-    digits = max(len(str(count)) - 2, 0)
-    return f"{math.ceil(count / 10**digits) * 10**digits:,}".replace(",", " ")
+    outcome = outcome_of(lower >= least, upper < least)
+    return with_need(Promise(outcome, sentence, Bounds("score", least, lower, upper)), n=n, wanted=wanted, gap=gap)

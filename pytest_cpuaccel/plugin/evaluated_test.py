@@ -20,6 +20,7 @@ from pytest_cpuaccel.plugin.tracebacks import at
 from pytest_cpuaccel.plugin.unsupported import REFUSAL, reason_to_skip, skips
 
 if TYPE_CHECKING:
+    from pytest_cpuaccel.core.budget import AccuracyBudget
     from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
 
 
@@ -108,6 +109,7 @@ class EvaluatedTest:
 def evaluated_test(item: pytest.Item, models: ModelsUnderTest) -> EvaluatedTest:
     """Return a test that begins to use models."""
     models.compared = partial(_compared_outputs, item, models.backend.name)
+    models.accuracy = partial(_accuracy_budget, item, models.backend.name)
     test = EvaluatedTest(item, models)
     if item.config.getoption("usepdb"):
         models.seen = test.see
@@ -118,6 +120,11 @@ def _compared_outputs(item: pytest.Item, backend: str) -> tuple[str, ...] | None
     """Return the patterns of the outputs that a test's mark compares (none: all); None if it compares nothing."""
     parity = budgets_of(item, backend, choice_of(item.config).known).parity
     return parity.only if parity else None
+
+
+def _accuracy_budget(item: pytest.Item, backend: str) -> AccuracyBudget | None:
+    """Return what a test's scores are judged by; None if nothing does."""
+    return budgets_of(item, backend, choice_of(item.config).known).accuracy
 
 
 def _has_failed(item: pytest.Item) -> bool:

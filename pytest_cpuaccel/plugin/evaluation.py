@@ -78,13 +78,13 @@ def _results(item: pytest.Item, models: ModelsUnderTest, refused: bool) -> Gener
 
 def _without_open_scores(evaluation: Evaluation) -> Evaluation:
     """Return an evaluation without its accuracy budget if the refusal came before there were scores."""
-    if evaluation.scores.actual:
+    if evaluation.scores.given:
         return evaluation
     return replace(evaluation, budgets=replace(evaluation.budgets, accuracy=None))
 
 
 def _holding(item: pytest.Item, evaluation: Evaluation) -> Budgets:
     """Return the budgets, without accuracy if only a class or module asks for it and this test has other budgets."""
-    asked = "accuracy_budget" in on_test_itself(item) or takes_score_items(item) or evaluation.scores.actual
+    asked = "accuracy_budget" in on_test_itself(item) or takes_score_items(item) or evaluation.scores.given
     others = replace(evaluation.budgets, accuracy=None)
     return evaluation.budgets if asked or others == type(others)() else others

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from pytest_cpuaccel.core.backend import Backend
-    from pytest_cpuaccel.core.fixture_types import Accelerate, CpuModel, ScoreItems
+    from pytest_cpuaccel.core.fixture_types import Accelerate, CpuModel, ItemsByPlace, ScoreItems
     from pytest_cpuaccel.evaluation.argument_names import ArgumentNames
     from pytest_cpuaccel.evaluation.models_under_test import ModelsUnderTest
     from pytest_cpuaccel.evaluation.quantisation import Quantisation
@@ -172,12 +172,26 @@ def score_items(
 ) -> ScoreItems:
     """``score_items(fn, items)``: ``fn(model, item)`` for every item, under the backend and under eager.
 
-    Returns the backend's scores; ``accuracy_budget`` judges them against eager's.
+    Returns the backend's scores; ``accuracy_budget`` judges them against eager's. With ``batch_size=`` the function
+    takes lists of items; with ``metric=`` it returns pairs of prediction and reference, for a metric over all items.
+    ``stop_early=True`` ends it once the verdict is certain.
     """
+    from pytest_cpuaccel.evaluation.scored_items import ScoredItems
+    from pytest_cpuaccel.evaluation.scoring import Scoring, check_function
+
     source = eager_model if cpu_candidate is None else cpu_candidate
 
-    def score(fn: Callable[[Any, Any], float], items: Iterable[Any]) -> list[float]:
+    def score(
+        fn: Callable[[Any, Any], Any],
+        items: Iterable[Any] | ItemsByPlace,
+        batch_size: int | None = None,
+        stop_early: bool = False,
+        metric: Any = None,
+    ) -> Any:
+        check_function(fn, items)
+        scoring, given = Scoring.of(fn, batch_size, stop_early, metric), ScoredItems.of(items)
         names = _names(request, eager_model, cpu_candidate)
-        return _cpu_models.score(_cpu_models.accelerate(source, eager_model, _cpu_quantisation, names), fn, items)
+        model = _cpu_models.accelerate(source, eager_model, _cpu_quantisation, names)
+        return _cpu_models.score(model, scoring, given)
 
     return score

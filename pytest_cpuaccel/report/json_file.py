@@ -21,7 +21,7 @@ _CHEAP_S = 0.05
 _PAUSE = 20
 """The time between two writes of a larger one, in times that it takes to write: writing takes 5 % of a run at most."""
 
-STRUCTURED = ("evidence", "diagnoses", "notes", "localization", "sensitivity", "census")
+STRUCTURED = ("evidence", "diagnoses", "notes", "localization", "sensitivity", "census", "flipped")
 """Facts that are texts in JSON, and stand in the file as what these texts mean."""
 
 

@@ -11,7 +11,7 @@ from pytest_cpuaccel.report.facts.scalars import Facts
 PREFIX = "cpuaccel"
 
 _PROPERTY = re.compile(rf"{PREFIX}\.\d+\..+")
-_LEFT_OUT = ("pairs_ns", "evidence", "diagnoses", "notes", "localization", "sensitivity", "census")
+_LEFT_OUT = ("pairs_ns", "evidence", "diagnoses", "notes", "localization", "sensitivity", "census", "flipped")
 """Raw figures, and what the message of a failure holds already."""
 
 

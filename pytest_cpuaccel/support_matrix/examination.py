@@ -24,8 +24,9 @@ from pytest_cpuaccel.core.parity_summary import ParitySummary
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
-from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.parity import evaluate_parity
+from pytest_cpuaccel.evaluation.scores import Scores
 from pytest_cpuaccel.recording.workload import workloads
 from pytest_cpuaccel.support_matrix.cell import Cell, Status, worst
 from pytest_cpuaccel.zoo.architecture import Architecture

@@ -28,8 +28,9 @@ from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.rounding import BARS
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.evaluation.context import EvaluationContext
-from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation.scores import Scores
 from pytest_cpuaccel.evaluation.test import evaluate
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 from pytest_cpuaccel.measure.parity import error

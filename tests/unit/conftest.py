@@ -13,6 +13,7 @@ NEED_TORCH = [
     "test_fingerprint.py",
     "test_keep_fp32.py",
     "test_memory.py",
+    "test_metric.py",
     "test_noise_check.py",
     "test_pool.py",
     "test_private_copy.py",

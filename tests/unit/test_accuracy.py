@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,12 +13,15 @@ import pytest
 
 from pytest_cpuaccel.core.budget import AccuracyBudget
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.accuracy import judge_accuracy
 from pytest_cpuaccel.judge.distribution import binomial_lower, binomial_upper, t_quantile
+from pytest_cpuaccel.judge.looks import looks
 from pytest_cpuaccel.judge.paired import paired_p_value, paired_upper
 from pytest_cpuaccel.measure.accuracy import compare_scores
+from pytest_cpuaccel.measure.flips import flips
 from pytest_cpuaccel.report.facts.result import facts_of
 
 
@@ -262,6 +267,124 @@ def test_a_result_on_the_limit_says_that_no_number_of_items_decides():
     assert "no number of items decides" in result.sentence
     assert 'or of="these"' in result.sentence
     assert "no number of items decides" in judge(right_wrong(300), max_drop=0.0).sentence
+
+
+# Looking early
+
+
+@pytest.mark.parametrize("items", [1, 64, 100, 2000, 12345])
+@pytest.mark.parametrize("batch", [1, 32, 5000])
+def test_the_looks_share_the_level_and_end_with_whole_batches(items, batch):
+    plan = looks(items, batch)
+    assert sum(look.alpha for look in plan) == pytest.approx(0.05)
+    counts = [look.items for look in plan]
+    assert counts == sorted(set(counts))
+    assert counts[-1] == items
+    assert all(count % batch == 0 for count in counts[:-1])
+    assert counts[0] >= min(items, 64)
+
+
+@pytest.mark.parametrize("gain_rate", [0.0, 0.03])
+def test_looking_early_makes_no_more_wrong_verdicts(gain_rate):
+    """At the limit itself; 6 % leaves room for the draw."""
+    limit, plan, p_value = 0.08, looks(100), functools.cache(paired_p_value)
+    rng = np.random.default_rng(7)
+    outcomes = []
+    for _ in range(400):
+        drawn = rng.random(100)
+        losses, gains = np.cumsum(drawn < gain_rate + limit), np.cumsum(drawn > 1 - gain_rate)
+        seen = [(int(losses[look.items - 1]), int(gains[look.items - 1]), look.items, look.alpha) for look in plan]
+        kept = any(p_value(lost, gained, n, limit) <= alpha for lost, gained, n, alpha in seen)
+        broken = any(p_value(gained, lost, n, -limit) <= alpha for lost, gained, n, alpha in seen)
+        outcomes.append((kept, broken))
+    assert sum(kept for kept, _ in outcomes) / 400 < 0.06
+    assert sum(broken for _, broken in outcomes) / 400 < 0.06
+
+
+def test_a_smaller_level_asks_for_more_items():
+    measurement = compare_scores(*right_wrong(310))
+    assert judge_accuracy(measurement, AccuracyBudget(max_drop=0.01), "ort").outcome is Outcome.PASS
+    strict = judge_accuracy(measurement, AccuracyBudget(max_drop=0.01), "ort", 0.04)
+    assert strict.outcome is Outcome.INCONCLUSIVE
+    assert "needs about 31 more items" in strict.sentence
+
+
+# Items that flipped
+
+
+def flipped(scores, names=("right", "wrong")):
+    answers = [names[1 - int(score)] for score in scores[0]], [names[1 - int(score)] for score in scores[1]]
+    return flips(PairedScores(*map(tuple, scores)), range(len(scores[0])), *answers)
+
+
+def test_a_failing_verdict_lists_ten_items_that_flipped_those_lost_first():
+    scores = right_wrong(400, losses=30, gains=2)
+    measurement = replace(compare_scores(*scores), flipped=flipped(scores))
+    verdict = judge_accuracy(measurement, AccuracyBudget(max_drop=0.01), "ort")
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.evidence[0] == "item 0 lost: eager answered 'right', ort 'wrong'"
+    assert verdict.evidence[10] == "22 more items flipped; a JSON report has them all"
+    assert len(verdict.evidence) == 11
+    few = replace(measurement, flipped=measurement.flipped[-2:])
+    assert judge_accuracy(few, AccuracyBudget(max_drop=0.01), "ort").evidence == (
+        "item 30 gained: eager answered 'wrong', ort 'right'",
+        "item 31 gained: eager answered 'wrong', ort 'right'",
+    )
+    assert judge_accuracy(measurement, AccuracyBudget(max_drop=0.5), "ort").evidence == ()
+
+
+def test_graded_items_flip_by_half_of_their_scale():
+    scores = PairedScores((0.9, 0.2, 0.4), (0.9, 0.9, 0.8))
+    assert [flip.item for flip in flips(scores, [5, 7, 9], [None] * 3, [None] * 3)] == [7]
+    hundred = PairedScores((90.0, 20.0, 40.0), (90.0, 90.0, 80.0))
+    assert [flip.item for flip in flips(hundred, [5, 7, 9], [None] * 3, [None] * 3)] == [7]
+
+
+# A metric over all items
+
+
+def judge_metric(drops, items, score=0.8, **budget):
+    """The verdict on a metric of this value, that lost ``drops`` over resampled items."""
+    drops = np.asarray(drops)
+    scores = PairedScores(tuple(score - drops), (score,) * len(drops))
+    drop = float(np.nanmean(drops))
+    measurement = AccuracyMeasurement(items, score - drop, score, drop, scores, metric="F1")
+    return judge_accuracy(measurement, AccuracyBudget(**budget), "ort")
+
+
+def test_equal_answers_of_few_items_show_nothing_of_a_metric():
+    assert judge_metric([0.0] * 999, 40, max_drop=0.01).outcome is Outcome.INCONCLUSIVE
+    kept = judge_metric([0.0] * 999, 299, max_drop=0.01)
+    assert kept.outcome is Outcome.PASS
+    assert kept.sentence.startswith("ort: F1 dropped by 0, from 0.8 to 0.8 (95 % bounds -0.00997 and 0.00997; 299 ")
+
+
+def test_a_metric_is_held_to_the_bounds_that_its_resamples_show():
+    spread = np.linspace(0.02, 0.08, 999)
+    assert judge_metric(spread, 5000, max_drop=0.1).outcome is Outcome.PASS
+    assert judge_metric(spread, 5000, max_drop=0.01).outcome is Outcome.FAIL
+    unclear = judge_metric(spread, 5000, max_drop=0.06)
+    assert unclear.outcome is Outcome.INCONCLUSIVE
+    assert "more items" in unclear.sentence
+    assert judge_metric(spread, 5000, min_score=0.7).outcome is Outcome.PASS
+    assert judge_metric(spread, 5000, min_score=0.79).outcome is Outcome.FAIL
+
+
+def test_a_metric_that_many_resamples_leave_undefined_is_not_decided():
+    some = np.where(np.arange(999) % 30 == 0, math.nan, 0.0)
+    verdict = judge_metric(some, 5000, max_drop=0.1)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "leave it undefined" in verdict.sentence
+
+
+@pytest.mark.parametrize(("allowed", "outcome"), [(0.05, Outcome.PASS), (0.04, Outcome.FAIL)])
+def test_of_these_items_a_metric_is_compared_and_nothing_inferred(allowed, outcome):
+    measurement = AccuracyMeasurement(10, 0.75, 0.8, 0.05, metric="F1")
+    verdict = judge_accuracy(measurement, AccuracyBudget(max_drop=allowed, of="these"), "ort")
+    assert verdict.outcome is outcome
+    assert verdict.sentence == f"ort: F1 dropped by 0.05, from 0.8 to 0.75, on these 10 items, allowed {allowed}"
+    with pytest.raises(UsageError, match="F1 lies between 0 and 1 here, so that 1 would allow any drop"):
+        judge_accuracy(measurement, AccuracyBudget(max_drop=1.0, of="these"), "ort")
 
 
 # Mistakes

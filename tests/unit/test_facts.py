@@ -97,6 +97,12 @@ def test_what_is_measured_becomes_facts_and_is_read_back(kind: Any, measurement:
     assert kind.flat(kind.read(facts)) == facts
 
 
+def test_a_figure_tells_after_how_many_items_it_was_decided() -> None:
+    early = AccuracyMeasurement(64, 0.5, 1.0, 0.5, given=2000)
+    assert accuracy.figure(early) == "0.500 (eager 1.000; 64 of 2000 items)"
+    assert accuracy.read(accuracy.flat(early)) == early
+
+
 @pytest.mark.parametrize("kind", [accuracy, memory, startup])
 @pytest.mark.parametrize("facts", [{}, {"items": 2, "peak_bytes": 4, "cold_start_ns": 9}, {"build_attempts_ns": "a b"}])
 def test_facts_that_are_not_all_there_are_no_measurement(kind: Any, facts: dict[str, Any]) -> None:

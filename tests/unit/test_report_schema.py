@@ -14,7 +14,7 @@ import pytest
 from pytest_cpuaccel.core.bounds import Bounds
 from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
 from pytest_cpuaccel.core.localization import Localization, ModuleError
-from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
+from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, Flip
 from pytest_cpuaccel.core.measurement.memory import ArtifactSize, MemoryMeasurement
 from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
 from pytest_cpuaccel.core.parity_summary import OutputCounts, OutputSummary, ParitySummary, TokenSummary
@@ -40,6 +40,7 @@ EVERY_COUNT: Mapping[str, Any] = dict.fromkeys(
 )
 WORST = OutputSummary(**dict.fromkeys(OutputSummary.__dataclass_fields__, 0.5) | EVERY_COUNT)
 TOKENS = TokenSummary(5, 4, 0.1, 0.9, 0.8, 3, 0, 17, 18, 0.2, 0.1, -0.1)
+FLIPS = (Flip(0, 0.0, 1.0), Flip(7, 1.0, 0.0, "yes", "no"))
 MEASURED: list[tuple[Kind, Measurement | None]] = [
     ("parity", PARITY),
     ("parity", ParitySummary("far", Precision.BF16, OutputCounts("y", 2, 1, 9, 1), None, WORST, 3, ("latency",))),
@@ -52,6 +53,7 @@ MEASURED: list[tuple[Kind, Measurement | None]] = [
     ("memory", MemoryMeasurement(PROCESS, ArtifactSize(12))),
     ("accuracy", SCORES),
     ("accuracy", AccuracyMeasurement(3, nan, 0.5, nan)),
+    ("accuracy", AccuracyMeasurement(3, 0.5, 1.0, 0.5, flipped=FLIPS, given=9, metric="F1")),
 ]
 BOUNDS = (Bounds("drop", 0.01, -0.1, 0.1, 3, 2, 40), Bounds("score", 0.9))
 

@@ -13,7 +13,8 @@ from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.evaluation import workload_kernels
 from pytest_cpuaccel.evaluation.context import EvaluationContext
-from pytest_cpuaccel.evaluation.evaluation import Evaluation, Scores
+from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.scores import Scores
 from pytest_cpuaccel.evaluation.workload_kernels import WorkloadKernels
 from pytest_cpuaccel.recording.workload import Workload
 from tests.doubles import STORED, TWIN

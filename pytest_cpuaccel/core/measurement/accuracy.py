@@ -14,10 +14,32 @@ class PairedScores:
 
 
 @dataclass(frozen=True)
+class Flip:
+    """An item whose score moved by half of the scale or more: of right/wrong scores, one that was lost or gained.
+
+    ``item`` is its place among the items, from 0. The answers are texts; None where the test gave none.
+    """
+
+    item: int
+    score: float
+    eager_score: float
+    answer: str | None = None
+    eager_answer: str | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether eager scored higher."""
+        return self.score < self.eager_score
+
+
+@dataclass(frozen=True)
 class AccuracyMeasurement:
     """``score`` and ``eager_score`` are means over ``items``, ``drop`` the mean of what each item scored less.
 
-    ``scores`` are None where a report does not keep them.
+    With a ``metric``, the name of one over all items, these are its values and their difference, and ``scores`` its
+    values over resampled items, the same for both: none if no claim beyond these items was made. Without one they are
+    the scores of items. They are None where a report does not keep them. ``given`` are the items of which some were
+    left out because the verdict was certain before; None: all were scored.
     """
 
     items: int
@@ -25,3 +47,11 @@ class AccuracyMeasurement:
     eager_score: float
     drop: float
     scores: PairedScores | None = None
+    flipped: tuple[Flip, ...] = ()
+    given: int | None = None
+    metric: str | None = None
+
+    @property
+    def is_early(self) -> bool:
+        """Tell whether items were left out."""
+        return self.given is not None and self.items < self.given
