@@ -13,6 +13,7 @@ class OutputSummary:
 
     ``smallest_atol`` and ``smallest_rtol`` are tolerances that would pass. ``rounding_ratio`` is the error in units of
     eager's own rounding, ``longest_sum`` the terms of the longest sum that eager was also asked for in another order.
+    ``locked_by`` is the file and line of the tolerance lock that it was held to.
     """
 
     max_abs: float | None = None
@@ -38,6 +39,7 @@ class OutputSummary:
     top1_positions: int | None = None
     mismatched_nonfinite: int | None = None
     different_elements: int | None = None
+    locked_by: str | None = None
 
     def filled(self, other: OutputSummary) -> OutputSummary:
         """Return it with what another one holds, where that holds something."""

@@ -97,6 +97,10 @@ INT8_BLAMED = 0.1
 """Relative RMSE up to which int8 rounding alone blames no backend: 20 dB. Ranges found on one call and used for another
 cost a static backend 9 %, 30 times int8 rounding. Where outputs share a large part it may be all that varies."""
 
+LOCK_MARGIN = 2.0
+"""Times the larger of what was measured and eager's own error that a tolerance lock proposes: other releases of a
+backend, and processors with other instructions, round elsewhere."""
+
 REDUCED = frozenset({Precision.FP16, Precision.BF16, Precision.INT8})
 """Precisions in which no answer comes out as eager's fp32 does, to the last bit."""
 

@@ -13,6 +13,7 @@ from pytest_cpuaccel.judge.parity.check import Check
 from pytest_cpuaccel.judge.parity.checks import checks, top1_check
 from pytest_cpuaccel.judge.parity.evidence import differences, nonfinite, number, round_up, share
 from pytest_cpuaccel.judge.parity.judged_output import JudgedOutput
+from pytest_cpuaccel.judge.parity.lock import lock_check, need
 from pytest_cpuaccel.judge.parity.terms import Terms
 
 
@@ -30,10 +31,14 @@ def judge_floats(output: OutputMeasurement, figures: FloatFigures, terms: Terms)
         sentence = f"'{name}' leaves nothing to compare: eager itself is {word} in all {figures.total} elements"
         return JudgedOutput(name, Outcome.INCONCLUSIVE, sentence, masked=masked, figure="eager is NaN")
     made = [*checks(figures, tolerance, terms.precision), *_top1(name, figures, terms)]
+    needed = None
+    if made and tolerance == Tolerance():
+        needed, lock = need(figures, terms.precision, made), terms.budget.locks.get(name)
+        made = made if lock is None else [lock_check(figures, lock, made)]
     if not made:
         note = f"'{name}' was not compared: it has no top-1 answer"
         return JudgedOutput(name, Outcome.PASS, note, use=0.0, notes=(note,))
-    return _of_checks(output, figures, made, tolerance)
+    return replace(_of_checks(output, figures, made, tolerance), need=needed)
 
 
 def wrong_elements(figures: FloatFigures, tolerance: Tolerance) -> Mismatch | None:

@@ -41,7 +41,7 @@ def unfit(figures: FloatFigures, precision: Precision) -> Check | None:
     if (precision is Precision.INT8 and not figures.has_exact) or figures.are_identical:
         return None
     bar = BARS[Precision.FP32 if precision is Precision.INT8 else precision]
-    measures = _measures(figures, _own(figures, precision))
+    measures = both_measures(figures, _own(figures, precision))
     worst = max(measures, key=lambda measure: max(measure.own, measure.loop))
     own = max(worst.own, worst.loop)
     if own <= bar.unfit or any(measure.value > bar.k * max(measure.own, measure.loop) for measure in measures):
@@ -74,7 +74,7 @@ def unfit(figures: FloatFigures, precision: Precision) -> Check | None:
 def rounding_check(figures: FloatFigures, precision: Precision) -> Check:
     """Hold both the root mean square and the maximum of the error to those of eager's own rounding."""
     bar = BARS[precision]
-    both = _measures(figures, _own(figures, precision))
+    both = both_measures(figures, _own(figures, precision))
     limits = [measure.allowed(bar, figures) for measure in both]
     worst, allowed = max(zip(both, limits, strict=True), key=lambda found: found[0].value / found[1])
     (rmse, largest), own = (measure.value for measure in both), worst.own
@@ -112,7 +112,7 @@ def int8_rounding(figures: FloatFigures) -> Iterator[Check]:
     own = figures.off.rounding
     if own is None or not own.squares > 0 or not math.isfinite(own.squares):
         return
-    measures = _measures(figures, own)
+    measures = both_measures(figures, own)
     needed, broken = (widened(times, figures.count) for times in (INT8_NEEDED, INT8_BROKEN))
     worst = max(measures, key=_ratio)
     times = _ratio(worst)
@@ -138,12 +138,12 @@ def int8_rounding(figures: FloatFigures) -> Iterator[Check]:
     )
 
 
-def _ratio(measure: _Measure) -> float:
+def _ratio(measure: Measure) -> float:
     return measure.value / measure.own
 
 
 @dataclass(frozen=True)
-class _Measure:
+class Measure:
     """One measure of error: of the answer (``value``), of eager's rounding (``own``), of running sums (``loop``)."""
 
     kind: str
@@ -155,23 +155,23 @@ class _Measure:
         """Return what an output of these elements may be off by."""
         count = figures.count
         few = min(widened(bar.k, count) * self.own, bar.few_elements)
-        return min(max(bar.k * self.own, few, bar.floor, self._of_long_sums(figures)), bar.ceiling)
+        return min(max(bar.k * self.own, few, bar.floor, self.of_long_sums(figures)), bar.ceiling)
 
-    def _of_long_sums(self, figures: FloatFigures) -> float:
-        """By what running sums are off, and by the length of those that were not computed."""
+    def of_long_sums(self, figures: FloatFigures) -> float:
+        """Return what another order of long sums may be off: by running sums, by length where none was computed."""
         longest, longest_kept = figures.longest, figures.longest_kept
         few = FEW_SUMS * math.sqrt(longest) * UNIT_ROUNDOFF
         by_loop = max(OTHER_ORDER * self.loop, min(OTHER_ORDER * luck(figures.count) * self.loop, few))
         return max(by_loop, BY_LENGTH * math.sqrt(longest_kept) * UNIT_ROUNDOFF)
 
 
-def _measures(figures: FloatFigures, own: Size | None) -> tuple[_Measure, _Measure]:
-    """By both measures, what the answer, eager's rounding and its running sums are off the reference."""
+def both_measures(figures: FloatFigures, own: Size | None) -> tuple[Measure, Measure]:
+    """Return, by both measures, what the answer, eager's rounding and its running sums are off the reference."""
     sides = [side or Size() for side in (figures.off.actual, own, figures.off.running)]
     scale, peak = figures.reference.rms(figures.count) or 1.0, figures.reference.largest or 1.0
     return (
-        _Measure("relative RMSE", *(side.rms(figures.count) / scale for side in sides)),
-        _Measure("relative maximum error", *(side.largest / peak for side in sides)),
+        Measure("relative RMSE", *(side.rms(figures.count) / scale for side in sides)),
+        Measure("relative maximum error", *(side.largest / peak for side in sides)),
     )
 
 

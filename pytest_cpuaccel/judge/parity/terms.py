@@ -30,7 +30,7 @@ class Terms:
     @property
     def are_default(self) -> bool:
         """Whether the budget sets no number and names no output."""
-        return self.budget == ParityBudget(mask=self.budget.mask)
+        return self.budget == ParityBudget(mask=self.budget.mask, locks=self.budget.locks)
 
     def tolerance(self, name: str) -> Tolerance:
         """Return the output's own tolerance, by the pattern that fits its name most closely, else the mark's.
