@@ -18,7 +18,8 @@ class Tolerance:
 
     ``rtol`` and ``atol`` as in ``torch.testing.assert_close``: ``|actual - expected| <= atol + rtol * |expected|``.
     ``cosine`` is the least cosine similarity, ``sqnr_db`` the least signal-to-quantisation-noise ratio in dB,
-    ``top1`` the least share of positions whose argmax over the last dimension agrees.
+    ``top1`` the least share of positions whose argmax over the last dimension agrees, ``neighbours`` the least share of
+    nearest neighbours that are kept among the rows of a matrix.
     """
 
     rtol: float | None = None
@@ -26,6 +27,7 @@ class Tolerance:
     cosine: float | None = None
     sqnr_db: float | None = None
     top1: float | None = None
+    neighbours: float | None = None
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,13 @@ INT8_BROKEN = 2 * INT8_NEEDED
 """Times int8 rounding beyond which no usual backend was seen by far, and most planted faults were. Between both lie
 mild faults (an ignored mask on MiniLM: 7.6) and coarse kernels (static int8 on MiniLM: 8.4): INCONCLUSIVE."""
 
+INT8_NEAR_TIE = 2 * 2**0.5 * INT8_NEEDED
+"""Times int8 rounding of a logit, as root mean square, up to which two of them are a near-tie: two standard deviations
+of their difference under a backend that is off by as much as INT8_NEEDED allows."""
+
+INT8_CLEAR_TOKENS = 0.9
+"""Share of an int8 decoder's tokens, of those that are no near-ties, that have to be eager's."""
+
 INT8_FLOOR = 1e-2
 """Error that is never held against an int8 backend, 40 dB. Some keep embeddings in int8 as well, which eager's int8
 rounding leaves as they are: those of a tiny BERT were 0.5 % off under INC. Eager may be nearly exact by luck, too."""
@@ -103,6 +110,12 @@ backend, and processors with other instructions, round elsewhere."""
 
 REDUCED = frozenset({Precision.FP16, Precision.BF16, Precision.INT8})
 """Precisions in which no answer comes out as eager's fp32 does, to the last bit."""
+
+NEIGHBOURS_AMONG = 3
+"""Times as many other rows as nearest neighbours: of as many others as neighbours, any answer would keep all."""
+
+FEWEST_ROWS = NEIGHBOURS_AMONG + 1
+"""Rows that one nearest neighbour each needs."""
 
 TELLING_ELEMENTS = 8
 """Minimum count of values not representable in bf16 before bit-equality with fp32 counts as proof that fp32 ran. One

@@ -55,6 +55,7 @@ ALLOWED = {
         "evaluation",
     ),
     "report": ("core", "machine", "report"),
+    "tolerances": ("core", "report.whole_file", "tolerances"),
     "bundles": (
         "core",
         "machine.cpu",

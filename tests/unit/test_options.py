@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.option_values import Tolerances
 from pytest_cpuaccel.plugin.options import OPTIONS, Settings, read_settings
 
 LOADED = ("-p", "pytest_cpuaccel.plugin.hooks")
@@ -44,6 +45,7 @@ def test_defaults(pytester: pytest.Pytester) -> None:
         baselines_dir=pytester.path / ".cpuaccel" / "baselines",
         bundles=None,
         bundle_artifact=False,
+        tolerances=Tolerances("judge", None),
         wait_s=600.0,
     )
 

@@ -37,7 +37,9 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
 EVERY_COUNT: Mapping[str, Any] = dict.fromkeys(
     ("longest_sum", "top1_hits", "top1_positions", "mismatched_nonfinite", "different_elements"), 3
 )
-WORST = OutputSummary(**dict.fromkeys(OutputSummary.__dataclass_fields__, 0.5) | EVERY_COUNT)
+WORST = OutputSummary(
+    **dict.fromkeys(OutputSummary.__dataclass_fields__, 0.5) | EVERY_COUNT | {"locked_by": "a.toml:7"}
+)
 TOKENS = TokenSummary(5, 4, 0.1, 0.9, 0.8, 3, 0, 17, 18, 0.2, 0.1, -0.1)
 MEASURED: list[tuple[Kind, Measurement | None]] = [
     ("parity", PARITY),

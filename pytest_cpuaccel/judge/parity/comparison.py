@@ -107,7 +107,7 @@ def _needs(judged: Sequence[JudgedOutput]) -> dict[str, Need]:
         return needs
     refused = Need(refusal=f"another output of the call is wrong: {wrong[0].sentence}")
     own = {output.name: Need(refusal=f"{output.outcome.value}: {output.sentence}") for output in wrong}
-    return {name: found if found.refusal else refused for name, found in needs.items()} | own
+    return own | {name: found if found.refusal else refused for name, found in needs.items()}
 
 
 def _is_wrong(output: JudgedOutput) -> bool:

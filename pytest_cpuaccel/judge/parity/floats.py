@@ -10,7 +10,7 @@ from pytest_cpuaccel.core.measurement.parity import FloatFigures, Mismatch, Outp
 from pytest_cpuaccel.core.parity_summary import OutputSummary
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.check import Check
-from pytest_cpuaccel.judge.parity.checks import checks, top1_check
+from pytest_cpuaccel.judge.parity.checks import checks, in_force, top1_check
 from pytest_cpuaccel.judge.parity.evidence import differences, nonfinite, number, round_up, share
 from pytest_cpuaccel.judge.parity.judged_output import JudgedOutput
 from pytest_cpuaccel.judge.parity.lock import lock_check, need
@@ -19,7 +19,8 @@ from pytest_cpuaccel.judge.parity.terms import Terms
 
 def judge_floats(output: OutputMeasurement, figures: FloatFigures, terms: Terms) -> JudgedOutput:
     """Judge such an output by every check that the terms set; the worst decides."""
-    name, tolerance, masked = output.name, terms.tolerance(output.name), output.masked
+    name, masked = output.name, output.masked
+    tolerance = in_force(terms.tolerance(name), figures)
     wrong = wrong_elements(figures, tolerance)
     if wrong is not None:
         return _of_nonfinite(output, figures, wrong)

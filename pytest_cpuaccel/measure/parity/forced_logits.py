@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch.nn.functional import kl_div
 
+from pytest_cpuaccel.core.measurement.parity import Share
+
 BEST = 5
 """Tokens that are compared as the best ones of a position."""
 
@@ -45,6 +47,22 @@ class ForcedLogits:
 
         others = (None if item is None else cut(item) for item in (self.expected64, self.rounding, self.actual))
         return ForcedLogits(cut(self.expected), *others)
+
+    def clear_agreement(self, near: float) -> Share | None:
+        """Return in how many positions the best token is the same, of those in which rounding does not decide it.
+
+        It decides where eager's best two lie closer than ``near`` times what ``rounding`` moves a logit there, as root
+        mean square. None where that or the backend's logits are not known.
+        """
+        if self.actual is None or self.rounding is None or self.actual.shape != self.expected.shape:
+            return None
+        exact = (self.expected if self.expected64 is None else self.expected64).double()
+        moved = self.rounding.double() - exact
+        moved = (moved - moved.mean(-1, keepdim=True)).square().mean(-1).sqrt()
+        best = exact.topk(min(2, exact.shape[-1])).values
+        is_clear = best[..., 0] - best[..., -1] > near * moved
+        agree = self.actual.argmax(-1) == exact.argmax(-1)
+        return Share(int((agree & is_clear).sum()), int(is_clear.sum()))
 
     def distance(self) -> Distance | None:
         """Return how far the backend's distributions lie from eager's; None where they can't be compared."""

@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from pytest_cpuaccel.core.measurement.parity import Divergence, FormDifference, GenerationMeasurement, GivenToken
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.rounding import INT8_NEAR_TIE
 from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
 from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.margin import margin_bound
@@ -46,6 +47,8 @@ class Generation:
         scores = self.logits.between(self._start - 1, expected.shape[1] - 1)
         if (apart := scores.distance()) is not None:
             found = replace(found, kl_nats=apart.kl_nats, forced_agreement=apart.top1, top5_agreement=apart.top5)
+        if self.precision is Precision.INT8:
+            found = replace(found, clear=scores.clear_agreement(INT8_NEAR_TIE))
         if agreeing < total:
             found = replace(found, divergences=self._divergences(actual, expected, scores))
         if scores.actual is None or (agreeing == total and not self.logits_too):
