@@ -78,8 +78,6 @@ class TokenSummary:
     kl_nats: float | None = None
     forced_agreement: float | None = None
     top5_agreement: float | None = None
-    clear_tokens: int | None = None
-    clear_agreeing: int | None = None
     first_divergent_position: int | None = None
     first_divergent_row: int | None = None
     expected_token: int | None = None
@@ -87,6 +85,8 @@ class TokenSummary:
     margin_bound: float | None = None
     margin: float | None = None
     actual_margin: float | None = None
+    clear_tokens: int | None = None
+    clear_agreeing: int | None = None
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ EVERY_COUNT: Mapping[str, Any] = dict.fromkeys(
 WORST = OutputSummary(
     **dict.fromkeys(OutputSummary.__dataclass_fields__, 0.5) | EVERY_COUNT | {"locked_by": "a.toml:7"}
 )
-TOKENS = TokenSummary(5, 4, 0.1, 0.9, 0.8, 3, 0, 17, 18, 0.2, 0.1, -0.1)
+TOKENS = TokenSummary(5, 4, 0.1, 0.9, 0.8, 3, 0, 17, 18, 0.2, 0.1, -0.1, 4, 3)
 MEASURED: list[tuple[Kind, Measurement | None]] = [
     ("parity", PARITY),
     ("parity", ParitySummary("far", Precision.BF16, OutputCounts("y", 2, 1, 9, 1), None, WORST, 3, ("latency",))),

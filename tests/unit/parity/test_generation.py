@@ -170,3 +170,45 @@ def test_another_number_of_rows_or_tokens_fails():
 def test_no_generated_token_is_nothing_compared():
     exact, ids = scored()
     assert "nothing was compared" in judge(ids[:, :PROMPT], ids[:, :PROMPT], exact).sentence
+
+
+def decoded(noise, sharp=1.0, seed=0):
+    """Logits over eager's tokens, the same with int8 rounding, and a backend's that are off by ``noise`` times that."""
+    exact, ids = scored(seed)
+    exact = exact * sharp
+    others = (torch.randn(exact.shape, generator=torch.Generator().manual_seed(number)) for number in (1, 2))
+    rounding, actual = (exact + size * 0.02 * other for size, other in zip((1, noise), others, strict=True))
+    return exact, ids, rounding.float(), actual.float()
+
+
+def wrong(ids):
+    return torch.where(torch.arange(ids.shape[1]) < PROMPT, ids, (ids + 1) % VOCABULARY)
+
+
+def test_an_int8_decoder_whose_clear_tokens_agree_passes_after_a_near_tie():
+    exact, ids, rounding, actual = decoded(1.5)
+    result = judge(wrong(ids), ids, exact, actual_logits=actual, precision="int8", rounding=rounding)
+    assert result.outcome is Outcome.PASS
+    assert "that are no near-ties; 'logits'" in result.sentence
+    assert facts(result)["clear_tokens"] == facts(result)["clear_agreeing"] > 2
+
+
+def test_an_int8_decoder_none_of_whose_tokens_are_told_apart_is_not_called_right():
+    exact, ids, rounding, actual = decoded(1.5)
+    flat = (exact * 1e-3, *((side - exact.float()) + exact.float() * 1e-3 for side in (rounding, actual)))
+    found = judge(wrong(ids), ids, flat[0], actual_logits=flat[2], precision="int8", rounding=flat[1])
+    assert found.outcome in (Outcome.INCONCLUSIVE, Outcome.FAIL)
+    assert "0 of 12 tokens agree" in found.sentence
+
+
+def test_an_int8_decoder_that_misses_clear_tokens_fails_though_its_logits_are_near():
+    exact, ids, rounding, actual = decoded(1.0, sharp=3.0)
+    best = exact.argmax(-1, keepdim=True)
+    peak = actual.gather(-1, best)
+    dropped = actual.scatter(-1, best, (exact.topk(2).values[..., 1:].float() - 0.01).minimum(peak))
+    big = (
+        torch.cat([exact] + [exact * 0.0 - 9.0] * 40, -1),
+        *(torch.cat([side] + [side * 0.0 - 9.0] * 40, -1) for side in (rounding, dropped)),
+    )
+    found = judge(wrong(ids), ids, big[0], actual_logits=big[2], precision="int8", rounding=big[1])
+    assert found.outcome is Outcome.FAIL
