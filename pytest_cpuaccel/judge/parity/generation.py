@@ -85,14 +85,25 @@ def _doubt(measured: GenerationMeasurement) -> tuple[Outcome, str]:
     clear, agreement = measured.clear, measured.forced_agreement
     if clear is None or agreement is None:
         return Outcome.PASS, ""
-    told = f"{agreement:.0%} are the same, {clear.hits} of {clear.positions} that are no near-ties; "
-    missed = clear.positions - clear.hits
+    of_clear = f"{clear.hits} of {clear.positions} that are no near-ties" if clear.positions else "all are near-ties"
+    told = f"{agreement:.0%} of the best ones are the same, {of_clear}; "
+    contradicted = sum(map(_contradicts_itself, measured.divergences))
+    if contradicted:
+        rows = f"{contradicted} row{'s' * (contradicted > 1)}"
+        outcome = Outcome.FAIL if contradicted >= _TELLING_TOKENS else Outcome.INCONCLUSIVE
+        return outcome, f"{told}in {rows} its loop took a token that they are clearly against; "
     if clear.positions and clear.value < INT8_CLEAR_TOKENS:
-        is_wrong = clear.value < _MOST and missed >= _TELLING_TOKENS
+        is_wrong = clear.value < _MOST and clear.positions - clear.hits >= _TELLING_TOKENS
         return (Outcome.FAIL if is_wrong else Outcome.INCONCLUSIVE), told
     if agreement < _MOST:
-        return Outcome.INCONCLUSIVE, f"{told}too few are told apart to call the rest right, and "
+        return Outcome.INCONCLUSIVE, f"{told}that says little for the answer; "
     return Outcome.PASS, told
+
+
+def _contradicts_itself(divergence: Divergence) -> bool:
+    """Whether a loop took a token that its own logits, after the same tokens, put below eager's clear choice."""
+    own = divergence.actual_margin
+    return divergence.margin > divergence.bound and own is not None and own < 0
 
 
 def _with_logits(summary: ParitySummary, logits: JudgedOutput) -> ParitySummary:

@@ -56,6 +56,12 @@ class Generation:
         pair = OutputPair("logits", scores.actual, scores.expected, scores.expected64, scores.rounding)
         return replace(found, logits=measured(Output(pair, None, self.precision), ask))
 
+    def _bound(self, scores: ForcedLogits, exact: torch.Tensor, place: tuple[int, int]) -> float:
+        """The margin that rounding can turn round at one position; of int8 by what it moves the logits there."""
+        if self.precision is Precision.INT8 and scores.moved is not None:
+            return INT8_NEAR_TIE * float(scores.moved[place])
+        return margin_bound(scores.expected[place].double(), exact[place], self.precision)
+
     @property
     def _start(self) -> int:
         """The first position that was generated."""
@@ -73,7 +79,7 @@ class Generation:
             position = int((actual[row] != expected[row]).nonzero()[0])
             wanted, got = int(expected[row, position]), int(actual[row, position])
             logits = scores.expected[row, position - self._start].double()
-            bound = margin_bound(logits, exact[row, position - self._start], self.precision)
+            bound = self._bound(scores, exact, (row, position - self._start))
             margin = float(logits[wanted] - logits[got]) if got >= 0 else math.inf
             own = None
             if of_backend is not None and got >= 0:
