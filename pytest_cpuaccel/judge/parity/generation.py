@@ -107,7 +107,9 @@ def _contradicts_itself(divergence: Divergence) -> bool:
 
 
 def _with_logits(summary: ParitySummary, logits: JudgedOutput) -> ParitySummary:
-    return replace(summary, figure=f"{summary.figure}, {logits.figure}", worst=logits.summary)
+    tokens = summary.tokens
+    clear = f", {tokens.clear_agreeing} of {tokens.clear_tokens} clear" if tokens and tokens.clear_tokens else ""
+    return replace(summary, figure=f"{summary.figure}{clear}, {logits.figure}", worst=logits.summary)
 
 
 def _tokens(measured: GenerationMeasurement) -> TokenSummary:
