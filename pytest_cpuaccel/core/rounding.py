@@ -87,7 +87,7 @@ backends needed 4.3 at most, and of a real MiniLM 5.4: they have one scale for a
 
 INT8_BROKEN = 2 * INT8_NEEDED
 """Times int8 rounding beyond which no usual backend was seen by far, and most planted faults were. Between both lie
-mild faults (an ignored mask on MiniLM: 7.6) and coarse kernels (static int8 on MiniLM: 8.4): INCONCLUSIVE."""
+mild faults (an ignored mask on MiniLM: 7.6) and coarse kernels (static int8 on MiniLM: 7.8 and 8.4): INCONCLUSIVE."""
 
 INT8_NEAR_TIE = 2 * 2**0.5 * INT8_NEEDED
 """Times int8 rounding of a logit, as root mean square, up to which two of them are a near-tie: two standard deviations

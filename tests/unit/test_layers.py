@@ -155,6 +155,8 @@ ON_FIRST_USE_OF_BACKENDS = (
     "plugin.progress",
     "plugin.display",
     "plugin.worker_progress",
+    "plugin.tolerance_lock",
+    "tolerances.tolerance_file",
     "backends.registry",
     "report.header",
 )
