@@ -75,7 +75,7 @@ def _justified(measure: Measure, figures: FloatFigures, precision: Precision) ->
         most = 10 ** (-INT8_SQNR_DB / 20)
         if measure.own > 0:
             most = min(most, max(INT8_FLOOR, widened(INT8_NEEDED, figures.count) * measure.own))
-        return round_up(max(min(wanted, most), measure.value))
+        return round_up(max(min(wanted, most), measure.value, BARS[Precision.FP32].floor))
     bar = BARS[precision]
     most = measure.allowed(bar, figures) if is_judged_by_rounding(figures, precision) else math.inf
     return round_up(max(min(max(wanted, bar.floor, measure.of_long_sums(figures)), most), measure.value))

@@ -21,7 +21,7 @@ def spread(expected: torch.Tensor, valid: torch.Tensor) -> float | None:
     if expected.dim() not in (2, 3) or not expected.is_floating_point():
         return None
     rows = expected.reshape(-1, expected.shape[-1])
-    chosen = valid.reshape(rows.shape).any(1).nonzero().flatten() if valid.numel() else valid.new_empty(0)
+    chosen = valid.any(-1).reshape(-1).nonzero().flatten()
     if len(chosen) < FEWEST or not rows.shape[1]:
         return None
     parts = torch.split(chosen, max(1, _AT_ONCE // rows.shape[1]))

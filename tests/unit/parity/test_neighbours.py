@@ -99,3 +99,5 @@ def test_nothing_with_rows_is_a_mistake():
 def test_a_missing_row_fails_and_raises_nothing():
     assert judge(ROWS[:31], ROWS).outcome is Outcome.FAIL
     assert judge(ROWS * torch.nan, ROWS).outcome is Outcome.FAIL
+    assert judge(ROWS.long(), ROWS).outcome is Outcome.FAIL
+    assert judge({}, {"rows": ROWS}).outcome is Outcome.FAIL
