@@ -22,7 +22,7 @@ def of_proposal(found: Proposal) -> str:
     if found.refused:
         counts.append(f"{len(found.refused)} refused")
     if found.new or found.loose:
-        counts.append("review them")
+        counts.append("to be reviewed")
     return f"{found.file.path.name}: {', '.join(counts)}"
 
 

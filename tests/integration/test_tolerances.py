@@ -66,7 +66,7 @@ def test_a_run_proposes_and_the_next_is_held_to_it(noisy: pytest.Pytester) -> No
     path = noisy.path / NAME
     result = run(noisy, "--cpu-tolerances=write")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines([f"note: {NAME}: 2 entries proposed, review them"])
+    result.stdout.fnmatch_lines([f"note: {NAME}: 2 entries proposed, to be reviewed"])
     before = path.read_text()
     assert [line.split(" = ")[1] for line in entries(path) if line.startswith("backend")] == ['"coarse"', '"fine"']
     now(noisy, coarse=0.035, fine=0.005)
@@ -112,7 +112,7 @@ def test_a_loose_entry_is_told_and_tightened(noisy: pytest.Pytester) -> None:
     result = run(noisy)
     result.stdout.fnmatch_lines([f"note: {NAME}:* times looser than this run needed: coarse: {KEY} is allowed *"])
     result = run(noisy, "--cpu-tolerances=write")
-    result.stdout.fnmatch_lines([f"note: {NAME}: 0 entries proposed, 2 tightened, review them"])
+    result.stdout.fnmatch_lines([f"note: {NAME}: 0 entries proposed, 2 tightened, to be reviewed"])
     result = run(noisy)
     result.assert_outcomes(passed=2)
     result.stdout.no_fnmatch_line("*looser*")
@@ -163,5 +163,5 @@ def test_xdist_writes_what_one_process_writes(noisy: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     run(noisy, "--cpu-tolerances=write:one.toml")
     result = noisy.runpytest_subprocess("-n1", "--cpu-backends=fine,coarse", "--cpu-tolerances=write:many.toml")
-    result.stdout.fnmatch_lines(["note: many.toml: 2 entries proposed, review them"])
+    result.stdout.fnmatch_lines(["note: many.toml: 2 entries proposed, to be reviewed"])
     assert (noisy.path / "many.toml").read_text() == (noisy.path / "one.toml").read_text()

@@ -158,13 +158,13 @@ def test_other_line_ends_and_separators_within_texts_stay(tmp_path: Path) -> Non
     path = tmp_path / "a.toml"
     before = FILE.replace("# coarse", "# coarse\u2028[[tolerance]]").replace("\n", "\r\n")
     path.write_bytes(before.encode())
-    assert [*write(path, {of_backend("zzz"): NEED})] == ["a.toml: 1 entry proposed, review them"]
+    assert [*write(path, {of_backend("zzz"): NEED})] == ["a.toml: 1 entry proposed, to be reviewed"]
     assert path.read_bytes().startswith(before[: before.index('[[tolerance]]\r\nmodel = "Vit"')].encode())
 
 
 def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
-    assert [*write(path, {KEY: NEED})] == ["a.toml: 1 entry proposed, review them"]
+    assert [*write(path, {KEY: NEED})] == ["a.toml: 1 entry proposed, to be reviewed"]
     before = path.read_text()
     assert [*write(path, {KEY: NEED})] == ["a.toml: 0 entries proposed"]
     assert path.read_text() == before
@@ -177,7 +177,7 @@ def test_what_changes_and_what_stays_is_told(tmp_path: Path) -> None:
     refused = Need(refusal="FAIL: it is wrong")
     told = [*write(path, {KEY: NEED, vit: NEED, of_backend("x"): NEED, of_backend("y"): refused})]
     assert told == [
-        "a.toml: 1 entry proposed, 1 tightened, 1 would be looser and stayed, 1 refused, review them",
+        "a.toml: 1 entry proposed, 1 tightened, 1 would be looser and stayed, 1 refused, to be reviewed",
         "a.toml:13 would be looser: ort: Vit forward 'output' was off by rmse 1.0e-02, max 1.5e-02, allowed rmse "
         "1.0e-06, max 1.0e-06; delete the entry and write again to accept it",
         "no tolerance is proposed for y: BertModel-1a2b3c4d forward 'logits': FAIL: it is wrong",
