@@ -1,9 +1,10 @@
 """How far int8 backends and planted faults are off, in units of int8 rounding, on trained and on tiny models.
 
 Run ``python -m benchmarks.int8_rounding`` (a quarter of an hour). ``--minilm FOLDER`` adds a checkpoint of MiniLM,
-``--digits FOLDER`` one of the example project's digits; names of architectures run only those. int8 rounding is what
-eager is off its fp64 with the weights and inputs of its layers rounded as ``evaluation.fake_int8`` rounds them. Each
-figure is the larger of two ratios: of root mean squares, and of maxima.
+``--digits FOLDER`` one of the example project's digits; names of architectures run only those, ``--backends GLOBS``
+only those backends: INC's and IPEX's need an environment of their own. int8 rounding is what eager is off its fp64 with
+the weights and inputs of its layers rounded as ``evaluation.fake_int8`` rounds them. Each figure is the larger of two
+ratios: of root mean squares, and of maxima.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +30,7 @@ from pytest_cpuaccel.core.backend import Backend, BuiltModel
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import without_state
+from pytest_cpuaccel.core.option_values import backend_names
 from pytest_cpuaccel.evaluation.fake_int8 import FakeInt8
 from pytest_cpuaccel.measure.parity.leaves import pair_leaves
 from pytest_cpuaccel.measure.parity.mask import mask_for, valid_elements
@@ -87,11 +90,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--minilm")
     parser.add_argument("--digits")
+    parser.add_argument("--backends", type=backend_names, default=("*",))
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     for case in _cases(asked):
-        _examine(case)
+        _examined(case, asked.backends)
 
 
 def _cases(asked: argparse.Namespace) -> Iterator[Case]:
@@ -184,7 +188,15 @@ FAULTS: dict[str, Callable[[Backend], Backend]] = {
 }
 
 
-def _examine(case: Case) -> None:
+def _examined(case: Case, patterns: tuple[str, ...]) -> None:
+    """Examine a case; one that eager can't run in fp64 is told, and left out."""
+    try:
+        _examine(case, patterns)
+    except Exception as error:
+        print(f"\n{case.name}: {type(error).__name__}: {str(error).splitlines()[0][:90]}", flush=True)
+
+
+def _examine(case: Case, patterns: tuple[str, ...]) -> None:
     exact_model = private_copy(case.model).double()
     with torch.no_grad():
         given = {
@@ -197,7 +209,7 @@ def _examine(case: Case) -> None:
     print(f"\n{case.name}: {mode.layers} products with weights", flush=True)
     known = register([])
     for name in BACKENDS:
-        if name in known:
+        if name in known and any(fnmatchcase(name, pattern) for pattern in patterns):
             _report(case, name, known[name], exact, rounded)
     for name, put in FAULTS.items():
         _report(case, name, put(EAGER), exact, rounded)

@@ -28,6 +28,7 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.tolerance_lock import Lock
 from pytest_cpuaccel.core.verdict import Kind, Outcome
 
 _MOST_THREADS = 1024
@@ -169,21 +170,28 @@ def _budget(budget: ParityBudget) -> dict[str, Any]:
         "outputs": {name: asdict(tolerance) for name, tolerance in budget.outputs.items()},
         "only": list(budget.only),
         "mask": budget.mask,
+        "locks": {name: asdict(lock) for name, lock in budget.locks.items()},
     }
 
 
 def _read_budget(fields: Fields) -> ParityBudget:
-    own = fields.object("outputs")
+    own, locks = fields.object("outputs"), fields.object("locks")
     return ParityBudget(
         _read_tolerance(fields.object("tolerance")),
         {name: _read_tolerance(own.object(name)) for name in own.values},
         fields.texts("only"),
         fields.optional_text("mask"),
+        {name: _read_lock(locks.object(name)) for name in locks.values},
     )
 
 
+def _read_lock(fields: Fields) -> Lock:
+    rmse, largest = (fields.number(name) or 0.0 for name in ("rmse", "largest"))
+    return Lock(rmse, largest, fields.text("place"), fields.text("measured_on"))
+
+
 def _read_tolerance(fields: Fields) -> Tolerance:
-    return Tolerance(*(fields.number(name) for name in ("rtol", "atol", "cosine", "sqnr_db", "top1")))
+    return Tolerance(*(fields.number(name) for name in ("rtol", "atol", "cosine", "sqnr_db", "top1", "neighbours")))
 
 
 def _census(census: KernelCensus) -> dict[str, Any]:

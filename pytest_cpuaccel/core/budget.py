@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 
+from pytest_cpuaccel.core.tolerance_lock import Lock
+
 NO_LIMIT = inf
 """For a figure of a fresh process that is measured and shown, and held to nothing."""
 
@@ -16,7 +18,8 @@ class Tolerance:
 
     ``rtol`` and ``atol`` as in ``torch.testing.assert_close``: ``|actual - expected| <= atol + rtol * |expected|``.
     ``cosine`` is the least cosine similarity, ``sqnr_db`` the least signal-to-quantisation-noise ratio in dB,
-    ``top1`` the least share of positions whose argmax over the last dimension agrees.
+    ``top1`` the least share of positions whose argmax over the last dimension agrees, ``neighbours`` the least share of
+    nearest neighbours that are kept among the rows of a matrix.
     """
 
     rtol: float | None = None
@@ -24,6 +27,7 @@ class Tolerance:
     cosine: float | None = None
     sqnr_db: float | None = None
     top1: float | None = None
+    neighbours: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,15 @@ class ParityBudget:
 
     ``outputs`` maps output names (globs allowed) to tolerances of their own; with ``only`` set, other outputs are not
     compared. ``mask`` names the input that marks valid positions (1) and padding (0). With ``None`` the input is found
-    by its name; with ``""`` padding is compared too.
+    by its name; with ``""`` padding is compared too. ``locks`` are those of a tolerance lock, by output, and
+    hold where the mark sets no tolerance.
     """
 
     tolerance: Tolerance = Tolerance()
     outputs: Mapping[str, Tolerance] = field(default_factory=dict)
     only: tuple[str, ...] = ()
     mask: str | None = None
+    locks: Mapping[str, Lock] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

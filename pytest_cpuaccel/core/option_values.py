@@ -23,6 +23,18 @@ class Reports(NamedTuple):
     on_github: bool
 
 
+class Tolerances(NamedTuple):
+    """``mode`` is judge, write or off; ``path`` is that of the file, None for the usual one."""
+
+    mode: str
+    path: Path | None
+
+    @property
+    def is_written(self) -> bool:
+        """Return whether the run writes the file."""
+        return self.mode == "write"
+
+
 def backend_names(text: str) -> tuple[str, ...]:
     """Return the names and globs in a text, separated by commas or spaces.
 
@@ -91,6 +103,20 @@ def _without_github(part: str) -> tuple[str, ...]:
     """The word and the name of a file after it, where spaces alone separate them."""
     word, space, rest = part.partition(" ")
     return (word, rest.strip()) if word == GITHUB and space else (part,)
+
+
+def tolerances(text: str) -> Tolerances:
+    """Return what a run does with a tolerance lock: ``write``, ``write:FILE.toml``, ``FILE.toml`` or ``off``.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    word, colon, name = text.partition(":")
+    if word != "write":
+        word, name = ("off", "") if text == "off" else ("judge", text)
+    if (name or colon) and Path(name).suffix != ".toml":
+        raise UsageError(f"{text!r} is none of write, write:FILE.toml, FILE.toml and off")
+    return Tolerances(word, Path(name) if name else None)
 
 
 def number_of_bytes(text: str) -> int:

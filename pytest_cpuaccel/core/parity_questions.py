@@ -27,8 +27,9 @@ class ParityQuestions:
     ``in_fp64``: all sums are calculated in fp64. ``worst``: the element that uses most of this limit. ``constants``:
     whether a side is one number throughout. ``relative``: the largest relative difference. ``top1``: the share of
     equal top-1 answers. ``excess``: how many elements are off by more than this limit, and which uses most of
-    ``farthest``. ``nonfinite``: how many elements are NaN or infinite. ``elsewhere``: what is left of a difference
-    where eager had no choice between equal scores.
+    ``farthest``. ``nonfinite``: how many elements are NaN or infinite. ``neighbours``: how many nearest neighbours are
+    kept among rows. ``spread``: by how much eager's rows differ. ``elsewhere``: what is left of a difference where
+    eager had no choice between equal scores.
     """
 
     likely: LikelyLimit | None = None
@@ -40,6 +41,8 @@ class ParityQuestions:
     excess: ElementLimit | None = None
     farthest: ElementLimit = (0.0, 1.0)
     nonfinite: bool = False
+    neighbours: bool = False
+    spread: bool = False
     elsewhere: bool = False
 
     def cover(self, others: ParityQuestions) -> bool:

@@ -13,6 +13,8 @@ class OutputSummary:
 
     ``smallest_atol`` and ``smallest_rtol`` are tolerances that would pass. ``rounding_ratio`` is the error in units of
     eager's own rounding, ``longest_sum`` the terms of the longest sum that eager was also asked for in another order.
+    ``neighbours`` is the share of nearest neighbours kept, ``spread_sqnr_db`` the SQNR of what varies among the rows.
+    ``locked_by`` is the file and line of the tolerance lock that it was held to.
     """
 
     max_abs: float | None = None
@@ -34,10 +36,14 @@ class OutputSummary:
     min_sqnr_db: float | None = None
     min_cosine: float | None = None
     min_top1: float | None = None
+    neighbours: float | None = None
+    min_neighbours: float | None = None
+    spread_sqnr_db: float | None = None
     top1_hits: int | None = None
     top1_positions: int | None = None
     mismatched_nonfinite: int | None = None
     different_elements: int | None = None
+    locked_by: str | None = None
 
     def filled(self, other: OutputSummary) -> OutputSummary:
         """Return it with what another one holds, where that holds something."""
@@ -62,7 +68,10 @@ class OutputCounts:
 
 @dataclass(frozen=True)
 class TokenSummary:
-    """The tokens of ``generate()``: how many, how many agree, and the first that differs in the worst row."""
+    """The tokens of ``generate()``: how many, how many agree, and the first that differs in the worst row.
+
+    ``clear_tokens`` are those of an int8 decoder that are no near-ties, over eager's tokens.
+    """
 
     tokens: int | None = None
     agreeing_tokens: int | None = None
@@ -76,6 +85,8 @@ class TokenSummary:
     margin_bound: float | None = None
     margin: float | None = None
     actual_margin: float | None = None
+    clear_tokens: int | None = None
+    clear_agreeing: int | None = None
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,14 @@ backends needed 4.3 at most, and of a real MiniLM 5.4: they have one scale for a
 
 INT8_BROKEN = 2 * INT8_NEEDED
 """Times int8 rounding beyond which no usual backend was seen by far, and most planted faults were. Between both lie
-mild faults (an ignored mask on MiniLM: 7.6) and coarse kernels (static int8 on MiniLM: 8.4): INCONCLUSIVE."""
+mild faults (an ignored mask on MiniLM: 7.6) and coarse kernels (static int8 on MiniLM: 7.8 and 8.4): INCONCLUSIVE."""
+
+INT8_NEAR_TIE = 2 * 2**0.5 * INT8_NEEDED
+"""Times int8 rounding of a logit, as root mean square, up to which two of them are a near-tie: two standard deviations
+of their difference under a backend that is off by as much as INT8_NEEDED allows."""
+
+INT8_CLEAR_TOKENS = 0.9
+"""Share of an int8 decoder's tokens, of those that are no near-ties, that have to be eager's."""
 
 INT8_FLOOR = 1e-2
 """Error that is never held against an int8 backend, 40 dB. Some keep embeddings in int8 as well, which eager's int8
@@ -97,8 +104,19 @@ INT8_BLAMED = 0.1
 """Relative RMSE up to which int8 rounding alone blames no backend: 20 dB. Ranges found on one call and used for another
 cost a static backend 9 %, 30 times int8 rounding. Where outputs share a large part it may be all that varies."""
 
+LOCK_MARGIN = 2.0
+"""Times the larger of what was measured and eager's own error that a tolerance lock proposes: other releases of a
+backend, and processors with other instructions, round elsewhere. Under AVX2 16 pairs of backend and tiny model were
+off by 1.2 times what they were under AVX-512, at most; between torch 2.8 and 2.13 by 1.3 times."""
+
 REDUCED = frozenset({Precision.FP16, Precision.BF16, Precision.INT8})
 """Precisions in which no answer comes out as eager's fp32 does, to the last bit."""
+
+NEIGHBOURS_AMONG = 3
+"""Times as many other rows as nearest neighbours: of as many others as neighbours, any answer would keep all."""
+
+FEWEST_ROWS = NEIGHBOURS_AMONG + 1
+"""Rows that one nearest neighbour each needs."""
 
 TELLING_ELEMENTS = 8
 """Minimum count of values not representable in bf16 before bit-equality with fp32 counts as proof that fp32 ran. One

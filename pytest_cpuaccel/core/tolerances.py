@@ -18,6 +18,7 @@ TOLERANCES: dict[str, Parser] = {
     "cosine": values.cosine,
     "sqnr_db": values.decibels,
     "top1": values.share,
+    "neighbours": values.share,
 }
 
 

@@ -12,6 +12,7 @@ from pytest_cpuaccel.builder.builder import Builder
 from pytest_cpuaccel.core.measurement.latency import SelfCheck
 from pytest_cpuaccel.evaluation.localizing import Localizing
 from pytest_cpuaccel.evaluation.reference_cache import ReferenceCache
+from pytest_cpuaccel.evaluation.tolerance_book import ToleranceBook
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class EvaluationContext:
 
     ``self_checks`` holds what the session's A/A check found, once there was need of it.
     ``localizing`` tells which wrong answers are followed to the module in which they begin.
-    ``keep`` is told of every result that fails and returns notes for its verdict.
+    ``keep`` is told of every result that fails and returns notes for its verdict. ``tolerances`` are those of a
+    tolerance lock.
     """
 
     builder: Builder
@@ -40,3 +42,4 @@ class EvaluationContext:
     self_checks: list[SelfCheck] = field(default_factory=list)
     localizing: Localizing = field(default_factory=Localizing)
     keep: Callable[[Failure], tuple[str, ...]] = keep_nothing
+    tolerances: ToleranceBook = field(default_factory=ToleranceBook)

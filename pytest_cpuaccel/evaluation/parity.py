@@ -56,7 +56,7 @@ def _fault(call: Call, comparer: Comparer) -> Diagnosis | None:
     evaluation, cache = comparer.evaluation, comparer.context.cache
     if call.method == "generate" or evaluation.is_of_candidate:
         return None
-    model, own = evaluation.model, replace(comparer.budget, tolerance=Tolerance(), outputs={})
+    model, own = evaluation.model, replace(comparer.budget, tolerance=Tolerance(), outputs={}, locks={})
 
     def compared(actual: Any, asked: Call, precision: Precision) -> Comparison:
         references = cache.references(model, asked, precision, own.only)

@@ -55,7 +55,8 @@ def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Resul
     budgets = evaluation.budgets
     if not groups and (budgets.parity or budgets.kernels or budgets.of_performance):
         yield _result(evaluation, "no call", *_nothing_called(evaluation))
-    comparisons = Comparisons(evaluation, evaluation.budgets.parity or ParityBudget(), context)
+    budget = context.tolerances.budget(budgets.parity or ParityBudget(), evaluation)
+    comparisons = Comparisons(evaluation, budget, context)
     for workload in groups:
         kernels = WorkloadKernels(workload, evaluation, context)
         verdicts, refusal = _until_refused(_verdicts(kernels, comparisons))
@@ -99,6 +100,8 @@ def _verdicts(kernels: WorkloadKernels, comparisons: Comparisons) -> Iterator[Ve
         verdict = evaluate_parity(workload, comparisons)
         if not comparisons.is_stale:
             verdict = kernels.holding_claim(verdict)
+            if context.tolerances.is_asked:
+                context.tolerances.note(evaluation, workload.sample.method, comparisons.of(workload.calls), verdict)
         is_wrong = verdict.outcome is Outcome.FAIL or comparisons.is_stale
         withheld = budgets.of_performance if is_wrong else []
         yield withholding(verdict, withheld) if withheld else verdict

@@ -50,7 +50,9 @@ def evaluate(item: pytest.Item, models: ModelsUnderTest, *, refused: bool = Fals
             fail_or_skip(item, results)
         raise
     finally:
-        findings.notes += session_of(item.config).take_notes()
+        session = session_of(item.config)
+        findings.notes += session.take_notes()
+        findings.needs |= session.context.tolerances.take()
     fail_or_skip(item, results)
 
 

@@ -88,7 +88,7 @@ def pytest_runtest_makereport(
 def _begin(item: pytest.Item, findings: Findings) -> None:
     from pytest_cpuaccel.report.properties import is_of_result
 
-    findings.results, findings.endings = [], []
+    findings.results, findings.endings, findings.needs = [], [], {}
     item.user_properties[:] = [found for found in item.user_properties if not is_of_result(found[0])]
 
 

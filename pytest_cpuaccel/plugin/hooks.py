@@ -97,6 +97,10 @@ def pytest_configure(config: pytest.Config) -> None:
             options.check_reports(config.stash[SETTINGS], options.source_of(config, "report"))
             options.check_baselines(config.stash[SETTINGS])
             options.check_bundles(config.stash[SETTINGS], options.source_of(config, "bundles"))
+            if config.stash[SETTINGS].tolerances.is_written:
+                from pytest_cpuaccel.plugin.tolerance_lock import check_writable
+
+                check_writable(config)
             config.pluginmanager.register(Reporter(config), NAME)
 
 
@@ -139,8 +143,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[IS_OURS] = config.stash[SHARES_MACHINE] = True
         from pytest_cpuaccel.plugin.marks.checks import check_marks
         from pytest_cpuaccel.plugin.parametrize import backend_name
+        from pytest_cpuaccel.plugin.tolerance_lock import locks_of
         from pytest_cpuaccel.plugin.unparametrized import sole_backend
 
+        locks_of(config)
         lock_of(config).check()
         selection = choice_of(config)
         for item in items:

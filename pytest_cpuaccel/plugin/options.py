@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.option_values import (
     Reports,
+    Tolerances,
     backend_names,
     folder,
     number_of_bytes,
@@ -18,6 +19,7 @@ from pytest_cpuaccel.core.option_values import (
     reports_named,
     seconds,
     threads,
+    tolerances,
 )
 from pytest_cpuaccel.plugin.config_file import (
     FLAG,
@@ -69,6 +71,7 @@ class Settings(NamedTuple):
     baselines_dir: Path
     bundles: Path | None
     bundle_artifact: bool
+    tolerances: Tolerances
     wait_s: float
 
 
@@ -143,6 +146,10 @@ def _reports_in(base: Path, reports: Reports) -> Reports:
     return reports._replace(files=tuple(dict.fromkeys(_in(base, file) for file in reports.files)))
 
 
+def _tolerances_in(base: Path, given: Tolerances) -> Tolerances:
+    return given if given.path is None else given._replace(path=_in(base, given.path))
+
+
 def _model_in(base: Path, source: str | None) -> str | None:
     """Return the path of what can only be a folder, or is one; anything else is a hub id and stays as it is."""
     if source is None:
@@ -197,6 +204,13 @@ OPTIONS = (
     Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", folder),
     Option("bundles", "FOLDER", "where a failing verdict leaves a bundle for 'cpuaccel replay'", "", folder),
     Option("bundle-artifact", "", "put the exported model, with its weights, into each bundle", "false", _flag),
+    Option(
+        "tolerances",
+        "write|FILE|off",
+        "propose tolerances to cpuaccel-tolerances.toml (write:FILE to another), judge by a file, or by none",
+        "",
+        tolerances,
+    ),
     Option("wait", "TIME", "the longest time to wait for the machine to be free", "600 s", seconds),
 )
 
@@ -217,6 +231,7 @@ _RESOLVE: dict[str, Callable[[Path, Any], Any]] = {
     "cache-dir": _folder_in,
     "baselines-dir": _folder_in,
     "bundles": _folder_in,
+    "tolerances": _tolerances_in,
 }
 """Option with paths -> the function that resolves its value in the folder that they are relative to."""
 
@@ -280,8 +295,23 @@ def read_settings(config: pytest.Config) -> Settings:
         baselines_dir=values["baselines-dir"] or config.rootpath / ".cpuaccel" / "baselines",
         bundles=values["bundles"],
         bundle_artifact=values["bundle-artifact"],
+        tolerances=_with_own_file(config, values["tolerances"]),
         wait_s=values["wait"],
     )
+
+
+def _with_own_file(config: pytest.Config, given: Tolerances) -> Tolerances:
+    """``write`` on the command line is about the file that the configuration file names."""
+    if not given.is_written or given.path is not None or config.getoption("cpu_tolerances") is None:
+        return given
+    option = _option("tolerances")
+    written = written_text(config, option.ini, option.accepted)
+    if written is None:
+        return given
+    in_folder = config.inipath is None or _is_overridden(config, option)
+    base = current_folder(config) if in_folder or config.inipath is None else config.inipath.parent
+    with _at(option.ini):
+        return given._replace(path=_tolerances_in(base, tolerances(written)).path)
 
 
 def is_set(config: pytest.Config) -> bool:
@@ -367,12 +397,16 @@ def check_bundles(settings: Settings, where: str) -> None:
 
 def source_of(config: pytest.Config, name: str) -> str:
     """Return the place of a setting: its flag, or its ini name with the file."""
-    option = next(option for option in OPTIONS if option.name == name)
+    option = _option(name)
     if config.getoption(option.ini) is not None:
         return option.flag
     if _is_overridden(config, option):
         return f"-o {option.ini}"
     return f"{option.ini} in {config.inipath.name if config.inipath else 'the ini file'}"
+
+
+def _option(name: str) -> Option:
+    return next(option for option in OPTIONS if option.name == name)
 
 
 def current_folder(config: pytest.Config) -> Path:

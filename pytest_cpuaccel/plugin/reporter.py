@@ -21,6 +21,7 @@ from pytest_cpuaccel.plugin.stash import RUN_FAILURES, SETTINGS, choice_of
 if TYPE_CHECKING:
     from pytest_cpuaccel.baselines.store import Draft
     from pytest_cpuaccel.core.backend import Backend
+    from pytest_cpuaccel.core.tolerance_lock import LockKey, Need
     from pytest_cpuaccel.plugin.github import Location
     from pytest_cpuaccel.report.effort import Effort
     from pytest_cpuaccel.report.findings import Findings
@@ -49,6 +50,7 @@ class Reporter:
         self._began = datetime.now(timezone.utc)
         self._locations: dict[str, Location] = {}
         self._efforts: dict[str, Effort] = {}
+        self._needs: dict[str, dict[LockKey, Need]] = {}
 
     def pytest_sessionstart(self) -> None:
         """Begin the baseline to be saved, before xdist's workers write artifacts to it."""
@@ -83,6 +85,7 @@ class Reporter:
             outcome = "failed"
         rows = self._tests[test] = list(findings.rows(test, outcome))
         self._notes |= dict.fromkeys(findings.notes)
+        self._needs[test] = findings.needs
         for file in self._open_json_files():
             file.put(test, rows)
         if self._draft is not None:
@@ -115,9 +118,12 @@ class Reporter:
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the reports that are written whole, also when the run was interrupted."""
+        through = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        is_whole = through and not session.shouldfail and not session.shouldstop
         if self._draft is not None:
-            through = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-            self._finish(self._draft, whole=through and not session.shouldfail and not session.shouldstop)
+            self._finish(self._draft, is_whole)
+        if not self._config.option.collectonly:
+            self._settle_tolerances(is_whole)
         chosen = self._config.stash[SETTINGS]
         if self._config.option.collectonly or not (chosen.reports or chosen.on_github):
             return
@@ -139,6 +145,22 @@ class Reporter:
         except OSError as refusal:
             note = f"--cpu-save: can't write {str(refusal.filename)!r}: {refusal.strerror}"
         self._notes[note] = None
+
+    def _settle_tolerances(self, is_whole: bool) -> None:
+        """Write the tolerance lock, or say which of its entries are too loose."""
+        is_written = self._config.stash[SETTINGS].tolerances.is_written
+        if not is_written and not any(self._needs.values()):
+            return
+        from pytest_cpuaccel.plugin.tolerance_lock import path_of
+        from pytest_cpuaccel.tolerances.settling import merged, told_loose, write
+
+        path, needs = path_of(self._config), merged([*self._needs.values()])
+        if not is_written:
+            self._notes |= dict.fromkeys(told_loose(path, needs))
+        elif is_whole:
+            self._notes |= dict.fromkeys(write(path, needs))
+        else:
+            self._notes["no tolerance was written: the run was cut short"] = None
 
     def _tell_github(self, report: Report) -> None:
         from pytest_cpuaccel.plugin.github import annotation_lines, write_summary

@@ -141,8 +141,9 @@ def session_of(config: pytest.Config) -> Session:
         check_torch()
         check_internals()
         from pytest_cpuaccel.plugin.session import open_session
+        from pytest_cpuaccel.plugin.tolerance_lock import locks_of
 
-        session = open_session(config.stash[SETTINGS], progress_of(config), lock_of(config))
+        session = open_session(config.stash[SETTINGS], progress_of(config), lock_of(config), locks_of(config))
         config.stash[_SESSION] = session
         if excess := questioned_threads(config):
             session.notes.append(excess)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_cpuaccel.core.result import Result
+from pytest_cpuaccel.core.tolerance_lock import LockKey, Need, need_of
 from pytest_cpuaccel.report.ending import NOT_JUDGED, Ending
 from pytest_cpuaccel.report.facts.result import facts_of, result_of
 from pytest_cpuaccel.report.facts.scalars import Facts
@@ -16,6 +17,7 @@ from pytest_cpuaccel.report.row import Row
 @dataclass
 class Findings:
     """``backend`` and ``model`` are of a test without results, "" where it is not known; ``notes`` are for the user.
+    ``needs`` are what its outputs would need of a tolerance lock.
 
     ``endings`` say what else ended the test than a verdict: its body, and its teardown too, where both failed.
     """
@@ -25,6 +27,7 @@ class Findings:
     results: list[Facts] = field(default_factory=list)
     endings: list[Ending] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    needs: dict[LockKey, Need] = field(default_factory=dict)
 
     def add(self, result: Result) -> None:
         """Add a result."""
@@ -46,10 +49,12 @@ class Findings:
             "results": [dict(facts) for facts in self.results],
             "endings": [[ending.kind, ending.reason] for ending in self.endings],
             "notes": list(self.notes),
+            "needs": [[*key, need.as_plain()] for key, need in self.needs.items()],
         }
 
 
 def findings_of(plain: Mapping[str, Any]) -> Findings:
     """Return the findings that :meth:`Findings.as_plain` wrote."""
     endings = [Ending(*ending) for ending in plain["endings"]]
-    return Findings(plain["backend"], plain["model"], plain["results"], endings, plain["notes"])
+    needs = {LockKey(*key): need_of(need) for *key, need in plain["needs"]}
+    return Findings(plain["backend"], plain["model"], plain["results"], endings, plain["notes"], needs)

@@ -56,6 +56,7 @@ ALLOWED = {
         "evaluation",
     ),
     "report": ("core", "machine", "report"),
+    "tolerances": ("core", "report.whole_file", "tolerances"),
     "bundles": (
         "core",
         "machine.cpu",
@@ -155,6 +156,8 @@ ON_FIRST_USE_OF_BACKENDS = (
     "plugin.progress",
     "plugin.display",
     "plugin.worker_progress",
+    "plugin.tolerance_lock",
+    "tolerances.tolerance_file",
     "backends.registry",
     "report.header",
 )

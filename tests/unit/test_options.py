@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.option_values import Tolerances
 from pytest_cpuaccel.plugin.options import OPTIONS, Settings, read_settings
 
 LOADED = ("-p", "pytest_cpuaccel.plugin.hooks")
@@ -44,6 +45,7 @@ def test_defaults(pytester: pytest.Pytester) -> None:
         baselines_dir=pytester.path / ".cpuaccel" / "baselines",
         bundles=None,
         bundle_artifact=False,
+        tolerances=Tolerances("judge", None),
         wait_s=600.0,
     )
 
@@ -69,6 +71,7 @@ cpu_against_slowdown = 10%
 cpu_baselines_dir = held
 cpu_bundles = left
 cpu_bundle_artifact = true
+cpu_tolerances = write:kept.toml
 cpu_wait = 30 s
 """
     assert len(ini.strip().splitlines()) == len(OPTIONS)
@@ -94,6 +97,7 @@ cpu_wait = 30 s
         baselines_dir=Path.cwd() / "held",
         bundles=Path.cwd() / "left",
         bundle_artifact=True,
+        tolerances=Tolerances("write", Path.cwd() / "kept.toml"),
         wait_s=30.0,
     )
     option = settings_of(
@@ -102,9 +106,17 @@ cpu_wait = 30 s
     assert option == found._replace(backends=("eager",), threads=2, missing="fail", reports=())
 
 
+def test_write_on_the_command_line_is_about_the_file_of_the_configuration_file(pytester: pytest.Pytester) -> None:
+    found = settings_of(pytester, "--cpu-tolerances=write", ini="cpu_tolerances = kept/own.toml").tolerances
+    assert found == Tolerances("write", Path.cwd() / "kept" / "own.toml")
+    named = settings_of(pytester, "--cpu-tolerances=write:a.toml", ini="cpu_tolerances = own.toml").tolerances
+    assert named == Tolerances("write", Path.cwd() / "a.toml")
+
+
 PATHS = {
     "cpu_report": ("~/a.json, out/b.md", "reports", lambda base: (Path.home() / "a.json", base / "out" / "b.md")),
     "cpu_cache_dir": ("../kept", "cache_dir", lambda base: base.parent / "kept"),
+    "cpu_tolerances": ("write:../own.toml", "tolerances", lambda base: Tolerances("write", base.parent / "own.toml")),
     "cpu_baselines_dir": ("~/held", "baselines_dir", lambda _: Path.home() / "held"),
     "cpu_model": ("./there", "model", lambda base: str(base / "there")),
     "cpu_candidate": ("~/a/b", "candidate", lambda _: str(Path.home() / "a" / "b")),

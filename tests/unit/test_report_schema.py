@@ -38,8 +38,10 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
 EVERY_COUNT: Mapping[str, Any] = dict.fromkeys(
     ("longest_sum", "top1_hits", "top1_positions", "mismatched_nonfinite", "different_elements"), 3
 )
-WORST = OutputSummary(**dict.fromkeys(OutputSummary.__dataclass_fields__, 0.5) | EVERY_COUNT)
-TOKENS = TokenSummary(5, 4, 0.1, 0.9, 0.8, 3, 0, 17, 18, 0.2, 0.1, -0.1)
+WORST = OutputSummary(
+    **dict.fromkeys(OutputSummary.__dataclass_fields__, 0.5) | EVERY_COUNT | {"locked_by": "a.toml:7"}
+)
+TOKENS = TokenSummary(5, 4, 0.1, 0.9, 0.8, 3, 0, 17, 18, 0.2, 0.1, -0.1, 4, 3)
 FLIPS = (Flip(0, 0.0, 1.0), Flip(7, 1.0, 0.0, "yes", "no"))
 MEASURED: list[tuple[Kind, Measurement | None]] = [
     ("parity", PARITY),

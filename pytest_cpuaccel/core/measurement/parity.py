@@ -41,6 +41,21 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Neighbours:
+    """How many of the ``nearest`` neighbours of each of ``rows`` are kept; ``positions`` is 0 of too few rows."""
+
+    hits: int
+    positions: int
+    nearest: int
+    rows: int
+
+    @property
+    def value(self) -> float:
+        """Return the share, 0 to 1."""
+        return self.hits / self.positions if self.positions else 1.0
+
+
+@dataclass(frozen=True)
 class Mismatch:
     """How many elements are NaN or infinite on one side alone, where the first is, and what stands there.
 
@@ -126,7 +141,8 @@ class FloatFigures:
     fp64 where that is known (``has_exact``), else from eager itself. ``longest`` is the number of terms of the longest
     sum that was computed in another order, ``longest_kept`` that of those that were not.
 
-    What follows ``longest_kept`` is None unless it was asked for.
+    What follows ``longest_kept`` is None unless it was asked for. ``neighbours`` are None of anything but a matrix.
+    ``spread`` is the root mean square by which eager's rows differ from their mean, None of few rows.
     """
 
     total: int
@@ -153,6 +169,8 @@ class FloatFigures:
     top1: Share | None = None
     excess: Excess | None = None
     nonfinite: Nonfinite | None = None
+    neighbours: Neighbours | None = None
+    spread: float | None = None
 
     @property
     def reference(self) -> Size:
@@ -326,8 +344,9 @@ class GenerationMeasurement:
     """What ``generate()`` returned beside eager's tokens; ``problem`` where the two can't be compared by token.
 
     ``kl_nats`` is the mean divergence from eager's next-token distribution, ``forced_agreement`` the share of equal
-    best tokens, ``top5_agreement`` the share of eager's five best that are among the backend's, ``logits`` the
-    backend's logits: all over eager's tokens, None where they are not known.
+    best tokens, ``top5_agreement`` the share of eager's five best that are among the backend's, ``clear`` the equal
+    best tokens of those that int8 does not decide, ``logits`` the backend's logits: all over eager's tokens, None where
+    they are not known.
     """
 
     precision: Precision
@@ -338,4 +357,5 @@ class GenerationMeasurement:
     kl_nats: float | None = None
     forced_agreement: float | None = None
     top5_agreement: float | None = None
+    clear: Share | None = None
     logits: OutputMeasurement | None = None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pytest_cpuaccel.core.budget import Tolerance
-from pytest_cpuaccel.core.measurement.parity import FloatFigures, Share
+from pytest_cpuaccel.core.measurement.parity import FloatFigures, Neighbours, Share
 from pytest_cpuaccel.core.parity_questions import ElementLimit, LikelyLimit
 from pytest_cpuaccel.core.parity_summary import OutputSummary
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.core.rounding import BARS, INT8_COSINE, INT8_SQNR_DB, REDUCED, TELLING_ELEMENTS
+from pytest_cpuaccel.core.rounding import BARS, FEWEST_ROWS, INT8_COSINE, INT8_SQNR_DB, REDUCED, TELLING_ELEMENTS
+from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.check import Check, passes_if
 from pytest_cpuaccel.judge.parity.defaults import OTHER_ORDER
 from pytest_cpuaccel.judge.parity.rounding import int8_rounding, is_judged_by_rounding, rounding_check, unfit
@@ -30,6 +32,13 @@ def checks(figures: FloatFigures, tolerance: Tolerance, precision: Precision) ->
         yield _sqnr(figures, tolerance.sqnr_db)
     if tolerance.cosine is not None:
         yield _cosine(figures, tolerance.cosine)
+    if tolerance.neighbours is not None and figures.neighbours is not None:
+        yield _neighbours(figures.neighbours, tolerance.neighbours)
+
+
+def in_force(tolerance: Tolerance, figures: FloatFigures) -> Tolerance:
+    """Return a tolerance without what it asks of neighbours where an output has no rows."""
+    return replace(tolerance, neighbours=None) if figures.neighbours is None else tolerance
 
 
 def likely_limit(tolerance: Tolerance, precision: Precision) -> LikelyLimit | None:
@@ -113,6 +122,30 @@ def _cosine(figures: FloatFigures, least: float) -> Check:
         statement=f"has a cosine similarity of {measured:.6f}, at least {least:g} wanted",
         figure=f"cosine {measured:.4f}",
         summary=OutputSummary(min_cosine=least),
+    )
+
+
+def _neighbours(found: Neighbours, least: float) -> Check:
+    if not found.positions:
+        return Check(
+            outcome=Outcome.INCONCLUSIVE,
+            use=0.0,
+            statement=(
+                f"can't be judged by neighbours=: it has {found.rows} row{'s' * (found.rows != 1)} in one call, of "
+                f"{FEWEST_ROWS} or more one has a nearest; give the model more at once"
+            ),
+            figure="too few rows",
+            summary=OutputSummary(min_neighbours=least),
+        )
+    return Check(
+        outcome=passes_if(found.value >= least),
+        use=(1 - found.value) / max(1 - least, 1e-12),
+        statement=(
+            f"keeps {found.value:.2%} of its nearest neighbours ({found.hits} of {found.positions}, {found.nearest} of "
+            f"each of {found.rows} rows), at least {least:.2%} wanted"
+        ),
+        figure=f"neighbours {found.value:.1%}",
+        summary=OutputSummary(neighbours=found.value, min_neighbours=least),
     )
 
 

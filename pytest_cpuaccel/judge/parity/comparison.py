@@ -9,6 +9,7 @@ from pytest_cpuaccel.core.diagnosis import Diagnosis
 from pytest_cpuaccel.core.measurement.parity import ParityMeasurement, Share
 from pytest_cpuaccel.core.parity_summary import OutputCounts, OutputSummary, ParitySummary
 from pytest_cpuaccel.core.rounding import TELLING_ELEMENTS
+from pytest_cpuaccel.core.tolerance_lock import Need
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.judged_output import JudgedOutput
 from pytest_cpuaccel.judge.parity.output import judge_output
@@ -24,7 +25,8 @@ class Comparison:
 
     ``evidence`` are the lines below it, ``notes`` what else is to be said of the outputs. ``top1`` are the shares of
     agreeing positions by output, where the budget asks for them. ``failing`` are the names of the failing outputs, the
-    worst first, each with the difference above which an element of it counts as off.
+    worst first, each with the difference above which an element of it counts as off. ``needs`` are what a tolerance
+    lock would hold, by output.
     """
 
     outcome: Outcome
@@ -35,6 +37,7 @@ class Comparison:
     top1: Mapping[str, Share] = field(default_factory=dict)
     failing: Mapping[str, float] = field(default_factory=dict)
     diagnoses: tuple[Diagnosis, ...] = ()
+    needs: Mapping[str, Need] = field(default_factory=dict)
 
     @property
     def figure(self) -> str:
@@ -78,6 +81,7 @@ def judge_comparison(measurement: ParityMeasurement, terms: Terms) -> Comparison
         notes=(*others, *notes),
         top1={output.name: output.top1 for output in judged if output.top1},
         failing={output.name: output.limit for output in worst_first},
+        needs=_needs(judged),
     )
 
 
@@ -93,6 +97,22 @@ def _summary(worst: JudgedOutput, judged: Sequence[JudgedOutput], measurement: P
         masked_elements=sum(output.masked for output in judged),
     )
     return ParitySummary(worst.figure, measurement.precision, counts, worst=worst.summary)
+
+
+def _needs(judged: Sequence[JudgedOutput]) -> dict[str, Need]:
+    """What the outputs need; nothing is justified where another output of the call is wrong."""
+    needs = {output.name: output.need for output in judged if output.need is not None}
+    wrong = [output for output in judged if output.outcome is Outcome.FAIL and _is_wrong(output)]
+    if not wrong:
+        return needs
+    refused = Need(refusal=f"another output of the call is wrong: {wrong[0].sentence}")
+    own = {output.name: Need(refusal=f"{output.outcome.value}: {output.sentence}") for output in wrong}
+    return own | {name: found if found.refusal else refused for name, found in needs.items()}
+
+
+def _is_wrong(output: JudgedOutput) -> bool:
+    """Whether an output fails by more than a lock."""
+    return output.need is None or bool(output.need.refusal)
 
 
 def _pretended(measurement: ParityMeasurement) -> Iterator[JudgedOutput]:

@@ -10,15 +10,17 @@ from pytest_cpuaccel.core.measurement.parity import FloatFigures, Mismatch, Outp
 from pytest_cpuaccel.core.parity_summary import OutputSummary
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.check import Check
-from pytest_cpuaccel.judge.parity.checks import checks, top1_check
+from pytest_cpuaccel.judge.parity.checks import checks, in_force, top1_check
 from pytest_cpuaccel.judge.parity.evidence import differences, nonfinite, number, round_up, share
 from pytest_cpuaccel.judge.parity.judged_output import JudgedOutput
+from pytest_cpuaccel.judge.parity.lock import lock_check, need
 from pytest_cpuaccel.judge.parity.terms import Terms
 
 
 def judge_floats(output: OutputMeasurement, figures: FloatFigures, terms: Terms) -> JudgedOutput:
     """Judge such an output by every check that the terms set; the worst decides."""
-    name, tolerance, masked = output.name, terms.tolerance(output.name), output.masked
+    name, masked = output.name, output.masked
+    tolerance = in_force(terms.tolerance(name), figures)
     wrong = wrong_elements(figures, tolerance)
     if wrong is not None:
         return _of_nonfinite(output, figures, wrong)
@@ -30,10 +32,14 @@ def judge_floats(output: OutputMeasurement, figures: FloatFigures, terms: Terms)
         sentence = f"'{name}' leaves nothing to compare: eager itself is {word} in all {figures.total} elements"
         return JudgedOutput(name, Outcome.INCONCLUSIVE, sentence, masked=masked, figure="eager is NaN")
     made = [*checks(figures, tolerance, terms.precision), *_top1(name, figures, terms)]
+    needed = None
+    if made and tolerance == Tolerance():
+        needed, lock = need(figures, terms.precision, made), terms.budget.locks.get(name)
+        made = made if lock is None else [lock_check(figures, lock, made)]
     if not made:
         note = f"'{name}' was not compared: it has no top-1 answer"
         return JudgedOutput(name, Outcome.PASS, note, use=0.0, notes=(note,))
-    return _of_checks(output, figures, made, tolerance)
+    return replace(_of_checks(output, figures, made, tolerance), need=needed)
 
 
 def wrong_elements(figures: FloatFigures, tolerance: Tolerance) -> Mismatch | None:

@@ -14,11 +14,18 @@ from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.measurement.parity import Divergence, FormDifference, GenerationMeasurement, GivenToken
 from pytest_cpuaccel.core.parity_summary import ParitySummary, TokenSummary
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.rounding import INT8_CLEAR_TOKENS
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.comparison import MOST_EXPLAINED, Comparison
 from pytest_cpuaccel.judge.parity.judged_output import JudgedOutput
 from pytest_cpuaccel.judge.parity.output import judge_output
 from pytest_cpuaccel.judge.parity.terms import Terms
+
+_MOST = 0.5
+"""Share of the tokens below which an answer is another one."""
+
+_TELLING_TOKENS = 2
+"""Tokens that differ where rounding does not decide, before they are held against a backend."""
 
 
 def judge_generation(measured: GenerationMeasurement) -> Comparison:
@@ -62,8 +69,10 @@ def _diverged(measured: GenerationMeasurement, logits: JudgedOutput | None, summ
     is_tie = all(divergence.is_tie for divergence in divergences)
     sampled = any(divergence.margin < 0 for divergence in divergences)
     if logits is not None and (measured.precision is not Precision.FP32 or (sampled and not is_tie)):
-        sentence = f"{figure} agree; over eager's own tokens {logits.sentence}"
-        return Comparison(logits.outcome, sentence, _with_logits(summary, logits), evidence + logits.evidence)
+        doubt = _doubt(measured)
+        outcome = Outcome.worst([logits.outcome, doubt[0]])
+        sentence = f"{figure} agree; over eager's own tokens {doubt[1]}{logits.sentence}"
+        return Comparison(outcome, sentence, _with_logits(summary, logits), evidence + logits.evidence)
     worst = _describe(_worst(divergences))
     if is_tie:
         near = replace(summary, figure=f"{figure} (near-tie)")
@@ -71,8 +80,36 @@ def _diverged(measured: GenerationMeasurement, logits: JudgedOutput | None, summ
     return Comparison(Outcome.FAIL, f"{figure} agree; {worst}", summary, evidence)
 
 
+def _doubt(measured: GenerationMeasurement) -> tuple[Outcome, str]:
+    """What the best tokens of an int8 decoder say of it, whose logits may be near eager's in the mean alone."""
+    clear, agreement = measured.clear, measured.forced_agreement
+    if clear is None or agreement is None:
+        return Outcome.PASS, ""
+    of_clear = f"{clear.hits} of {clear.positions} that are no near-ties" if clear.positions else "all are near-ties"
+    told = f"{agreement:.0%} of the best ones are the same, {of_clear}; "
+    contradicted = sum(map(_contradicts_itself, measured.divergences))
+    if contradicted:
+        rows = f"{contradicted} row{'s' * (contradicted > 1)}"
+        outcome = Outcome.FAIL if contradicted >= _TELLING_TOKENS else Outcome.INCONCLUSIVE
+        return outcome, f"{told}in {rows} its loop took a token that they are clearly against; "
+    if clear.positions and clear.value < INT8_CLEAR_TOKENS:
+        is_wrong = clear.value < _MOST and clear.positions - clear.hits >= _TELLING_TOKENS
+        return (Outcome.FAIL if is_wrong else Outcome.INCONCLUSIVE), told
+    if agreement < _MOST:
+        return Outcome.INCONCLUSIVE, f"{told}that says little for the answer; "
+    return Outcome.PASS, told
+
+
+def _contradicts_itself(divergence: Divergence) -> bool:
+    """Whether a loop took a token that its own logits, after the same tokens, put below eager's clear choice."""
+    own = divergence.actual_margin
+    return divergence.margin > divergence.bound and own is not None and own < 0
+
+
 def _with_logits(summary: ParitySummary, logits: JudgedOutput) -> ParitySummary:
-    return replace(summary, figure=f"{summary.figure}, {logits.figure}", worst=logits.summary)
+    tokens = summary.tokens
+    clear = f", {tokens.clear_agreeing} of {tokens.clear_tokens} clear" if tokens and tokens.clear_tokens else ""
+    return replace(summary, figure=f"{summary.figure}{clear}, {logits.figure}", worst=logits.summary)
 
 
 def _tokens(measured: GenerationMeasurement) -> TokenSummary:
@@ -82,6 +119,8 @@ def _tokens(measured: GenerationMeasurement) -> TokenSummary:
         kl_nats=measured.kl_nats,
         forced_agreement=measured.forced_agreement,
         top5_agreement=measured.top5_agreement,
+        clear_tokens=None if measured.clear is None else measured.clear.positions,
+        clear_agreeing=None if measured.clear is None else measured.clear.hits,
     )
     if not measured.divergences:
         return tokens

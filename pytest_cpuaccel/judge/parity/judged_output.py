@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pytest_cpuaccel.core.measurement.parity import Share
 from pytest_cpuaccel.core.parity_summary import OutputSummary
+from pytest_cpuaccel.core.tolerance_lock import Need
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.check import Check
 
@@ -16,7 +17,8 @@ class JudgedOutput:
     """``sentence`` names the output, ``compared`` counts elements, ``use`` is the share of the allowance.
 
     ``limit`` is the difference above which an element counts as off, ``top1`` the share of agreeing positions where
-    the tolerance asks for it. ``check`` is what decided of numbers that were held to a limit.
+    the tolerance asks for it. ``check`` is what decided of numbers that were held to a limit. ``need`` is what a
+    tolerance lock would hold; None where a mark sets the tolerance, and of what is no number near another.
     """
 
     name: str
@@ -32,3 +34,4 @@ class JudgedOutput:
     limit: float = 0.0
     top1: Share | None = None
     check: Check | None = None
+    need: Need | None = None

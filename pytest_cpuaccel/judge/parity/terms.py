@@ -30,7 +30,7 @@ class Terms:
     @property
     def are_default(self) -> bool:
         """Whether the budget sets no number and names no output."""
-        return self.budget == ParityBudget(mask=self.budget.mask)
+        return self.budget == ParityBudget(mask=self.budget.mask, locks=self.budget.locks)
 
     def tolerance(self, name: str) -> Tolerance:
         """Return the output's own tolerance, by the pattern that fits its name most closely, else the mark's.
@@ -43,6 +43,31 @@ class Terms:
         except UsageError as mistake:
             raise UsageError(f"parity(outputs=): {mistake}") from None
         return self.budget.tolerance if own is None else own
+
+
+def check_rows(shapes: Mapping[str, Sequence[int]], terms: Terms) -> None:
+    """Check that what is to be judged by its nearest neighbours has rows; ``shapes`` are those of real outputs.
+
+    Raises:
+        UsageError: the mark asks for neighbours and no output is a matrix, or asks for those of one that is none.
+    """
+    budget = terms.budget
+    asked = {name: shape for name, shape in shapes.items() if terms.tolerance(name).neighbours is not None}
+    if budget.tolerance.neighbours is not None and not any(len(shape) == 2 for shape in asked.values()):
+        listed = ", ".join(f"{name} {_shaped(shape)}" for name, shape in shapes.items())
+        raise UsageError(
+            f"parity(neighbours=): no output has rows, (texts, dimensions), to be neighbours: {listed or 'no numbers'}"
+        )
+    for name, shape in asked.items():
+        if len(shape) != 2 and terms.tolerance(name) is not budget.tolerance:
+            raise UsageError(
+                f"parity(outputs=): {name!r} is {_shaped(shape)} and has no rows to be neighbours; name an output "
+                "(texts, dimensions)"
+            )
+
+
+def _shaped(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "a number"
 
 
 def check_names(names: Sequence[str], budget: ParityBudget) -> None:

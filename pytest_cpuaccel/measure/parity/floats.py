@@ -15,6 +15,7 @@ from pytest_cpuaccel.core.measurement.parity import (
     Excess,
     FloatFigures,
     Mismatch,
+    Neighbours,
     Nonfinite,
     Share,
     Size,
@@ -23,7 +24,9 @@ from pytest_cpuaccel.core.measurement.parity import (
 from pytest_cpuaccel.core.parity_questions import ElementLimit, LikelyLimit, ParityQuestions
 from pytest_cpuaccel.measure.parity.elements import Elements
 from pytest_cpuaccel.measure.parity.leaves import OutputPair
+from pytest_cpuaccel.measure.parity.neighbours import neighbours
 from pytest_cpuaccel.measure.parity.pieces import Pieces
+from pytest_cpuaccel.measure.parity.spread import spread
 from pytest_cpuaccel.measure.parity.strays import Strays
 from pytest_cpuaccel.measure.parity.top1 import top1_share
 
@@ -70,6 +73,8 @@ class Floats:
             top1=self._top1 if asked.top1 else None,
             excess=None if asked.excess is None else self._excess(elements, asked.excess, asked.farthest),
             nonfinite=self._nonfinite if asked.nonfinite else None,
+            neighbours=self._neighbours if asked.neighbours else None,
+            spread=self._spread if asked.spread else None,
         )
 
     def _passed(self, asked: ParityQuestions) -> Elements:
@@ -114,6 +119,14 @@ class Floats:
     @cached_property
     def _top1(self) -> Share | None:
         return top1_share(self.pair.actual, self.pair.expected, self.valid)
+
+    @cached_property
+    def _neighbours(self) -> Neighbours | None:
+        return neighbours(self.pair.actual, self.pair.expected, self.valid)
+
+    @cached_property
+    def _spread(self) -> float | None:
+        return spread(self.pair.expected, self.valid)
 
     @cached_property
     def _constants(self) -> Constants:

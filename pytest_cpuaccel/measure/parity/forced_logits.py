@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch.nn.functional import kl_div
+
+from pytest_cpuaccel.core.measurement.parity import Share
 
 BEST = 5
 """Tokens that are compared as the best ones of a position."""
@@ -45,6 +48,33 @@ class ForcedLogits:
 
         others = (None if item is None else cut(item) for item in (self.expected64, self.rounding, self.actual))
         return ForcedLogits(cut(self.expected), *others)
+
+    @cached_property
+    def moved(self) -> torch.Tensor | None:
+        """Return by how much ``rounding`` moves the logits of each position apart, as root mean square."""
+        if self.rounding is None or self.rounding.shape != self.expected.shape:
+            return None
+        apart = self.rounding.double() - self._exact
+        return (apart - apart.mean(-1, keepdim=True)).square().mean(-1).sqrt()
+
+    @property
+    def _exact(self) -> torch.Tensor:
+        return (self.expected if self.expected64 is None else self.expected64).double()
+
+    def clear_agreement(self, near: float) -> Share | None:
+        """Return in how many positions the best token is the same, of those in which rounding does not decide it.
+
+        It decides where eager's best two lie closer than ``near`` times what it moves a logit there. None where that or
+        the backend's logits are not known.
+        """
+        moved = self.moved
+        if self.actual is None or moved is None or self.actual.shape != self.expected.shape:
+            return None
+        exact = self._exact
+        best = exact.topk(min(2, exact.shape[-1])).values
+        is_clear = best[..., 0] - best[..., -1] > near * moved
+        agree = self.actual.argmax(-1) == exact.argmax(-1)
+        return Share(int((agree & is_clear).sum()), int(is_clear.sum()))
 
     def distance(self) -> Distance | None:
         """Return how far the backend's distributions lie from eager's; None where they can't be compared."""

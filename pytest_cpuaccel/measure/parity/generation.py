@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from pytest_cpuaccel.core.measurement.parity import Divergence, FormDifference, GenerationMeasurement, GivenToken
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.rounding import INT8_NEAR_TIE
 from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
 from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.margin import margin_bound
@@ -46,12 +47,20 @@ class Generation:
         scores = self.logits.between(self._start - 1, expected.shape[1] - 1)
         if (apart := scores.distance()) is not None:
             found = replace(found, kl_nats=apart.kl_nats, forced_agreement=apart.top1, top5_agreement=apart.top5)
+        if self.precision is Precision.INT8:
+            found = replace(found, clear=scores.clear_agreement(INT8_NEAR_TIE))
         if agreeing < total:
             found = replace(found, divergences=self._divergences(actual, expected, scores))
         if scores.actual is None or (agreeing == total and not self.logits_too):
             return found
         pair = OutputPair("logits", scores.actual, scores.expected, scores.expected64, scores.rounding)
         return replace(found, logits=measured(Output(pair, None, self.precision), ask))
+
+    def _bound(self, scores: ForcedLogits, exact: torch.Tensor, place: tuple[int, int]) -> float:
+        """The margin that rounding can turn round at one position; of int8 by what it moves the logits there."""
+        if self.precision is Precision.INT8 and scores.moved is not None:
+            return INT8_NEAR_TIE * float(scores.moved[place])
+        return margin_bound(scores.expected[place].double(), exact[place], self.precision)
 
     @property
     def _start(self) -> int:
@@ -70,7 +79,7 @@ class Generation:
             position = int((actual[row] != expected[row]).nonzero()[0])
             wanted, got = int(expected[row, position]), int(actual[row, position])
             logits = scores.expected[row, position - self._start].double()
-            bound = margin_bound(logits, exact[row, position - self._start], self.precision)
+            bound = self._bound(scores, exact, (row, position - self._start))
             margin = float(logits[wanted] - logits[got]) if got >= 0 else math.inf
             own = None
             if of_backend is not None and got >= 0:

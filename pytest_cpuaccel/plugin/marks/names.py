@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     import pytest
 
 DECLARATIONS = (
-    "parity(rtol=, atol=, cosine=, sqnr_db=, top1=, outputs=, mask=): outputs equal eager's within tolerance",
+    "parity(rtol=, atol=, cosine=, sqnr_db=, top1=, neighbours=, outputs=, mask=): outputs equal eager's within a "
+    "tolerance",
     "latency_budget(p50=, p90=, p99=, min_throughput=, ttft=, tpot=, speedup=, max_slowdown=, vs='eager', cold_start=, "
     "build=): how fast a call must be",
     "memory_budget(peak=, artifact=): most memory of a process that runs the model, most bytes of its artifact",

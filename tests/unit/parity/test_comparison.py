@@ -185,9 +185,24 @@ def test_int8_rounding_that_is_tiny_or_nothing_blames_nobody():
 
 
 def test_a_large_common_part_hides_no_int8_error():
-    off, rounding = (noisy(size).float() + 100 for size in (0.9, 0.02))
+    off, usual, rounding = (noisy(size).float() + 100 for size in (0.9, 0.05, 0.02))
     found = judge(off, EAGER + 100, EXACT + 100, rounding, precision="int8")
-    assert found.outcome is Outcome.INCONCLUSIVE
+    assert found.outcome is Outcome.FAIL
+    assert "what varies among its rows has an SQNR of 0.5 dB" in found.sentence
+    assert judge(usual, EAGER + 100, EXACT + 100, rounding, precision="int8").outcome is Outcome.PASS
+
+
+def test_what_varies_is_told_where_int8_itself_loses_it():
+    coarse, rounding = (noisy(size).float() + 100 for size in (0.9, 0.5))
+    found = judge(coarse, EAGER + 100, EXACT + 100, rounding, precision="int8")
+    assert found.outcome is Outcome.PASS
+    assert found.figure.endswith("1.8x int8 rounding, 1 dB of what varies")
+
+
+def test_rows_that_int8_cant_tell_apart_blame_no_backend():
+    same = EXACT[:1, :1].expand(4, 6, 32)
+    found = judge(noisy(0.05, same), same.float(), same, noisy(0.002, same), precision="int8")
+    assert found.outcome is Outcome.INCONCLUSIVE  # as without the rule: 5 % is 25 times int8 rounding
 
 
 # Tolerances of the mark

@@ -107,9 +107,9 @@ def test_every_row_must_be_a_near_tie():
     assert facts(result)["first_divergent_row"] == 0
 
 
-@pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_in_lower_precision_the_logits_over_eagers_tokens_decide(precision):
-    exact, ids, other = nearly_tied(gap=0.25)
+@pytest.mark.parametrize(("precision", "gap"), [("bf16", 0.25), ("int8", 0.01)])
+def test_in_lower_precision_the_logits_over_eagers_tokens_decide(precision, gap):
+    exact, ids, other = nearly_tied(gap)
     noise = torch.randn(exact.shape, generator=torch.Generator().manual_seed(5))
     kept = judge(
         other,
@@ -121,6 +121,7 @@ def test_in_lower_precision_the_logits_over_eagers_tokens_decide(precision):
     )
     assert kept.outcome is Outcome.PASS
     assert "of 12 tokens, " in kept.figure
+    assert (" clear, " in kept.figure) is (precision == "int8")
     assert "sqnr_db" in facts(kept)
     broken = judge(
         other, ids, exact, actual_logits=(exact + noise).float(), precision=precision, rounding=exact.bfloat16().float()
@@ -170,3 +171,70 @@ def test_another_number_of_rows_or_tokens_fails():
 def test_no_generated_token_is_nothing_compared():
     exact, ids = scored()
     assert "nothing was compared" in judge(ids[:, :PROMPT], ids[:, :PROMPT], exact).sentence
+
+
+def decoded(noise, sharp=1.0, seed=0):
+    """Logits over eager's tokens, the same with int8 rounding, and a backend's that are off by ``noise`` times that."""
+    exact, ids = scored(seed)
+    exact = exact * sharp
+    others = (torch.randn(exact.shape, generator=torch.Generator().manual_seed(number)) for number in (1, 2))
+    rounding, actual = (exact + size * 0.02 * other for size, other in zip((1, noise), others, strict=True))
+    return exact, ids, rounding.float(), actual.float()
+
+
+def first_near_tie(exact, ids, rounding, actual):
+    """Logits and tokens where the first choice is a near-tie that the backend decides otherwise, and goes on from."""
+    best, second = exact[:, PROMPT - 1].topk(2).indices.T
+    rows = torch.arange(len(exact))
+    apart = exact[rows, PROMPT - 1, best] - exact[rows, PROMPT - 1, second]
+    for side, shift in ((exact, 1e-3), (rounding, 1e-3), (actual, -1e-3)):
+        side[rows, PROMPT - 1, second] += (apart - shift).to(side.dtype)
+    other = ids.clone()
+    other[:, PROMPT] = second
+    other[:, PROMPT + 1 :] = (ids[:, PROMPT + 1 :] + 1) % VOCABULARY
+    return other
+
+
+def test_an_int8_decoder_whose_clear_tokens_agree_passes_after_a_near_tie():
+    exact, ids, rounding, actual = decoded(1.5)
+    other = first_near_tie(exact, ids, rounding, actual)
+    result = judge(other, ids, exact, actual_logits=actual, precision="int8", rounding=rounding)
+    assert result.outcome is Outcome.PASS
+    assert result.sentence.startswith("0 of 12 tokens agree; over eager's own tokens ")
+    assert "that are no near-ties; 'logits'" in result.sentence
+    assert facts(result)["clear_tokens"] == facts(result)["clear_agreeing"] > 2
+
+
+def test_an_int8_decoder_none_of_whose_tokens_are_told_apart_is_not_called_right():
+    level = torch.where(torch.arange(VOCABULARY) < 10, 1.0, -1.0).double()
+    exact, ids, rounding, actual = decoded(1.5)
+    exact, rounding, actual = (side + level - 0.999 * exact for side in (exact, rounding, actual))
+    ids[:, PROMPT:] = exact[:, PROMPT - 1 : -1].argmax(-1)
+    other = ids.clone()
+    other[:, PROMPT:] = actual[:, PROMPT - 1 : -1].argmax(-1)
+    other[:, PROMPT:] = torch.where(other == ids, (ids + 1) % 10, other)[:, PROMPT:]
+    found = judge(other, ids, exact, actual_logits=actual.float(), precision="int8", rounding=rounding.float())
+    assert found.outcome is Outcome.INCONCLUSIVE
+    assert "0 of 12 tokens agree" in found.sentence
+    assert "all are near-ties; that says little for the answer; 'logits'" in found.sentence
+
+
+def test_an_int8_decoder_that_misses_clear_tokens_fails_where_its_logits_alone_would_not():
+    exact, ids, rounding, actual = decoded(1.0, sharp=3.0)
+    best = exact.argmax(-1, keepdim=True)
+    dropped = actual.scatter(-1, best, exact.topk(2).values[..., 1:].float() - 0.01)
+    other = torch.where(torch.arange(LENGTH) < PROMPT, ids, (ids + 1) % VOCABULARY)
+    found = judge(other, ids, exact, actual_logits=dropped, precision="int8", rounding=rounding)
+    assert found.outcome is Outcome.FAIL
+    assert "that are no near-ties" in found.sentence
+
+
+def test_an_int8_loop_that_contradicts_its_own_clear_logits_fails():
+    exact, ids, rounding, actual = decoded(1.0)
+    other = torch.where(torch.arange(LENGTH) < PROMPT, ids, (ids + 1) % VOCABULARY)
+    found = judge(other, ids, exact, actual_logits=actual, precision="int8", rounding=rounding)
+    assert found.outcome is Outcome.FAIL
+    assert "in 2 rows its loop took a token that they are clearly against" in found.sentence
+    of_one_row = torch.cat([ids[:1], other[1:]])
+    found = judge(of_one_row, ids, exact, actual_logits=actual, precision="int8", rounding=rounding)
+    assert found.outcome is Outcome.INCONCLUSIVE

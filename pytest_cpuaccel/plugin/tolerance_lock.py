@@ -1,0 +1,56 @@
+"""The tolerance lock of a run: found beside the configuration file, held to, and written when the run ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.plugin.options import source_of
+from pytest_cpuaccel.plugin.stash import SETTINGS
+from pytest_cpuaccel.tolerances.tolerance_file import NAME, read_file
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_cpuaccel.core.tolerance_lock import Lock, LockKey
+
+
+def path_of(config: pytest.Config) -> Path:
+    """Return the path of the file, which need not be there: the one given, else beside the configuration file."""
+    given = config.stash[SETTINGS].tolerances.path
+    beside = config.rootpath if config.inipath is None else config.inipath.parent
+    return given or beside / NAME
+
+
+def locks_of(config: pytest.Config) -> dict[LockKey, Lock]:
+    """Return the tolerances in force; none without a file.
+
+    Raises:
+        UsageError: the file can't be read, an entry has no meaning, or a file that was named isn't there.
+    """
+    chosen, path = config.stash[SETTINGS].tolerances, path_of(config)
+    if chosen.mode == "off":
+        return {}
+    if path.exists():
+        return read_file(path).locks
+    if chosen.path is not None and not chosen.is_written:
+        where = source_of(config, "tolerances")
+        raise UsageError(f"{where}: there is no file {str(path)!r}; --cpu-tolerances=write makes it")
+    return {}
+
+
+def check_writable(config: pytest.Config) -> None:
+    """Check that the file can be written.
+
+    Raises:
+        UsageError: it can't be; the text has the system's reason.
+    """
+    from pytest_cpuaccel.report.whole_file import try_to_write
+
+    path = path_of(config)
+    try:
+        try_to_write(path)
+    except OSError as refusal:
+        where = source_of(config, "tolerances")
+        raise UsageError(f"{where}: can't write {str(path)!r}: {refusal.strerror}") from None
