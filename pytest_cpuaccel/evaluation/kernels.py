@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_cpuaccel.backends.toolkit import upstream
+from pytest_cpuaccel.builder.random_generators import seeded
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.kernel_census import KernelCensus
 from pytest_cpuaccel.core.private_inputs import private_inputs
@@ -20,5 +21,5 @@ def census_of(evaluation: Evaluation, call: Call, context: EvaluationContext) ->
     if count is None:
         return None
     request, builder = evaluation.request(call), context.builder
-    with upstream.contained(), builder.artifact(request) as folder:
+    with seeded(), upstream.contained(), builder.artifact(request) as folder:
         return count(builder.subject(request), folder, call.method, private_inputs(call.inputs))
