@@ -61,7 +61,8 @@ def count_built(built: BuiltModel, method: Method, inputs: Inputs) -> KernelCens
     record(function, inputs)  # the first call prepares what later ones find
     with library_lines() as lines:
         counted = record(function, inputs, lines)
-    start, repeated = time.perf_counter(), []
+    repeated: list[list[OperatorRun]] = []
+    start = time.perf_counter()
     while len(repeated) < _TIMED and (not repeated or time.perf_counter() - start < _LONGEST_S):
         repeated.append(record(function, inputs))
         if [run.operator for run in repeated[-1]] != [run.operator for run in counted]:
