@@ -54,9 +54,7 @@ def count_compiled(compiled: Compiled, module: Any, method: Method, inputs: Inpu
     repeated = [_run(compiled, function, inputs)[0] for _ in range(_CALLS)]
     same = [runs for runs in repeated if [run.operator for run in runs] == [run.operator for run in counted]]
     called = census(counted, same)
-    kernels = called.kernels
-    if len(ran) > 1:  # what another graph made passes for a constant
-        kernels = tuple(replace(kernel, stored=None) for kernel in kernels)
+    kernels = tuple(replace(kernel, stored=None) for kernel in called.kernels)  # what fused kernels make seems constant
     breaks = compiled.graph_breaks
     return replace(
         called,
@@ -77,7 +75,7 @@ def fused(codes: Iterable[str]) -> list[Kernel]:
             is_gemm = _GEMM in source
             op = _NUMBER.sub("", name)
             op = op.replace("cpp_fused", _GEMM, 1) if is_gemm else op
-            counts[op, _compute(set(_POINTER.findall(arguments)), is_gemm)] += calls[name]
+            counts[op, precision_of(set(_POINTER.findall(arguments)), is_gemm=is_gemm)] += calls[name]
     return [Kernel(op, number, compute) for (op, compute), number in counts.items() if number]
 
 
@@ -124,8 +122,8 @@ def _run(compiled: Compiled, function: Callable[..., Any], inputs: Inputs, lines
         compiled.watch = None
 
 
-def _compute(pointers: set[str], is_gemm: bool) -> str | None:
-    """By the types that a kernel reads and writes, where these leave no doubt."""
+def precision_of(pointers: set[str], *, is_gemm: bool) -> str | None:
+    """Return the precision by the types that a kernel reads and writes, where these leave no doubt."""
     floats, bytes_ = {_FLOATS[name] for name in pointers if name in _FLOATS}, pointers & _BYTES
     if bytes_:
         return "int8" if is_gemm and bytes_ == _BYTES else None
