@@ -37,12 +37,12 @@ class Compiler:
         self.codes: list[str] = []
         self.ran: list[int] = []
         self.watch: OperatorRecord | None = None
-        self._breaks: tuple[int, int] | None = None
+        self._breaks: tuple[int, int | None] = (-1, None)
 
     @property
     def graph_breaks(self) -> int | None:
         """Return how often dynamo broke the graph of the first call; None where later calls compiled more."""
-        graphs, breaks = self._breaks or (-1, 0)
+        graphs, breaks = self._breaks
         return breaks if graphs == self.graphs else None
 
     @contextmanager
@@ -50,7 +50,8 @@ class Compiler:
         """Count the breaks of the graph that is compiled meanwhile."""
         before = graph_breaks_so_far()
         yield
-        self._breaks = self.graphs, graph_breaks_so_far() - before
+        after = graph_breaks_so_far()
+        self._breaks = self.graphs, None if before is None or after is None else after - before
 
     def __call__(self, graph: Any, examples: Any) -> Callable[..., Any]:
         """Return ``graph`` compiled for inputs like ``examples``."""

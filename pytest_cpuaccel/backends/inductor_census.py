@@ -60,7 +60,7 @@ def count_compiled(compiled: Compiled, module: Any, method: Method, inputs: Inpu
         called,
         source=_SOURCE,
         kernels=(*kernels, *fused(compiled.codes[number] for number in ran)),
-        is_complete=breaks == 0 and method == "forward",
+        is_complete=breaks == 0 and method == "forward" and all(compiled.codes[number] for number in ran),
         graph_breaks=breaks,
     )
 
@@ -84,7 +84,7 @@ def code_noted(codes: list[str]) -> Iterator[None]:
     """Append the code of every graph that Inductor compiles, or finds in its cache, to ``codes``."""
     from torch._inductor.graph import GraphLowering
 
-    before: Callable[[str], None] | None = GraphLowering.save_output_code
+    before: Callable[[str], None] | None = getattr(GraphLowering, "save_output_code", None)
 
     def note(code: str) -> None:
         codes.append(code)
@@ -98,10 +98,12 @@ def code_noted(codes: list[str]) -> Iterator[None]:
         GraphLowering.save_output_code = before
 
 
-def graph_breaks_so_far() -> int:
-    """Return how often dynamo has broken a graph in this process."""
-    from torch._dynamo.utils import counters
-
+def graph_breaks_so_far() -> int | None:
+    """Return how often dynamo has broken a graph in this process; None where the release doesn't count."""
+    try:
+        from torch._dynamo.utils import counters
+    except ImportError:
+        return None
     return sum(counters["graph_break"].values())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.builder.random_generators import seeded
+from pytest_cpuaccel.builder.state.snapshot import untouched
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.kernel_census import KernelCensus
 from pytest_cpuaccel.core.private_inputs import private_inputs
@@ -23,7 +24,7 @@ def census_of(evaluation: Evaluation, call: Call, context: EvaluationContext) ->
         kernels = builder.built(request).kernels
         if kernels is None:
             return None
-        with seeded(), upstream.contained():
+        with untouched(evaluation.model), seeded(), upstream.contained():
             return kernels(call.method, private_inputs(call.inputs))
-    with seeded(), upstream.contained(), builder.artifact(request) as folder:
+    with untouched(evaluation.model), seeded(), upstream.contained(), builder.artifact(request) as folder:
         return count(builder.subject(request), folder, call.method, private_inputs(call.inputs))
