@@ -40,8 +40,8 @@ class Compiler:
         self._breaks: tuple[int, int | None] = (-1, None)
 
     @property
-    def graph_breaks(self) -> int | None:
-        """Return how often dynamo broke the graph of the first call; None where later calls compiled more."""
+    def breaks_seen(self) -> int | None:
+        """Return how often dynamo broke a graph in the first call; None where later calls compiled more."""
         graphs, breaks = self._breaks
         return breaks if graphs == self.graphs else None
 

@@ -33,7 +33,8 @@ _GEMM = "micro_gemm"
 class Compiled(Protocol):
     """What has compiled a model: ``codes`` of each graph, ``ran`` lists those that ran under ``watch``, by number.
 
-    ``graph_breaks`` is None where later calls compiled more.
+    ``breaks_seen`` is how often dynamo broke a graph, a function that it inlined
+    counted twice; None where later calls compiled more.
     """
 
     codes: list[str]
@@ -41,7 +42,7 @@ class Compiled(Protocol):
     watch: OperatorRecord | None
 
     @property
-    def graph_breaks(self) -> int | None: ...
+    def breaks_seen(self) -> int | None: ...
 
 
 def count_compiled(compiled: Compiled, module: Any, method: Method, inputs: Inputs) -> KernelCensus:
@@ -55,7 +56,7 @@ def count_compiled(compiled: Compiled, module: Any, method: Method, inputs: Inpu
     same = [runs for runs in repeated if [run.operator for run in runs] == [run.operator for run in counted]]
     called = census(counted, same)
     kernels = tuple(replace(kernel, stored=None) for kernel in called.kernels)  # what fused kernels make seems constant
-    breaks = compiled.graph_breaks
+    breaks = _breaks(compiled.breaks_seen, ran, method)
     return replace(
         called,
         source=_SOURCE,
@@ -77,6 +78,13 @@ def fused(codes: Iterable[str]) -> list[Kernel]:
             op = op.replace("cpp_fused", _GEMM, 1) if is_gemm else op
             counts[op, precision_of(set(_POINTER.findall(arguments)), is_gemm=is_gemm)] += calls[name]
     return [Kernel(op, number, compute) for (op, compute), number in counts.items() if number]
+
+
+def _breaks(seen: int | None, ran: list[int], method: Method) -> int | None:
+    """One less than there are graphs, as torch counts them; a break that no other graph follows is one too."""
+    if not seen:
+        return seen
+    return max(1, len(set(ran)) - 1) if method == "forward" else None
 
 
 @contextmanager
