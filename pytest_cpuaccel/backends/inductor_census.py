@@ -33,8 +33,8 @@ _GEMM = "micro_gemm"
 class Compiled(Protocol):
     """What has compiled a model: ``codes`` of each graph, ``ran`` lists those that ran under ``watch``, by number.
 
-    ``breaks_seen`` is how often dynamo broke a graph, a function that it inlined
-    counted twice; None where later calls compiled more.
+    ``breaks_seen`` is how often dynamo broke a graph, with functions that it
+    inlined counted twice; None where later calls compiled more.
     """
 
     codes: list[str]
