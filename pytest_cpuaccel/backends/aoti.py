@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_cpuaccel.backends import aoti_census
 from pytest_cpuaccel.backends.inductor import cache_in
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, ReadBack, RuntimeSession
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
@@ -73,6 +74,7 @@ AOTI = Backend(
     name="aoti",
     summary="AOTInductor, compiled ahead of time",
     load=load,
+    count_kernels=aoti_census.count,
     export=export,
     requires=(Requirement("torch", ">=2.8", "older AOTInductor can't keep its cache in a folder of our choice"),),
 )

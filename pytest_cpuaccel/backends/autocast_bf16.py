@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from pytest_cpuaccel.backends import torch_census
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import NothingToDoError
@@ -41,6 +42,7 @@ AUTOCAST_BF16 = Backend(
     name="autocast-bf16",
     summary="plain PyTorch under bfloat16 autocast",
     load=partial(load_altered, _altered),
+    count_kernels=partial(torch_census.count, partial(load_altered, _altered)),
     precision=Precision.BF16,
     requires=(Requirement("torch", ">=2.8"),),
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_cpuaccel.backends import torch_census
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, holds_floats
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
@@ -101,6 +102,7 @@ BF16 = Backend(
     name="bf16",
     summary="plain PyTorch in bfloat16",
     load=partial(load_altered, _altered),
+    count_kernels=partial(torch_census.count, partial(load_altered, _altered)),
     precision=Precision.BF16,
     quantises=holds_floats,
     requires=(Requirement("torch", ">=2.8"),),

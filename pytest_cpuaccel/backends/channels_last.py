@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from pytest_cpuaccel.backends import torch_census
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered, observe_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import NothingToDoError
@@ -45,6 +46,7 @@ CHANNELS_LAST = Backend(
     name="channels-last",
     summary="plain PyTorch with convolutions in channels_last",
     load=partial(load_altered, _altered),
+    count_kernels=partial(torch_census.count, partial(load_altered, _altered)),
     observe=partial(observe_altered, _altered),
     requires=(Requirement("torch", ">=2.8"),),
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+from pytest_cpuaccel.backends import torch_census
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 
 
@@ -23,5 +25,6 @@ EAGER = Backend(
     name="eager",
     summary="plain PyTorch in fp32, the reference",
     load=load,
+    count_kernels=partial(torch_census.count, load),
     requires=(Requirement("torch", ">=2.8"),),
 )

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from pytest_cpuaccel.backends import torch_census
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
@@ -99,6 +100,7 @@ INC_INT8_DYNAMIC = Backend(
     name="inc-int8-dynamic",
     summary="Intel Neural Compressor, int8 linears with activations quantised call by call",
     load=partial(load_altered, partial(_altered, "dynamic")),
+    count_kernels=partial(torch_census.count, partial(load_altered, partial(_altered, "dynamic"))),
     precision=Precision.INT8,
     requires=(
         Requirement("torch", ">=2.8,<2.9", "Neural Compressor 3.7 needs NumPy 1 and was run with torch 2.8 alone"),
@@ -111,5 +113,6 @@ INC_INT8_STATIC = replace(
     name="inc-int8-static",
     summary="Intel Neural Compressor, int8 on calibration data",
     load=partial(load_altered, partial(_altered, "static")),
+    count_kernels=partial(torch_census.count, partial(load_altered, partial(_altered, "static"))),
     calibrates=True,
 )

@@ -8,13 +8,18 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pytest_cpuaccel.backends.inductor_census import code_noted, count_compiled, graph_breaks_so_far
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.observed_run import ObservedRun
+
+if TYPE_CHECKING:
+    from pytest_cpuaccel.backends.toolkit.operator_record import OperatorRecord
 
 
 class Compiler:
@@ -29,6 +34,24 @@ class Compiler:
         self.graphs = 0
         self.runs = 0
         self.frozen_weights = 0
+        self.codes: list[str] = []
+        self.ran: list[int] = []
+        self.watch: OperatorRecord | None = None
+        self._breaks: tuple[int, int | None] = (-1, None)
+
+    @property
+    def breaks_seen(self) -> int | None:
+        """Return how often dynamo broke a graph in the first call; None where later calls compiled more."""
+        graphs, breaks = self._breaks
+        return breaks if graphs == self.graphs else None
+
+    @contextmanager
+    def counting_breaks(self) -> Iterator[None]:
+        """Count the breaks of the graph that is compiled meanwhile."""
+        before = graph_breaks_so_far()
+        yield
+        after = graph_breaks_so_far()
+        self._breaks = self.graphs, None if before is None or after is None else after - before
 
     def __call__(self, graph: Any, examples: Any) -> Callable[..., Any]:
         """Return ``graph`` compiled for inputs like ``examples``."""
@@ -38,20 +61,26 @@ class Compiler:
 
         from pytest_cpuaccel.backends.toolkit.upstream import silenced
 
+        codes: list[str] = []
         try:
-            with silenced(), config.patch(self.options):  # autotuning prints what it tried
+            with silenced(), config.patch(self.options), code_noted(codes):  # autotuning prints what it tried
                 compiled = lookup_backend(self.backend)(graph, examples)
         except BuildError as error:
             if isinstance(error.__cause__, RestartAnalysis):  # dynamo's own signal to begin again
                 raise error.__cause__ from None
             raise
-        self.graphs += 1
+        number, self.graphs = self.graphs, self.graphs + 1
+        self.codes.append("\n".join(codes))
         self.frozen_weights += sum(1 for _ in graph.parameters())
 
         def run(*args: Any) -> Any:
             self.runs += 1
             try:
-                return compiled(*args)
+                if self.watch is None:
+                    return compiled(*args)
+                self.ran.append(number)
+                with self.watch:
+                    return compiled(*args)
             except NameError as error:  # torch 2.8 forgets sizes of Whisper's generate() when it freezes weights
                 raise BuildError(f"{self.backend}'s code for this call is broken: {error}") from error
 
@@ -105,6 +134,7 @@ def load_module(module: Any, subject: Subject, folder: Path | None, backend: str
         generate=generate if hasattr(module, "generate") else None,
         threads=torch.get_num_threads(),
         facts={"graphs": compiler.graphs, **frozen},
+        kernels=partial(count_compiled, compiler, module),
     )
 
 
@@ -121,7 +151,8 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
         # Silent in later calls too: dynamo warns whenever it compiles, which it does again for new shapes.
         forward = _refusing(upstream.silent(torch.compile(with_own_code(module.forward), backend=compiler)))
         module.forward = freezing(forward) if freezes else forward
-        rehearse(module, subject.inputs)
+        with compiler.counting_breaks():
+            rehearse(module, subject.inputs)
     if not compiler.runs:
         raise NothingToDoError(f"{_name(subject)} ran no compiled graph: dynamo left all of it to Python")
     if freezes and not compiler.frozen_weights:

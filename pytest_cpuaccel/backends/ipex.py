@@ -6,9 +6,11 @@ of torch's. Eager results that must not change have to be computed before :func:
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.backends import script_census
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, called_once, generate_of
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
 from pytest_cpuaccel.core.errors import NothingToDoError
@@ -107,6 +109,7 @@ IPEX = Backend(
     name="ipex",
     summary="Intel Extension for PyTorch, traced and frozen",
     load=load_fp32,
+    count_kernels=partial(script_census.count, load_fp32),
     requires=(
         Requirement("intel_extension_for_pytorch", ">=2.8,<2.9", ARCHIVED),
         Requirement("torch", ">=2.8,<2.9", ARCHIVED),
@@ -117,6 +120,7 @@ IPEX_BF16 = Backend(
     name="ipex-bf16",
     summary="Intel Extension for PyTorch in bfloat16, traced and frozen",
     load=load_bf16,
+    count_kernels=partial(script_census.count, load_bf16),
     precision=Precision.BF16,
     requires=IPEX.requires,
 )

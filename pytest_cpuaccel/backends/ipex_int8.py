@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pytest_cpuaccel.backends import script_census
 from pytest_cpuaccel.backends.ipex import IPEX
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
 from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
@@ -111,6 +112,7 @@ IPEX_INT8 = Backend(
     name="ipex-int8",
     summary="Intel Extension for PyTorch, int8 with calibrated activations, traced and frozen",
     load=partial(load, "default_static_qconfig_mapping"),
+    count_kernels=partial(script_census.count, partial(load, "default_static_qconfig_mapping")),
     precision=Precision.INT8,
     requires=IPEX.requires,
     calibrates=True,
@@ -121,5 +123,6 @@ IPEX_INT8_DYNAMIC = replace(
     name="ipex-int8-dynamic",
     summary="Intel Extension for PyTorch, int8 linears with activations quantised call by call, traced and frozen",
     load=partial(load, "default_dynamic_qconfig_mapping"),
+    count_kernels=partial(script_census.count, partial(load, "default_dynamic_qconfig_mapping")),
     calibrates=False,
 )

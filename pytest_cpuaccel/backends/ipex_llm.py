@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from pytest_cpuaccel.backends import torch_census
 from pytest_cpuaccel.backends.ipex import IPEX
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, Requirement, Subject
@@ -57,6 +58,7 @@ IPEX_LLM = Backend(
     name="ipex-llm",
     summary="Intel Extension for PyTorch, ipex.llm.optimize",
     load=partial(load_altered, _altered),
+    count_kernels=partial(torch_census.count, partial(load_altered, _altered)),
     requires=(
         *IPEX.requires,
         Requirement("transformers", ">=4.45,<4.52", "4.51.3 is the last that the extension was validated with"),

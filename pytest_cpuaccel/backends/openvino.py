@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_cpuaccel.backends import openvino_int8, openvino_int8_ptq
+from pytest_cpuaccel.backends import openvino_census, openvino_int8, openvino_int8_ptq
 from pytest_cpuaccel.backends.toolkit.keeping_fp32 import holds_factor, holds_matrix
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
+from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.kernel_census import KernelCensus
 from pytest_cpuaccel.core.observed_run import ObservedRun
 from pytest_cpuaccel.core.precision import Precision
 
@@ -164,11 +166,11 @@ def without_rule(summary: str) -> str:
     return f"it can't convert {failed}" if failed else "; ".join(lines)
 
 
-def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int) -> RuntimeSession:
+def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int, *, counts: bool) -> RuntimeSession:
     import openvino
     import torch
 
-    compiled = openvino.Core().compile_model(folder / FILE, "CPU", _config(precision, threads))
+    compiled = openvino.Core().compile_model(folder / FILE, "CPU", _config(precision, threads, counts=counts))
     request = compiled.create_infer_request()
     places = range(len(inputs))
     outputs = range(len(compiled.outputs))
@@ -214,19 +216,20 @@ def _place(port: Any) -> tuple[str, int]:
     return port.get_node().get_friendly_name(), port.get_index()
 
 
-def _open_step(precision: str, folder: Path, ports: Ports, threads: int) -> Steps:
+def _open_step(precision: str, folder: Path, ports: Ports, threads: int, *, counts: bool) -> Steps:
     import openvino
 
     from pytest_cpuaccel.backends.toolkit.stateful import run_of
 
-    compiled = openvino.Core().compile_model(folder / FILE, "CPU", _config(precision, threads))
+    compiled = openvino.Core().compile_model(folder / FILE, "CPU", _config(precision, threads, counts=counts))
     return Steps(run_of(compiled, ports.inputs, len(ports.outputs)), _read_back(precision, [compiled]))
 
 
-def _config(precision: str, threads: int) -> dict[str, Any]:
+def _config(precision: str, threads: int, *, counts: bool = False) -> dict[str, Any]:
     """``ACCURACY`` keeps OpenVINO from reducing what the backend's name does not say: key/value caches to uint8,
-    and the activations of layers with int8 weights."""
+    and the activations of layers with int8 weights. ``counts`` has it time every node."""
     return {
+        **({"PERF_COUNT": "YES"} if counts else {}),
         "EXECUTION_MODE_HINT": "ACCURACY",
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": threads,
@@ -241,8 +244,8 @@ def _export_options(module: nn.Module) -> dict[str, Any]:
     return options | {"stateful": False} if module.config.is_encoder_decoder else options  # type: ignore[union-attr]
 
 
-def _load_options(precision: str, threads: int) -> dict[str, Any]:
-    return {"ov_config": _config(precision, threads)}
+def _load_options(precision: str, threads: int, *, counts: bool) -> dict[str, Any]:
+    return {"ov_config": _config(precision, threads, counts=counts)}
 
 
 def _read_back_by_optimum(precision: str, model: Any) -> ReadBack:
@@ -276,19 +279,23 @@ def _bf16_operators(compiled: Any) -> int:
     return sum(info["runtimePrecision"] == "bf16" for info in infos)
 
 
-def _runtime(precision: str) -> Runtime:
+def _runtime(precision: str, *, counts: bool = False) -> Runtime:
     return Runtime(
         library="optimum.intel",
         prefix="OVModelFor",
         converter=Converter("OpenVINO", _write),
-        open=partial(_open, precision),
+        open=partial(_open, precision, counts=counts),
         write_step=_write_step,
-        open_step=partial(_open_step, precision),
+        open_step=partial(_open_step, precision, counts=counts),
         export_options=_export_options,
-        load_options=partial(_load_options, precision),
+        load_options=partial(_load_options, precision, counts=counts),
         read_back=partial(_read_back_by_optimum, precision),
         has_attention=True,
     )
+
+
+def _counting(precision: str) -> Callable[[Subject, Path | None, Method, Inputs], KernelCensus]:
+    return partial(openvino_census.count, partial(load, _runtime(precision, counts=True)))
 
 
 _FP32 = _runtime("f32")
@@ -300,6 +307,7 @@ OPENVINO = Backend(
     load=partial(load, _FP32),
     export=partial(export, _FP32),
     requires=(Requirement("torch", ">=2.8"), Requirement("openvino", ">=2025.2")),
+    count_kernels=_counting("f32"),
     observe=observe,
 )
 
@@ -311,6 +319,7 @@ OPENVINO_BF16 = replace(
     export=None,
     precision=Precision.BF16,
     base=OPENVINO,
+    count_kernels=_counting("bf16"),
     observe=None,
 )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from pytest_cpuaccel.backends.openvino_modules import ignored_scope
+from pytest_cpuaccel.backends.openvino_requests import finished_requests
 from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, check_is_whole
 from pytest_cpuaccel.backends.toolkit.runtime import Facts, Runtime
 from pytest_cpuaccel.core.backend import Subject
@@ -31,7 +31,7 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     from pytest_cpuaccel.backends.toolkit.calibration_run import run_over_data
 
     feeds: list[Feed] = []
-    with _recorded(feeds):
+    with finished_requests(lambda request: feeds.append(_feed(request))):
         run_over_data(runtime, subject, folder)
     files = sorted(folder.rglob("*.xml"))
     check_is_whole(subject, files)
@@ -46,30 +46,9 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     return {"fake_quantize": inserted, "int8_operators": running}
 
 
-@contextmanager
-def _recorded(feeds: list[Feed]) -> Iterator[None]:
-    """Record the inputs of all OpenVINO requests meanwhile, because Optimum makes its own requests."""
-    import openvino
-
-    methods = {name: getattr(openvino.InferRequest, name) for name in ("infer", "start_async")}
-
-    def recording(method: Callable[..., Any]) -> Callable[..., Any]:
-        def run(request: Any, *args: Any, **kwargs: Any) -> Any:
-            answer = method(request, *args, **kwargs)
-            request.wait()
-            places = enumerate(request.model_inputs)
-            feeds.append({port.any_name: request.get_input_tensor(place).data.copy() for place, port in places})
-            return answer
-
-        return run
-
-    for name, method in methods.items():
-        setattr(openvino.InferRequest, name, recording(method))
-    try:
-        yield
-    finally:
-        for name, method in methods.items():
-            setattr(openvino.InferRequest, name, method)
+def _feed(request: Any) -> Feed:
+    places = enumerate(request.model_inputs)
+    return {port.any_name: request.get_input_tensor(place).data.copy() for place, port in places}
 
 
 def _quantise_file(file: Path, feeds: list[Feed], is_transformer: bool, keep_fp32: Collection[str]) -> int:

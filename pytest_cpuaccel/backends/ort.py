@@ -178,10 +178,14 @@ def _write_step(program: ExportedProgram, ports: Ports, folder: Path) -> None:
 
 
 def _open_step(folder: Path, ports: Ports, threads: int) -> Steps:
+    return _open_step_with(_options, folder, ports, threads)
+
+
+def _open_step_with(options: Callable[[int], Any], folder: Path, ports: Ports, threads: int) -> Steps:
     """A step whose cache goes in and comes out: as the tensors of transformers' own cache, which are not copied."""
     from pytest_cpuaccel.backends.toolkit import kv_cache
 
-    session, count = _open(folder, ports.all_inputs, threads), len(ports.outputs)
+    session, count = _open_with(options, folder, ports.all_inputs, threads), len(ports.outputs)
 
     def run(tensors: tuple[torch.Tensor, ...], cache: Any | None) -> list[torch.Tensor]:
         if kv_cache.length_of(cache):
@@ -249,7 +253,12 @@ def _load_profiled(prefix: Path, subject: Subject, folder: Path | None) -> Built
         given.profile_file_prefix = str(prefix)
         return given
 
-    profiled = replace(_RUNTIME, open=partial(_open_with, options), load_options=partial(_load_options, options))
+    profiled = replace(
+        _RUNTIME,
+        open=partial(_open_with, options),
+        open_step=partial(_open_step_with, options),
+        load_options=partial(_load_options, options),
+    )
     return load(profiled, subject, folder)
 
 

@@ -60,16 +60,14 @@ _UNTOLD = frozenset(
 
 
 def count(load: Load, subject: Subject, folder: Path | None, method: Method, inputs: Inputs) -> KernelCensus:
-    """Count what a session of its own runs for a forward call.
+    """Count what a session of its own runs for a call, of ``generate()`` in all its steps.
 
     Raises:
         BuildError: the model can't be loaded, no session wrote a profile, or repeated calls ran different operations.
     """
-    if method != "forward":
-        raise BuildError(f"no kernel census of {method}(): only forward calls are counted")
     with tempfile.TemporaryDirectory() as profiles:
         with older_objects_uncollected():
-            _run(load(Path(profiles) / "session", subject, folder), inputs)
+            _run(load(Path(profiles) / "session", subject, folder), method, inputs)
             gc.collect()  # a session writes its profile when it ends
         files = [json.loads(file.read_text()) for file in sorted(Path(profiles).glob("*.json"))]
     events = [kernel_events(file) for file in files]
@@ -78,14 +76,16 @@ def count(load: Load, subject: Subject, folder: Path | None, method: Method, inp
     return KernelCensus("ONNX Runtime's profiler", tuple(kernel for each in events for kernel in kernels(each)))
 
 
-def _run(built: BuiltModel, inputs: Inputs) -> None:
+def _run(built: BuiltModel, method: Method, inputs: Inputs) -> None:
     import torch
 
+    function = built.forward if method == "forward" else built.generate
+    assert function is not None
     try:
-        with torch.no_grad():
-            for _ in range(_CALLS):
+        for _ in range(_CALLS):
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 given = inputs.clone()
-                built.forward(*given.args, **given.kwargs)
+                function(*given.args, **given.kwargs)
     finally:
         built.close()
 

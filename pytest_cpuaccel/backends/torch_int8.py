@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from pytest_cpuaccel.backends import torch_census
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.backends.toolkit.keeping_fp32 import but_kept, is_linear
 from pytest_cpuaccel.core.backend import Backend, Requirement, Scalar, Subject
@@ -52,6 +53,7 @@ TORCH_INT8 = Backend(
     name="torch-int8",
     summary="dynamic int8 linears by torch.ao.quantization",
     load=partial(load_altered, _altered),
+    count_kernels=partial(torch_census.count, partial(load_altered, _altered)),
     precision=Precision.INT8,
     quantises=is_linear,
     requires=(Requirement("torch", ">=2.8"),),

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_cpuaccel.backends import inductor
+from pytest_cpuaccel.backends import inductor, torch_census
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.precision import Precision
@@ -74,6 +74,7 @@ TORCHAO_INT8 = Backend(
     name="torchao-int8",
     summary="dynamic int8 linears by torchao",
     load=partial(load_altered, partial(_altered, DYNAMIC)),
+    count_kernels=partial(torch_census.count, partial(load_altered, partial(_altered, DYNAMIC))),
     precision=Precision.INT8,
     requires=(Requirement("torch", ">=2.8"), Requirement("torchao", ">=0.13")),
 )
@@ -83,6 +84,7 @@ TORCHAO_INT8_WEIGHTS = replace(
     name="torchao-int8-weights",
     summary="linears with int8 weights by torchao",
     load=partial(load_altered, partial(_altered, WEIGHTS)),
+    count_kernels=partial(torch_census.count, partial(load_altered, partial(_altered, WEIGHTS))),
 )
 
 TORCHAO_INT8_INDUCTOR = replace(
@@ -90,6 +92,7 @@ TORCHAO_INT8_INDUCTOR = replace(
     name="torchao-int8-inductor",
     summary="dynamic int8 linears by torchao, compiled by Inductor",
     load=partial(load_compiled, DYNAMIC),
+    count_kernels=None,
     export=partial(export_compiled, DYNAMIC),
     caches=True,
 )
@@ -99,6 +102,7 @@ TORCHAO_INT8_WEIGHTS_INDUCTOR = replace(
     name="torchao-int8-weights-inductor",
     summary="linears with int8 weights by torchao, compiled by Inductor",
     load=partial(load_compiled, WEIGHTS),
+    count_kernels=None,
     export=partial(export_compiled, WEIGHTS),
     caches=True,
 )

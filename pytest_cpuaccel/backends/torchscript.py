@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_cpuaccel.backends import script_census
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
 from pytest_cpuaccel.core.errors import BuildError
 
@@ -98,6 +100,7 @@ TORCHSCRIPT = Backend(
     name="torchscript",
     summary="TorchScript, traced and frozen",
     load=load,
+    count_kernels=partial(script_census.count, load),
     export=export,
     requires=(Requirement("torch", ">=2.8"),),
 )
@@ -107,4 +110,5 @@ TORCHSCRIPT_OPTIMIZED = replace(
     name="torchscript-optimized",
     summary="TorchScript, traced, frozen and optimised for inference",
     load=load_optimized,
+    count_kernels=partial(script_census.count, load_optimized),
 )

@@ -105,7 +105,8 @@ class BuiltModel:
     backend gives. ``attributes`` is searched first for attributes that the test reads from ``cpu_model``.
     ``lacks`` names outputs of ``forward`` that a build for ``generate()`` leaves out: it then serves no ``forward``.
     ``follows_example`` says that ``forward`` takes the path that the example's values chose, as a trace does: it can't
-    return other outputs where eager would.
+    return other outputs where eager would. ``kernels`` counts what this very build runs for a call, for a backend
+    without ``count_kernels``; it may call the build.
 
     Earlier backends gave the thread count as ``facts["threads"]``. For one release it is taken from there where
     ``threads`` isn't given.
@@ -120,6 +121,7 @@ class BuiltModel:
     lacks: frozenset[str] = frozenset()
     follows_example: bool = False
     threads: int | None = field(default=None, kw_only=True)
+    kernels: Callable[[Method, Inputs], KernelCensus] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.threads is None and "threads" in self.facts:

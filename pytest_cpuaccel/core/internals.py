@@ -221,6 +221,18 @@ INTERNALS: tuple[Internal, ...] = (
     _torch("torch._dynamo.lookup_backend", _COMPILE, backends=_COMPILING),
     _torch("torch._dynamo.exc.RestartAnalysis", _COMPILE, backends=_COMPILING),
     _torch("torch._dynamo.exc.BackendCompilerFailed", _COMPILE, backends=_COMPILING),
+    _torch(
+        "torch._inductor.graph.GraphLowering.save_output_code",
+        "tell which kernels a compiler made",
+        backends=_COMPILING,
+        without="a census of kernels lacks those that a compiler made",
+    ),
+    _torch(
+        "torch._dynamo.utils.counters",
+        "count graph breaks",
+        backends=_COMPILING,
+        without="graph breaks are not counted",
+    ),
     _torch("torch._inductor.config.patch", _COMPILE, backends=(*_COMPILING, "aoti")),
     _torch("torch._inductor.config.get_config_copy", _COMPILE, backends=("torchao-*",)),
     _torch("torch._inductor.config.freezing", "freeze weights", backends=("inductor-*",)),

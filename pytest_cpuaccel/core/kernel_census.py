@@ -11,7 +11,8 @@ class Kernel:
 
     ``op`` is the runtime's name for it. ``compute`` and ``stored`` are the precisions of the arithmetic and of the
     weights: "fp32", "bf16", "fp16", "fp64" or "int8". ``implementation`` is the runtime's name for the kernel
-    (``brgemm_avx512_bf16``). ``us`` is the time of all ``count`` runs together, in microseconds, a median over calls.
+    (``brgemm_avx512_bf16``). ``us`` is the time of all ``count`` runs together, in microseconds, a median over calls
+    or, where the runtime keeps no more, a mean.
     """
 
     op: str

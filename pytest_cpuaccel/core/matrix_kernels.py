@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from pytest_cpuaccel.core.kernel_census import Kernel
 
 _PRODUCT = re.compile(
-    r"matmul|gemm|einsum|inner_?product|fully_?connected|linear|conv|lstm|gru|attention|mha|sdpa"
+    r"matmul|gemm|einsum|inner_?product|fully_?connected|linear|conv|lstm|gru|attention|encoder_layer|mha|sdpa"
     r"|(?<![a-z])(?:add|badd)?b?m[mv](?![a-z])"
 )
 _OTHER = re.compile(
     r"quantizelinear|quantize_linear|qlinear(?!conv|matmul|_|$)|bilinear|trilinear|upsample|interpolat|resize|convert"
-    r"|reorder|_(?:un)?prepack$"
+    r"|reorder|_(?:un)?prepack$|scores_calc|^cpp_fused"
 )
 """Names that hold a word of the above and mean something else, such as ``QuantizeLinear`` and ``Convert``."""
 
