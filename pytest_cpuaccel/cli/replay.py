@@ -127,7 +127,7 @@ def _surroundings(bundle: Bundle, replay: Replay, backend: Backend, *, is_truste
     yield from (f"differs: {line}" for line in replay.model)
     yield from (f"differs: {line}" for line in differences(there, here))
     if bundle.kernels is not None or replay.kernels is not None:
-        with_times = there.cpu == here.cpu
+        with_times = there.cpu == here.cpu and bundle.verdict("latency") is not None
         lines = kernel_differences(bundle.kernels, replay.kernels, with_times=with_times)
         yield from (f"differs: kernels: {line}" for line in lines)
     if backend.calibrates:

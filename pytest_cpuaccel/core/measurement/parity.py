@@ -294,7 +294,8 @@ class Divergence:
     ``margin`` is by how much eager's logit of its own token exceeds that of the backend's token (inf where
     the backend had stopped), ``bound`` what rounding can turn round. Where the margin is negative, eager did
     not take its best token: it sampled or searched. ``actual_margin`` is by how much the backend's own logit of its
-    token exceeds that of eager's, after the same tokens; None where the backend's logits are not known.
+    token exceeds that of eager's, after the same tokens; None where the backend's logits are not known. With
+    ``of_hypotheses`` the three are of a beam search: they compare the scores of both texts as a whole.
     """
 
     row: int
@@ -304,11 +305,12 @@ class Divergence:
     margin: float
     bound: float
     actual_margin: float | None = None
+    of_hypotheses: bool = False
 
     @property
     def is_tie(self) -> bool:
         """Whether rounding alone explains it."""
-        return 0 <= self.margin <= self.bound
+        return (-self.bound if self.of_hypotheses else 0) <= self.margin <= self.bound
 
 
 @dataclass(frozen=True)

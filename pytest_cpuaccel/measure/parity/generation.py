@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from pytest_cpuaccel.core.measurement.parity import Divergence, FormDifference, GenerationMeasurement, GivenToken
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
+from pytest_cpuaccel.measure.parity.hypotheses import Preference
 from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.margin import margin_bound
 from pytest_cpuaccel.measure.parity.output import Ask, Output, measured
@@ -23,6 +24,7 @@ class Generation:
 
     ``prompt_length`` is 0 for an encoder-decoder, whose first token is given, not generated. ``logits_too`` has the
     logits measured where all tokens agree as well: few tokens may come out equal though an image was ignored.
+    ``preferences`` are those of each row between the two hypotheses of a beam search; None of any other.
     """
 
     actual: Any
@@ -31,6 +33,7 @@ class Generation:
     logits: ForcedLogits
     precision: Precision
     logits_too: bool = False
+    preferences: tuple[Preference, ...] | None = None
 
     def measure(self, ask: Ask) -> GenerationMeasurement:
         """Compare the tokens; ``ask`` says what is to be known of the logits."""
@@ -76,8 +79,20 @@ class Generation:
             if of_backend is not None and got >= 0:
                 preferred = of_backend[row, position - self._start].double()
                 own = float(preferred[got] - preferred[wanted])
-            found.append(Divergence(row, position, wanted, got, margin, bound, own))
+            apart = Divergence(row, position, wanted, got, margin, bound, own)
+            found.append(apart if self.preferences is None else _searched(apart, self.preferences[row]))
         return tuple(found)
+
+
+def _searched(apart: Divergence, preference: Preference) -> Divergence:
+    """A divergence with the margins of whole hypotheses, for a search does not choose by single tokens."""
+    return replace(
+        apart,
+        margin=preference.margin,
+        bound=preference.bound,
+        actual_margin=preference.actual_margin,
+        of_hypotheses=True,
+    )
 
 
 def _problem(actual: torch.Tensor, expected: torch.Tensor, start: int) -> FormDifference | GivenToken | None:
