@@ -20,6 +20,11 @@ DOCUMENT, TENSORS, ARTIFACT = "bundle.json", "tensors.safetensors", "artifact"
 MOST_BYTES = 1 << 30
 """The most that the tensors of a bundle may take."""
 
+LONGEST_DOCUMENT = 16 << 20
+"""The most bytes of ``bundle.json``."""
+
+MOST_TENSORS = 20_000
+
 MOST_CALLS = 1000
 """The most calls of a model that keeps state."""
 

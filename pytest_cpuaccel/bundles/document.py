@@ -36,6 +36,7 @@ from pytest_cpuaccel.core.verdict import Kind, Outcome
 _MOST_THREADS = 1024
 _ANSWERS = ("actual", "expected", "expected64", "rounding")
 _SIDES = ("actual", "expected")
+_MOST_VERDICTS = len(get_args(Kind))
 
 
 def written(bundle: Bundle) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -85,6 +86,9 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
     left = dict(tensors)
     calls = tuple(_read_call(item, left) for item in fields.objects("calls", MOST_CALLS))
     scores = fields.optional("scores", lambda found: _read_scores(found, left))
+    verdicts = tuple(map(_read_verdict, fields.objects("verdicts", _MOST_VERDICTS)))
+    if len({verdict.kind for verdict in verdicts}) != len(verdicts):
+        raise UsageError("verdicts has one of a kind twice")
     if not calls and scores is None:
         raise UsageError("it has neither calls nor scores")
     return Bundle(
@@ -93,7 +97,7 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
         model=RecordedModel(model.text("name"), model.texts_by_name("key"), model.flag("is_candidate")),
         backend=backend.text("name"),
         precision=Precision(backend.one_of("precision", [precision.value for precision in Precision])),
-        verdicts=tuple(map(_read_verdict, fields.objects("verdicts"))),
+        verdicts=verdicts,
         place=_read_place(fields.object("place")),
         seed=fields.count("seed", 1 << 64),
         calls=calls,
