@@ -13,6 +13,7 @@ from pytest_cpuaccel.backends.registry import EAGER
 from pytest_cpuaccel.backends.requirements import check_torch
 from pytest_cpuaccel.cli.installed_backend import installed
 from pytest_cpuaccel.cli.path_argument import path
+from pytest_cpuaccel.cli.waits import Waits
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError, UserCodeError
 from pytest_cpuaccel.core.frames import without_imports, without_ours
@@ -102,7 +103,7 @@ def _replayed(bundle: Bundle, backends: tuple[Backend, Backend], arguments: argp
     lock = MachineLock(default_lock_path(), _PATIENCE_S)
     session = _session(bundle, arguments.task, lock)
     here = Here(_model(bundle, arguments, session), *backends, session)
-    with lock.shared():
+    with lock.shared(Waits().show):
         return run_artifact(bundle, arguments.bundle, here) if arguments.trust_artifact else run_again(bundle, here)
 
 
@@ -165,7 +166,6 @@ def _backends(bundle: Bundle) -> tuple[Backend, Backend]:
 
 
 def _session(bundle: Bundle, task: str | None, lock: MachineLock) -> Session:
-    from pytest_cpuaccel.cli.waits import Waits
     from pytest_cpuaccel.core.option_values import number_of_bytes
     from pytest_cpuaccel.evaluation.session import SessionSettings, open_session
 

@@ -48,6 +48,7 @@ from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
+from pytest_cpuaccel.core.measurement.accuracy import PairedScores
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
 
@@ -104,6 +105,15 @@ def test_the_schema_in_the_docs_takes_what_is_written(tmp_path: Path) -> None:
     jsonschema.Draft202012Validator(schema).validate(document)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(schema).validate(document | {"more": 1})
+
+
+def test_scores_and_the_calls_of_a_model_with_state_are_read_as_they_were_written(tmp_path: Path) -> None:
+    (call,) = bundle(X).calls
+    whole = replace(bundle(X), calls=(call, call), state=("seen",), asked_once_more=True)
+    found = read_bundle(write_bundle(whole, tmp_path))
+    assert (len(found.calls), len(found.made_by_test), found.state) == (2, 1, ("seen",))
+    scores = PairedScores((0.1, 1.0), (1.0, 1e-300))
+    assert read_bundle(write_bundle(replace(bundle(), calls=(), scores=scores), tmp_path)).scores == scores
 
 
 def test_strides_are_kept_where_memory_has_no_gaps(tmp_path: Path) -> None:
@@ -183,6 +193,7 @@ def change(left: Path, alter: Callable[[dict[str, Any]], None]) -> None:
         (lambda it: it["budgets"]["latency"].update(speedup=0), "speedup is not above 0"),
         (lambda it: it["budgets"]["memory"].update(peak_bytes=10**400), "peak_bytes is no finite number"),
         (lambda it: it["budgets"]["accuracy"].update(of="those"), "neither null nor"),
+        (lambda it: it.update(verdicts=it["verdicts"] * 2), "one of a kind twice"),
         (lambda it: it["place"].update(threads=10**9), "threads is not between"),
         (lambda it: it["place"].update(cpu=3), "cpu is a int"),
         (lambda it: it["budgets"]["parity"]["tolerance"].update(rtol="x"), "rtol is a str"),
@@ -209,6 +220,7 @@ def file(path: str) -> dict[str, Any]:
         ("{" * 50 + "NaN", "no JSON"),
         ('{"schema": NaN}', "NaN"),
         ("[]", "no object"),
+        ("[" + "{}," * 1_000_000 + "{}]", "more than 1000000 values"),
         ("1" * 10_000, "no"),
     ],
 )
