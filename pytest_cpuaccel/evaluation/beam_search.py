@@ -38,6 +38,11 @@ def searches(call: Call, model: nn.Module) -> bool:
     return (settings.get("num_beams") or 1) > 1 and not settings.get("do_sample")
 
 
+def samples(call: Call, model: nn.Module) -> bool:
+    """Tell whether a ``generate()`` call draws its tokens."""
+    return bool(_settings(call, model).get("do_sample"))
+
+
 def preferences_of(call: Call, model: nn.Module, found: Any, hypotheses: Hypotheses) -> tuple[Preference, ...] | None:
     """Return each row's preference between the hypotheses; ``found`` is the output of eager's own search.
 

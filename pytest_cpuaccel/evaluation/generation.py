@@ -17,7 +17,7 @@ from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import BuildError, BuildFailureError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.evaluation.beam_search import Hypotheses, preferences_of, searches
+from pytest_cpuaccel.evaluation.beam_search import Hypotheses, preferences_of, samples, searches
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.reference_cache import rounded, run_in
 from pytest_cpuaccel.judge.parity.comparison import Comparison
@@ -72,7 +72,14 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
             f"{type(model).__name__}: no forward call scores the tokens that its generate() returns"
         )
     generation = Generation(
-        actual, expected, step.ids.shape[1], logits, precision, step.takes_more_than_text, preferences
+        actual,
+        expected,
+        step.ids.shape[1],
+        logits,
+        precision,
+        step.takes_more_than_text,
+        preferences,
+        samples(call, model),
     )
     return judge_generation(generation.measure(partial(questions, terms=terms_of_logits(precision))))
 

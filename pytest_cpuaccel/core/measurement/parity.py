@@ -329,7 +329,8 @@ class GenerationMeasurement:
 
     ``kl_nats`` is the mean divergence from eager's next-token distribution, ``forced_agreement`` the share of equal
     best tokens, ``top5_agreement`` the share of eager's five best that are among the backend's, ``logits`` the
-    backend's logits: all over eager's tokens, None where they are not known.
+    backend's logits: all over eager's tokens, None where they are not known. ``is_sampled`` tells whether tokens were
+    drawn, so that one may differ by rounding whatever its margin.
     """
 
     precision: Precision
@@ -341,3 +342,4 @@ class GenerationMeasurement:
     forced_agreement: float | None = None
     top5_agreement: float | None = None
     logits: OutputMeasurement | None = None
+    is_sampled: bool = False

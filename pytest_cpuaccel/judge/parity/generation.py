@@ -60,7 +60,7 @@ def _diverged(measured: GenerationMeasurement, logits: JudgedOutput | None, summ
         agreement = f"top-1 agreement {measured.forced_agreement:.2%}, top-5 {measured.top5_agreement:.2%}"
         evidence += (f"over eager's own tokens: KL {measured.kl_nats:.2e} nats, {agreement}",)
     is_tie = all(divergence.is_tie for divergence in divergences)
-    sampled = any(divergence.margin < 0 for divergence in divergences)
+    sampled = measured.is_sampled or any(divergence.margin < 0 for divergence in divergences)
     if logits is not None and (measured.precision is not Precision.FP32 or (sampled and not is_tie)):
         sentence = f"{figure} agree; over eager's own tokens {logits.sentence}"
         return Comparison(logits.outcome, sentence, _with_logits(summary, logits), evidence + logits.evidence)

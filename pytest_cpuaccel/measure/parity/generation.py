@@ -25,6 +25,7 @@ class Generation:
     ``prompt_length`` is 0 for an encoder-decoder, whose first token is given, not generated. ``logits_too`` has the
     logits measured where all tokens agree as well: few tokens may come out equal though an image was ignored.
     ``preferences`` are those of each row between the two hypotheses of a beam search; None of any other.
+    ``is_sampled`` tells whether tokens were drawn.
     """
 
     actual: Any
@@ -34,11 +35,14 @@ class Generation:
     precision: Precision
     logits_too: bool = False
     preferences: tuple[Preference, ...] | None = None
+    is_sampled: bool = False
 
     def measure(self, ask: Ask) -> GenerationMeasurement:
         """Compare the tokens; ``ask`` says what is to be known of the logits."""
         actual, expected = _ids(self.actual), _ids(self.expected)
-        found = GenerationMeasurement(self.precision, problem=_problem(actual, expected, self._start))
+        found = GenerationMeasurement(
+            self.precision, problem=_problem(actual, expected, self._start), is_sampled=self.is_sampled
+        )
         if found.problem is not None:
             return found
         actual = _of_length(actual, expected.shape[1])
