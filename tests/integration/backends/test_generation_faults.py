@@ -89,9 +89,11 @@ def test_wrong(cpu_accelerate, way):
 @pytest.mark.cpu_backends("up", "down")
 @pytest.mark.parametrize("way", list(conftest.ways()))
 def test_tie(cpu_accelerate, cpu_backend, way):
-    if (way == "beams") != (cpu_backend.name == "down"):
-        pytest.skip("its eager takes the other twin")
+    if way != "beams" and cpu_backend.name == "down":
+        pytest.skip("eager takes the first of two twins; a search may take either")
     model, prompt, settings = conftest.ways()[way]()
+    if way == "beams":
+        settings["max_new_tokens"] = 1  # so that no twin crowds out what would be better later
     generated(conftest.in_pairs(model), cpu_accelerate, prompt, settings)
 """
 
@@ -115,9 +117,9 @@ def test_a_failing_generate_names_the_first_token_both_margins_and_how_far_apart
     for way in WAYS:
         (wrong,) = found["wrong", way]
         assert_wrong(way, wrong)
-        (tie,) = found["tie", way]
-        assert tie["verdict"] == "PASS", (way, tie)
-        assert re.search(f"a near-tie: {FIRST}", tie["sentence"]), (way, tie)
+        ties = found["tie", way]
+        assert {tie["verdict"] for tie in ties} == {"PASS"}, (way, ties)
+        assert any(re.search(f"a near-tie: {FIRST}", tie["sentence"]) for tie in ties), (way, ties)
 
 
 def assert_wrong(way: str, wrong: Any) -> None:
