@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_cpuaccel.backends.toolkit.upstream import reason
 from pytest_cpuaccel.builder.fingerprint import model_key
 from pytest_cpuaccel.bundles.artifact_files import check_artifact
 from pytest_cpuaccel.bundles.bundle import ARTIFACT, Answers, Bundle, RecordedCall
@@ -20,7 +21,8 @@ from pytest_cpuaccel.bundles.recorded import KEPT_ELSEWHERE, judged_as_recorded
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
 from pytest_cpuaccel.core.call import Call
-from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.errors import CpuaccelError, Terminated, UsageError
+from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kernel_census import KernelCensus
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Verdict
@@ -176,11 +178,20 @@ def _recorded(bundle: Bundle, here: Here, budgets: Budgets, *, is_called: bool =
                 if call.rng_state is not None:
                     _set_state(call.rng_state)
                 run = recorder.generate if call.method == "generate" else recorder
-                run(*given.args, **given.kwargs)
+                _call_with(run, given)
             yield next(iter(models.evaluations(budgets, here.versus)))
         finally:
             models.close()
             session.context.builder.release()
+
+
+def _call_with(run: Callable[..., object], inputs: Inputs) -> None:
+    try:
+        run(*inputs.args, **inputs.kwargs)
+    except (CpuaccelError, Terminated):
+        raise
+    except Exception as error:
+        raise UsageError(f"--model: the model raises on the bundle's inputs: {reason(error)}") from error
 
 
 def _set_state(state: torch.Tensor) -> None:

@@ -199,6 +199,15 @@ def test_a_latency_is_timed_again_with_the_model_alone(project: pytest.Pytester,
     assert (code, "no backend named 'nobody'" in text) == (2, True), text
 
 
+def test_inputs_that_the_model_raises_on_are_one_line(project: pytest.Pytester, replay: Replay) -> None:
+    bundle = left(project)
+    document: Any = json.loads((bundle / "bundle.json").read_text())
+    document["calls"][0]["kwargs"] = {"evil": 1}
+    (bundle / "bundle.json").write_text(json.dumps(document))
+    code, text = replay(bundle, "--model", "served:mlp")
+    assert (code, "the model raises on the bundle's inputs: TypeError" in text) == (2, True), text
+
+
 def test_weights_are_in_it_only_when_asked_for(project: pytest.Pytester) -> None:
     bundle = left(project, conftest=CONFTEST.replace("    return doubles.BACKENDS", SHIPPING))
     assert sorted(path.name for path in bundle.iterdir()) == ["bundle.json", "tensors.safetensors"]
