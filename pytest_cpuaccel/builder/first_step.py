@@ -31,6 +31,7 @@ _LEFT_OUT = frozenset(
     {
         *("streamer", "assistant_model", "assistant_tokenizer", "tokenizer", "prompt_lookup_num_tokens"),
         *("num_beam_groups", "diversity_penalty", "constraints", "force_words_ids", "penalty_alpha", "dola_layers"),
+        *("length_penalty", "early_stopping", "top_k", "top_p", "min_p", "typical_p"),
         *("temperature", "use_cache", "cache_implementation", "return_dict_in_generate", "output_scores"),
     }
 )

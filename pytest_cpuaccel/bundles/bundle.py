@@ -1,15 +1,16 @@
-"""A bundle: one call that failed, with both answers and what they were given under."""
+"""A bundle: what failed, with both answers, or both scores, and what they were given under."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_cpuaccel.core.budget import ParityBudget
+from pytest_cpuaccel.core.budget import Budgets
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kernel_census import KernelCensus
+from pytest_cpuaccel.core.measurement.accuracy import PairedScores
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Kind, Outcome
 
@@ -18,6 +19,14 @@ DOCUMENT, TENSORS, ARTIFACT = "bundle.json", "tensors.safetensors", "artifact"
 
 MOST_BYTES = 1 << 30
 """The most that the tensors of a bundle may take."""
+
+LONGEST_DOCUMENT = 16 << 20
+"""The most bytes of ``bundle.json``."""
+
+MOST_TENSORS = 20_000
+
+MOST_CALLS = 1000
+"""The most calls of a model that keeps state."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +91,23 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """``rng_state`` is the state of torch's generator before a ``generate()``, ``seed`` what it was seeded with.
+class RecordedCall:
+    """One call and both answers. ``rng_state`` is the state of torch's generator before a ``generate()``."""
 
-    ``budget`` is that of parity; None where the test asked for none. ``artifact`` is None for a backend that writes
-    none, ``kernels`` where nobody counted.
+    method: Method
+    inputs: Inputs
+    answers: Answers
+    rng_state: Any = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """``calls`` holds the call that the verdicts are about; of a model that keeps state all of its calls, in order.
+
+    ``state`` names what such a model keeps. ``asked_once_more`` tells whether the last of its calls is one that was
+    made after those of the test, to see what state they left. ``budgets`` are those of the test; ``scores`` are those
+    of an accuracy verdict, which has no call. ``seed`` is what torch's generator was seeded with. ``artifact`` is None
+    for a backend that writes none, ``kernels`` where nobody counted.
     """
 
     test: str
@@ -94,18 +115,27 @@ class Bundle:
     model: RecordedModel
     backend: str
     precision: Precision
-    method: Method
-    inputs: Inputs
-    answers: Answers
     verdicts: tuple[RecordedVerdict, ...]
     place: Place
     seed: int
-    rng_state: Any = None
-    budget: ParityBudget | None = None
+    calls: tuple[RecordedCall, ...] = ()
+    state: tuple[str, ...] = ()
+    asked_once_more: bool = False
+    budgets: Budgets = field(default_factory=Budgets)
+    scores: PairedScores | None = None
     kernels: KernelCensus | None = None
     artifact: Artifact | None = None
 
+    def verdict(self, kind: Kind) -> RecordedVerdict | None:
+        """Return the recorded verdict of a kind; None where there is none."""
+        return next((verdict for verdict in self.verdicts if verdict.kind == kind), None)
+
     @property
-    def parity(self) -> RecordedVerdict | None:
-        """Return the recorded verdict on parity."""
-        return next((verdict for verdict in self.verdicts if verdict.kind == "parity"), None)
+    def generates(self) -> bool:
+        """Tell whether a call of it is a ``generate()``."""
+        return any(call.method == "generate" for call in self.calls)
+
+    @property
+    def made_by_test(self) -> tuple[RecordedCall, ...]:
+        """Return the calls that the test made."""
+        return self.calls[:-1] if self.asked_once_more else self.calls

@@ -13,7 +13,9 @@ from pytest_cpuaccel.core.errors import UsageError
 MODEL_OUTPUTS = "transformers.modeling_outputs"
 """The only module whose classes a bundle may name."""
 
-_LONGEST_INTEGER = 64
+LONGEST_INTEGER = 64
+"""Bits that no integer in a bundle has."""
+
 _STRIDED = (
     torch.float64,
     torch.float32,
@@ -46,7 +48,7 @@ class Describer:
             return value
         if isinstance(value, torch.Tensor):
             return self._tensor(value, place)
-        if type(value) is int and value.bit_length() < _LONGEST_INTEGER:
+        if type(value) is int and value.bit_length() < LONGEST_INTEGER:
             return value
         if type(value) is float:
             return value if math.isfinite(value) else {"float": str(value)}

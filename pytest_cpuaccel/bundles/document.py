@@ -8,13 +8,16 @@ from typing import Any, cast, get_args
 
 import torch
 
+from pytest_cpuaccel.bundles import budgets_document
 from pytest_cpuaccel.bundles.bundle import (
+    MOST_CALLS,
     SCHEMA,
     Answers,
     Artifact,
     ArtifactFile,
     Bundle,
     Place,
+    RecordedCall,
     RecordedModel,
     RecordedVerdict,
 )
@@ -22,17 +25,18 @@ from pytest_cpuaccel.bundles.description import Describer
 from pytest_cpuaccel.bundles.fields import Fields
 from pytest_cpuaccel.bundles.plain_file import check_inner
 from pytest_cpuaccel.bundles.restoration import restored
-from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
+from pytest_cpuaccel.core.measurement.accuracy import PairedScores
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.core.tolerance_lock import Lock
 from pytest_cpuaccel.core.verdict import Kind, Outcome
 
 _MOST_THREADS = 1024
 _ANSWERS = ("actual", "expected", "expected64", "rounding")
+_SIDES = ("actual", "expected")
+_MOST_VERDICTS = len(get_args(Kind))
 
 
 def written(bundle: Bundle) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -41,29 +45,27 @@ def written(bundle: Bundle) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     Raises:
         UsageError: it holds a value that a bundle can't hold.
     """
-    describer, inputs = Describer(), bundle.inputs
+    describer = Describer()
     return {
         "schema": SCHEMA,
         "test": bundle.test,
-        "call": {
-            "label": bundle.label,
-            "method": bundle.method,
-            "args": [_exact(describer, value, f"argument {number}") for number, value in enumerate(inputs.args)],
-            "kwargs": {name: _exact(describer, value, f"input {name!r}") for name, value in inputs.kwargs.items()},
-        },
-        "random": {"seed": bundle.seed, "state": _exact(describer, bundle.rng_state, "generator state")},
+        "label": bundle.label,
+        "calls": [_call(describer, call) for call in bundle.calls],
+        "state": list(bundle.state),
+        "asked_once_more": bundle.asked_once_more,
+        "seed": bundle.seed,
         "model": {
             "name": bundle.model.name,
             "key": dict(bundle.model.key),
             "is_candidate": bundle.model.is_candidate,
         },
         "backend": {"name": bundle.backend, "precision": bundle.precision.value},
-        "answers": {name: _answer(describer, getattr(bundle.answers, name), name) for name in _ANSWERS},
+        "scores": None if bundle.scores is None else _scores(describer, bundle.scores),
         "verdicts": [
             {"kind": verdict.kind, "outcome": verdict.outcome.value, "sentence": verdict.sentence}
             for verdict in bundle.verdicts
         ],
-        "parity": None if bundle.budget is None else _budget(bundle.budget),
+        "budgets": budgets_document.written(bundle.budgets),
         "place": {**asdict(bundle.place), "isa": list(bundle.place.isa)},
         "kernels": None if bundle.kernels is None else _census(bundle.kernels),
         "artifact": None if bundle.artifact is None else asdict(bundle.artifact),
@@ -80,27 +82,70 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
     fields = Fields(fields.values, "")
     if fields.count("schema") != SCHEMA:
         raise UsageError(f"it has schema {fields.count('schema')}; this version reads {SCHEMA}")
-    call, model, backend, random = map(fields.object, ("call", "model", "backend", "random"))
+    model, backend = map(fields.object, ("model", "backend"))
+    left = dict(tensors)
+    calls = tuple(_read_call(item, left) for item in fields.objects("calls", MOST_CALLS))
+    scores = fields.optional("scores", lambda found: _read_scores(found, left))
+    verdicts = tuple(map(_read_verdict, fields.objects("verdicts", _MOST_VERDICTS)))
+    if len({verdict.kind for verdict in verdicts}) != len(verdicts):
+        raise UsageError("verdicts has one of a kind twice")
+    if not calls and scores is None:
+        raise UsageError("it has neither calls nor scores")
     return Bundle(
         test=fields.text("test"),
-        label=call.text("label"),
+        label=fields.text("label"),
         model=RecordedModel(model.text("name"), model.texts_by_name("key"), model.flag("is_candidate")),
         backend=backend.text("name"),
         precision=Precision(backend.one_of("precision", [precision.value for precision in Precision])),
-        method=cast("Method", call.one_of("method", get_args(Method))),
-        inputs=Inputs(
-            tuple(restored(item, tensors) for item in call.items("args")),
-            {name: restored(item, tensors) for name, item in call.object("kwargs").values.items()},
-        ),
-        answers=_read_answers(fields.object("answers"), tensors),
-        verdicts=tuple(map(_read_verdict, fields.objects("verdicts"))),
+        verdicts=verdicts,
         place=_read_place(fields.object("place")),
-        seed=random.count("seed", 1 << 64),
-        rng_state=_read_state(restored(random.get("state"), tensors)),
-        budget=fields.optional("parity", _read_budget),
+        seed=fields.count("seed", 1 << 64),
+        calls=calls,
+        state=fields.texts("state"),
+        asked_once_more=fields.flag("asked_once_more") and len(calls) > 1,
+        budgets=budgets_document.read(fields.object("budgets")),
+        scores=scores,
         kernels=fields.optional("kernels", _read_census),
         artifact=fields.optional("artifact", _read_artifact),
     )
+
+
+def _call(describer: Describer, call: RecordedCall) -> dict[str, Any]:
+    inputs = call.inputs
+    return {
+        "method": call.method,
+        "args": [_exact(describer, value, f"argument {number}") for number, value in enumerate(inputs.args)],
+        "kwargs": {name: _exact(describer, value, f"input {name!r}") for name, value in inputs.kwargs.items()},
+        "random_state": _exact(describer, call.rng_state, "generator state"),
+        "answers": {name: _answer(describer, getattr(call.answers, name), name) for name in _ANSWERS},
+    }
+
+
+def _read_call(fields: Fields, tensors: dict[str, torch.Tensor]) -> RecordedCall:
+    return RecordedCall(
+        cast("Method", fields.one_of("method", get_args(Method))),
+        Inputs(
+            tuple(restored(item, tensors) for item in fields.items("args")),
+            {name: restored(item, tensors) for name, item in fields.object("kwargs").values.items()},
+        ),
+        _read_answers(fields.object("answers"), tensors),
+        _read_state(restored(fields.get("random_state"), tensors)),
+    )
+
+
+def _scores(describer: Describer, scores: PairedScores) -> dict[str, Any]:
+    return {
+        side: _exact(describer, torch.tensor(getattr(scores, side), dtype=torch.float64), f"the {side} scores")
+        for side in _SIDES
+    }
+
+
+def _read_scores(fields: Fields, tensors: dict[str, torch.Tensor]) -> PairedScores:
+    found = [restored(fields.get(side), tensors) for side in _SIDES]
+    for scores in found:
+        if not isinstance(scores, torch.Tensor) or scores.dtype is not torch.float64 or scores.dim() != 1:
+            raise UsageError("scores are no rows of float64 numbers")
+    return PairedScores(*(tuple(scores.tolist()) for scores in found))
 
 
 def _exact(describer: Describer, value: Any, place: str) -> Any:
@@ -119,7 +164,7 @@ def _answer(describer: Describer, answer: Answer | None, name: str) -> dict[str,
     }
 
 
-def _read_answers(fields: Fields, tensors: Mapping[str, torch.Tensor]) -> Answers:
+def _read_answers(fields: Fields, tensors: dict[str, torch.Tensor]) -> Answers:
     def answer(found: Fields) -> Answer:
         changed = found.object("written").values
         return Answer(
@@ -140,7 +185,7 @@ def _read_state(state: Any) -> torch.Tensor | None:
         return None
     size = len(torch.get_rng_state())
     if not isinstance(state, torch.Tensor) or state.dtype is not torch.uint8 or tuple(state.shape) != (size,):
-        raise UsageError(f"random.state is no state of torch's generator, {size} numbers of type uint8")
+        raise UsageError(f"random_state is no state of torch's generator, {size} numbers of type uint8")
     return state
 
 
@@ -162,36 +207,6 @@ def _read_place(fields: Fields) -> Place:
         python=fields.text("python"),
         versions=fields.texts_by_name("versions"),
     )
-
-
-def _budget(budget: ParityBudget) -> dict[str, Any]:
-    return {
-        "tolerance": asdict(budget.tolerance),
-        "outputs": {name: asdict(tolerance) for name, tolerance in budget.outputs.items()},
-        "only": list(budget.only),
-        "mask": budget.mask,
-        "locks": {name: asdict(lock) for name, lock in budget.locks.items()},
-    }
-
-
-def _read_budget(fields: Fields) -> ParityBudget:
-    own, locks = fields.object("outputs"), fields.object("locks")
-    return ParityBudget(
-        _read_tolerance(fields.object("tolerance")),
-        {name: _read_tolerance(own.object(name)) for name in own.values},
-        fields.texts("only"),
-        fields.optional_text("mask"),
-        {name: _read_lock(locks.object(name)) for name in locks.values},
-    )
-
-
-def _read_lock(fields: Fields) -> Lock:
-    rmse, largest = (fields.number(name) or 0.0 for name in ("rmse", "largest"))
-    return Lock(rmse, largest, fields.text("place"), fields.text("measured_on"))
-
-
-def _read_tolerance(fields: Fields) -> Tolerance:
-    return Tolerance(*(fields.number(name) for name in ("rtol", "atol", "cosine", "sqnr_db", "top1", "neighbours")))
 
 
 def _census(census: KernelCensus) -> dict[str, Any]:

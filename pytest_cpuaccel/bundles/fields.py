@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ T = TypeVar("T")
 
 LONGEST_TEXT = 100_000
 MOST_ITEMS = 100_000
+_MOST_NUMBER = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,22 @@ class Fields:
         return value
 
     def number(self, name: str) -> float | None:
-        """Return a number, or None for null."""
+        """Return a finite number, or None for null."""
         value = self.of_type(name, (int, float, type(None)))
         if isinstance(value, bool):
             raise UsageError(f"{self._at(name)} is no number")
-        return None if value is None else float(value)
+        if value is None:
+            return None
+        if not -_MOST_NUMBER <= value <= _MOST_NUMBER:
+            raise UsageError(f"{self._at(name)} is no finite number")
+        return float(value)
+
+    def positive(self, name: str) -> float | None:
+        """Return a number above 0, or None for null."""
+        value = self.number(name)
+        if value is not None and value <= 0:
+            raise UsageError(f"{self._at(name)} is not above 0")
+        return value
 
     def one_of(self, name: str, allowed: Collection[str]) -> str:
         """Return one of some texts."""
@@ -81,16 +94,16 @@ class Fields:
         inner = self.object(name)
         return {key: inner.text(key) for key in inner.values}
 
-    def items(self, name: str) -> list[Any]:
-        """Return a list."""
+    def items(self, name: str, most: int = MOST_ITEMS) -> list[Any]:
+        """Return a list of at most ``most`` items."""
         items: list[Any] = self.of_type(name, list)
-        if len(items) > MOST_ITEMS:
-            raise UsageError(f"{self._at(name)} has more than {MOST_ITEMS} items")
+        if len(items) > most:
+            raise UsageError(f"{self._at(name)} has more than {most} items")
         return items
 
-    def objects(self, name: str) -> list[Fields]:
-        """Return a list of objects."""
-        return [Fields.of(item, f"{self._at(name)}[{number}]") for number, item in enumerate(self.items(name))]
+    def objects(self, name: str, most: int = MOST_ITEMS) -> list[Fields]:
+        """Return a list of at most ``most`` objects."""
+        return [Fields.of(item, f"{self._at(name)}[{number}]") for number, item in enumerate(self.items(name, most))]
 
     def object(self, name: str) -> Fields:
         """Return an object."""

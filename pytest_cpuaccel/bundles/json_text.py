@@ -11,6 +11,10 @@ DEEPEST = 200
 """The most brackets in each other: twice as many as the deepest value takes, and more."""
 
 
+MOST_VALUES = 1_000_000
+"""The most values in a document: each takes memory, up to some hundred bytes for three of its text."""
+
+
 def parsed(data: bytes, name: str) -> Any:
     """Return what JSON in UTF-8 says; a key that stands twice is refused, and NaN too.
 
@@ -19,6 +23,8 @@ def parsed(data: bytes, name: str) -> Any:
     """
     try:
         text = data.decode()
+        if text.count(",") + text.count("[") + text.count("{") > MOST_VALUES:
+            raise UsageError(f"holds more than {MOST_VALUES} values")
         _check_depth(text)
         return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except UsageError as mistake:

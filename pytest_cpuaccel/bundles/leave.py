@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from pytest_cpuaccel.builder.fingerprint import model_key
+from pytest_cpuaccel.builder.state.snapshot import in_state
 from pytest_cpuaccel.bundles.artifact_files import artifact_in
-from pytest_cpuaccel.bundles.bundle import Answers, Bundle, Place, RecordedModel, RecordedVerdict
+from pytest_cpuaccel.bundles.bundle import (
+    MOST_CALLS,
+    Answers,
+    Bundle,
+    Place,
+    RecordedCall,
+    RecordedModel,
+    RecordedVerdict,
+)
 from pytest_cpuaccel.bundles.write import write_bundle
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.call import Answer
+from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.core.kv_cache import without_state
+from pytest_cpuaccel.core.measurement.accuracy import PairedScores
 from pytest_cpuaccel.core.one_line import one_line
 from pytest_cpuaccel.evaluation.failure import Failure
 from pytest_cpuaccel.evaluation.generation import repeatable
@@ -36,12 +47,12 @@ def leave_bundle(settings: BundleSettings, failure: Failure) -> tuple[str, ...]:
     """Write a bundle of a failure; return one line that says where, or why there is none."""
     evaluation, builder = failure.comparer.evaluation, failure.comparer.context.builder
     try:
-        if failure.state:
-            raise UsageError(
-                f"the model keeps state from call to call ({', '.join(failure.state)}), "
-                "so that one call alone does not repeat what happened"
-            )
-        with builder.artifact(evaluation.request(failure.call)) as artifact:
+        if len(failure.calls) > MOST_CALLS:
+            raise UsageError(f"the model keeps state over {len(failure.calls)} calls; a bundle holds {MOST_CALLS}")
+        with contextlib.ExitStack() as opened:
+            artifact = None
+            if failure.calls:
+                artifact = opened.enter_context(builder.artifact(evaluation.request(failure.calls[-1])))
             bundle = _bundle_of(failure, artifact)
             folder = write_bundle(bundle, settings.folder, artifact if settings.with_artifact else None)
     except OSError as refusal:
@@ -65,33 +76,46 @@ def place_of(backend: Backend, threads: int) -> Place:
     )
 
 
-def answers_of(failure: Failure) -> Answers:
-    """Return both sides' answers to a failing call, without caches, which are state and no answer."""
-    actual, references = failure.answers()
-    others = (references.expected64, references.rounding)
-    return Answers(_answer(actual), _answer(references.expected), *(each and _answer(each) for each in others))
+def answers_of(failure: Failure) -> list[Answers]:
+    """Return both sides' answers to the failing calls, without caches, which are state and no answer."""
+    found = []
+    for actual, references in failure.answers():
+        others = (references.expected64, references.rounding)
+        found.append(
+            Answers(_answer(actual), _answer(references.expected), *(each and _answer(each) for each in others))
+        )
+    return found
 
 
 def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
-    evaluation, call, result = failure.comparer.evaluation, failure.call, failure.result
-    inputs = repeatable(call.inputs) if call.method == "generate" else call.inputs
+    evaluation, result = failure.comparer.evaluation, failure.result
+    budgets, scores = evaluation.budgets, evaluation.scores
+    if not failure.calls and not scores.actual:
+        raise UsageError("nothing was scored")
+    with in_state(evaluation.reference, evaluation.start):
+        key = model_key(evaluation.reference)
     return Bundle(
         test=evaluation.test,
         label=result.call,
-        model=RecordedModel(result.model, model_key(evaluation.reference), evaluation.is_of_candidate),
+        model=RecordedModel(result.model, key, evaluation.is_of_candidate),
         backend=evaluation.backend.name,
         precision=evaluation.backend.precision,
-        method=call.method,
-        inputs=inputs,
-        answers=answers_of(failure),
         verdicts=tuple(RecordedVerdict(verdict.kind, verdict.outcome, verdict.sentence) for verdict in result.verdicts),
         place=place_of(evaluation.backend, failure.comparer.context.builder.threads),
         seed=torch.initial_seed(),
-        rng_state=call.rng_state,
-        budget=failure.comparer.held_to if evaluation.budgets.parity is not None else None,
+        calls=tuple(_recorded(*pair) for pair in zip(failure.calls, answers_of(failure), strict=True)),
+        state=failure.state,
+        asked_once_more=failure.asked_once_more,
+        budgets=budgets if budgets.parity is None else replace(budgets, parity=failure.comparer.held_to),
+        scores=None if failure.calls else PairedScores(scores.actual, scores.expected),
         kernels=result.kernels,
         artifact=None if artifact is None else artifact_in(artifact),
     )
+
+
+def _recorded(call: Call, answers: Answers) -> RecordedCall:
+    inputs = repeatable(call.inputs) if call.method == "generate" else call.inputs
+    return RecordedCall(call.method, inputs, answers, call.rng_state)
 
 
 def _answer(answer: Any) -> Answer:

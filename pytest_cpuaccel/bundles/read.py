@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_cpuaccel.bundles import document
-from pytest_cpuaccel.bundles.bundle import DOCUMENT, TENSORS, Bundle
+from pytest_cpuaccel.bundles.bundle import DOCUMENT, LONGEST_DOCUMENT, TENSORS, Bundle
 from pytest_cpuaccel.bundles.json_text import parsed
 from pytest_cpuaccel.bundles.plain_file import plain_file
 from pytest_cpuaccel.bundles.tensors_file import read_tensors
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.one_line import printable
-
-_LONGEST_DOCUMENT = 16 << 20
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -24,7 +22,7 @@ def read_bundle(folder: Path) -> Bundle:
     if not folder.is_dir():
         raise UsageError(f"{str(folder)!r} is no folder; give one that --cpu-bundles wrote")
     try:
-        plain_file(folder / DOCUMENT, _LONGEST_DOCUMENT)
+        plain_file(folder / DOCUMENT, LONGEST_DOCUMENT)
         found = parsed((folder / DOCUMENT).read_bytes(), DOCUMENT)
         return document.read(found, read_tensors(folder / TENSORS))
     except UsageError as mistake:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
-from pytest_cpuaccel.bundles.description import MODEL_OUTPUTS
+from pytest_cpuaccel.bundles.description import LONGEST_INTEGER, MODEL_OUTPUTS
 from pytest_cpuaccel.core.errors import UsageError
 
 DEEPEST = 50
 """The most containers in each other."""
 
 
-def restored(node: Any, tensors: Mapping[str, torch.Tensor], depth: int = 0) -> Any:
+def restored(node: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
     """Return the value that a description stands for.
+
+    A tensor is taken out of ``tensors``: a text that named one a thousand times would fill the memory.
 
     Raises:
         UsageError: it describes none.
     """
     if depth > DEEPEST:
         raise UsageError(f"a value is nested more than {DEEPEST} deep")
+    if isinstance(node, float) and not math.isfinite(node):
+        raise UsageError("a number is larger than any that a bundle holds")
+    if isinstance(node, int) and node.bit_length() >= LONGEST_INTEGER:
+        raise UsageError("an integer is larger than any that a bundle holds")
     if node is None or isinstance(node, (bool, int, float, str)):
         return node
     if not isinstance(node, dict):
@@ -47,11 +54,11 @@ def restored(node: Any, tensors: Mapping[str, torch.Tensor], depth: int = 0) -> 
     raise UsageError(f"no value is described by {', '.join(sorted(map(str, keys)))[:80] or 'an empty object'}")
 
 
-def _tensor(node: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+def _tensor(node: Mapping[str, Any], tensors: dict[str, torch.Tensor]) -> torch.Tensor:
     name = node["tensor"]
     if not isinstance(name, str) or name not in tensors:
-        raise UsageError(f"there is no tensor {str(name)[:40]!r}")
-    tensor = tensors[name]
+        raise UsageError(f"there is no tensor {str(name)[:40]!r}, or it is named twice")
+    tensor = tensors.pop(name)
     order = node.get("order", list(range(tensor.dim())))
     if not isinstance(order, list) or any(type(dim) is not int for dim in order):
         raise UsageError(f"the order of {name} is no list of integers")

@@ -11,7 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_cpuaccel.bundles.artifact_files import copy_artifact
-from pytest_cpuaccel.bundles.bundle import ARTIFACT, DOCUMENT, MOST_BYTES, TENSORS, Bundle
+from pytest_cpuaccel.bundles.bundle import (
+    ARTIFACT,
+    DOCUMENT,
+    LONGEST_DOCUMENT,
+    MOST_BYTES,
+    MOST_TENSORS,
+    TENSORS,
+    Bundle,
+)
 from pytest_cpuaccel.bundles.document import written
 from pytest_cpuaccel.bundles.tensors_file import write_tensors
 from pytest_cpuaccel.core.errors import UsageError
@@ -42,6 +50,12 @@ def write_bundle(bundle: Bundle, root: Path, artifact: Path | None = None) -> Pa
     size = sum(tensor.nbytes for tensor in tensors.values())
     if size > MOST_BYTES:
         raise UsageError(f"inputs and outputs take {format_bytes(size)}; a bundle holds {format_bytes(MOST_BYTES)}")
+    text = json.dumps(document, indent=1, allow_nan=False)
+    if len(text) > LONGEST_DOCUMENT or len(tensors) > MOST_TENSORS:
+        raise UsageError(
+            f"inputs and outputs are {len(tensors)} tensors, described in {format_bytes(len(text))}; a bundle holds "
+            f"{MOST_TENSORS} in {format_bytes(LONGEST_DOCUMENT)}"
+        )
     name = f"{_readable(bundle)}-{uuid.uuid4().hex[:8]}"
     unfinished = root / f".{name}"
     unfinished.mkdir()
@@ -49,7 +63,6 @@ def write_bundle(bundle: Bundle, root: Path, artifact: Path | None = None) -> Pa
         write_tensors(tensors, unfinished / TENSORS)
         if artifact is not None and own.artifact is not None:
             copy_artifact(own.artifact, artifact, unfinished / ARTIFACT)
-        text = json.dumps(document, indent=1, allow_nan=False)
         (unfinished / DOCUMENT).write_text(f"{text}\n", encoding="utf-8")
         return unfinished.rename(root / name)
     except BaseException:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_cpuaccel.backends.plugins import known_backends
 from pytest_cpuaccel.backends.registry import is_known, no_such_backend, select
 from pytest_cpuaccel.backends.requirements import check_torch, unmet_requirement
+from pytest_cpuaccel.cli.installed_backend import installed
 from pytest_cpuaccel.cli.waits import Waits
 from pytest_cpuaccel.core import option_values as values
 from pytest_cpuaccel.core.backend import Backend
@@ -116,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     known = found.by_name
     settings, limits = _settings(arguments, known), _limits(arguments, known)
     limits.check_run([backend.name for backend in select(values.backend_names(arguments.cpu_backends), known)])
-    versus = _versus(limits.vs, known)
+    versus = installed(limits.vs, known, "--vs")
     for backend in settings.backends:
         limits.budgets(backend.name)
     check_writable(settings.reports, "--cpu-report")
@@ -192,8 +193,8 @@ def _backends(
 ) -> tuple[tuple[Backend, ...], tuple[str, ...]]:
     """The chosen backends that can run here, and why others can't."""
     if not names:
-        installed = ", ".join(backend.name for backend in known.values() if unmet_requirement(backend) is None)
-        raise UsageError(f"--cpu-backends=NAMES is needed, such as ort,openvino or all; installed here: {installed}")
+        usable = ", ".join(backend.name for backend in known.values() if unmet_requirement(backend) is None)
+        raise UsageError(f"--cpu-backends=NAMES is needed, such as ort,openvino or all; installed here: {usable}")
     for name in names:
         if not is_known(name, known):
             raise UsageError(f"--cpu-backends: {no_such_backend(name, known)}")
@@ -211,15 +212,6 @@ def _backends(
 def _limits(arguments: argparse.Namespace, known: Mapping[str, Backend]) -> Limits:
     texts = {name: text for name in LIMITS if (text := getattr(arguments, name)) is not None}
     return limits_of(texts, parity_of(arguments.parity, arguments.outputs, arguments.mask), known, arguments.vs)
-
-
-def _versus(name: str, known: Mapping[str, Backend]) -> Backend:
-    if name not in known:
-        raise UsageError(f"--vs: {no_such_backend(name, known)}")
-    reason = unmet_requirement(known[name])
-    if reason:
-        raise UsageError(f"--vs: {reason}")
-    return known[name]
 
 
 def _tell(line: str) -> None:

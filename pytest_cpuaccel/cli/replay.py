@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.backends.plugins import known_backends
-from pytest_cpuaccel.backends.registry import no_such_backend
-from pytest_cpuaccel.backends.requirements import check_torch, unmet_requirement
+from pytest_cpuaccel.backends.registry import EAGER
+from pytest_cpuaccel.backends.requirements import check_torch
+from pytest_cpuaccel.cli.installed_backend import installed
 from pytest_cpuaccel.cli.path_argument import path
+from pytest_cpuaccel.cli.waits import Waits
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError, UserCodeError
 from pytest_cpuaccel.core.frames import without_imports, without_ours
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.bundles.bundle import Bundle
     from pytest_cpuaccel.bundles.replay import Replay
     from pytest_cpuaccel.evaluation.session import Session
+    from pytest_cpuaccel.machine.lock import MachineLock
 
 _DESCRIPTION = """\
 Judges the failure in a bundle again, which pytest --cpu-bundles=FOLDER left: with --model the call is made here,
@@ -33,6 +36,7 @@ _UNTRUSTED = (
     "the artifact of the bundle was not loaded: loading one can run code that is in it; --trust-artifact loads it"
 )
 SAME, ANOTHER, UNJUDGED = 0, 1, 2
+_PATIENCE_S = 600.0
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -69,36 +73,38 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--trust-artifact needs --model: an artifact is loaded for a model, and judged by it")
     for line in _of_bundle(bundle):
         print(line)  # noqa: T201
-    backend = None if arguments.model is None else _backend(bundle.backend)
+    backends = None if arguments.model is None else _backends(bundle)
     try:
-        replay = judge_recorded(bundle) if backend is None else _replayed(bundle, backend, arguments)
+        replay = judge_recorded(bundle) if backends is None else _replayed(bundle, backends, arguments)
     except UserCodeError as raised:
         frames = without_imports(without_ours(raised.error.__traceback__))
         traceback.print_exception(raised.error.with_traceback(frames))
         raise
-    print(printable(f"now: {replay.outcome.value} parity: {replay.sentence}"))  # noqa: T201
-    for line in (*(f"  {line}" for line in replay.evidence), replay.ran, *replay.answers):
+    for line in (*_of_replay(replay), replay.ran, *replay.answers):
         print(printable(line))  # noqa: T201
-    if backend is not None:
-        for line in _surroundings(bundle, replay, backend, is_trusted=arguments.trust_artifact):
+    if backends is not None:
+        for line in _surroundings(bundle, replay, backends[0], is_trusted=arguments.trust_artifact):
             print(printable(line))  # noqa: T201
     code, line = _conclusion(bundle, replay)
     print(line)  # noqa: T201
     return code
 
 
-def _replayed(bundle: Bundle, backend: Backend, arguments: argparse.Namespace) -> Replay:
-    from pytest_cpuaccel.bundles.replay import run_again, run_artifact
+def _replayed(bundle: Bundle, backends: tuple[Backend, Backend], arguments: argparse.Namespace) -> Replay:
+    from pytest_cpuaccel.bundles.replay import Here, run_again, run_artifact
     from pytest_cpuaccel.core.internals import check_internals
+    from pytest_cpuaccel.machine.lock import MachineLock, default_lock_path
 
     if bundle.model.is_candidate:
         raise UsageError("a candidate is judged by another model, and can't be run again: leave out --model")
+    if not bundle.calls:
+        raise UsageError("--model: the bundle holds scores, which the test's own function gave; leave out --model")
     check_internals()
-    session = _session(bundle, arguments.task)
-    model = _model(bundle, arguments, session)
-    if arguments.trust_artifact:
-        return run_artifact(bundle, arguments.bundle, model, backend, session)
-    return run_again(bundle, model, backend, session)
+    lock = MachineLock(default_lock_path(), _PATIENCE_S)
+    session = _session(bundle, arguments.task, lock)
+    here = Here(_model(bundle, arguments, session), *backends, session)
+    with lock.shared(Waits().show):
+        return run_artifact(bundle, arguments.bundle, here) if arguments.trust_artifact else run_again(bundle, here)
 
 
 def _of_bundle(bundle: Bundle) -> Iterator[str]:
@@ -107,15 +113,24 @@ def _of_bundle(bundle: Bundle) -> Iterator[str]:
         yield printable(f"recorded: {verdict.outcome.value} {verdict.kind}: {verdict.sentence}")
 
 
+def _of_replay(replay: Replay) -> Iterator[str]:
+    for verdict in replay.verdicts:
+        yield f"now: {verdict.outcome.value} {verdict.kind}: {verdict.sentence}"
+        yield from (f"  {line}" for line in verdict.evidence)
+
+
 def _surroundings(bundle: Bundle, replay: Replay, backend: Backend, *, is_trusted: bool) -> Iterator[str]:
     """What is other here than where the bundle was left, and what was left out."""
     from pytest_cpuaccel.bundles.leave import place_of
     from pytest_cpuaccel.bundles.surroundings import differences, kernel_differences
 
+    there, here = bundle.place, place_of(backend, bundle.place.threads)
     yield from (f"differs: {line}" for line in replay.model)
-    yield from (f"differs: {line}" for line in differences(bundle.place, place_of(backend, bundle.place.threads)))
+    yield from (f"differs: {line}" for line in differences(there, here))
     if bundle.kernels is not None or replay.kernels is not None:
-        yield from (f"differs: {line}" for line in kernel_differences(bundle.kernels, replay.kernels))
+        with_times = there.cpu == here.cpu and bundle.verdict("latency") is not None
+        lines = kernel_differences(bundle.kernels, replay.kernels, with_times=with_times)
+        yield from (f"differs: kernels: {line}" for line in lines)
     if backend.calibrates:
         yield "calibration data are not in a bundle: the backend was calibrated on the call's own inputs"
     if bundle.artifact is not None and bundle.artifact.is_here and not is_trusted:
@@ -123,34 +138,36 @@ def _surroundings(bundle: Bundle, replay: Replay, backend: Backend, *, is_truste
 
 
 def _conclusion(bundle: Bundle, replay: Replay) -> tuple[int, str]:
-    recorded = bundle.parity
-    if recorded is not None and recorded.outcome is not replay.outcome:
-        if replay.outcome is Outcome.INCONCLUSIVE:
-            return UNJUDGED, f"parity was {recorded.outcome.value}, and can't be judged now"
-        return ANOTHER, f"another verdict: parity was {recorded.outcome.value} and is {replay.outcome.value}"
-    others = [found.kind for found in bundle.verdicts if found.outcome is Outcome.FAIL and found.kind != "parity"]
-    if others:
-        return UNJUDGED, f"the FAIL was of {' and '.join(others)}; replay judges parity alone, so it stays unjudged"
-    if recorded is None:
-        return UNJUDGED, "the bundle has no verdict on parity, and replay judges nothing else"
-    return SAME, f"the same verdict: {replay.outcome.value}"
+    now = {verdict.kind: verdict.outcome for verdict in replay.verdicts}
+    decided = (Outcome.PASS, Outcome.FAIL)
+    for recorded in bundle.verdicts:
+        found = now.get(recorded.kind)
+        if found in decided and recorded.outcome in decided and found is not recorded.outcome:
+            was = recorded.outcome.value
+            return ANOTHER, f"another verdict: {recorded.kind} was {was} and is {found.value}"
+    failed = [recorded.kind for recorded in bundle.verdicts if recorded.outcome is Outcome.FAIL]
+    for kind in failed:
+        if kind not in now:
+            return UNJUDGED, f"{kind} was FAIL, and can't be judged: {replay.unjudged.get(kind, 'nothing tells of it')}"
+        if now[kind] is Outcome.INCONCLUSIVE:
+            return UNJUDGED, f"{kind} was FAIL, and can't be told now"
+    if not failed:
+        return UNJUDGED, "the bundle has no FAIL"
+    return SAME, f"the same verdict: FAIL of {' and '.join(failed)}"
 
 
-def _backend(name: str) -> Backend:
-    known = known_backends(Path.cwd()).by_name
-    if name not in known:
-        raise UsageError(f"the bundle's backend: {no_such_backend(name, known)}")
-    reason = unmet_requirement(known[name])
-    if reason:
-        raise UsageError(f"the bundle's backend can't run here: {reason}")
-    return known[name]
+def _backends(bundle: Bundle) -> tuple[Backend, Backend]:
+    """The bundle's backend, and the one that its latency is compared with."""
+    known, latency = known_backends(Path.cwd()).by_name, bundle.budgets.latency
+    backend = installed(bundle.backend, known, "the bundle's backend")
+    if latency is None or bundle.verdict("latency") is None:
+        return backend, EAGER
+    return backend, installed(latency.vs, known, "the backend that the bundle's latency is compared with")
 
 
-def _session(bundle: Bundle, task: str | None) -> Session:
-    from pytest_cpuaccel.cli.waits import Waits
+def _session(bundle: Bundle, task: str | None, lock: MachineLock) -> Session:
     from pytest_cpuaccel.core.option_values import number_of_bytes
     from pytest_cpuaccel.evaluation.session import SessionSettings, open_session
-    from pytest_cpuaccel.machine.lock import MachineLock, default_lock_path
 
     settings = SessionSettings(
         threads=bundle.place.threads,
@@ -158,9 +175,9 @@ def _session(bundle: Bundle, task: str | None) -> Session:
         cache_dir=None,
         cache_limit_bytes=number_of_bytes("20 GB"),
         cache_verify=False,
-        wait_s=600.0,
+        wait_s=_PATIENCE_S,
     )
-    return open_session(settings, Waits(), MachineLock(default_lock_path(), settings.wait_s))
+    return open_session(settings, Waits(), lock)
 
 
 def _model(bundle: Bundle, arguments: argparse.Namespace, session: Session) -> nn.Module:
@@ -172,5 +189,5 @@ def _model(bundle: Bundle, arguments: argparse.Namespace, session: Session) -> n
         check_task(arguments.task, "--task")
     check_source(source)
     if is_entry_point(source) and not Path(source).exists():
-        return examined_by(source, bundle.method, session.model).model
+        return examined_by(source, bundle.calls[-1].method, session.model).model
     return session.model(source, "--model")

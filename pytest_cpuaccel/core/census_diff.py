@@ -80,7 +80,8 @@ def census_diff(before: KernelCensus, after: KernelCensus, *, with_times: bool =
     if before.source != after.source:
         return [f"kernels were counted by {before.source} then and by {after.source} now, which have different names"]
     changes = sorted(_changes(before, after, with_times), key=_size, reverse=True)
-    lines = [*_precisions(before, after), *(change.sentence for change in changes[:_MOST]), *_facts(before, after)]
+    lines = [*_precisions(before, after), *(change.sentence for change in changes[:_MOST])]
+    lines += [*_implementations(before, after), *_facts(before, after)]
     if len(changes) > _MOST:
         lines.append(f"and {len(changes) - _MOST} more operations")
     if lines and not (before.is_complete and after.is_complete):
@@ -141,6 +142,26 @@ def _went(name: str, counts: tuple[Counter[str | None], Counter[str | None]], mo
     if gained != old[name] - new[name]:
         return ""
     return f" ({', '.join(f'{new[other] - old[other]} now {other}' for other in more)})"
+
+
+def _implementations(before: KernelCensus, after: KernelCensus) -> Iterator[str]:
+    """The operations that ran as often by other kernels, as on a CPU with other vector instructions."""
+    old, new = _by_implementation(before.kernels), _by_implementation(after.kernels)
+    changed = [op for op in old if op in new and old[op] != new[op] and old[op].total() == new[op].total()]
+    for op in changed[:_MOST]:
+        yield f"{op}: {_listed(old[op])} -> {_listed(new[op])}"
+    if len(changed) > _MOST:
+        yield f"and {len(changed) - _MOST} more operations by other kernels"
+
+
+def _by_implementation(kernels: Iterable[Kernel]) -> dict[str, Counter[str]]:
+    """The kernels of each operation, without those of which one is not named."""
+    found: dict[str, Counter[str]] = {}
+    unnamed = {kernel.op for kernel in kernels if not kernel.implementation}
+    for kernel in kernels:
+        if kernel.op not in unnamed:
+            found.setdefault(kernel.op, Counter())[str(kernel.implementation)] += kernel.count
+    return found
 
 
 def _facts(before: KernelCensus, after: KernelCensus) -> Iterator[str]:

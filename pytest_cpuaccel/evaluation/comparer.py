@@ -58,6 +58,16 @@ class Comparer:
                 f"{error}; cpu_candidate took these inputs, and is judged by what eager_model says to them"
             ) from error
 
+    def references_in_sequence(self, calls: Sequence[Call]) -> list[References]:
+        """Return what eager gives for forward calls in a row, each from the state that the last one left.
+
+        Raises:
+            EagerError: the reference raises or disagrees with itself.
+        """
+        evaluation = self.evaluation
+        precision, only = evaluation.backend.precision, self.budget.only
+        return self.context.cache.sequence(evaluation.reference, calls, precision, only, evaluation.start)
+
     def compare(
         self, call: Call, references: References, pooled: Mapping[str, Share] | None = None, *, in_full: bool = True
     ) -> Comparison:
@@ -73,9 +83,7 @@ class Comparer:
 
     def compare_in_sequence(self, calls: Sequence[Call], state: tuple[str, ...]) -> Iterator[Comparison]:
         """Yield the comparison of each of forward calls in a row, from one to the next of which ``state`` is kept."""
-        evaluation = self.evaluation
-        precision, only = evaluation.backend.precision, self.budget.only
-        references = self.context.cache.sequence(evaluation.reference, calls, precision, only, evaluation.start)
+        references = self.references_in_sequence(calls)
         first = Outcome.PASS
         for number, (call, reference) in enumerate(zip(calls, references, strict=True), start=1):
             found = self.compare(call, reference)

@@ -23,7 +23,8 @@ class Comparisons:
     """``state`` names what the model keeps from call to call, once that was found; its calls are compared in order.
 
     ``is_stale`` tells whether the build in use turned out to be out of date. ``failing`` is the call that the latest
-    FAIL is about; None where the latest verdict was none.
+    FAIL is about; None where the latest verdict was none. ``in_order`` are the calls of a model that keeps state as
+    they were compared, and one more.
     """
 
     evaluation: Evaluation
@@ -32,6 +33,7 @@ class Comparisons:
     state: tuple[str, ...] = ()
     is_stale: bool = False
     failing: Call | None = None
+    in_order: tuple[Call, ...] = ()
     _sequence: dict[int, Comparison] = field(default_factory=dict)
     _ordered: bool | None = None
     _last: Call | None = None
@@ -72,6 +74,7 @@ class Comparisons:
         built = self.context.builder.built(self.evaluation.request(calls[-1]))
         with untouched(self.evaluation.model):
             calls.append(comparer.called(built, calls[-1]))
+        self.in_order = tuple(calls)
         found: dict[int, Comparison] = {}
         for call, comparison in zip(calls, comparer.compare_in_sequence(calls, self.state), strict=True):
             known = found.get(id(call))

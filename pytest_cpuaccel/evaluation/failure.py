@@ -1,4 +1,4 @@
-"""A failure: a result that fails, with the call that shows it and what judged it."""
+"""A failure: a result that fails, with the calls that show it and what judged them."""
 
 from __future__ import annotations
 
@@ -16,24 +16,34 @@ from pytest_cpuaccel.measure.parity.references import References
 
 @dataclass(frozen=True)
 class Failure:
-    """``state`` names what the model keeps from call to call: ``call`` alone then does not repeat the failure."""
+    """``calls`` is the call that fails. Scores have none.
+
+    ``state`` names what the model keeps from call to call. ``calls`` are then all of them in order, and
+    ``asked_once_more`` tells whether the last is one that was made after those of the test.
+    """
 
     result: Result
-    call: Call
     comparer: Comparer
+    calls: tuple[Call, ...] = ()
     state: tuple[str, ...] = ()
+    asked_once_more: bool = False
 
-    def answers(self) -> tuple[Answer, References]:
-        """Return the backend's answer, and eager's as :class:`Answer` values.
+    def answers(self) -> list[tuple[Answer, References]]:
+        """Return for each call the backend's answer, and eager's as :class:`Answer` values.
 
         Raises:
             EagerError: the reference raises or disagrees with itself.
         """
-        call, model = self.call, self.comparer.evaluation.reference
+        model = self.comparer.evaluation.reference
+        if self.state:
+            references = self.comparer.references_in_sequence(self.calls)
+            return [with_what_was_written(*pair, model) for pair in zip(self.calls, references, strict=True)]
+        return [self._answers_to(call) for call in self.calls]
+
+    def _answers_to(self, call: Call) -> tuple[Answer, References]:
+        model = self.comparer.evaluation.reference
         if call.method == "forward":
-            references = self.comparer.references(call)
-            actual, references = with_what_was_written(call, references, model)
-            return actual, references
+            return with_what_was_written(call, self.comparer.references(call), model)
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(call.rng_state)
             return Answer(call.output), References(answer_of(model, "generate", repeatable(call.inputs)))

@@ -19,6 +19,7 @@ from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import BuildError, BuildFailureError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.evaluation.beam_search import Hypotheses, preferences_of, samples, searches
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.reference_cache import rounded, run_in
 from pytest_cpuaccel.judge.parity.comparison import Comparison
@@ -44,21 +45,48 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
     model = evaluation.reference
     precision = Precision.INT8 if evaluation.is_of_candidate else evaluation.backend.precision
     step, actual, expected = _texts(call, model)
-    forced = step.forced(expected)
-    logits = _eagers_logits(model, forced, expected.shape[1], None if evaluation.is_of_candidate else precision)
-    if logits is not None:
+    asked = None if evaluation.is_of_candidate else precision
+
+    def both(tokens: torch.Tensor) -> ForcedLogits | None:
+        """The logits of one forward call over some tokens."""
+        forced = step.forced(tokens)
+        logits = _eagers_logits(model, forced, tokens.shape[1], asked)
+        if logits is None:
+            return None
         answer = _backend_output(call, evaluation, forced, builder)
-        logits = replace(logits, actual=_logits(answer, expected.shape[1]))
+        return replace(logits, actual=_logits(answer, tokens.shape[1]))
+
+    logits, start = both(expected), max(step.ids.shape[1], 1)
+    preferences = None
     if logits is None or not torch.equal(actual, expected):
         steps = _of_steps(call, model, expected)
         if steps is not None and (logits is None or not _same(logits.expected, steps)):
             logits = ForcedLogits(steps.nan_to_num())
+        elif len(actual) == len(expected) and searches(call, model):
+            found = _scored_search(call, model)
+            preferences = preferences_of(call, model, found, Hypotheses(expected, actual, start, both, precision))
     if logits is None:
         raise BuildFailureError(
             f"{type(model).__name__}: no forward call scores the tokens that its generate() returns"
         )
-    found = Generation(actual, expected, step.ids.shape[1], logits, precision, step.takes_more_than_text)
-    return judge_generation(found.measure(partial(questions, terms=terms_of_logits(precision))))
+    generation = Generation(
+        actual,
+        expected,
+        step.ids.shape[1],
+        logits,
+        precision,
+        step.takes_more_than_text,
+        preferences,
+        samples(call, model),
+    )
+    return judge_generation(generation.measure(partial(questions, terms=terms_of_logits(precision))))
+
+
+def _scored_search(call: Call, model: nn.Module) -> Any | None:
+    try:
+        return _expected(call, model, return_dict_in_generate=True, output_scores=True)
+    except EagerError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.evaluation.alpha_split import sharing
 from pytest_cpuaccel.evaluation.baseline import evaluate_baseline, lengthened
+from pytest_cpuaccel.evaluation.comparer import Comparer
 from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
@@ -50,7 +51,8 @@ def evaluate(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Res
 
 def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Result]:
     if evaluation.budgets.accuracy is not None:
-        yield _result(evaluation, f"score_items x{evaluation.scores.given}", _accuracy(evaluation))
+        scored = _result(evaluation, f"score_items x{evaluation.scores.given}", _accuracy(evaluation))
+        yield _kept(Failure(scored, Comparer(evaluation, ParityBudget(), context)))
     groups = workloads(evaluation.calls)
     budgets = evaluation.budgets
     if not groups and (budgets.parity or budgets.kernels or budgets.of_performance):
@@ -63,20 +65,27 @@ def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Resul
         if verdicts:
             found = _result(evaluation, workload.label, *verdicts)
             counted = found if comparisons.is_stale else replace(found, kernels=kernels.reported)
-            yield _kept(counted, workload, comparisons)
+            yield _kept(_shown(counted, workload, comparisons))
         if refusal is not None:
             raise refusal
     if comparisons.is_stale:
         context.builder.discard(evaluation.model, evaluation.backend)
 
 
-def _kept(result: Result, workload: Workload, comparisons: Comparisons) -> Result:
+def _shown(result: Result, workload: Workload, comparisons: Comparisons) -> Failure:
+    """What a result would be as a failure."""
+    if comparisons.state and workload.sample.method == "forward":
+        return Failure(result, comparisons.comparer, comparisons.in_order, comparisons.state, asked_once_more=True)
+    return Failure(result, comparisons.comparer, (comparisons.failing or workload.sample,))
+
+
+def _kept(failure: Failure) -> Result:
     """The result; where it fails, with notes of whoever keeps failures."""
+    result = failure.result
     failing = next((verdict for verdict in result.verdicts if verdict.outcome is Outcome.FAIL), None)
     if failing is None:
         return result
-    call = comparisons.failing or workload.sample
-    notes = comparisons.context.keep(Failure(result, call, comparisons.comparer, comparisons.state))
+    notes = failure.comparer.context.keep(failure)
     told = replace(failing, notes=(*failing.notes, *notes))
     return replace(result, verdicts=tuple(told if verdict is failing else verdict for verdict in result.verdicts))
 

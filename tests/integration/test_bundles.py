@@ -24,6 +24,18 @@ def mlp(seed=0):
 
 def other():
     return mlp(1)
+
+class Counting(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        return x * self.calls
+
+def counting():
+    return Counting().eval(), torch.zeros(1, 16)
 """
 TEST = """
 import pytest, torch
@@ -43,6 +55,43 @@ SHIPPING = """
 RIGHT = """
     from dataclasses import replace
     return [replace(doubles.TWIN, name="off")]
+"""
+
+FORGETFUL = """
+    def load(subject, folder):
+        built = doubles.TWIN.load(subject, folder)
+        module = subject.fresh_module()
+
+        def forgetting(*args):
+            for buffer in module.buffers():
+                buffer.zero_()
+            return module(*args)
+
+        return replace(built, forward=forgetting)
+
+    from dataclasses import replace
+    return [replace(doubles.TWIN, name="off", load=load)]
+"""
+STATE_AND_SCORES = """
+import pytest, served, torch
+
+X = torch.linspace(-1, 1, 64).reshape(4, 16)
+
+@pytest.mark.parity
+def test_state(cpu_accelerate):
+    model = cpu_accelerate(served.counting()[0])
+    model(X)
+    model(X)
+
+@pytest.mark.accuracy_budget(max_drop=0, of="these")
+def test_scores(cpu_model, score_items):
+    asked = []
+
+    def score(model, x):
+        asked.append(model(x))
+        return float(len(asked) > 2)
+
+    score_items(score, [X[:1], X[1:2]])
 """
 
 Replay = Callable[..., tuple[int, str]]
@@ -115,6 +164,48 @@ def test_an_artifact_is_loaded_only_when_trusted(project: pytest.Pytester, repla
         stream.write(b"!")
     code, text = replay(bundle, "--model", "served:mlp", "--trust-artifact")
     assert code == 2, text
+
+
+def test_state_and_scores_are_judged_again(project: pytest.Pytester, replay: Replay) -> None:
+    project.makeconftest(CONFTEST.replace("    return doubles.BACKENDS", FORGETFUL))
+    project.makepyfile(test_it=STATE_AND_SCORES, served=SERVED)
+    result = project.runpytest_inprocess("--cpu-backends=off", "--cpu-bundles=left")
+    result.assert_outcomes(failed=2)
+    bundles = {path.name.rpartition("-off-")[0]: path for path in (project.path / "left").iterdir()}
+    for arguments in ((), ("--model", "served:counting")):
+        code, text = replay(bundles["test_state"], *arguments)
+        assert (code, "the same verdict: FAIL of parity" in text) == (0, True), text
+    code, text = replay(bundles["test_scores"])
+    assert (code, "now: FAIL accuracy: off: dropped by 1 on these 2 items" in text) == (0, True), text
+    code, text = replay(bundles["test_scores"], "--model", "served:mlp")
+    assert (code, "the test's own function gave" in text) == (2, True), text
+
+
+def test_a_latency_is_timed_again_with_the_model_alone(project: pytest.Pytester, replay: Replay) -> None:
+    bundle = left(project)
+    document: Any = json.loads((bundle / "bundle.json").read_text())
+    document["verdicts"] = [{"kind": "latency", "outcome": "FAIL", "sentence": "p50 was 2 s"}]
+    limits = dict.fromkeys(("p50_ns", "p90_ns", "p99_ns", "min_throughput", "ttft_ns", "tpot_ns", "speedup"))
+    document["budgets"]["latency"] = limits | {"p50_ns": 10**12, "max_slowdown": None, "vs": "eager"}
+    (bundle / "bundle.json").write_text(json.dumps(document))
+    code, text = replay(bundle)
+    assert (code, "latency was FAIL, and can't be judged: it takes the model" in text) == (2, True), text
+    code, text = replay(bundle, "--model", "served:mlp")
+    assert code in (1, 2), text  # a busy machine can't tell
+    assert " latency: off: forward 4x16: p50 " in text
+    document["budgets"]["latency"]["vs"] = "nobody"
+    (bundle / "bundle.json").write_text(json.dumps(document))
+    code, text = replay(bundle, "--model", "served:mlp")
+    assert (code, "no backend named 'nobody'" in text) == (2, True), text
+
+
+def test_inputs_that_the_model_raises_on_are_one_line(project: pytest.Pytester, replay: Replay) -> None:
+    bundle = left(project)
+    document: Any = json.loads((bundle / "bundle.json").read_text())
+    document["calls"][0]["kwargs"] = {"evil": 1}
+    (bundle / "bundle.json").write_text(json.dumps(document))
+    code, text = replay(bundle, "--model", "served:mlp")
+    assert (code, "the model raises on the bundle's inputs: TypeError" in text) == (2, True), text
 
 
 def test_weights_are_in_it_only_when_asked_for(project: pytest.Pytester) -> None:

@@ -25,6 +25,7 @@ from pytest_cpuaccel.bundles.bundle import (
     ArtifactFile,
     Bundle,
     Place,
+    RecordedCall,
     RecordedModel,
     RecordedVerdict,
 )
@@ -32,11 +33,22 @@ from pytest_cpuaccel.bundles.read import read_bundle
 from pytest_cpuaccel.bundles.surroundings import differences, kernel_differences
 from pytest_cpuaccel.bundles.write import write_bundle
 from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
+from pytest_cpuaccel.core.budget import (
+    NO_LIMIT,
+    AccuracyBudget,
+    Budgets,
+    KernelsBudget,
+    LatencyBudget,
+    MemoryBudget,
+    ParityBudget,
+    StartupBudget,
+    Tolerance,
+)
 from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
+from pytest_cpuaccel.core.measurement.accuracy import PairedScores
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
 
@@ -46,6 +58,15 @@ PLACE = Place("a CPU", ("avx2",), 2, 1, "Linux", "3.11.0", {"torch": "2.8.0"})
 X = torch.arange(6.0).reshape(2, 3)
 CENSUS = KernelCensus("a profiler", (Kernel("MatMul", 2, "fp32", us=3.0),), isa="avx2")
 
+BUDGETS = Budgets(
+    parity=ParityBudget(Tolerance(rtol=1e-3), {"logits": Tolerance(top1=1.0)}, ("log*",), ""),
+    accuracy=AccuracyBudget(max_drop=0.0, of="these"),
+    latency=LatencyBudget(p50_ns=10, speedup=1.5),
+    startup=StartupBudget(cold_start_ns=NO_LIMIT),
+    memory=MemoryBudget(peak_bytes=1e9),
+    kernels=KernelsBudget(int8_share=0.5, max_graph_breaks=0, absent=("ref*",)),
+)
+
 
 def bundle(*args: Any, output: Any = X, **kwargs: Any) -> Bundle:
     return Bundle(
@@ -54,13 +75,11 @@ def bundle(*args: Any, output: Any = X, **kwargs: Any) -> Bundle:
         model=RecordedModel("Mlp", {"weights": "w", "structure": "s", "code": "c"}),
         backend="off",
         precision=Precision.FP32,
-        method="forward",
-        inputs=Inputs(args, kwargs),
-        answers=Answers(Answer(output), Answer(output, {"x": X})),
+        calls=(RecordedCall("forward", Inputs(args, kwargs), Answers(Answer(output), Answer(output, {"x": X}))),),
         verdicts=(RecordedVerdict("parity", Outcome.FAIL, "off by 1"),),
         place=PLACE,
         seed=7,
-        budget=ParityBudget(Tolerance(rtol=1e-3), {"logits": Tolerance(top1=1.0)}, ("log*",), ""),
+        budgets=BUDGETS,
         kernels=CENSUS,
     )
 
@@ -69,10 +88,11 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     given = (X, [1, (2.5, None), {"deep": [True, "text", math.inf, -3]}])
     written = bundle(*given, mask=torch.tensor([True, False]), nothing=torch.empty(0, 4))
     found = read_bundle(write_bundle(written, tmp_path))
-    assert tree.same(found.inputs.args, given)
-    assert tree.same(dict(found.inputs.kwargs), dict(written.inputs.kwargs))
-    assert tree.same(found.answers.expected.written, {"x": X})
-    plain = {"inputs": Inputs(), "answers": None}
+    (call,), (other,) = found.calls, written.calls
+    assert tree.same(call.inputs.args, given)
+    assert tree.same(dict(call.inputs.kwargs), dict(other.inputs.kwargs))
+    assert tree.same(call.answers.expected.written, {"x": X})
+    plain: dict[str, Any] = {"calls": ()}
     assert replace(found, **plain) == replace(written, **plain)
 
 
@@ -87,9 +107,18 @@ def test_the_schema_in_the_docs_takes_what_is_written(tmp_path: Path) -> None:
         jsonschema.Draft202012Validator(schema).validate(document | {"more": 1})
 
 
+def test_scores_and_the_calls_of_a_model_with_state_are_read_as_they_were_written(tmp_path: Path) -> None:
+    (call,) = bundle(X).calls
+    whole = replace(bundle(X), calls=(call, call), state=("seen",), asked_once_more=True)
+    found = read_bundle(write_bundle(whole, tmp_path))
+    assert (len(found.calls), len(found.made_by_test), found.state) == (2, 1, ("seen",))
+    scores = PairedScores((0.1, 1.0), (1.0, 1e-300))
+    assert read_bundle(write_bundle(replace(bundle(), calls=(), scores=scores), tmp_path)).scores == scores
+
+
 def test_strides_are_kept_where_memory_has_no_gaps(tmp_path: Path) -> None:
     image = torch.rand(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
-    found = read_bundle(write_bundle(bundle(image, X.t(), X[:1].expand(4, 3)), tmp_path)).inputs.args
+    found = read_bundle(write_bundle(bundle(image, X.t(), X[:1].expand(4, 3)), tmp_path)).calls[0].inputs.args
     assert tree.same(found[0], image)
     assert tree.same(found[1], X.t())
     assert torch.equal(found[2], X[:1].expand(4, 3))
@@ -149,16 +178,25 @@ def change(left: Path, alter: Callable[[dict[str, Any]], None]) -> None:
     [
         (lambda it: it.update(schema=2), "schema 2"),
         (lambda it: it.pop("verdicts"), "verdicts is missing"),
-        (lambda it: it["call"].update(method="eval"), "may be forward, generate"),
-        (lambda it: it["call"].update(args=[{"tensor": "../t0"}]), "no tensor"),
-        (lambda it: it["call"].update(args=[{"tensor": "t0", "order": [0, 0]}]), "other dimensions"),
-        (lambda it: it["call"].update(args=[{"object": "os.system"}]), "no value is described"),
-        (lambda it: it["call"].update(args=[{"dict": [["a", 1], ["a", 2]]}]), "twice"),
-        (lambda it: it["call"].update(args=[{"model_output": [], "class": "os"}]), "ModelOutput"),
-        (lambda it: it["random"].update(state={"tensor": "t0"}), "no state of torch's generator"),
+        (lambda it: it["calls"][0].update(method="eval"), "may be forward, generate"),
+        (lambda it: it["calls"][0].update(args=[{"tensor": "../t0"}]), "no tensor"),
+        (lambda it: it["calls"][0].update(args=[{"tensor": "t0", "order": [0, 0]}]), "other dimensions"),
+        (lambda it: it["calls"][0].update(args=[{"object": "os.system"}]), "no value is described"),
+        (lambda it: it["calls"][0].update(args=[{"dict": [["a", 1], ["a", 2]]}]), "twice"),
+        (lambda it: it["calls"][0].update(args=[{"model_output": [], "class": "os"}]), "ModelOutput"),
+        (lambda it: it["calls"][0].update(args=[], random_state={"tensor": "t0"}), "no state of torch's generator"),
+        (lambda it: it["calls"][0].update(args=[{"tensor": "t0"}] * 2), "named twice"),
+        (lambda it: it["calls"][0].update(args=[10**30]), "an integer is larger"),
+        (lambda it: it.update(calls=it["calls"] * 1001), "calls has more than 1000 items"),
+        (lambda it: it.update(calls=[]), "neither calls nor scores"),
+        (lambda it: it.update(calls=[], scores={"actual": 1, "expected": 2}), "no rows of float64"),
+        (lambda it: it["budgets"]["latency"].update(speedup=0), "speedup is not above 0"),
+        (lambda it: it["budgets"]["memory"].update(peak_bytes=10**400), "peak_bytes is no finite number"),
+        (lambda it: it["budgets"]["accuracy"].update(of="those"), "neither null nor"),
+        (lambda it: it.update(verdicts=it["verdicts"] * 2), "one of a kind twice"),
         (lambda it: it["place"].update(threads=10**9), "threads is not between"),
         (lambda it: it["place"].update(cpu=3), "cpu is a int"),
-        (lambda it: it["parity"]["tolerance"].update(rtol="x"), "rtol is a str"),
+        (lambda it: it["budgets"]["parity"]["tolerance"].update(rtol="x"), "rtol is a str"),
         (lambda it: it.update(artifact={"is_here": True, "files": [file("../../evil")]}), "no path within"),
         (lambda it: it.update(artifact={"is_here": True, "files": [file("/etc/evil")]}), "no path within"),
         (lambda it: it.update(artifact={"is_here": True, "files": [file("a"), file("a")]}), "twice"),
@@ -182,6 +220,7 @@ def file(path: str) -> dict[str, Any]:
         ("{" * 50 + "NaN", "no JSON"),
         ('{"schema": NaN}', "NaN"),
         ("[]", "no object"),
+        ("[" + "{}," * 1_000_000 + "{}]", "more than 1000000 values"),
         ("1" * 10_000, "no"),
     ],
 )
@@ -199,7 +238,7 @@ def test_a_value_nested_too_deep_is_refused(left: Path) -> None:
     node: Any = 1
     for _ in range(60):
         node = {"list": [node]}
-    change(left, lambda it: it["call"].update(args=[node]))
+    change(left, lambda it: it["calls"][0].update(args=[node]))
     with pytest.raises(UsageError, match="nested more than 50"):
         read_bundle(left)
 
@@ -278,9 +317,4 @@ def test_the_artifact_is_copied_and_must_be_the_one_that_was_named(tmp_path: Pat
 def test_what_is_other_here_is_named() -> None:
     here = replace(PLACE, isa=("avx2", "amx"), threads=2, versions={"torch": "2.9.0"})
     assert list(differences(PLACE, here)) == ["torch: 2.8.0 -> 2.9.0", "threads: 1 -> 2", "isa: avx2 -> avx2, amx"]
-    more = replace(CENSUS, kernels=(Kernel("MatMul", 1, "bf16"),))
-    assert list(kernel_differences(CENSUS, more)) == [
-        "kernels: MatMul bf16: 0 -> 1",
-        "kernels: MatMul fp32: 2 -> 0",
-    ]
-    assert list(kernel_differences(CENSUS, None)) == ["kernels: not counted here"]
+    assert list(kernel_differences(CENSUS, None, with_times=False)) == ["not counted here"]

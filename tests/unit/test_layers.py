@@ -60,10 +60,11 @@ ALLOWED = {
     "bundles": (
         "core",
         "machine.cpu",
+        "measure.accuracy",
         "measure.parity",
         "backends",
         "builder",
-        "judge.parity",
+        "judge",
         "evaluation",
         "report.environment",
         "bundles",

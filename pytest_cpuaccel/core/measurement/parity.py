@@ -312,7 +312,8 @@ class Divergence:
     ``margin`` is by how much eager's logit of its own token exceeds that of the backend's token (inf where
     the backend had stopped), ``bound`` what rounding can turn round. Where the margin is negative, eager did
     not take its best token: it sampled or searched. ``actual_margin`` is by how much the backend's own logit of its
-    token exceeds that of eager's, after the same tokens; None where the backend's logits are not known.
+    token exceeds that of eager's, after the same tokens; None where the backend's logits are not known. With
+    ``of_hypotheses`` the three are of a beam search: they compare the scores of both texts as a whole.
     """
 
     row: int
@@ -322,11 +323,12 @@ class Divergence:
     margin: float
     bound: float
     actual_margin: float | None = None
+    of_hypotheses: bool = False
 
     @property
     def is_tie(self) -> bool:
         """Whether rounding alone explains it."""
-        return 0 <= self.margin <= self.bound
+        return (-self.bound if self.of_hypotheses else 0) <= self.margin <= self.bound
 
 
 @dataclass(frozen=True)
@@ -346,7 +348,8 @@ class GenerationMeasurement:
     ``kl_nats`` is the mean divergence from eager's next-token distribution, ``forced_agreement`` the share of equal
     best tokens, ``top5_agreement`` the share of eager's five best that are among the backend's, ``clear`` the equal
     best tokens of those that int8 does not decide, ``logits`` the backend's logits: all over eager's tokens, None where
-    they are not known.
+    they are not known. ``is_sampled`` tells whether tokens were drawn, so that one may differ by rounding whatever its
+    margin.
     """
 
     precision: Precision
@@ -359,3 +362,4 @@ class GenerationMeasurement:
     top5_agreement: float | None = None
     clear: Share | None = None
     logits: OutputMeasurement | None = None
+    is_sampled: bool = False

@@ -67,7 +67,7 @@ def _diverged(measured: GenerationMeasurement, logits: JudgedOutput | None, summ
         agreement = f"top-1 agreement {measured.forced_agreement:.2%}, top-5 {measured.top5_agreement:.2%}"
         evidence += (f"over eager's own tokens: KL {measured.kl_nats:.2e} nats, {agreement}",)
     is_tie = all(divergence.is_tie for divergence in divergences)
-    sampled = any(divergence.margin < 0 for divergence in divergences)
+    sampled = measured.is_sampled or any(divergence.margin < 0 for divergence in divergences)
     if logits is not None and (measured.precision is not Precision.FP32 or (sampled and not is_tie)):
         doubt = _doubt(measured)
         outcome = Outcome.worst([logits.outcome, doubt[0]])
@@ -143,19 +143,37 @@ def _worst(divergences: tuple[Divergence, ...]) -> Divergence:
 
 def _describe(divergence: Divergence) -> str:
     """Where it is, both tokens, both margins, and what rounding explains."""
-    own = divergence.actual_margin
+    of_eager, of_backend = _of_hypotheses(divergence) if divergence.of_hypotheses else _of_tokens(divergence)
     return (
         f"token {divergence.position} of row {divergence.row} is {divergence.actual_token}, eager's is "
-        f"{divergence.expected_token}, which eager prefers by {divergence.margin:.2g}; "
-        f"rounding explains {divergence.bound:.2g}{'' if own is None else _of_backend(own)}"
+        f"{divergence.expected_token}{of_eager}; rounding explains {divergence.bound:.2g}{of_backend}"
     )
 
 
-def _of_backend(margin: float) -> str:
-    """What the backend's own logits say of the token that it chose, after the same tokens in one call."""
-    if margin >= 0:
-        return f"; the backend prefers its own by {margin:.2g}"
-    return f"; in one call over these tokens the backend prefers eager's too, by {-margin:.2g}"
+def _of_tokens(divergence: Divergence) -> tuple[str, str]:
+    """What each side's logits say of the two tokens, after the same tokens in one call."""
+    margin, own = divergence.margin, divergence.actual_margin
+    of_eager = f", which eager prefers by {margin:.2g}"
+    if margin < 0:
+        of_eager = f", which eager took though it prefers {divergence.actual_token} by {-margin:.2g}"
+    if own is None:
+        return of_eager, ""
+    if own >= 0:
+        return of_eager, f"; the backend prefers its own by {own:.2g}"
+    return of_eager, f"; in one call over these tokens the backend prefers eager's too, by {-own:.2g}"
+
+
+def _of_hypotheses(divergence: Divergence) -> tuple[str, str]:
+    """What each side's logits say of the two texts that the searches chose."""
+    margin, own = divergence.margin, divergence.actual_margin
+    of_eager = f"; eager scores its hypothesis {margin:.2g} above the backend's"
+    if margin < 0:
+        of_eager = f"; eager scores the backend's hypothesis {-margin:.2g} above its own, which its search did not find"
+    if own is None:
+        return of_eager, ""
+    if own >= 0:
+        return of_eager, f"; the backend scores its own {own:.2g} above eager's"
+    return of_eager, f"; in one call over each the backend scores eager's higher too, by {-own:.2g}"
 
 
 def _form(problem: FormDifference | GivenToken) -> str:

@@ -13,6 +13,7 @@ from pytest_cpuaccel.core.measurement.parity import Divergence, FormDifference, 
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.rounding import INT8_NEAR_TIE
 from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
+from pytest_cpuaccel.measure.parity.hypotheses import Preference
 from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.margin import margin_bound
 from pytest_cpuaccel.measure.parity.output import Ask, Output, measured
@@ -24,6 +25,8 @@ class Generation:
 
     ``prompt_length`` is 0 for an encoder-decoder, whose first token is given, not generated. ``logits_too`` has the
     logits measured where all tokens agree as well: few tokens may come out equal though an image was ignored.
+    ``preferences`` are those of each row between the two hypotheses of a beam search; None of any other.
+    ``is_sampled`` tells whether tokens were drawn.
     """
 
     actual: Any
@@ -32,11 +35,15 @@ class Generation:
     logits: ForcedLogits
     precision: Precision
     logits_too: bool = False
+    preferences: tuple[Preference, ...] | None = None
+    is_sampled: bool = False
 
     def measure(self, ask: Ask) -> GenerationMeasurement:
         """Compare the tokens; ``ask`` says what is to be known of the logits."""
         actual, expected = _ids(self.actual), _ids(self.expected)
-        found = GenerationMeasurement(self.precision, problem=_problem(actual, expected, self._start))
+        found = GenerationMeasurement(
+            self.precision, problem=_problem(actual, expected, self._start), is_sampled=self.is_sampled
+        )
         if found.problem is not None:
             return found
         actual = _of_length(actual, expected.shape[1])
@@ -85,8 +92,20 @@ class Generation:
             if of_backend is not None and got >= 0:
                 preferred = of_backend[row, position - self._start].double()
                 own = float(preferred[got] - preferred[wanted])
-            found.append(Divergence(row, position, wanted, got, margin, bound, own))
+            apart = Divergence(row, position, wanted, got, margin, bound, own)
+            found.append(apart if self.preferences is None else _searched(apart, self.preferences[row]))
         return tuple(found)
+
+
+def _searched(apart: Divergence, preference: Preference) -> Divergence:
+    """A divergence with the margins of whole hypotheses, for a search does not choose by single tokens."""
+    return replace(
+        apart,
+        margin=preference.margin,
+        bound=preference.bound,
+        actual_margin=preference.actual_margin,
+        of_hypotheses=True,
+    )
 
 
 def _problem(actual: torch.Tensor, expected: torch.Tensor, start: int) -> FormDifference | GivenToken | None:

@@ -14,6 +14,7 @@ from pytest_cpuaccel.judge.parity.generation import judge_generation, terms_of_l
 from pytest_cpuaccel.judge.parity.questions import questions
 from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
 from pytest_cpuaccel.measure.parity.generation import Generation
+from pytest_cpuaccel.measure.parity.hypotheses import Preference, Scoring, preferences
 from tests.unit.parity.shown import facts
 
 PROMPT, LENGTH, VOCABULARY = 3, 9, 20
@@ -38,9 +39,11 @@ def nearly_tied(gap):
     return exact, ids, other
 
 
-def judge(actual, expected, exact, *, actual_logits=None, precision="fp32", prompt=PROMPT, rounding=None):
+def judge(
+    actual, expected, exact, *, actual_logits=None, precision="fp32", prompt=PROMPT, rounding=None, preferences=None
+):
     logits = ForcedLogits(exact.float(), exact, rounding, actual_logits)
-    found = Generation(actual, expected, prompt, logits, Precision(precision))
+    found = Generation(actual, expected, prompt, logits, Precision(precision), preferences=preferences)
     return judge_generation(found.measure(partial(questions, terms=terms_of_logits(Precision(precision)))))
 
 
@@ -146,6 +149,41 @@ def test_where_eager_sampled_the_logits_decide():
     assert judge(other, sampled, exact, actual_logits=exact.float()).outcome is Outcome.PASS
     assert judge(other, sampled, exact, actual_logits=exact.float() * 1.1).outcome is Outcome.FAIL
     assert judge(other, sampled, exact).outcome is Outcome.FAIL
+
+
+def test_a_beam_search_is_judged_by_whole_texts():
+    exact, ids, other = nearly_tied(gap=0.25)
+    near = judge(other, ids, exact, preferences=(Preference(0, 0), Preference(-1e-7, 1e-6, 1e-7)))
+    assert near.outcome is Outcome.PASS
+    assert "a near-tie: token 5 of row 1" in near.sentence
+    clear = judge(other, ids, exact, preferences=(Preference(0, 0), Preference(0.1, 1e-6, 0.2)))
+    assert clear.outcome is Outcome.FAIL
+    assert "eager scores its hypothesis 0.1 above the backend's; rounding explains 1e-06" in clear.sentence
+    assert "the backend scores its own 0.2 above eager's" in clear.sentence
+    assert facts(clear)["margin"] == 0.1
+    missed = judge(other, ids, exact, preferences=(Preference(0, 0), Preference(0.1, 1e-6, -0.1)))
+    assert "in one call over each the backend scores eager's higher too, by 0.1" in missed.sentence
+    better = Preference(-0.1, 1e-6, 0.1)
+    found = judge(other, ids, exact, actual_logits=exact.float(), preferences=(Preference(0, 0), better))
+    assert found.outcome is Outcome.PASS
+    assert "which its search did not find" in found.evidence[0]
+
+
+def test_a_hypothesis_is_scored_up_to_its_end_and_over_its_length():
+    exact, ids = scored(rows=1)
+    ids[0, 5] = 19
+    logits = ForcedLogits(exact.float(), exact)
+    scoring = Scoring(PROMPT, frozenset({19}), length_penalty=2.0)
+    steps = exact[0].log_softmax(-1)
+    sums = sum(float(steps[at - 1, ids[0, at]]) for at in range(PROMPT, 6))
+    assert scoring.scores(exact, ids) == pytest.approx([sums / 3**2])
+    longer = ids.clone()
+    longer[0, 7] = 7
+    assert scoring.scores(exact, longer) == scoring.scores(exact, ids)
+    (bound,) = scoring.bounds(logits, ids, Precision.FP32)
+    assert 0 < bound < 1e-4
+    (same,) = preferences(scoring, (ids, logits), (longer, logits), Precision.FP32)
+    assert (same.margin, same.bound, same.actual_margin) == (0, 2 * bound, None)
 
 
 def test_an_encoder_decoders_first_token_is_given():

@@ -1,0 +1,136 @@
+"""A ``generate()`` that differs by a wrong weight, or by a near-tie: what is said of it, in each way to generate."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+pytest.importorskip("transformers")
+
+CONFTEST = """
+import copy
+import pytest, torch
+from dataclasses import replace
+from tests import doubles, exports, models, prompts
+from pytest_cpuaccel.core.backend import BuiltModel
+
+def head(model):
+    return [part for part in model.modules() if isinstance(part, torch.nn.Linear)][-1]
+
+def changed(change, name):
+    def load(subject, folder):
+        module = subject.fresh_module()
+        with torch.no_grad():
+            change(head(module).weight)
+        return BuiltModel(module, generate=module.generate, threads=torch.get_num_threads())
+    return replace(doubles.TWIN, name=name, load=load)
+
+def spoil(weight):
+    weight += 0.5 * weight.std() * torch.randn(weight.shape, generator=torch.Generator().manual_seed(9))
+
+def nudge(by):
+    def change(weight):
+        weight[1::2] *= 1 + by
+    return change
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_cpuaccel_backends(config):
+    return [changed(spoil, "wrong"), changed(nudge(2e-6), "up"), changed(nudge(-2e-6), "down")]
+
+def in_pairs(model):
+    # Each token has a twin with the same logit.
+    weight = head(model).weight.detach().clone()
+    weight[1::2] = weight[0::2][: len(weight) // 2]
+    head(model).weight = torch.nn.Parameter(weight)
+    return model
+
+TEXT = {"input_ids": torch.tensor([[0, 0, 7, 8, 9], [11, 12, 13, 14, 15]]),
+        "attention_mask": torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])}
+
+class Streamer:
+    def put(self, value):
+        pass
+
+    def end(self):
+        pass
+
+def ways():
+    first = {name: value[:1] for name, value in TEXT.items()}
+    return {
+        "greedy": lambda: (models.gpt2(), TEXT, {}),
+        "beams": lambda: (models.gpt2(), TEXT, {"num_beams": 3, "length_penalty": 0.5}),
+        "sampling": lambda: (models.gpt2(), TEXT, {"do_sample": True, "top_k": 1}),
+        "encoder_decoder": lambda: (exports.tiny_t5(), TEXT, {}),
+        "image_and_text": lambda: (*prompts.llava(), {}),
+        "image_to_text": lambda: (*prompts.image_to_text(), {}),
+        "streamed": lambda: (models.gpt2(), first, {"streamer": Streamer()}),
+    }
+"""
+
+TEST = """
+import pytest, torch
+import conftest
+
+def generated(model, accelerate, prompt, settings):
+    torch.manual_seed(3)
+    accelerate(model).generate(**prompt, **{"max_new_tokens": 5, "do_sample": False, **settings})
+
+@pytest.mark.parity
+@pytest.mark.cpu_backends("wrong")
+@pytest.mark.parametrize("way", list(conftest.ways()))
+def test_wrong(cpu_accelerate, way):
+    model, prompt, settings = conftest.ways()[way]()
+    generated(model, cpu_accelerate, prompt, settings)
+
+@pytest.mark.parity
+@pytest.mark.cpu_backends("up", "down")
+@pytest.mark.parametrize("way", list(conftest.ways()))
+def test_tie(cpu_accelerate, cpu_backend, way):
+    if way != "beams" and cpu_backend.name == "down":
+        pytest.skip("eager takes the first of two twins; a search may take either")
+    model, prompt, settings = conftest.ways()[way]()
+    if way == "beams":
+        settings["max_new_tokens"] = 1  # so that no twin crowds out what would be better later
+    generated(conftest.in_pairs(model), cpu_accelerate, prompt, settings)
+"""
+
+WAYS = ("greedy", "beams", "sampling", "encoder_decoder", "image_and_text", "image_to_text", "streamed")
+FIRST = r"token (\d+) of row (\d) is \d+, eager's is \d+"
+
+
+def test_a_failing_generate_names_the_first_token_both_margins_and_how_far_apart_logits_are(
+    project: pytest.Pytester,
+) -> None:
+    project.makeconftest(CONFTEST)
+    project.makepyfile(test_it=TEST)
+    project.runpytest_inprocess("--cpu-backends=wrong,up,down", "--cpu-report=found.json")
+    rows = json.loads((project.path / "found.json").read_text())["results"]
+    found: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        if row.get("parity"):
+            name, ids = re.search(r"test_(\w+)\[(.*)\]", row["test"]).groups()
+            way = next(way for way in WAYS if way in ids)
+            found.setdefault((name, way), []).append(row["parity"])
+    for way in WAYS:
+        (wrong,) = found["wrong", way]
+        assert_wrong(way, wrong)
+        ties = found["tie", way]
+        assert {tie["verdict"] for tie in ties} == {"PASS"}, (way, ties)
+        assert any(re.search(f"a near-tie: {FIRST}", tie["sentence"]) for tie in ties), (way, ties)
+
+
+def assert_wrong(way: str, wrong: Any) -> None:
+    assert wrong["verdict"] == "FAIL", (way, wrong)
+    text = "\n".join((wrong["sentence"], *wrong["evidence"]))
+    assert re.search(FIRST, text), (way, text)
+    of_eager = "eager scores its hypothesis|eager scores the backend's" if way == "beams" else "eager prefers|though it"
+    of_backend = "backend scores" if way == "beams" else "backend prefers"
+    assert re.search(of_eager, text), (way, text)
+    assert of_backend in text, (way, text)
+    assert re.search(r"KL \S+ nats, top-1 agreement \S+%, top-5 \S+%", text), (way, text)
+    assert wrong["kl_nats"] > 1e-3, (way, wrong)
+    assert 0 <= wrong["first_divergent_row"] <= 1
+    assert abs(wrong["margin"]) > wrong["margin_bound"] > 0, (way, wrong)
