@@ -90,6 +90,8 @@ def answers_of(failure: Failure) -> list[Answers]:
 def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
     evaluation, result = failure.comparer.evaluation, failure.result
     budgets, scores = evaluation.budgets, evaluation.scores
+    if not failure.calls and scores.by_metric is not None:
+        raise UsageError("a metric over all items has no scores of single items, which could be judged again")
     if not failure.calls and not scores.actual:
         raise UsageError("nothing was scored")
     with in_state(evaluation.reference, evaluation.start):

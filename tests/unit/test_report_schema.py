@@ -91,7 +91,9 @@ def schema() -> Any:
 
 
 def written(path: Path, rows: list[Row]) -> dict[str, Any]:
-    JsonFile(path, RUN, ENVIRONMENT).put("a", rows)
+    file = JsonFile(path, RUN, ENVIRONMENT)
+    file.put("a", rows)
+    file.finish(RUN)
     return json.loads(path.read_text())
 
 
