@@ -70,11 +70,15 @@ class Place:
 
 @dataclass(frozen=True)
 class RecordedModel:
-    """``key`` tells the model apart from others: digests of its weights, its structure and its code."""
+    """``key`` tells the model apart from others: digests of its weights, its structure and its code.
+
+    ``keep_fp32`` are the patterns of modules that the user had the backend keep in fp32.
+    """
 
     name: str
     key: Mapping[str, str]
     is_candidate: bool = False
+    keep_fp32: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ def written(bundle: Bundle) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             "name": bundle.model.name,
             "key": dict(bundle.model.key),
             "is_candidate": bundle.model.is_candidate,
+            "keep_fp32": list(bundle.model.keep_fp32),
         },
         "backend": {"name": bundle.backend, "precision": bundle.precision.value},
         "scores": None if bundle.scores is None else _scores(describer, bundle.scores),
@@ -94,7 +95,9 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
     return Bundle(
         test=fields.text("test"),
         label=fields.text("label"),
-        model=RecordedModel(model.text("name"), model.texts_by_name("key"), model.flag("is_candidate")),
+        model=RecordedModel(
+            model.text("name"), model.texts_by_name("key"), model.flag("is_candidate"), model.texts("keep_fp32")
+        ),
         backend=backend.text("name"),
         precision=Precision(backend.one_of("precision", [precision.value for precision in Precision])),
         verdicts=verdicts,

@@ -96,10 +96,11 @@ def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
         raise UsageError("nothing was scored")
     with in_state(evaluation.reference, evaluation.start):
         key = model_key(evaluation.reference)
+    kept = failure.comparer.context.builder.kept_fp32(evaluation.model)
     return Bundle(
         test=evaluation.test,
         label=result.call,
-        model=RecordedModel(result.model, key, evaluation.is_of_candidate),
+        model=RecordedModel(result.model, key, evaluation.is_of_candidate, kept.patterns),
         backend=evaluation.backend.name,
         precision=evaluation.backend.precision,
         verdicts=tuple(RecordedVerdict(verdict.kind, verdict.outcome, verdict.sentence) for verdict in result.verdicts),

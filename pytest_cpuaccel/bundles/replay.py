@@ -30,6 +30,7 @@ from pytest_cpuaccel.evaluation.argument_names import ArgumentNames
 from pytest_cpuaccel.evaluation.comparer import Comparer
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.failure import Failure
+from pytest_cpuaccel.evaluation.quantisation import Quantisation
 from pytest_cpuaccel.evaluation.session import Session
 from pytest_cpuaccel.evaluation.test import evaluate
 from pytest_cpuaccel.judge.parity.workload import shown_of, workload_verdict
@@ -171,7 +172,9 @@ def _recorded(bundle: Bundle, here: Here, budgets: Budgets, *, is_called: bool =
     models = session.models(here.backend)
     models.compared = lambda: None if parity is None else parity.only
     with session.on_threads(), torch.random.fork_rng(devices=[]):
-        recorder: Any = models.accelerate(here.model, names=ArgumentNames("--model"))
+        kept = Quantisation(keep_fp32=bundle.model.keep_fp32 or None)
+        names = ArgumentNames("--model", keep_fp32="keep_fp32 of the bundle")
+        recorder: Any = models.accelerate(here.model, given=kept, names=names)
         try:
             for call in bundle.made_by_test if is_called else ():
                 given = call.inputs.clone()

@@ -102,7 +102,7 @@ def _replayed(bundle: Bundle, backends: tuple[Backend, Backend], arguments: argp
     check_internals()
     lock = MachineLock(default_lock_path(), _PATIENCE_S)
     session = _session(bundle, arguments.task, lock)
-    here = Here(_model(bundle, arguments, session), *backends, session)
+    here = Here(_model(arguments, session), *backends, session)
     with lock.shared(Waits().show):
         return run_artifact(bundle, arguments.bundle, here) if arguments.trust_artifact else run_again(bundle, here)
 
@@ -180,14 +180,14 @@ def _session(bundle: Bundle, task: str | None, lock: MachineLock) -> Session:
     return open_session(settings, Waits(), lock)
 
 
-def _model(bundle: Bundle, arguments: argparse.Namespace, session: Session) -> nn.Module:
+def _model(arguments: argparse.Namespace, session: Session) -> nn.Module:
     from pytest_cpuaccel.builder.load_model import check_task
-    from pytest_cpuaccel.gate.entry_point import check_source, examined_by, is_entry_point
+    from pytest_cpuaccel.gate.entry_point import check_source, is_entry_point, model_at
 
     source = arguments.model
     if arguments.task is not None:
         check_task(arguments.task, "--task")
     check_source(source)
     if is_entry_point(source) and not Path(source).exists():
-        return examined_by(source, bundle.calls[-1].method, session.model).model
+        return model_at(source, session.model)
     return session.model(source, "--model")

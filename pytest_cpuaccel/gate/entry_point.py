@@ -76,6 +76,13 @@ def examined_by(text: str, method: Method, resolve: Callable[[object, str], nn.M
     return Examined(text, model, tuple(examples), inputs_are_given=True)
 
 
+def model_at(text: str, resolve: Callable[[object, str], nn.Module]) -> nn.Module:
+    """Return the model that the function at an entry point returns, alone or with inputs, as in :func:`examined_by`."""
+    returned = _called(_function(text), text)
+    is_pair = isinstance(returned, (tuple, list)) and len(returned) == 2
+    return resolve(returned[0] if is_pair else returned, text)
+
+
 def _function(text: str) -> Callable[[], Any]:
     module_name, _, path = text.partition(":")
     found: Any = _module(module_name, text)

@@ -72,7 +72,7 @@ def bundle(*args: Any, output: Any = X, **kwargs: Any) -> Bundle:
     return Bundle(
         test="tests/test_it.py::test_close[off]",
         label="forward 2x3",
-        model=RecordedModel("Mlp", {"weights": "w", "structure": "s", "code": "c"}),
+        model=RecordedModel("Mlp", {"weights": "w", "structure": "s", "code": "c"}, keep_fp32=("layers.*",)),
         backend="off",
         precision=Precision.FP32,
         calls=(RecordedCall("forward", Inputs(args, kwargs), Answers(Answer(output), Answer(output, {"x": X}))),),
