@@ -1,5 +1,7 @@
 """The kernel census of compiled models, from the code that the compiler wrote."""
 
+import pytest
+
 from pytest_cpuaccel.backends.aoti_census import kernels_of
 from pytest_cpuaccel.backends.inductor_census import fused
 from pytest_cpuaccel.core.kernel_census import Kernel
