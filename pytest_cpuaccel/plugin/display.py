@@ -49,7 +49,7 @@ class TerminalDisplay(_MakesWay):
         room = writer.fullwidth - writer.width_of_current_line % writer.fullwidth - 1
         shown = f" [{text}, {format_elapsed(seconds)}]"
         if room >= _SHORTEST:
-            _write(self.output, f"{_WIPE_TO_END}{_SAVE}{_clipped(shown, room)}{_RESTORE}")
+            _write_behind(self.config, self.output, f"{_WIPE_TO_END}{_SAVE}{_clipped(shown, room)}{_RESTORE}")
             self._is_shown = True
 
     def wipe(self) -> None:
@@ -76,8 +76,8 @@ class LogDisplay(_MakesWay):
     def show(self, test: str, text: str, seconds: float) -> None:
         """Add a line."""
         is_within = self.config.get_terminal_writer().width_of_current_line and not self._has_broken_line
-        line = ": ".join(filter(None, ("cpuaccel", test, text)))
-        _write(self.output, f"{chr(10) * bool(is_within)}{line}, {format_elapsed(seconds)} so far\n")
+        start, line = "\n" * bool(is_within), ": ".join(filter(None, ("cpuaccel", test, text)))
+        _write_behind(self.config, self.output, f"{start}{line}, {format_elapsed(seconds)} so far\n")
         self._has_broken_line = True
 
     def wipe(self) -> None:
@@ -113,6 +113,13 @@ def _is_terminal(output: TextIO) -> bool:
 
 def _clipped(text: str, room: int) -> str:
     return text if len(text) <= room else f"{text[: room - 3]}..."
+
+
+def _write_behind(config: pytest.Config, output: TextIO, text: str) -> None:
+    """Write behind what pytest wrote, which holds some of it back: under ``-s`` it has the standard output's buffer."""
+    with contextlib.suppress(OSError, ValueError):
+        config.get_terminal_writer().flush()
+    _write(output, text)
 
 
 def _write(output: TextIO, text: str) -> None:

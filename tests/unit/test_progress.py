@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import sleep
 from types import SimpleNamespace
 from typing import Any
@@ -48,6 +50,9 @@ class Writer:
     def line(self) -> None:
         self.written.append("\n")
         self.width_of_current_line = 0
+
+    def flush(self) -> None:
+        pass
 
 
 class Terminal(io.StringIO):
@@ -207,3 +212,13 @@ def test_nobody_who_reads_the_output_is_no_matter() -> None:
 )
 def test_only_a_terminal_that_knows_markup_has_its_line_replaced(output: Any, hasmarkup: bool, kind: type) -> None:
     assert type(display_for(config_with(Writer(hasmarkup=hasmarkup)), output)) is kind
+
+
+def test_a_line_of_a_log_stands_behind_what_pytest_holds_back(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("w") as file, os.fdopen(os.dup(file.fileno()), "w") as output:
+        writer = SimpleNamespace(width_of_current_line=0, flush=file.flush)
+        config: Any = SimpleNamespace(get_terminal_writer=lambda: writer)
+        file.write("collected 3 items\n")
+        LogDisplay(config, output).show("test_it.py::test_it", "building", 1.0)
+    assert path.read_text().splitlines() == ["collected 3 items", "cpuaccel: test_it.py::test_it: building, 1 s so far"]
