@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import nn
 
 from pytest_cpuaccel.backends import openvino_int8_ptq, ort_int8_static
 from pytest_cpuaccel.backends.openvino import OPENVINO, OPENVINO_INT8
+from pytest_cpuaccel.backends.openvino_requests import finished_requests
 from pytest_cpuaccel.backends.ort import ORT, ORT_INT8, ORT_O4
 from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.backends.toolkit import optimum
@@ -32,7 +34,10 @@ if not hasattr(caches, "DynamicLayer"):
 pytestmark = pytest.mark.usefixtures("one_thread", "without_optimum")
 
 BOTH = pytest.mark.parametrize("backend", [ORT, OPENVINO], ids=lambda backend: backend.name)
-RECORDED = {"ort": ort_int8_static._recorded, "openvino": openvino_int8_ptq._recorded}
+RECORDED: dict[str, Callable[[list[Any]], AbstractContextManager[None]]] = {
+    "ort": ort_int8_static._recorded,
+    "openvino": lambda feeds: finished_requests(lambda request: feeds.append(openvino_int8_ptq._feed(request))),
+}
 
 
 @pytest.fixture
