@@ -6,32 +6,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.builder.builder import Builder
-from pytest_cpuaccel.builder.process_state import process_kept
-from pytest_cpuaccel.builder.state.snapshot import in_state
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.diagnosis import Diagnosis
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.localization import Localization
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.core.verdict import Verdict
 from pytest_cpuaccel.diagnose.localize.localize import WrongCall, localize
 from pytest_cpuaccel.diagnose.localize.sentences import lines
 from pytest_cpuaccel.evaluation.comparer import Comparer
+from pytest_cpuaccel.evaluation.following import KEEPS_STATE, seeking, takes_turn
 from pytest_cpuaccel.evaluation.generation import wrong_step
 
 
 def localized(verdict: Verdict, call: Call, comparer: Comparer, fault: Diagnosis | None, state: object) -> Verdict:
     """Return a FAIL with where the wrong answer to a call begins; ``state`` is what the model keeps between calls."""
-    evaluation, localizing = comparer.evaluation, comparer.context.localizing
-    if verdict.outcome is not Outcome.FAIL or evaluation.is_of_candidate or not localizing.is_due:
+    if not takes_turn(verdict, comparer, fault, "model"):
         return verdict
-    if fault is not None and fault.culprit != "model":
-        return verdict
-    localizing.count += 1
-    why_not = _why_not(evaluation.backend.precision, state)
+    why_not = _why_not(comparer.evaluation.backend.precision, state)
     found = Localization(note=why_not) if why_not else _found(call, comparer)
     return replace(verdict, localization=found, evidence=(*verdict.evidence, *lines(found)))
 
@@ -39,21 +33,16 @@ def localized(verdict: Verdict, call: Call, comparer: Comparer, fault: Diagnosis
 def _why_not(precision: Precision, state: object) -> str:
     if precision is not Precision.FP32:
         return f"in {precision.value} every module is off, so that there is no first one"
-    return "the model keeps state from call to call, so that no call of it can be repeated alone" if state else ""
+    return KEEPS_STATE if state else ""
 
 
 def _found(call: Call, comparer: Comparer) -> Localization:
-    evaluation, builder = comparer.evaluation, comparer.context.builder
     try:
-        with (
-            builder.busy(f"seeking the first wrong module under {evaluation.backend.name}"),
-            process_kept(builder.threads),
-            in_state(evaluation.model, evaluation.start),
-            upstream.contained(),
-        ):
+        with seeking("the first wrong module", comparer):
             if call.method == "generate":
                 return _found_in_generation(call, comparer)
-            with _wrong_call(call, evaluation.request(call), builder) as wrong:
+            request = comparer.evaluation.request(call)
+            with _wrong_call(call, request, comparer.context.builder) as wrong:
                 return localize(wrong)
     except CpuaccelError as error:
         return Localization(note=str(error))

@@ -9,8 +9,6 @@ import torch
 
 from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.builder.keep_fp32 import keep_fp32_of
-from pytest_cpuaccel.builder.process_state import process_kept
-from pytest_cpuaccel.builder.state.snapshot import in_state
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.diagnosis import Diagnosis
 from pytest_cpuaccel.core.errors import CpuaccelError
@@ -23,6 +21,7 @@ from pytest_cpuaccel.diagnose.precision import search as searching
 from pytest_cpuaccel.diagnose.precision.ranking import ranking
 from pytest_cpuaccel.diagnose.precision.sentences import lines
 from pytest_cpuaccel.evaluation.comparer import Comparer
+from pytest_cpuaccel.evaluation.following import KEEPS_STATE, seeking, takes_turn
 from pytest_cpuaccel.evaluation.module_rounding import module_runs, rounded_by
 
 ROUNDING = (Precision.INT8, Precision.BF16)
@@ -36,12 +35,8 @@ def with_sensitivity(
     verdict: Verdict, call: Call, comparer: Comparer, fault: Diagnosis | None, state: object
 ) -> Verdict:
     """Return a FAIL with what each module costs; ``state`` is what the model keeps between calls."""
-    evaluation, localizing = comparer.evaluation, comparer.context.localizing
-    if verdict.outcome is not Outcome.FAIL or evaluation.is_of_candidate or not localizing.is_due:
+    if not takes_turn(verdict, comparer, fault, "tolerance"):
         return verdict
-    if fault is not None and fault.culprit != "tolerance":
-        return verdict
-    localizing.count += 1
     found = _why_not(call, state) or _found(verdict, call, comparer)
     return replace(verdict, sensitivity=found, evidence=(*verdict.evidence, *lines(found)))
 
@@ -50,20 +45,14 @@ def _why_not(call: Call, state: object) -> Sensitivity | None:
     if call.method == "generate":
         return Sensitivity(note="generate() is not followed to its modules; call the model itself in a test")
     if state:
-        return Sensitivity(note="the model keeps state from call to call, so that no call of it can be repeated alone")
+        return Sensitivity(note=KEEPS_STATE)
     return None
 
 
 def _found(verdict: Verdict, call: Call, comparer: Comparer) -> Sensitivity:
-    evaluation, builder = comparer.evaluation, comparer.context.builder
+    precision = comparer.evaluation.backend.precision.value
     try:
-        with (
-            builder.busy(f"seeking what {evaluation.backend.precision.value} costs under {evaluation.backend.name}"),
-            process_kept(builder.threads),
-            in_state(evaluation.model, evaluation.start),
-            upstream.contained(),
-            torch.no_grad(),
-        ):
+        with seeking(f"what {precision} costs", comparer), torch.no_grad():
             ranked = _ranked(call, comparer)
             return _proposed(ranked, verdict, call, comparer) if ranked.modules else ranked
     except CpuaccelError as error:

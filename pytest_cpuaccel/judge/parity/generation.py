@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.measurement.parity import Divergence, FormDifference, GenerationMeasurement, GivenToken
@@ -143,37 +144,42 @@ def _worst(divergences: tuple[Divergence, ...]) -> Divergence:
 
 def _describe(divergence: Divergence) -> str:
     """Where it is, both tokens, both margins, and what rounding explains."""
-    of_eager, of_backend = _of_hypotheses(divergence) if divergence.of_hypotheses else _of_tokens(divergence)
+    of_eager, of_backend = _preferences(divergence, _OF_TEXTS if divergence.of_hypotheses else _OF_TOKENS)
     return (
         f"token {divergence.position} of row {divergence.row} is {divergence.actual_token}, eager's is "
         f"{divergence.expected_token}{of_eager}; rounding explains {divergence.bound:.2g}{of_backend}"
     )
 
 
-def _of_tokens(divergence: Divergence) -> tuple[str, str]:
-    """What each side's logits say of the two tokens, after the same tokens in one call."""
-    margin, own = divergence.margin, divergence.actual_margin
-    of_eager = f", which eager prefers by {margin:.2g}"
-    if margin < 0:
-        of_eager = f", which eager took though it prefers {divergence.actual_token} by {-margin:.2g}"
-    if own is None:
-        return of_eager, ""
-    if own >= 0:
-        return of_eager, f"; the backend prefers its own by {own:.2g}"
-    return of_eager, f"; in one call over these tokens the backend prefers eager's too, by {-own:.2g}"
+class _Words(NamedTuple):
+    """How it is said whose choice each side prefers, by which ``{margin}``; ``{token}`` is the backend's."""
+
+    eager_its_own: str
+    eager_the_backends: str
+    backend_its_own: str
+    backend_eagers: str
 
 
-def _of_hypotheses(divergence: Divergence) -> tuple[str, str]:
-    """What each side's logits say of the two texts that the searches chose."""
-    margin, own = divergence.margin, divergence.actual_margin
-    of_eager = f"; eager scores its hypothesis {margin:.2g} above the backend's"
-    if margin < 0:
-        of_eager = f"; eager scores the backend's hypothesis {-margin:.2g} above its own, which its search did not find"
-    if own is None:
-        return of_eager, ""
-    if own >= 0:
-        return of_eager, f"; the backend scores its own {own:.2g} above eager's"
-    return of_eager, f"; in one call over each the backend scores eager's higher too, by {-own:.2g}"
+_OF_TOKENS = _Words(
+    ", which eager prefers by {margin:.2g}",
+    ", which eager took though it prefers {token} by {margin:.2g}",
+    "; the backend prefers its own by {margin:.2g}",
+    "; in one call over these tokens the backend prefers eager's too, by {margin:.2g}",
+)
+_OF_TEXTS = _Words(
+    "; eager scores its hypothesis {margin:.2g} above the backend's",
+    "; eager scores the backend's hypothesis {margin:.2g} above its own, which its search did not find",
+    "; the backend scores its own {margin:.2g} above eager's",
+    "; in one call over each the backend scores eager's higher too, by {margin:.2g}",
+)
+
+
+def _preferences(divergence: Divergence, words: _Words) -> tuple[str, str]:
+    """What each side's logits say of the two choices, the backend's in one call over the same tokens."""
+    margin, own, token = divergence.margin, divergence.actual_margin, divergence.actual_token
+    of_eager = words.eager_the_backends if margin < 0 else words.eager_its_own
+    of_backend = "" if own is None else words.backend_its_own if own >= 0 else words.backend_eagers
+    return of_eager.format(margin=abs(margin), token=token), of_backend.format(margin=abs(own or 0.0))
 
 
 def _form(problem: FormDifference | GivenToken) -> str:
