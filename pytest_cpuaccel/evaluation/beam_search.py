@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +21,15 @@ SAME_SCORE = 1e-3
 class Hypotheses:
     """The tokens that each side returned, from the ``start`` on that was generated, as (rows, length).
 
-    ``logits(ids)`` returns the logits of both sides over some tokens; None where there are none.
+    ``own`` and ``other`` are the logits of both sides over eager's tokens and over the backend's; None where there are
+    none.
     """
 
     expected: torch.Tensor
     actual: torch.Tensor
     start: int
-    logits: Callable[[torch.Tensor], ForcedLogits | None]
+    own: ForcedLogits | None
+    other: ForcedLogits | None
     precision: Precision
 
 
@@ -43,20 +44,23 @@ def samples(call: Call, model: nn.Module) -> bool:
     return bool(_settings(call, model).get("do_sample"))
 
 
+def ends_of(call: Call, model: nn.Module) -> frozenset[int]:
+    """Return the tokens that end a text of a ``generate()`` call."""
+    ends = _settings(call, model).get("eos_token_id")
+    if isinstance(ends, torch.Tensor):
+        ends = ends.flatten().tolist()
+    return frozenset(ends if isinstance(ends, (list, tuple)) else () if ends is None else (int(ends),))
+
+
 def preferences_of(call: Call, model: nn.Module, found: Any, hypotheses: Hypotheses) -> tuple[Preference, ...] | None:
     """Return each row's preference between the hypotheses; ``found`` is the output of eager's own search.
 
     None where the search does not choose by the scores that its logits come to, as with a repetition penalty.
     """
-    settings = _settings(call, model)
-    ends = settings.get("eos_token_id")
-    scoring = Scoring(
-        hypotheses.start,
-        frozenset(ends if isinstance(ends, (list, tuple)) else () if ends is None else (int(ends),)),
-        float(1.0 if settings.get("length_penalty") is None else settings["length_penalty"]),
-    )
+    penalty = _settings(call, model).get("length_penalty")
+    scoring = Scoring(hypotheses.start, ends_of(call, model), float(1.0 if penalty is None else penalty))
     told = getattr(found, "sequences_scores", None)
-    own, other = hypotheses.logits(hypotheses.expected), hypotheses.logits(hypotheses.actual)
+    own, other = hypotheses.own, hypotheses.other
     if told is None or own is None or other is None or len(told) != len(hypotheses.expected):
         return None
     scores = torch.tensor(scoring.scores(own.expected, hypotheses.expected), dtype=torch.float64)

@@ -19,7 +19,7 @@ from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import BuildError, BuildFailureError, EagerError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.evaluation.beam_search import Hypotheses, preferences_of, samples, searches
+from pytest_cpuaccel.evaluation.beam_search import Hypotheses, ends_of, preferences_of, samples, searches
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.reference_cache import rounded, run_in
 from pytest_cpuaccel.judge.parity.comparison import Comparison
@@ -59,12 +59,13 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
     logits, start = both(expected), max(step.ids.shape[1], 1)
     preferences = None
     if logits is None or not torch.equal(actual, expected):
-        steps = _of_steps(call, model, expected)
+        told = _told(call, model)
+        steps = _of_steps(told, expected)
         if steps is not None and (logits is None or not _same(logits.expected, steps)):
             logits = ForcedLogits(steps.nan_to_num())
         elif len(actual) == len(expected) and searches(call, model):
-            found = _scored_search(call, model)
-            preferences = preferences_of(call, model, found, Hypotheses(expected, actual, start, both, precision))
+            hypotheses = Hypotheses(expected, actual, start, logits, both(actual), precision)
+            preferences = preferences_of(call, model, told, hypotheses)
     if logits is None:
         raise BuildFailureError(
             f"{type(model).__name__}: no forward call scores the tokens that its generate() returns"
@@ -78,13 +79,15 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
         step.takes_more_than_text,
         preferences,
         samples(call, model),
+        ends_of(call, model),
     )
     return judge_generation(generation.measure(partial(questions, terms=terms_of_logits(precision))))
 
 
-def _scored_search(call: Call, model: nn.Module) -> Any | None:
+def _told(call: Call, model: nn.Module) -> Any | None:
+    """What eager's loop tells of itself: the logits of its steps, and the scores of a search."""
     try:
-        return _expected(call, model, return_dict_in_generate=True, output_scores=True)
+        return _expected(call, model, return_dict_in_generate=True, output_logits=True, output_scores=True)
     except EagerError:
         return None
 
@@ -184,16 +187,15 @@ def _logits(output: Any | None, length: int) -> torch.Tensor | None:
     return logits[:, -length:] if isinstance(logits, torch.Tensor) else None
 
 
-def _of_steps(call: Call, model: nn.Module, tokens: torch.Tensor) -> torch.Tensor | None:
+def _of_steps(told: Any, tokens: torch.Tensor) -> torch.Tensor | None:
     """Eager's logits at each step of its own loop, NaN before the first; None where the loop does not tell them."""
     try:
-        output = _expected(call, model, return_dict_in_generate=True, output_logits=True)
-        steps = torch.stack(output.logits, dim=1)
-        rows = getattr(output, "beam_indices", None)
+        steps = torch.stack(told.logits, dim=1)
+        rows = getattr(told, "beam_indices", None)
         if rows is not None:
             places = torch.arange(rows.shape[1])
             steps = steps[rows.clamp(min=0), places[None]].masked_fill((rows < 0)[..., None], torch.nan)
-    except (EagerError, AttributeError, IndexError, TypeError):  # Whisper's are not those of its whole batch
+    except (AttributeError, IndexError, TypeError):  # Whisper's are not those of its whole batch
         return None
     count = min(steps.shape[1], tokens.shape[1] - 1)
     if len(steps) != len(tokens):

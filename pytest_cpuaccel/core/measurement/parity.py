@@ -42,7 +42,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """How many of the ``nearest`` neighbours of each of ``rows`` are kept; ``positions`` is 0 of too few rows."""
+    """How many of the ``nearest`` neighbours of each of ``rows`` are kept; ``positions`` is 0 where none has any."""
 
     hits: int
     positions: int
@@ -349,7 +349,8 @@ class GenerationMeasurement:
     best tokens, ``top5_agreement`` the share of eager's five best that are among the backend's, ``clear`` the equal
     best tokens of those that int8 does not decide, ``logits`` the backend's logits: all over eager's tokens, None where
     they are not known. ``is_sampled`` tells whether tokens were drawn, so that one may differ by rounding whatever its
-    margin.
+    margin. ``eager_took_best`` tells whether eager's tokens are those that its logits prefer: neither drawn, nor
+    penalised, nor found by a search.
     """
 
     precision: Precision
@@ -363,3 +364,4 @@ class GenerationMeasurement:
     clear: Share | None = None
     logits: OutputMeasurement | None = None
     is_sampled: bool = False
+    eager_took_best: bool = True

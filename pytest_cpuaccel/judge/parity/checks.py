@@ -127,14 +127,15 @@ def _cosine(figures: FloatFigures, least: float) -> Check:
 
 def _neighbours(found: Neighbours, least: float) -> Check:
     if not found.positions:
+        rows = f"{found.rows} row{'s' * (found.rows != 1)}"
+        few = f"it has {rows} in one call, of {FEWEST_ROWS} or more one has a nearest; give the model more at once"
+        alike = "all its rows are as near to one another under eager as fp32 can tell; give the model others"
+        is_few = found.rows < FEWEST_ROWS
         return Check(
             outcome=Outcome.INCONCLUSIVE,
             use=0.0,
-            statement=(
-                f"can't be judged by neighbours=: it has {found.rows} row{'s' * (found.rows != 1)} in one call, of "
-                f"{FEWEST_ROWS} or more one has a nearest; give the model more at once"
-            ),
-            figure="too few rows",
+            statement=f"can't be judged by neighbours=: {few if is_few else alike}",
+            figure="too few rows" if is_few else "rows too near",
             summary=OutputSummary(min_neighbours=least),
         )
     return Check(

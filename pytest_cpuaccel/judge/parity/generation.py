@@ -78,6 +78,9 @@ def _diverged(measured: GenerationMeasurement, logits: JudgedOutput | None, summ
     if is_tie:
         near = replace(summary, figure=f"{figure} (near-tie)")
         return Comparison(Outcome.PASS, f"{figure} agree; a near-tie: {worst}", near, evidence)
+    if measured.is_sampled and logits is None:
+        drawn = f"{figure} agree; tokens were drawn, and the backend's logits are not known; {worst}"
+        return Comparison(Outcome.INCONCLUSIVE, drawn, summary, evidence)
     return Comparison(Outcome.FAIL, f"{figure} agree; {worst}", summary, evidence)
 
 
@@ -88,7 +91,8 @@ def _doubt(measured: GenerationMeasurement) -> tuple[Outcome, str]:
         return Outcome.PASS, ""
     of_clear = f"{clear.hits} of {clear.positions} that are no near-ties" if clear.positions else "all are near-ties"
     told = f"{agreement:.0%} of the best ones are the same, {of_clear}; "
-    contradicted = sum(map(_contradicts_itself, measured.divergences))
+    telling = (each for each in measured.divergences if each.of_hypotheses or measured.eager_took_best)
+    contradicted = sum(map(_contradicts_itself, telling))
     if contradicted:
         rows = f"{contradicted} row{'s' * (contradicted > 1)}"
         outcome = Outcome.FAIL if contradicted >= _TELLING_TOKENS else Outcome.INCONCLUSIVE
@@ -102,9 +106,9 @@ def _doubt(measured: GenerationMeasurement) -> tuple[Outcome, str]:
 
 
 def _contradicts_itself(divergence: Divergence) -> bool:
-    """Whether a loop took a token that its own logits, after the same tokens, put below eager's clear choice."""
-    own = divergence.actual_margin
-    return divergence.margin > divergence.bound and own is not None and own < 0
+    """Whether a loop took a token that its own logits, after the same tokens, put clearly below eager's clear one."""
+    own, bound = divergence.actual_margin, divergence.bound
+    return divergence.margin > bound and own is not None and own < -bound
 
 
 def _with_logits(summary: ParitySummary, logits: JudgedOutput) -> ParitySummary:

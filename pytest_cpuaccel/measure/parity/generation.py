@@ -11,12 +11,11 @@ from torch.nn.functional import pad
 
 from pytest_cpuaccel.core.measurement.parity import Divergence, FormDifference, GenerationMeasurement, GivenToken
 from pytest_cpuaccel.core.precision import Precision
-from pytest_cpuaccel.core.rounding import INT8_NEAR_TIE
 from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
 from pytest_cpuaccel.measure.parity.hypotheses import Preference
 from pytest_cpuaccel.measure.parity.leaves import OutputPair
-from pytest_cpuaccel.measure.parity.margin import margin_bound
 from pytest_cpuaccel.measure.parity.output import Ask, Output, measured
+from pytest_cpuaccel.measure.parity.text_end import within_text
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,8 @@ class Generation:
     ``prompt_length`` is 0 for an encoder-decoder, whose first token is given, not generated. ``logits_too`` has the
     logits measured where all tokens agree as well: few tokens may come out equal though an image was ignored.
     ``preferences`` are those of each row between the two hypotheses of a beam search; None of any other.
-    ``is_sampled`` tells whether tokens were drawn.
+    ``is_sampled`` tells whether tokens were drawn. ``ends`` are the tokens that end a text: what logits say of the
+    padding after it does not count.
     """
 
     actual: Any
@@ -37,6 +37,7 @@ class Generation:
     logits_too: bool = False
     preferences: tuple[Preference, ...] | None = None
     is_sampled: bool = False
+    ends: frozenset[int] = frozenset()
 
     def measure(self, ask: Ask) -> GenerationMeasurement:
         """Compare the tokens; ``ask`` says what is to be known of the logits."""
@@ -51,23 +52,20 @@ class Generation:
         found = replace(found, tokens=total, agreeing=agreeing)
         if not total:
             return found
-        scores = self.logits.between(self._start - 1, expected.shape[1] - 1)
+        inside = within_text(expected, self._start, self.ends)
+        scores = replace(self.logits.between(self._start - 1, expected.shape[1] - 1), counted=inside)
         if (apart := scores.distance()) is not None:
             found = replace(found, kl_nats=apart.kl_nats, forced_agreement=apart.top1, top5_agreement=apart.top5)
         if self.precision is Precision.INT8:
-            found = replace(found, clear=scores.clear_agreement(INT8_NEAR_TIE))
+            is_best = scores.is_followed_by(expected[:, self._start :])
+            found = replace(found, clear=scores.clear_agreement(), eager_took_best=is_best)
         if agreeing < total:
             found = replace(found, divergences=self._divergences(actual, expected, scores))
         if scores.actual is None or (agreeing == total and not self.logits_too):
             return found
         pair = OutputPair("logits", scores.actual, scores.expected, scores.expected64, scores.rounding)
-        return replace(found, logits=measured(Output(pair, None, self.precision), ask))
-
-    def _bound(self, scores: ForcedLogits, exact: torch.Tensor, place: tuple[int, int]) -> float:
-        """The margin that rounding can turn round at one position; of int8 by what it moves the logits there."""
-        if self.precision is Precision.INT8 and scores.moved is not None:
-            return INT8_NEAR_TIE * float(scores.moved[place])
-        return margin_bound(scores.expected[place].double(), exact[place], self.precision)
+        mask = None if bool(inside.all()) else inside
+        return replace(found, logits=measured(Output(pair, mask, self.precision), ask))
 
     @property
     def _start(self) -> int:
@@ -77,7 +75,6 @@ class Generation:
     def _divergences(
         self, actual: torch.Tensor, expected: torch.Tensor, scores: ForcedLogits
     ) -> tuple[Divergence, ...]:
-        exact = scores.expected if scores.expected64 is None else scores.expected64
         of_backend = scores.actual
         if of_backend is not None and of_backend.shape != scores.expected.shape:
             of_backend = None
@@ -86,7 +83,7 @@ class Generation:
             position = int((actual[row] != expected[row]).nonzero()[0])
             wanted, got = int(expected[row, position]), int(actual[row, position])
             logits = scores.expected[row, position - self._start].double()
-            bound = self._bound(scores, exact, (row, position - self._start))
+            bound = scores.bound((row, position - self._start), self.precision)
             margin = float(logits[wanted] - logits[got]) if got >= 0 else math.inf
             own = None
             if of_backend is not None and got >= 0:

@@ -8,7 +8,7 @@ import torch
 
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
-from pytest_cpuaccel.measure.parity.margin import margin_bound
+from pytest_cpuaccel.measure.parity.text_end import within_text
 
 
 @dataclass(frozen=True)
@@ -25,28 +25,21 @@ class Scoring:
     def scores(self, logits: torch.Tensor, ids: torch.Tensor) -> list[float]:
         """Return the score of each row of ``ids`` (rows, length); ``logits[:, i]`` scores token ``i + 1``."""
         chosen = logits[:, :-1].double().log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
-        return [self._over_length(chosen[row], ids[row]) for row in range(len(ids))]
+        return self._over_length(chosen, ids)
 
     def bounds(self, logits: ForcedLogits, ids: torch.Tensor, precision: Precision) -> list[float]:
         """Return by how much rounding in a precision can change each row's score."""
-        exact = logits.expected if logits.expected64 is None else logits.expected64
-        each = logits.expected.new_zeros(len(ids), ids.shape[1] - 1)
-        for row in range(len(ids)):
-            for at in range(self.start - 1, self._stop(ids[row]) - 1):
-                each[row, at] = margin_bound(logits.expected[row, at], exact[row, at], precision)
-        return [self._over_length(each[row], ids[row]) for row in range(len(ids))]
+        each = torch.zeros(len(ids), ids.shape[1] - 1, dtype=torch.float64)
+        for row, at in within_text(ids, self.start, self.ends).nonzero().tolist():
+            place = (row, at + self.start - 1)
+            each[place] = logits.bound(place, precision)
+        return self._over_length(each, ids)
 
-    def _over_length(self, values: torch.Tensor, ids: torch.Tensor) -> float:
-        stop = self._stop(ids)
-        count = max(stop - self.start, 1)
-        return float(values[self.start - 1 : stop - 1].sum()) / float(count**self.length_penalty)
-
-    def _stop(self, ids: torch.Tensor) -> int:
-        """The position after the text, which ends with the first token that ends one."""
-        for at in range(self.start, len(ids)):
-            if int(ids[at]) in self.ends:
-                return at + 1
-        return len(ids)
+    def _over_length(self, values: torch.Tensor, ids: torch.Tensor) -> list[float]:
+        """The sums of ``values`` (rows, length - 1) over the texts of ``ids``, each over the length of its text."""
+        inside = within_text(ids, self.start, self.ends)
+        sums = values[:, self.start - 1 :].masked_fill(~inside, 0).sum(1)
+        return (sums / inside.sum(1).clamp(min=1) ** self.length_penalty).tolist()
 
 
 @dataclass(frozen=True)

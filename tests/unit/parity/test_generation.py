@@ -39,11 +39,9 @@ def nearly_tied(gap):
     return exact, ids, other
 
 
-def judge(
-    actual, expected, exact, *, actual_logits=None, precision="fp32", prompt=PROMPT, rounding=None, preferences=None
-):
+def judge(actual, expected, exact, *, actual_logits=None, precision="fp32", prompt=PROMPT, rounding=None, **given):
     logits = ForcedLogits(exact.float(), exact, rounding, actual_logits)
-    found = Generation(actual, expected, prompt, logits, Precision(precision), preferences=preferences)
+    found = Generation(actual, expected, prompt, logits, Precision(precision), **given)
     return judge_generation(found.measure(partial(questions, terms=terms_of_logits(Precision(precision)))))
 
 
@@ -276,3 +274,46 @@ def test_an_int8_loop_that_contradicts_its_own_clear_logits_fails():
     of_one_row = torch.cat([ids[:1], other[1:]])
     found = judge(of_one_row, ids, exact, actual_logits=actual, precision="int8", rounding=rounding)
     assert found.outcome is Outcome.INCONCLUSIVE
+
+
+def test_int8_tokens_that_were_drawn_contradict_nothing():
+    exact, ids, rounding, actual = decoded(1.0)
+    drawn, other = ids.clone(), ids.clone()
+    drawn[:, 6] = exact[:, 5].topk(2).indices[:, 1]
+    other[:, 5:] = (ids[:, 5:] + 1) % VOCABULARY
+    found = judge(other, drawn, exact, actual_logits=actual, precision="int8", rounding=rounding, is_sampled=True)
+    assert found.outcome is Outcome.PASS
+
+
+def test_an_int8_loop_that_its_own_logits_are_hardly_against_contradicts_nothing():
+    exact, ids, rounding, actual = decoded(1.0)
+    other = ids.clone()
+    other[:, 5] = exact[:, 4].topk(2).indices[:, 1]
+    for row, second in enumerate(other[:, 5].tolist()):
+        for side, behind in ((exact, 1.0), (rounding, 1.0), (actual, 0.01)):
+            side[row, 4, second] = side[row, 4, ids[row, 5]] - behind
+    found = judge(other, ids, exact, actual_logits=actual, precision="int8", rounding=rounding)
+    assert "clearly against" not in found.sentence
+
+
+def test_padding_after_the_end_of_a_text_is_no_evidence():
+    exact, ids, rounding, actual = decoded(1.0, sharp=3.0)
+    best = exact.argmax(-1, keepdim=True)
+    ids[1, PROMPT] = end = 0
+    exact[1, PROMPT - 1, end] = 9
+    rounding[1, PROMPT - 1, end] = actual[1, PROMPT - 1, end] = 9
+    ids[1, PROMPT + 1 :] = 1
+    wrong = actual.clone()
+    wrong[0] = actual[0].scatter(-1, best[0], exact[0].topk(2).values[..., 1:].float() - 0.01)
+    other = torch.where(torch.arange(LENGTH) < PROMPT, ids, (ids + 1) % VOCABULARY)
+    other[1] = ids[1]
+    asked = {"actual_logits": wrong, "precision": "int8", "rounding": rounding}
+    found = judge(other, ids, exact, ends=frozenset([end]), **asked)
+    assert found.outcome is Outcome.FAIL
+    assert facts(found)["clear_tokens"] <= LENGTH - PROMPT + 1
+
+
+def test_drawn_tokens_without_the_backends_logits_are_not_decided():
+    exact, ids, other = nearly_tied(gap=0.25)
+    assert judge(other, ids, exact, is_sampled=True).outcome is Outcome.INCONCLUSIVE
+    assert judge(other, ids, exact).outcome is Outcome.FAIL

@@ -101,3 +101,11 @@ def test_a_missing_row_fails_and_raises_nothing():
     assert judge(ROWS * torch.nan, ROWS).outcome is Outcome.FAIL
     assert judge(ROWS.long(), ROWS).outcome is Outcome.FAIL
     assert judge({}, {"rows": ROWS}).outcome is Outcome.FAIL
+
+
+def test_rows_that_eager_does_not_tell_apart_show_nothing():
+    near = torch.nn.functional.normalize(1 + 3e-4 * ROWS, dim=1)
+    result = judge(ROWS, near)
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "all its rows are as near to one another under eager as fp32 can tell" in result.sentence
+    assert judge(ROWS, ROWS[:1].expand(32, 16)).outcome is Outcome.INCONCLUSIVE
