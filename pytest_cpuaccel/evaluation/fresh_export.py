@@ -47,7 +47,7 @@ def _others_again(built: BuiltModel, call: Call, comparer: Comparer) -> list[tup
     """Other forward calls of the test, each with what a fresh export answers."""
     return [
         (item, comparer.called(built, item))
-        for item in _others_like(call, comparer.evaluation)
+        for item in others_like(call, comparer.evaluation)
         if call.method == "forward" and built.accepts(item.inputs)
     ]
 
@@ -58,7 +58,7 @@ def _calls_before(call: Call, evaluation: Evaluation) -> list[Call]:
     return calls[: [id(item) for item in calls].index(id(call))][-_REPLAYED:]
 
 
-def _others_like(call: Call, evaluation: Evaluation) -> list[Call]:
+def others_like(call: Call, evaluation: Evaluation) -> list[Call]:
     """Other calls of the test, each once: a fresh export may be right for the one that it was made for alone."""
     return [item for item in _calls_like(call, evaluation) if item is not call][-_REPLAYED:]
 

@@ -149,8 +149,6 @@ def _is_column(value: Any) -> bool:
 
 def _listed(values: Any) -> Sequence[Any] | None:
     """The values of a batch; None if they are not many."""
-    if isinstance(values, torch.Tensor):
-        return list(values) if values.dim() else None
     if hasattr(values, "shape"):
         return list(values) if len(values.shape) else None
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 
+from pytest_cpuaccel.core.given_value import shown
 from pytest_cpuaccel.core.one_line import one_line, printable
 
 WANTED = "give score_items(fn, items) a function fn(model, item) that returns one number, and the items"
-_LONGEST = 60
-"""Characters of a value in a message."""
 
 
 def name_of(function: object) -> str:
@@ -26,8 +25,7 @@ def described(value: object) -> str:
         return f"{_article(type(value).__name__)} of shape {numbers or '()'}"
     if value is None:
         return "None"
-    text = printable(" ".join(repr(value).split()))
-    short = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    short = printable(shown(value))
     return short if callable(value) else f"{_article(type(value).__name__)} {short}"
 
 

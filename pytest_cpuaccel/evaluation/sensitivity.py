@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -22,7 +22,9 @@ from pytest_cpuaccel.diagnose.precision.ranking import ranking
 from pytest_cpuaccel.diagnose.precision.sentences import lines
 from pytest_cpuaccel.evaluation.comparer import Comparer
 from pytest_cpuaccel.evaluation.following import KEEPS_STATE, seeking, takes_turn
+from pytest_cpuaccel.evaluation.fresh_export import others_like
 from pytest_cpuaccel.evaluation.module_rounding import module_runs, rounded_by
+from pytest_cpuaccel.measure.parity.references import References
 
 ROUNDING = (Precision.INT8, Precision.BF16)
 """The precisions in which every module is off a little."""
@@ -77,7 +79,9 @@ def _proposed(ranked: Sensitivity, verdict: Verdict, call: Call, comparer: Compa
     if backend.quantises is None:
         return replace(ranked, note=f"{backend.name} can't keep modules in fp32, so that no set of them was tried")
     paths = [each.module for each in ranked.modules]
-    search = searching.Search(lambda kept: _trial((*given, *kept), call, comparer))
+    calls = [call, *others_like(call, evaluation)[:_MOST_OTHERS]]
+    held = [(item, comparer.references(item)) for item in calls]
+    search = searching.Search(lambda kept: _trial((*given, *kept), held, comparer))
     kept = search.smallest(paths)
     tried = replace(ranked, builds=search.builds, seconds=search.seconds, sqnr_before=_sqnr(verdict.measurement))
     if not kept:
@@ -98,27 +102,22 @@ def _nothing_found(search: searching.Search, count: int) -> str:
     return f"no set of modules to keep in fp32 was found with which it holds{reached} ({made})"
 
 
-def _trial(kept: tuple[str, ...], call: Call, comparer: Comparer) -> searching.Trial:
-    """Whether the mark holds for the call, and for others of the test, with these modules in fp32."""
+def _trial(kept: tuple[str, ...], held: Sequence[tuple[Call, References]], comparer: Comparer) -> searching.Trial:
+    """Whether the mark holds for the first call, and no other fails, with these modules in fp32."""
+    (call, references), *others = held
     evaluation, builder = comparer.evaluation, comparer.context.builder
     paths = keep_fp32_of(kept, evaluation.model, "keep_fp32").paths
     try:
         with upstream.contained(), builder.exported_anew(evaluation.request(call), paths) as built:
-            found = comparer.compare(comparer.called(built, call), comparer.references(call))
+            found = comparer.compare(comparer.called(built, call), references)
             sqnr = found.summary.worst.sqnr_db
             if found.outcome is not Outcome.PASS:
                 return searching.Trial(holds=False, sqnr=sqnr)
-            others = (item for item in _others(call, comparer) if built.accepts(item.inputs))
-            answers = ((item, comparer.called(built, item)) for item in others)
-            right = (comparer.compare(again, comparer.references(item)).outcome for item, again in answers)
-            return searching.Trial(all(outcome is not Outcome.FAIL for outcome in right), sqnr)
+            taken = (pair for pair in others if built.accepts(pair[0].inputs))
+            outcomes = (comparer.compare(comparer.called(built, item), theirs).outcome for item, theirs in taken)
+            return searching.Trial(all(outcome is not Outcome.FAIL for outcome in outcomes), sqnr)
     except CpuaccelError:
         return searching.Trial(holds=False)
-
-
-def _others(call: Call, comparer: Comparer) -> Iterator[Call]:
-    calls = {id(item): item for item in comparer.evaluation.forward_calls if item is not call}
-    return iter([*calls.values()][:_MOST_OTHERS])
 
 
 def _sqnr(measurement: object) -> float | None:

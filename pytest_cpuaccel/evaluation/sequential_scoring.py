@@ -21,6 +21,7 @@ from pytest_cpuaccel.evaluation.scoring_text import answer_text, plain_value
 from pytest_cpuaccel.judge.accuracy import judge_accuracy
 from pytest_cpuaccel.judge.looks import Look, looks
 from pytest_cpuaccel.judge.promise import ALPHA
+from pytest_cpuaccel.measure.accuracy import compare_scores
 from pytest_cpuaccel.measure.flips import flips
 from pytest_cpuaccel.measure.metric import RESAMPLES, Answered
 
@@ -55,15 +56,16 @@ class SequentialScoring:
         Raises:
             UsageError: the function returned something else than what is asked for.
         """
+        if self.scoring.metric is not None:
+            self._score(range(self.items.count))
+            return self._by_metric()
         order = self.items.in_random_order() if self._may_stop else list(range(self.items.count))
         plan = looks(self.items.count, self.scoring.batch_size or 1) if self._may_stop else (Look(len(order), ALPHA),)
         has_looked, alpha = False, ALPHA
         for look in plan:
             self._score(order[len(self._places) : look.items])
-            if self.scoring.metric is not None:
-                return self._by_metric()
             alpha = look.alpha if has_looked else ALPHA
-            if look.items < self.items.count and self._are_right_or_wrong:
+            if look.items < self.items.count and self._paired.are_right_or_wrong:
                 has_looked, alpha = True, look.alpha
                 if self._is_decided(alpha):
                     break
@@ -94,19 +96,18 @@ class SequentialScoring:
             self.progress(f"scored {done} of {self.items.count} items {under}")
 
     def _scores(self) -> Scores:
-        (actual, answers), (expected, eager_answers) = (zip(*found, strict=True) for found in self._found)
-        paired = PairedScores(actual, expected)
-        flipped = flips(paired, self._places, answers, eager_answers)
-        return Scores(self.items.count, actual, expected, flipped)
+        paired, answers = self._paired, [[answer for _, answer in found] for found in self._found]
+        flipped = flips(paired, self._places, *answers)
+        return Scores(self.items.count, paired.actual, paired.expected, flipped)
 
     @property
-    def _are_right_or_wrong(self) -> bool:
-        """Tell whether scores can be judged by exact tests, which hold at every level and for any number of items."""
-        return all(score in (0, 1) for found in self._found for score, _ in found)
+    def _paired(self) -> PairedScores:
+        return PairedScores(*(tuple(score for score, _ in found) for found in self._found))
 
     def _is_decided(self, alpha: float) -> bool:
         assert self.budget is not None
-        verdict = judge_accuracy(self._scores().measured(), self.budget, "", alpha)
+        paired = self._paired
+        verdict = judge_accuracy(compare_scores(paired.actual, paired.expected), self.budget, "", alpha)
         return verdict.outcome is not Outcome.INCONCLUSIVE
 
     def _by_metric(self) -> Scores:

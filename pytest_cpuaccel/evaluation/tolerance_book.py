@@ -34,7 +34,7 @@ class ToleranceBook:
 
     def budget(self, budget: ParityBudget, evaluation: Evaluation) -> ParityBudget:
         """Return a mark's budget with the locks of the evaluation's model under its backend."""
-        if not self.locks or evaluation.is_of_candidate:
+        if not self.locks or not _has_locks(evaluation):
             return budget
         model, backend = model_name(evaluation.reference), evaluation.backend.name
         held = {key.output: lock for key, lock in self.locks.items() if key[:3] == (model, "forward", backend)}
@@ -42,7 +42,7 @@ class ToleranceBook:
 
     def note(self, evaluation: Evaluation, method: Method, comparisons: Iterable[Comparison], verdict: Verdict) -> None:
         """Keep what the outputs of a workload's calls needed; nothing is justified where the verdict says otherwise."""
-        if evaluation.is_of_candidate or evaluation.backend is EAGER or method != "forward":
+        if not _has_locks(evaluation) or method != "forward":
             return
         model, backend, found = model_name(evaluation.reference), evaluation.backend, [*comparisons]
         versions = tuple(f"{name} {version}" for name, version in sorted(_versions(evaluation).items()))
@@ -60,6 +60,10 @@ class ToleranceBook:
         taken = dict(self.needs)
         self.needs.clear()
         return taken
+
+
+def _has_locks(evaluation: Evaluation) -> bool:
+    return not evaluation.is_of_candidate and evaluation.backend is not EAGER
 
 
 def model_name(model: nn.Module) -> str:

@@ -26,7 +26,7 @@ from pytest_cpuaccel.judge.flip_lines import flip_lines
 from pytest_cpuaccel.judge.mean import Scale, mean_bounds, scale_of, values_to_tell
 from pytest_cpuaccel.judge.metric import metric_promises
 from pytest_cpuaccel.judge.paired import paired_p_value, paired_upper
-from pytest_cpuaccel.judge.promise import ALPHA, ROUNDING, Promise, number, outcome_of, with_need
+from pytest_cpuaccel.judge.promise import ALPHA, ROUNDING, Promise, check_drop, number, outcome_of, with_need
 
 Array = npt.NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class _Sample:
         """Return the sample that scores are; those that are all 0 or 1 are right/wrong answers, any other graded."""
         actual, expected = np.asarray(scores.actual), np.asarray(scores.expected)
         every = np.concatenate([actual, expected])
-        return cls(actual, expected, None if np.isin(every, (0, 1)).all() else scale_of(every), alpha)
+        return cls(actual, expected, None if scores.are_right_or_wrong else scale_of(every), alpha)
 
     @property
     def n(self) -> int:
@@ -97,7 +97,8 @@ def judge_accuracy(
 
 def _promises(sample: _Sample, budget: AccuracyBudget) -> Iterator[Promise]:
     if budget.max_drop is not None:
-        _check_drop(budget.max_drop, sample.scale)
+        scale = sample.scale
+        check_drop(budget.max_drop, "scores lie", within_one=scale is None or (scale.low >= 0 and scale.high <= 1))
         if budget.of is not None:
             yield _drop_of_these(sample, budget.max_drop)
         elif sample.scale is None:
@@ -111,15 +112,6 @@ def _promises(sample: _Sample, budget: AccuracyBudget) -> Iterator[Promise]:
             yield _score_of_these(sample, budget.min_score)
         else:
             yield _least_score(sample, budget.min_score)
-
-
-def _check_drop(allowed: float, scale: Scale | None) -> None:
-    within_one = scale is None or (scale.low >= 0 and scale.high <= 1)
-    if within_one and allowed >= 1:
-        raise UsageError(
-            f"accuracy_budget(max_drop=): scores lie between 0 and 1 here, so that {number(allowed)} would allow any "
-            f'drop; write "{number(allowed)}%" or {number(allowed / 100)}'
-        )
 
 
 def _check_least(least: float) -> None:

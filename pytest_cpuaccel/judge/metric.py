@@ -18,12 +18,11 @@ import numpy.typing as npt
 
 from pytest_cpuaccel.core.bounds import Bounds
 from pytest_cpuaccel.core.budget import AccuracyBudget
-from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.distribution import binomial_upper
 from pytest_cpuaccel.judge.mean import scale_of
-from pytest_cpuaccel.judge.promise import ALPHA, OR_THESE, ROUNDING, Promise, number, outcome_of, with_need
+from pytest_cpuaccel.judge.promise import ALPHA, OR_THESE, ROUNDING, Promise, check_drop, number, outcome_of, with_need
 
 Array = npt.NDArray[np.float64]
 
@@ -68,18 +67,11 @@ def metric_promises(measurement: AccuracyMeasurement, budget: AccuracyBudget) ->
     assert scores is not None or budget.of is not None, "a metric without resampled values says nothing of other items"
     resampled = None if budget.of is not None or scores is None else _Resampled.of(scores, measurement)
     if budget.max_drop is not None:
-        _check_drop(budget.max_drop, measurement)
+        within_one = 0 <= measurement.score <= 1 and 0 <= measurement.eager_score <= 1
+        check_drop(budget.max_drop, f"{measurement.metric} lies", within_one=within_one)
         yield _drop(measurement, budget.max_drop, resampled)
     if budget.min_score is not None:
         yield _least(measurement, budget.min_score, resampled)
-
-
-def _check_drop(allowed: float, measurement: AccuracyMeasurement) -> None:
-    if allowed >= 1 and all(0 <= value <= 1 for value in (measurement.score, measurement.eager_score)):
-        raise UsageError(
-            f"accuracy_budget(max_drop=): {measurement.metric} lies between 0 and 1 here, so that {number(allowed)} "
-            f'would allow any drop; write "{number(allowed)}%" or {number(allowed / 100)}'
-        )
 
 
 def _drop(found: AccuracyMeasurement, allowed: float, resampled: _Resampled | None) -> Promise:

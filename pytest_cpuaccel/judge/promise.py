@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from pytest_cpuaccel.core.bounds import Bounds
+from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.verdict import Outcome
 
 ALPHA = 0.05
@@ -31,6 +32,19 @@ def outcome_of(kept: bool, broken: bool) -> Outcome:
     if kept:
         return Outcome.PASS
     return Outcome.FAIL if broken else Outcome.INCONCLUSIVE
+
+
+def check_drop(allowed: float, what: str, *, within_one: bool) -> None:
+    """Check that not every drop is allowed; ``what`` says of which values, ``within_one`` whether they are 0 to 1.
+
+    Raises:
+        UsageError: every drop is.
+    """
+    if within_one and allowed >= 1:
+        raise UsageError(
+            f"accuracy_budget(max_drop=): {what} between 0 and 1 here, so that {number(allowed)} would allow any "
+            f'drop; write "{number(allowed)}%" or {number(allowed / 100)}'
+        )
 
 
 def number(value: float) -> str:

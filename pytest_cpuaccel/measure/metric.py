@@ -114,7 +114,7 @@ class MetricOverItems:
     def _value_or_nan(self, answered: Answered) -> float:
         try:
             return self.value(answered)
-        except ValueError:  # some raise where a class is missing
+        except (ValueError, ArithmeticError, LookupError, RuntimeError, UsageError):  # as where a class is missing
             return float("nan")
 
 

@@ -64,7 +64,7 @@ class ObservedModules:
         around = next((found for call in self._around(wrong) if (found := self._shown(call))), None)
         alone = self._wrong_alone(list(self._unseen(wrong, around and around[0])), wrong)
         if alone is not None:
-            return self._said(self.trials.named(*alone, ""))
+            return self._said(self.trials.named(*alone, self.trials.lateness))
         if around is not None and wrong is not None:
             return self._named(*around, wrong)
         notes = (self._between(wrong) if wrong else self._all_right(), self.trials.lateness)
