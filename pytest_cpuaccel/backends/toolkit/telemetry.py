@@ -38,5 +38,5 @@ def _client() -> Any:
     package = sys.modules.get("openvino_telemetry")
     try:
         return package and package.Telemetry()
-    except Exception:  # noqa: BLE001  (nothing was set up yet, or it is another release)
+    except Exception:  # nothing was set up yet, or it is another release
         return None
