@@ -139,7 +139,7 @@ def precision_of(pointers: set[str], *, is_gemm: bool) -> str | None:
         return "int8" if is_gemm and bytes_ == _BYTES else None
     only = floats.pop() if len(floats) == 1 else None
     if is_gemm:
-        import torch
+        from pytest_cpuaccel.backends.toolkit import fp32_precision
 
-        return None if only == "fp32" and torch.get_float32_matmul_precision() != "highest" else only
+        return None if only == "fp32" and fp32_precision.may_reduce() else only
     return only if only in ("fp32", "fp64") else None
