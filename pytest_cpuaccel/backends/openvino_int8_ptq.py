@@ -30,11 +30,11 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     """
     from pytest_cpuaccel.backends.toolkit.calibration_run import run_over_data
 
+    files = sorted(folder.rglob("*.xml"))
+    check_is_whole(subject, files)
     feeds: list[Feed] = []
     with finished_requests(lambda request: feeds.append(_feed(request))):
         run_over_data(runtime, subject, folder)
-    files = sorted(folder.rglob("*.xml"))
-    check_is_whole(subject, files)
     is_transformer = hasattr(subject.outline(), "config")
     inserted = sum(_quantise_file(file, feeds, is_transformer, subject.keep_fp32) for file in files)
     running = sum(_int8_operators(file, runtime.load_options(subject.threads)["ov_config"]) for file in files)

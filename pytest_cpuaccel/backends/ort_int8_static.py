@@ -35,11 +35,12 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     """
     from pytest_cpuaccel.backends.toolkit.calibration_run import run_over_data
 
+    files = sorted(folder.rglob("*.onnx"))
+    check_is_whole(subject, files)
     feeds: list[Feed] = []
     with _recorded(feeds):
         run_over_data(runtime, subject, folder)
-    reached = {file: _fed(file, feeds) for file in sorted(folder.rglob("*.onnx"))}
-    check_is_whole(subject, [*reached])
+    reached = {file: _fed(file, feeds) for file in files}
     missed = [file.name for file, own in reached.items() if not own]
     if missed and subject.generates:  # a forward call runs no graph of later steps
         raise BuildFailureError(f"the calibration data do not reach {', '.join(missed)}")

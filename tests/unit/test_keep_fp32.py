@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from pytest_cpuaccel.backends import openvino_int8_ptq, ort_int8_static
 from pytest_cpuaccel.backends.ort import ORT
 from pytest_cpuaccel.backends.toolkit.keeping_fp32 import check_is_whole
 from pytest_cpuaccel.backends.torch_int8 import TORCH_INT8
@@ -77,3 +79,12 @@ def test_modules_of_several_graphs_are_refused_and_not_quantised_all_the_same() 
     check_is_whole(asked, files[:1])
     with pytest.raises(BuildError, match="several graphs"):
         check_is_whole(asked, files)
+
+
+@pytest.mark.parametrize(("backend", "ending"), [(openvino_int8_ptq, "xml"), (ort_int8_static, "onnx")])
+def test_modules_of_several_graphs_are_refused_before_data_are_run(backend: Any, ending: str, tmp_path: Path) -> None:
+    for name in ("encoder", "decoder"):
+        (tmp_path / f"{name}.{ending}").touch()
+    asked = replace(subject(nn.Tanh(), input=torch.ones(1)), keep_fp32=("head",))
+    with pytest.raises(BuildError, match="several graphs"):
+        backend.quantise(None, asked, tmp_path)
