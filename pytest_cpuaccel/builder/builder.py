@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from pytest_cpuaccel.builder.example_record import figures
 from pytest_cpuaccel.builder.exports import ArtifactOf, ExportRequest, Exports
 from pytest_cpuaccel.builder.fingerprint import inputs_signature, weights_stamp
 from pytest_cpuaccel.builder.keep_fp32 import NOTHING, KeepFp32
-from pytest_cpuaccel.builder.model_builds import ModelBuilds, fitting
+from pytest_cpuaccel.builder.model_builds import BuildKey, ModelBuilds, fitting
 from pytest_cpuaccel.builder.private_copy import private_copy, private_outline
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.builder.state.digest import digests_of
@@ -93,8 +93,8 @@ class Builder:
     def build(self, request: BuildRequest) -> Build:
         """Return the build that :meth:`built` takes its model from."""
         needed, known = _needed(request), self._of(request.model)
-        kept = ",".join(_kept(request, known.keep_fp32))
-        key = (request.backend.name, f"{known.calibration_for(request.backend, needed).digest} {kept}")
+        patterns = frozenset(_kept(request, known.keep_fp32).items())
+        key = BuildKey(request.backend.name, known.calibration_for(request.backend, needed).digest, patterns)
         for build in known.current(request.model, key):
             if build.model.accepts(needed) and _serves(build.model, request.method):
                 return build
@@ -171,7 +171,7 @@ class Builder:
         with process_kept(self.threads):
             inputs = _needed(request) if example is None else example
             calibration = fitting(known.calibration_for(backend, inputs), inputs)
-            keep_fp32 = _kept(request, known.keep_fp32)
+            kept = _kept(request, known.keep_fp32)
             calls = call_twice(model, inputs)
             if not calls.state.is_whole and not known.is_warned_of:
                 known.is_warned_of = True
@@ -188,7 +188,8 @@ class Builder:
                 generates=request.method == "generate",
                 options=backend.options,
                 calibration=tuple(private_inputs(_needed(replace(request, inputs=it))) for it in calibration.inputs),
-                keep_fp32=keep_fp32,
+                keep_fp32=tuple(dict.fromkeys(path for paths in kept.values() for path in paths)),
+                keep_fp32_patterns=kept if request.keep_fp32 is None else {},
             )
             export = ExportRequest(model, weights_stamp(model), backend.exporters, subject, calibration)
             return self._loaded(request, export, calls, artifact or self.exports.artifact)
@@ -226,10 +227,13 @@ class Builder:
         )
 
 
-def _kept(request: BuildRequest, keep: KeepFp32) -> tuple[str, ...]:
-    """The paths of modules that stay in fp32 in a build; a refusal begins with the backend's name, as others do."""
+def _kept(request: BuildRequest, keep: KeepFp32) -> Mapping[str, tuple[str, ...]]:
+    """The paths of modules that stay in fp32 in a build, by what names them.
+
+    A refusal begins with the backend's name, as others do.
+    """
     if request.keep_fp32 is not None:
-        return request.keep_fp32
+        return {path: (path,) for path in request.keep_fp32}
     try:
         return keep.for_backend(request.backend)
     except BuildError as error:

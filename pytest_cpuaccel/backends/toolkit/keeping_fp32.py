@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,9 +47,17 @@ def check_is_whole(subject: Subject, files: Sequence[Path]) -> None:
         raise BuildError("modules of a model that is exported in several graphs can't stay in fp32 as keep_fp32 asks")
 
 
-def none_found() -> BuildFailureError:
-    """Return the error of a graph in which no operation comes from a module that is to stay in fp32."""
-    return BuildFailureError("no operation of the exported graph is known to come from the modules of keep_fp32")
+def check_found(subject: Subject, found: Collection[str]) -> None:
+    """Check that each pattern of keep_fp32 has an operation: ``found`` are paths of modules that operations come from.
+
+    Raises:
+        BuildFailureError: one has none, so that what it names would be quantised all the same.
+    """
+    asked = subject.keep_fp32_patterns or {"": subject.keep_fp32}
+    lost = [pattern for pattern, paths in asked.items() if paths and set(paths).isdisjoint(found)]
+    if lost:
+        names = ", ".join(map(repr, filter(None, lost))) or "the modules"
+        raise BuildFailureError(f"no operation of the exported graph is known to come from {names} of keep_fp32")
 
 
 def but_kept(subject: Subject) -> str:
