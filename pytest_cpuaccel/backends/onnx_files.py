@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.keeping_fp32 import check_found
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import check_found, is_rounded
 from pytest_cpuaccel.backends.toolkit.module_map import Stack, path_of, stack_in_name
 from pytest_cpuaccel.core.backend import Subject
 
@@ -74,7 +74,7 @@ def kept_nodes(model: Any, subject: Subject) -> list[str]:
         return []
     known = {path for path, _ in subject.outline().named_modules(remove_duplicate=False) if path}
     made_in = {node.name: _module_of(node, known) for node in model.graph.node if node.name}
-    check_found(subject, made_in.values())
+    check_found(subject, {made_in.get(node.name, "") for node in model.graph.node if is_rounded(node.op_type)})
     found = [name for name, path in made_in.items() if path in subject.keep_fp32]
     return [*found, *(f"{name}_MatMul" for name in found)]  # which a Gemm becomes before it is quantised
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.keeping_fp32 import check_found
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import check_found, is_rounded
 from pytest_cpuaccel.backends.toolkit.module_map import ModuleMap
 from pytest_cpuaccel.core.backend import Subject
 
@@ -27,9 +27,21 @@ def ignored_scope(model: Any, folder: Path, subject: Subject) -> Any:
     if not subject.keep_fp32:
         return None
     made_in = dict(_modules_of(model, folder))
-    check_found(subject, made_in.values())
+    rounded = [operation for operation in model.get_ops() if is_rounded(operation.get_type_name())]
+    made_in |= {operation.get_friendly_name(): _of_folded(operation, made_in) for operation in rounded}
+    check_found(subject, {made_in[operation.get_friendly_name()] for operation in rounded})
     names = [name for name, path in made_in.items() if path in subject.keep_fp32]
     return nncf.IgnoredScope(names=names, validate=False)
+
+
+def _of_folded(operation: Any, made_in: Mapping[str, str]) -> str:
+    """The path of an operation's module; of a convolution that lost its name in a normalisation, that of the latter."""
+    known = made_in.get(operation.get_friendly_name(), "")
+    users = [each.get_node() for each in operation.output(0).get_target_inputs()]
+    if known or len(users) != 1 or users[0].get_type_name() != "Add":
+        return known
+    has_bias = any(each.get_node().get_type_name() == "Constant" for each in users[0].input_values())
+    return made_in.get(users[0].get_friendly_name(), "") if has_bias else ""
 
 
 def _modules_of(model: Any, folder: Path) -> Iterator[tuple[str, str]]:

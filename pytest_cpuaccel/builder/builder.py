@@ -25,7 +25,7 @@ from pytest_cpuaccel.builder.eager_calls import EagerCalls, call_twice
 from pytest_cpuaccel.builder.example_record import figures
 from pytest_cpuaccel.builder.exports import ArtifactOf, ExportRequest, Exports
 from pytest_cpuaccel.builder.fingerprint import inputs_signature, weights_stamp
-from pytest_cpuaccel.builder.keep_fp32 import NOTHING, KeepFp32
+from pytest_cpuaccel.builder.keep_fp32 import NOTHING, KeepFp32, idle
 from pytest_cpuaccel.builder.model_builds import BuildKey, ModelBuilds, fitting
 from pytest_cpuaccel.builder.private_copy import private_copy, private_outline
 from pytest_cpuaccel.builder.process_state import process_kept
@@ -189,7 +189,7 @@ class Builder:
                 options=backend.options,
                 calibration=tuple(private_inputs(_needed(replace(request, inputs=it))) for it in calibration.inputs),
                 keep_fp32=tuple(dict.fromkeys(path for paths in kept.values() for path in paths)),
-                keep_fp32_patterns=kept if request.keep_fp32 is None else {},
+                keep_fp32_patterns=_without_idle(kept, model, backend),
             )
             export = ExportRequest(model, weights_stamp(model), backend.exporters, subject, calibration)
             return self._loaded(request, export, calls, artifact or self.exports.artifact)
@@ -210,9 +210,9 @@ class Builder:
                 f"{backend.name}: {type(model).__name__} was calibrated on one call's own inputs; give it data by the "
                 "fixture cpu_calibration or cpu_accelerate(model, calibration=...)"
             )
-        if backend.quantises is not None and request.keep_fp32 is None:
+        if request.keep_fp32 is None:
             keep = self._of(model).keep_fp32
-            for pattern in keep.idle(model, backend.quantises):
+            for pattern in idle(_kept(request, keep), model, backend):
                 self.say(f"{backend.name}: {keep.of}: {pattern!r} has nothing that it would quantise")
         return Build(
             model=replace(built, facts={**built.facts, **calibration.facts}),
@@ -233,11 +233,18 @@ def _kept(request: BuildRequest, keep: KeepFp32) -> Mapping[str, tuple[str, ...]
     A refusal begins with the backend's name, as others do.
     """
     if request.keep_fp32 is not None:
-        return {path: (path,) for path in request.keep_fp32}
+        return {", ".join(request.keep_fp32): request.keep_fp32} if request.keep_fp32 else {}
     try:
         return keep.for_backend(request.backend)
     except BuildError as error:
         raise retold(error, f"{request.backend.name}: {error}") from None
+
+
+def _without_idle(
+    kept: Mapping[str, tuple[str, ...]], model: nn.Module, backend: Backend
+) -> Mapping[str, tuple[str, ...]]:
+    without = idle(kept, model, backend)
+    return {pattern: paths for pattern, paths in kept.items() if pattern not in without}
 
 
 def _copy_of(model: weakref.ref[nn.Module]) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -51,13 +51,16 @@ class KeepFp32:
             )
         return {}
 
-    def idle(self, model: nn.Module, quantises: Callable[[nn.Module], bool]) -> list[str]:
-        """Return the patterns that match nothing which would be quantised."""
-        found = {path for path, module in model.named_modules(remove_duplicate=False) if quantises(module)}
-        return [pattern for pattern, paths in self.matched.items() if found.isdisjoint(paths)]
-
 
 NOTHING = KeepFp32()
+
+
+def idle(kept: Mapping[str, tuple[str, ...]], model: nn.Module, backend: Backend) -> list[str]:
+    """Return the patterns whose paths have nothing that a backend would quantise."""
+    if backend.quantises is None:
+        return []
+    found = {path for path, module in model.named_modules(remove_duplicate=False) if backend.quantises(module)}
+    return [pattern for pattern, paths in kept.items() if found.isdisjoint(paths)]
 
 
 def keep_fp32_of(given: object, model: nn.Module, of: str) -> KeepFp32:

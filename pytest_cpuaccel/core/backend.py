@@ -65,7 +65,8 @@ class Subject:
 
     ``keep_fp32`` holds the paths of modules that stay in fp32, for a backend that has ``Backend.quantises``: those that
     the user named, and all parts of them. A module with several paths is there under each. ``keep_fp32_patterns`` are
-    the texts that the user named them by, each with its paths; empty where it was not the user who named them.
+    the texts that the user named them by, each with its paths, without those that match nothing which the backend
+    would round.
     """
 
     fresh_module: Callable[[], nn.Module]

@@ -17,7 +17,7 @@ from pytest_cpuaccel.backends.ort import ORT
 from pytest_cpuaccel.backends.toolkit.keeping_fp32 import check_is_whole
 from pytest_cpuaccel.backends.torch_int8 import TORCH_INT8
 from pytest_cpuaccel.backends.torchao_int8 import TORCHAO_INT8
-from pytest_cpuaccel.builder.keep_fp32 import keep_fp32_of
+from pytest_cpuaccel.builder.keep_fp32 import idle, keep_fp32_of
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, UsageError
 from tests.subjects import subject
@@ -71,8 +71,9 @@ def test_backends_take_the_list_are_not_concerned_or_refuse_it() -> None:
 
 def test_a_pattern_without_anything_to_quantise_is_told_of() -> None:
     model = net()
-    assert TORCH_INT8.quantises is not None
-    assert keep_fp32_of(["first.1", "second"], model, "-").idle(model, TORCH_INT8.quantises) == ["first.1"]
+    keep = keep_fp32_of(["first.1", "second"], model, "-")
+    assert idle(keep.matched, model, TORCH_INT8) == ["first.1"]
+    assert idle(keep.matched, model, ORT) == []
 
 
 def test_modules_of_several_graphs_are_refused_and_not_quantised_all_the_same() -> None:
@@ -86,7 +87,7 @@ def test_modules_of_several_graphs_are_refused_and_not_quantised_all_the_same() 
 
 def graph(*names: str) -> Any:
     """A graph as Optimum exports it: torch's older exporter names nodes after modules."""
-    nodes = [SimpleNamespace(name=name, metadata_props=()) for name in names]
+    nodes = [SimpleNamespace(name=name, op_type=name.rpartition("/")[2], metadata_props=()) for name in names]
     return SimpleNamespace(graph=SimpleNamespace(node=nodes))
 
 
@@ -99,15 +100,13 @@ def keeping(*patterns: str) -> Subject:
 def test_parts_of_a_sequential_are_found_in_a_file_of_optimum() -> None:
     exported = graph("/first/first.0/Gemm", "/first/first.1/Mul", "/second/second.0/Gemm", "/Add", "")
     assert kept_nodes(exported, keeping()) == []
-    assert kept_nodes(exported, keeping("second.0", "first.1"))[:2] == ["/first/first.1/Mul", "/second/second.0/Gemm"]
+    assert kept_nodes(exported, keeping("second.0"))[:1] == ["/second/second.0/Gemm"]
 
 
 def test_a_pattern_without_an_operation_in_the_graph_is_refused_by_name() -> None:
     asked = keeping("first.0", "second", "*.1")
-    with pytest.raises(BuildError, match=r"known to come from 'second', '\*\.1' of keep_fp32$"):
-        kept_nodes(graph("/first/first.0/Gemm", "/Gemm"), asked)
-    with pytest.raises(BuildError, match=r"known to come from the modules of keep_fp32$"):
-        kept_nodes(graph("/Gemm"), replace(asked, keep_fp32_patterns={}))
+    with pytest.raises(BuildError, match=r"known to come from 'second', '\*\.1' of keep_fp32; "):
+        kept_nodes(graph("/first/first.0/Gemm", "/first/first.1/Mul", "/Gemm"), asked)
 
 
 @pytest.mark.parametrize(("backend", "ending"), [(openvino_int8_ptq, "xml"), (ort_int8_static, "onnx")])

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, BuildFailureError
+from pytest_cpuaccel.core.kernel_census import Kernel
+from pytest_cpuaccel.core.matrix_kernels import is_matrix_kernel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,16 +50,25 @@ def check_is_whole(subject: Subject, files: Sequence[Path]) -> None:
 
 
 def check_found(subject: Subject, found: Collection[str]) -> None:
-    """Check that each pattern of keep_fp32 has an operation: ``found`` are paths of modules that operations come from.
+    """Check that each pattern of keep_fp32 leads to an operation with weights that a quantiser would round.
+
+    ``found`` are the paths of the modules that such operations come from. A converter that folds a convolution and its
+    normalisation into one may name the result after neither.
 
     Raises:
-        BuildFailureError: one has none, so that what it names would be quantised all the same.
+        BuildFailureError: one leads to none, so that what it names would be quantised all the same.
     """
-    asked = subject.keep_fp32_patterns or {"": subject.keep_fp32}
-    lost = [pattern for pattern, paths in asked.items() if paths and set(paths).isdisjoint(found)]
+    lost = [pattern for pattern, paths in subject.keep_fp32_patterns.items() if set(paths).isdisjoint(found)]
     if lost:
-        names = ", ".join(map(repr, filter(None, lost))) or "the modules"
-        raise BuildFailureError(f"no operation of the exported graph is known to come from {names} of keep_fp32")
+        raise BuildFailureError(
+            "no operation of the exported graph that would be quantised is known to come from "
+            f"{', '.join(map(repr, lost))} of keep_fp32; name a module that holds it, or the normalisation that it was folded into"
+        )
+
+
+def is_rounded(operation: str) -> bool:
+    """Tell whether quantisers round the weights of operations of this type: products, convolutions, look-ups."""
+    return operation == "Gather" or is_matrix_kernel(Kernel(operation, 1))
 
 
 def but_kept(subject: Subject) -> str:
