@@ -62,7 +62,7 @@ def check_found(subject: Subject, found: Collection[str]) -> None:
     if lost:
         raise BuildFailureError(
             "no operation of the exported graph that would be quantised is known to come from "
-            f"{', '.join(map(repr, lost))} of keep_fp32; name a module that holds it, or the normalisation that it was folded into"
+            f"{', '.join(map(repr, lost))} of keep_fp32; was it folded into a normalisation? Name that"
         )
 
 
