@@ -214,10 +214,10 @@ def test_bf16_keeps_a_shared_part_in_fp32_within_a_kept_module_and_outside(tmp_p
     block = torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.Linear(16, 16))
     model = torch.nn.Sequential(block[0], block, torch.nn.Linear(16, 16)).eval()
     asked = subject(model, input=X)
-    off = {}
+    off: dict[tuple[str, ...], float] = {}
     for kept in ((), ("1", "1.0", "1.1", "0")):
         answer = build(bf16.BF16, dataclasses.replace(asked, keep_fp32=kept), tmp_path).forward(input=X)
-        off[kept] = float((answer - asked.expected).norm())
+        off[kept] = (answer - asked.expected).norm().item()
     assert off["1", "1.0", "1.1", "0"] < off[()]
 
 
