@@ -17,7 +17,8 @@ _TRACED = "__module."
 def ignored_scope(model: Any, folder: Path, subject: Subject) -> Any:
     """Return NNCF's scope of the operations in modules that stay in fp32; None where there are none.
 
-    ``folder`` is that of the artifact, with the map of its modules.
+    Weights that these share with others are copied in ``model``. ``folder`` is that of the artifact, with the map of
+    its modules.
 
     Raises:
         BuildFailureError: no operation is known to come from what the user named.
@@ -31,6 +32,9 @@ def ignored_scope(model: Any, folder: Path, subject: Subject) -> Any:
     made_in |= {operation.get_friendly_name(): _of_folded(operation, made_in) for operation in rounded}
     check_found(subject, {made_in[operation.get_friendly_name()] for operation in rounded})
     names = [name for name, path in made_in.items() if path in subject.keep_fp32]
+    for operation in rounded:
+        if operation.get_friendly_name() in names:
+            _give_own_constants(operation)
     return nncf.IgnoredScope(names=names, validate=False)
 
 
@@ -42,6 +46,17 @@ def _of_folded(operation: Any, made_in: Mapping[str, str]) -> str:
         return known
     has_bias = any(each.get_node().get_type_name() == "Constant" for each in users[0].input_values())
     return made_in.get(users[0].get_friendly_name(), "") if has_bias else ""
+
+
+def _give_own_constants(operation: Any) -> None:
+    """Give an operation copies of constants that it shares, as tied weights: NNCF rounds them for all that use them."""
+    from openvino import opset13
+
+    for port in operation.inputs():
+        constant = port.get_source_output().get_node()
+        if constant.get_type_name() == "Constant" and len(constant.output(0).get_target_inputs()) > 1:
+            own = opset13.constant(constant.data.copy(), dtype=constant.get_element_type())
+            port.replace_source_output(own.output(0))
 
 
 def _modules_of(model: Any, folder: Path) -> Iterator[tuple[str, str]]:
