@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,26 @@ def path_of(stack: Stack) -> str:
     """Return the path in the user's model of the innermost module of a stack; "" for the model itself."""
     innermost = stack[-1].partition("#")[0] if stack else ""
     return innermost.removeprefix(_WRAPPER).removeprefix(".")
+
+
+def stack_in_name(name: str, paths: Collection[str]) -> Stack:
+    """Return the modules in a node's name by torch's older exporter, such as ``/encoder/layer.0/attention/MatMul``.
+
+    ``paths`` are those of all modules. A part of a Sequential repeats the name of that: ``/head/head.0/MatMul``.
+    """
+    return tuple(_within(name.split("/")[1:-1], paths))
+
+
+def _within(parts: Sequence[str], paths: Collection[str]) -> Iterator[str]:
+    path = ""
+    for part in parts:
+        last = path.rpartition(".")[2]
+        whole = [f"{path}.{part}" if path else part, f"{path}{part.removeprefix(last)}"]
+        found = next((each for each in whole if each in paths), None)
+        if found is None or found == path:
+            return
+        path = found
+        yield path
 
 
 def stack_of(node: Any) -> Stack:
