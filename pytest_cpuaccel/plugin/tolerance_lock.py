@@ -46,11 +46,6 @@ def check_writable(config: pytest.Config) -> None:
     Raises:
         UsageError: it can't be; the text has the system's reason.
     """
-    from pytest_cpuaccel.report.whole_file import try_to_write
+    from pytest_cpuaccel.report import whole_file
 
-    path = path_of(config)
-    try:
-        try_to_write(path)
-    except OSError as refusal:
-        where = source_of(config, "tolerances")
-        raise UsageError(f"{where}: can't write {str(path)!r}: {refusal.strerror}") from None
+    whole_file.check_writable(path_of(config), source_of(config, "tolerances"))

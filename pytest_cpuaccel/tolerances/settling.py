@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.tolerance_lock import LockKey, Need
-from pytest_cpuaccel.report.whole_file import write_whole
+from pytest_cpuaccel.report.whole_file import refused, write_whole
 from pytest_cpuaccel.tolerances import sentences
 from pytest_cpuaccel.tolerances.proposal import Proposal, proposal
 from pytest_cpuaccel.tolerances.tolerance_file import ToleranceFile, read_file
@@ -40,7 +40,7 @@ def write(path: Path, needs: Mapping[LockKey, Need]) -> Iterator[str]:
         yield f"no tolerance was written: {mistake}"
         return
     except OSError as refusal:
-        yield f"no tolerance was written: can't write {str(path)!r}: {refusal.strerror}"
+        yield f"no tolerance was written: {refused(path, refusal)}"
         return
     yield sentences.of_proposal(found)
     yield from sentences.of_what_stays(found)
