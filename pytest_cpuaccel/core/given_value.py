@@ -9,7 +9,10 @@ _LONGEST = 60
 
 def shown(value: object) -> str:
     """Return a value as Python writes it, on one line and shortened."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # of a whole number that is too long to be written as one
+        text = "a whole number of more digits than Python writes"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
