@@ -1,7 +1,7 @@
 """How often graded scores pass wrongly, drawn exactly at the limit, and what the bound costs where they scatter.
 
-Run by ``python -m benchmarks.graded``; two minutes. Beside the bound that judges stands a t interval at half of the level,
-whose other half pays for items unlike those seen.
+Run by ``python -m benchmarks.graded``; two minutes. Beside the bound that judges stands a t interval at half of the
+level, whose other half pays for items unlike those seen.
 """
 
 from __future__ import annotations
