@@ -84,6 +84,13 @@ def test_tensors_are_stacked_for_an_object_and_plain_for_a_function() -> None:
     assert metric_of(lambda predictions, references: len(predictions[0] + references[1][0])).value(texts) == 2
 
 
+def test_a_function_of_torchmetrics_gets_tensors() -> None:
+    def functional(preds: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (preds == target).float().mean()
+
+    assert metric_of(functional).measured(HALF, RIGHT, 0).score == 0.5
+
+
 def test_resamples_that_leave_a_metric_undefined_are_nan() -> None:
     def of_two_classes(predictions: list[Any], references: list[Any]) -> float:
         if len(set(references)) < 2:
