@@ -52,9 +52,8 @@ class _Sample:
 
     @property
     def found(self) -> Found:
-        return Found(
-            min(self.actual.min(), self.expected.min()), max(self.actual.max(), self.expected.max()), "scores lie"
-        )
+        every = np.concatenate([self.actual, self.expected])
+        return Found(float(every.min()), float(every.max()), "scores lie")
 
     def mean_bounds(self, scores: Array) -> tuple[float, float]:
         """Return the bounds of the mean of one side's scores."""
@@ -90,7 +89,7 @@ def judge_accuracy(
     ``alpha`` is the probability of a wrong PASS, and of a wrong FAIL, that each promise may have.
 
     Raises:
-        UsageError: no budget, or one that every score on this scale keeps, or none does.
+        UsageError: no budget, or one that every score on this scale keeps, or none does, or that eager itself misses.
     """
     if measurement.metric is not None:
         promises = tuple(metric_promises(measurement, budget))

@@ -48,7 +48,7 @@ class Found:
         Raises:
             UsageError: every drop is, as one of 5 where values lie between 0 and 1.
         """
-        if self._within_one and allowed >= 1:
+        if self._within_one and allowed >= (2 if self.low < 0 else 1):
             raise UsageError(
                 f"accuracy_budget(max_drop=): {self.lie} between {self._bottom} and 1 here, so that {number(allowed)} "
                 f'would allow any drop; write "{number(allowed)}%" or {number(allowed / 100)}'
