@@ -4,8 +4,8 @@ Such a metric has no value for one item, so that its spread is found by the boot
 drawn anew from those seen, the same items for the backend and for eager (Efron, Annals of Statistics 7, 1979, 1-26;
 paired for two systems: Koehn, EMNLP 2004, 388-395). The bootstrap knows items like those seen alone: of equal answers
 it finds no spread, however few they are. So half of alpha pays for a share of items unlike those seen: no more than
-``1 - (alpha / 2) ** (1 / n)`` of all, about ``3.7 / n`` (the rule of three). They are taken to move the metric by no more than that share of
-its scale.
+``1 - (alpha / 2) ** (1 / n)`` of all, about ``3.7 / n`` (the rule of three). They are taken to move the metric by no
+more than that share of its scale.
 """
 
 from __future__ import annotations
