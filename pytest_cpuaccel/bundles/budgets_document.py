@@ -64,7 +64,8 @@ def _parity(fields: Fields) -> ParityBudget:
 
 def _lock(fields: Fields) -> Lock:
     rmse, largest = (fields.number(name) or 0.0 for name in ("rmse", "largest"))
-    return Lock(rmse, largest, fields.text("place"), fields.text("measured_on"))
+    varying_db = fields.number("varying_db") if "varying_db" in fields.values else None
+    return Lock(rmse, largest, fields.text("place"), fields.text("measured_on"), varying_db)
 
 
 def _tolerance(fields: Fields) -> Tolerance:

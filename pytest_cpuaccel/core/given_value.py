@@ -11,10 +11,10 @@ _LONGEST = 60
 def shown(value: object) -> str:
     """Return a value as Python writes it, on one line and shortened."""
     try:
-        written = repr(value)
+        text = " ".join(repr(value).split())
     except Exception:  # of a user's class, or of an integer that is too long for Python to write
-        written = f"<{type(value).__name__}>"
-    text = " ".join(written.split())
+        is_long = isinstance(value, int)
+        text = "a whole number of more digits than Python writes" if is_long else f"<{type(value).__name__}>"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
