@@ -113,7 +113,9 @@ def test_scores_and_the_calls_of_a_model_with_state_are_read_as_they_were_writte
     found = read_bundle(write_bundle(whole, tmp_path))
     assert (len(found.calls), len(found.made_by_test), found.state) == (2, 1, ("seen",))
     scores = PairedScores((0.1, 1.0), (1.0, 1e-300))
-    assert read_bundle(write_bundle(replace(bundle(), calls=(), scores=scores), tmp_path)).scores == scores
+    told = (RecordedVerdict("accuracy", Outcome.FAIL, "dropped"),)
+    scored = replace(bundle(), calls=(), scores=scores, verdicts=told)
+    assert read_bundle(write_bundle(scored, tmp_path)).scores == scores
 
 
 def test_strides_are_kept_where_memory_has_no_gaps(tmp_path: Path) -> None:
