@@ -94,6 +94,28 @@ def test_scores(cpu_model, score_items):
     score_items(score, [X[:1], X[1:2]])
 """
 
+RAISING = """
+import served
+
+class Leaving(type(served.mlp()[0])):
+    def forward(self, x):
+        raise SystemExit(0)
+
+class Odd(type(served.mlp()[0])):
+    def named_parameters(self, *args, **kwargs):
+        raise TypeError("mine")
+
+def leaving():
+    model = served.mlp()[0]
+    model.__class__ = Leaving
+    return model
+
+def odd():
+    model = served.mlp()[0]
+    model.__class__ = Odd
+    return model
+"""
+
 Replay = Callable[..., tuple[int, str]]
 
 
@@ -206,6 +228,16 @@ def test_inputs_that_the_model_raises_on_are_one_line(project: pytest.Pytester, 
     (bundle / "bundle.json").write_text(json.dumps(document))
     code, text = replay(bundle, "--model", "served:mlp")
     assert (code, "the model raises on the bundle's inputs: TypeError" in text) == (2, True), text
+
+
+def test_code_of_the_user_that_raises_is_shown_without_ours(project: pytest.Pytester, replay: Replay) -> None:
+    bundle = left(project)
+    project.makepyfile(raising=RAISING)
+    code, text = replay(bundle, "--model", "raising:leaving")
+    assert (code, "raising:leaving raises SystemExit" in text, "Traceback" in text) == (2, True, False), text
+    code, text = replay(bundle, "--model", "raising:odd")
+    assert (code, "raising:odd raises TypeError" in text, "mine" in text) == (2, True, True), text
+    assert "pytest_cpuaccel/" not in text
 
 
 def test_weights_are_in_it_only_when_asked_for(project: pytest.Pytester) -> None:
