@@ -22,6 +22,7 @@ from pytest_cpuaccel.bundles.bundle import (
     RecordedModel,
     RecordedVerdict,
 )
+from pytest_cpuaccel.bundles.difference import difference
 from pytest_cpuaccel.bundles.write import write_bundle
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Answer, Call
@@ -117,6 +118,13 @@ def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
 
 
 def _recorded(call: Call, answers: Answers) -> RecordedCall:
+    """The call without its streamer.
+
+    Raises:
+        UsageError: its tokens are eager's, so that it may have failed by what the streamer was told.
+    """
+    if call.heard is not None and not difference(answers.expected, answers.actual):
+        raise UsageError("the tokens are eager's, and what a streamer was told is not kept")
     inputs = repeatable(call.inputs) if call.method == "generate" else call.inputs
     return RecordedCall(call.method, inputs, answers, call.rng_state)
 

@@ -57,7 +57,7 @@ def _nothing_stands_out(found: RightAnswer) -> Localization:
 def _found_in_generation(call: Call, comparer: Comparer) -> Localization:
     """What goes wrong in one forward call over the tokens before the first that differs from eager's."""
     step = wrong_step(call, comparer.evaluation, comparer.context.builder)
-    tokens = f" and the first {step.count} tokens, which are eager's" if step.count else ""
+    tokens = f" and the first {step.count} of eager's tokens" if step.count else ""
     over = f"one forward call over the prompt{tokens}"
     with _wrong_call(step.call, step.request, comparer.context.builder) as wrong:
         found = localize(wrong)
