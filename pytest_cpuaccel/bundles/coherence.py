@@ -19,9 +19,9 @@ def check_coherent(bundle: Bundle) -> None:
     Raises:
         UsageError: names the first parts that contradict each other.
     """
-    if bundle.scores is None and not bundle.calls:
+    if not bundle.is_scored and not bundle.calls:
         raise UsageError("it has neither calls nor scores")
-    if bundle.scores is not None and bundle.calls:
+    if bundle.is_scored and bundle.calls:
         raise UsageError("it has calls and scores; a failure has either")
     _check_calls(bundle)
     _check_scores(bundle)
@@ -46,6 +46,9 @@ def _check_calls(bundle: Bundle) -> None:
 
 
 def _check_scores(bundle: Bundle) -> None:
+    accuracy = bundle.budgets.accuracy
+    if bundle.metric is not None and bundle.scores is None and accuracy is not None and accuracy.of is None:
+        raise UsageError("metric has no scores over resampled items, and budgets.accuracy.of is null")
     if bundle.scores is None:
         return
     actual, expected = bundle.scores.actual, bundle.scores.expected
@@ -53,7 +56,7 @@ def _check_scores(bundle: Bundle) -> None:
         raise UsageError(
             f"scores has {len(actual)} of the backend and {len(expected)} of eager; they are of one item each"
         )
-    if not all(map(math.isfinite, (*actual, *expected))):
+    if bundle.metric is None and not all(map(math.isfinite, (*actual, *expected))):
         raise UsageError("scores holds one that is no finite number")
 
 
@@ -62,7 +65,7 @@ def _check_verdicts(bundle: Bundle) -> None:
         kind = "latency" if verdict.kind == "baseline" else verdict.kind
         if getattr(bundle.budgets, kind) is None:
             raise UsageError(f"verdicts has one of kind {verdict.kind}, and budgets.{kind} is null")
-        if (verdict.kind == "accuracy") != (bundle.scores is not None):
+        if (verdict.kind == "accuracy") != bundle.is_scored:
             about = "scores" if verdict.kind == "accuracy" else "calls"
             raise UsageError(f"verdicts has one of kind {verdict.kind}, and there are no {about}")
 

@@ -19,6 +19,7 @@ from pytest_cpuaccel.bundles.bundle import (
     Bundle,
     Place,
     RecordedCall,
+    RecordedMetric,
     RecordedModel,
     RecordedVerdict,
 )
@@ -40,7 +41,7 @@ _ANSWERS = ("actual", "expected", "expected64", "rounding")
 _SIDES = ("actual", "expected")
 _MOST_VERDICTS = len(get_args(Kind))
 _FIELDS = (
-    *("schema", "test", "label", "calls", "state", "asked_once_more", "seed", "model", "backend", "scores"),
+    *("schema", "test", "label", "calls", "state", "asked_once_more", "seed", "model", "backend", "scores", "metric"),
     *("verdicts", "budgets", "place", "kernels", "artifact", "tensors_sha256"),
 )
 
@@ -68,6 +69,7 @@ def written(bundle: Bundle) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         },
         "backend": {"name": bundle.backend, "precision": bundle.precision.value},
         "scores": None if bundle.scores is None else _scores(describer, bundle.scores),
+        "metric": None if bundle.metric is None else asdict(bundle.metric),
         "verdicts": [
             {"kind": verdict.kind, "outcome": verdict.outcome.value, "sentence": verdict.sentence}
             for verdict in bundle.verdicts
@@ -117,6 +119,7 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
         asked_once_more=fields.flag("asked_once_more"),
         budgets=budgets_document.read(fields.object("budgets")),
         scores=scores,
+        metric=fields.optional("metric", _read_metric),
         kernels=fields.optional("kernels", _read_census),
         artifact=fields.optional("artifact", _read_artifact),
     )
@@ -168,6 +171,15 @@ def _read_scores(fields: Fields, tensors: dict[str, torch.Tensor]) -> PairedScor
         if not isinstance(scores, torch.Tensor) or scores.dtype is not torch.float64 or scores.dim() != 1:
             raise UsageError("scores are no rows of float64 numbers")
     return PairedScores(*(tuple(scores.tolist()) for scores in found))
+
+
+def _read_metric(fields: Fields) -> RecordedMetric:
+    fields.only(*_names(RecordedMetric))
+    score, eager_score = (fields.number(name) for name in ("score", "eager_score"))
+    items = fields.count("items")
+    if score is None or eager_score is None or not items:
+        raise UsageError("metric has no items, or no score of them")
+    return RecordedMetric(fields.text("name"), items, score, eager_score)
 
 
 def _exact(describer: Describer, value: Any, place: str) -> Any:

@@ -92,6 +92,19 @@ def test_scores(cpu_model, score_items):
         return float(len(asked) > 2)
 
     score_items(score, [X[:1], X[1:2]])
+
+@pytest.mark.accuracy_budget(max_drop=0.1)
+def test_metric(cpu_model, score_items):
+    asked = []
+
+    def score(model, x):
+        asked.append(model(x))
+        return float(len(asked) <= 200), 0.0
+
+    def share(predictions, references):
+        return sum(one == other for one, other in zip(predictions, references)) / len(references)
+
+    score_items(score, [X[:1]] * 200, metric=share)
 """
 
 RAISING = """
@@ -192,13 +205,15 @@ def test_state_and_scores_are_judged_again(project: pytest.Pytester, replay: Rep
     project.makeconftest(CONFTEST.replace("    return doubles.BACKENDS", FORGETFUL))
     project.makepyfile(test_it=STATE_AND_SCORES, served=SERVED)
     result = project.runpytest_inprocess("--cpu-backends=off", "--cpu-bundles=left")
-    result.assert_outcomes(failed=2)
+    result.assert_outcomes(failed=3)
     bundles = {path.name.rpartition("-off-")[0]: path for path in (project.path / "left").iterdir()}
     for arguments in ((), ("--model", "served:counting")):
         code, text = replay(bundles["test_state"], *arguments)
         assert (code, "the same verdict: FAIL of parity" in text) == (0, True), text
     code, text = replay(bundles["test_scores"])
     assert (code, "now: FAIL accuracy: off: dropped by 1 on these 2 items" in text) == (0, True), text
+    code, text = replay(bundles["test_metric"])
+    assert (code, "now: FAIL accuracy: off: share dropped by" in text) == (0, True), text
     code, text = replay(bundles["test_scores"], "--model", "served:mlp")
     assert (code, "the test's own function gave" in text) == (2, True), text
 

@@ -26,6 +26,7 @@ from pytest_cpuaccel.bundles.bundle import (
     Bundle,
     Place,
     RecordedCall,
+    RecordedMetric,
     RecordedModel,
     RecordedVerdict,
 )
@@ -116,6 +117,11 @@ def test_scores_and_the_calls_of_a_model_with_state_are_read_as_they_were_writte
     told = (RecordedVerdict("accuracy", Outcome.FAIL, "dropped"),)
     scored = replace(bundle(), calls=(), scores=scores, verdicts=told)
     assert read_bundle(write_bundle(scored, tmp_path)).scores == scores
+    metric = replace(scored, scores=None, metric=RecordedMetric("F1", 2, 0.5, 1.0))
+    found = read_bundle(write_bundle(metric, tmp_path))
+    assert (found.metric, found.scores) == (metric.metric, None)
+    with pytest.raises(UsageError, match="metric has no scores over resampled items"):
+        write_bundle(replace(metric, budgets=replace(BUDGETS, accuracy=AccuracyBudget(max_drop=0.1))), tmp_path)
 
 
 def test_strides_are_kept_where_memory_has_no_gaps(tmp_path: Path) -> None:
