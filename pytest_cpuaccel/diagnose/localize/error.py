@@ -84,8 +84,8 @@ def _error(
 ) -> TensorError | None:
     if exact.is_nested:
         rows = exact.unbind()
-        sides = [_in_rows(side, rows) for side in (actual, rounded, exact)]
-        return None if None in sides else _error(*(side for side in sides if side is not None), None)
+        got, rough, right = (_in_rows(side, rows) for side in (actual, rounded, exact))
+        return None if got is None or rough is None or right is None else _error(got, rough, right, None)
     if actual.is_nested or rounded.is_nested or not actual.shape == rounded.shape == exact.shape:
         return None
     if mask is not None and exact.shape[:2] == mask.shape:
