@@ -64,9 +64,10 @@ def _found(verdict: Verdict, call: Call, comparer: Comparer) -> Sensitivity:
 def _ranked(call: Call, comparer: Comparer) -> Sensitivity:
     evaluation = comparer.evaluation
     model, backend = evaluation.model, evaluation.backend
-    run, method = module_runs(backend, comparer.context.builder.built(evaluation.request(call)), model)
+    rounded = rounded_by(backend, model)
+    run, method = module_runs(backend, comparer.context.builder.built(evaluation.request(call)), model, rounded)
     kept = comparer.context.builder.kept_fp32(model).paths
-    found = ranking(eager_modules(model, call), rounded_by(backend, model).difference(kept), run)
+    found = ranking(eager_modules(model, call), rounded.difference(kept), run)
     if not found.modules:
         return Sensitivity(note="it has no module that can be run alone, so that none is named")
     left_out = f"; {found.left_out} could not be run alone" if found.left_out else ""
