@@ -29,6 +29,8 @@ from pytest_cpuaccel.measure.parity.references import References
 ROUNDING = (Precision.INT8, Precision.BF16)
 """The precisions in which every module is off a little."""
 
+_NOT_RANKED = "its modules are not ranked by what they cost"
+
 _MOST_OTHERS = 8
 """Further calls of the test that a proposed set is held to."""
 
@@ -45,9 +47,9 @@ def with_sensitivity(
 
 def _why_not(call: Call, state: object) -> Sensitivity | None:
     if call.method == "generate":
-        return Sensitivity(note="generate() is not followed to its modules; call the model itself in a test")
+        return Sensitivity(note=f"{_NOT_RANKED}: generate() is not followed to them; call the model itself in a test")
     if state:
-        return Sensitivity(note=KEEPS_STATE)
+        return Sensitivity(note=f"{_NOT_RANKED}: {KEEPS_STATE}")
     return None
 
 

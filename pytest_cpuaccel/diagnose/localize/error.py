@@ -63,7 +63,8 @@ def _is_plain(tensor: torch.Tensor) -> bool:
 def worst_error(actual: Any, rounded: Any, exact: Any, mask: torch.Tensor | None) -> TensorError | None:
     """Return the error of the worst tensor; None where there is nothing that can be compared.
 
-    Where the tensors have other names, those that both have are compared. ``mask`` (batch, length) leaves padded
+    Where some can't be, as attention weights of which eager's own are NaN at padding, another that is wrong tells all
+    the same. Where the tensors have other names, those that both have are compared. ``mask`` (batch, length) leaves padded
     positions out: what a model computes there is nobody's answer.
     """
     sides = [floats_of(side) for side in (actual, rounded, exact)]
@@ -74,9 +75,11 @@ def worst_error(actual: Any, rounded: Any, exact: Any, mask: torch.Tensor | None
         return None
     tensors = zip(*(side.values() for side in sides), strict=True)
     found = [_error(got, rough, right, mask) for got, rough, right in tensors]
-    if not found or None in found:
-        return None
-    return max((item for item in found if item is not None), key=lambda item: item.ratio)
+    known = [item for item in found if item is not None]
+    worst = max(known, key=lambda item: item.ratio, default=None)
+    if len(known) == len(found) or (shared and worst is not None and worst.ratio > LIMIT):
+        return worst
+    return None
 
 
 def _error(
