@@ -64,8 +64,8 @@ def worst_error(actual: Any, rounded: Any, exact: Any, mask: torch.Tensor | None
     """Return the error of the worst tensor; None where there is nothing that can be compared.
 
     Where some can't be, as attention weights of which eager's own are NaN at padding, another that is wrong tells all
-    the same. Where the tensors have other names, those that both have are compared. ``mask`` (batch, length) leaves padded
-    positions out: what a model computes there is nobody's answer.
+    the same. Where the tensors have other names, those that both have are compared. ``mask`` (batch, length) leaves
+    padded positions out: what a model computes there is nobody's answer.
     """
     sides = [floats_of(side) for side in (actual, rounded, exact)]
     shared = [name for name in sides[0] if name in sides[1] and name in sides[2]]
