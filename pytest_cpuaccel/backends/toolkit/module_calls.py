@@ -106,7 +106,7 @@ class ModuleCalls:
 
     def _copied(self, leaf: Any, source: str | None) -> Any:
         """A copy of a leaf, the same one for the same tensor; it notes who returned it."""
-        if not isinstance(leaf, torch.Tensor) or leaf.is_nested or leaf.layout is not torch.strided:
+        if not isinstance(leaf, torch.Tensor) or not (leaf.is_nested or leaf.layout is torch.strided):
             return leaf
         kept = self._found(leaf)
         if kept is None:

@@ -147,9 +147,15 @@ def _names_of(returned: _Returned, place: str, known: ModuleMap) -> tuple[str, .
 
 
 def _shape_of(output: Any) -> Any:
-    return tree.map_leaves(
-        lambda leaf: torch.empty_like(leaf, device="meta") if isinstance(leaf, torch.Tensor) else None, output
-    )
+    """An output as tensors on no device; of a nested one, padded, which is what an export makes of it."""
+
+    def shaped(leaf: Any) -> torch.Tensor | None:
+        if not isinstance(leaf, torch.Tensor):
+            return None
+        padded = torch.nested.to_padded_tensor(leaf, 0.0) if leaf.is_nested else leaf
+        return torch.empty_like(padded, device="meta")
+
+    return tree.map_leaves(shaped, output)
 
 
 def _restored(output: Any, values: Sequence[torch.Tensor | None]) -> Any:

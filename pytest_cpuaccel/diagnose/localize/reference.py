@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from pytest_cpuaccel.backends.toolkit.module_calls import ModuleCall, ModuleCalls
 from pytest_cpuaccel.backends.toolkit.run_once import rehearse
@@ -18,6 +21,23 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.diagnose.localize.error import TensorError, worst_error
+
+_SOFTMAX = frozenset((functional.softmax, torch.softmax, torch.Tensor.softmax))
+
+
+class _WholeSoftmax(TorchFunctionMode):
+    """Keeps softmax in fp64, where a model asks for fp32.
+
+    A mask of the least number in fp64 is infinite in fp32, and where it covers a whole row, as at padding on the left,
+    softmax gives NaN, which the next layer spreads to all positions.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call ``func``, in the type that it was given."""
+        given = kwargs or {}
+        if func in _SOFTMAX and given.get("dtype") is torch.float32 and args and args[0].dtype is torch.float64:
+            given = {**given, "dtype": torch.float64}
+        return func(*args, **given)
 
 
 @dataclass(frozen=True)
@@ -65,7 +85,8 @@ def eager_modules(model: nn.Module, call: Call) -> EagerModules:
 def _calls_of(copied: nn.Module, model: nn.Module, call: Call, dtype: torch.dtype | None) -> dict[str, ModuleCall]:
     take_after(copied, model)
     calls = ModuleCalls()
-    with torch.random.fork_rng(devices=[]), calls.watching(copied):
+    whole = _WholeSoftmax() if dtype is torch.float64 else nullcontext()
+    with torch.random.fork_rng(devices=[]), calls.watching(copied), whole:
         if call.rng_state is not None:
             torch.set_rng_state(call.rng_state)
         rehearse(copied, private_inputs(call.inputs, dtype))
