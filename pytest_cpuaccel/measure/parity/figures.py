@@ -154,7 +154,7 @@ class Figures:
             limit += atol
         surely = off > limit * (1 + 2 * NEAR)
         possibly = off > limit * (1 - 2 * NEAR)
-        count, most = np.count_nonzero(surely), np.count_nonzero(possibly)
+        count, most = int(np.count_nonzero(surely)), int(np.count_nonzero(possibly))
         near = np.flatnonzero(surely != possibly) if count != most else np.empty(0, np.int64)
         return count, torch.from_numpy(near)
 
