@@ -67,13 +67,13 @@ class Figures:
             kept[number] = 0.0
         if not expected.numel():
             return
-        given, wanted = self._widened(0, actual), self._widened(1, expected)
+        given, wanted = self._widened("actual", actual), self._widened("expected", expected)
         self._take_sides(number, given, wanted)
-        reference = None if exact is None else Vector.of(exact)
+        reference = None if exact is None else self._widened("exact", exact)
         apart = None if reference is None else self._take_exact(number, given, wanted, reference)
         for place, values in enumerate(others, 2):
             if values is not None:
-                size = self._off(self._widened(place, values), wanted, reference, apart).size
+                size = self._off(self._widened(SIDES[place], values), wanted, reference, apart).size
                 self._keep(number, _OFF + place, size)
 
     def _take_sides(self, number: int, actual: Vector, expected: Vector) -> None:
@@ -134,7 +134,7 @@ class Figures:
     def below(self, values: torch.Tensor, limit: float) -> torch.Tensor:
         """Return the places of the elements of a vector in fp32 or less whose size is below a limit."""
         sizes = self._room_of("share", values.numel(), torch.float32).array
-        np.abs(self._widened(1, values).array, out=sizes)
+        np.abs(self._widened("expected", values).array, out=sizes)
         return torch.from_numpy(np.flatnonzero(sizes < limit))
 
     def beyond(
@@ -144,7 +144,7 @@ class Figures:
 
         And the places of those that lie too near to it for fp32 to tell.
         """
-        given, wanted = self._widened(0, actual), self._widened(1, expected)
+        given, wanted = self._widened("actual", actual), self._widened("expected", expected)
         off = self._difference(given, wanted).array
         np.abs(off, out=off)
         limit: np.ndarray | float = atol
@@ -179,11 +179,11 @@ class Figures:
             room = self._rooms[name, dtype] = Vector.of(torch.empty(size, dtype=dtype))
         return room if len(room.array) == size else Vector(room.values[:size], room.array[:size])
 
-    def _widened(self, place: int, values: torch.Tensor) -> Vector:
-        """The elements of a side in fp32, where they are of a smaller type."""
+    def _widened(self, name: str, values: torch.Tensor) -> Vector:
+        """The elements of an answer in fp32, where they are of a smaller type."""
         if values.dtype in (torch.float32, torch.float64):
             return Vector.of(values)
-        room = self._room_of(SIDES[place], values.numel(), torch.float32)
+        room = self._room_of(name, values.numel(), torch.float32)
         room.values.copy_(values)
         return room
 

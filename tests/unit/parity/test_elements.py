@@ -272,3 +272,12 @@ def test_infinities_are_no_warning_of_numpys() -> None:
     actual[200] = -math.inf
     found = Elements.of(OutputPair("x", actual, expected), torch.tensor(True).expand(500), (1e-4, 1e-4))
     assert (found.count, found.mismatched.count) == (497, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_that_casts_its_answer_has_no_finer_one_in_fp64(dtype: torch.dtype) -> None:
+    expected, exact = values((500,), 1, dtype), values((500,), 1, dtype)
+    exact[7] += 1
+    actual = values((500,), 1, dtype)
+    actual[9] += 2
+    check(OutputPair("x", actual, expected, expected64=exact), torch.tensor(True).expand(500))
