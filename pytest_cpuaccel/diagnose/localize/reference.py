@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from pytest_cpuaccel.builder.state.snapshot import take_after
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
-from pytest_cpuaccel.diagnose.localize.error import TensorError, worst_error
+from pytest_cpuaccel.diagnose.localize.error import TensorError, floats_of, worst_error
 
 _SOFTMAX = frozenset((functional.softmax, torch.softmax, torch.Tensor.softmax))
 
@@ -75,6 +74,9 @@ def eager_modules(model: nn.Module, call: Call) -> EagerModules:
     """
     call = replace(call, inputs=_without_cache(model, call.inputs))
     exact = _calls_of(cast_copy(model, torch.float64), model, call, torch.float64)
+    if any(_has_nan(leaf) for item in exact.values() for leaf in floats_of(item.output).values()):
+        with _WholeSoftmax():  # which keeps torch from the nested tensors that it makes otherwise
+            exact = _calls_of(cast_copy(model, torch.float64), model, call, torch.float64)
     rounded = _calls_of(private_copy(model), model, call, None)
     shared = [place for place in exact if place in rounded]
     return EagerModules(
@@ -82,11 +84,15 @@ def eager_modules(model: nn.Module, call: Call) -> EagerModules:
     )
 
 
+def _has_nan(tensor: torch.Tensor) -> bool:
+    rows = tensor.unbind() if tensor.is_nested else (tensor,)
+    return any(bool(row.isnan().any()) for row in rows)
+
+
 def _calls_of(copied: nn.Module, model: nn.Module, call: Call, dtype: torch.dtype | None) -> dict[str, ModuleCall]:
     take_after(copied, model)
     calls = ModuleCalls()
-    whole = _WholeSoftmax() if dtype is torch.float64 else nullcontext()
-    with torch.random.fork_rng(devices=[]), calls.watching(copied), whole:
+    with torch.random.fork_rng(devices=[]), calls.watching(copied):
         if call.rng_state is not None:
             torch.set_rng_state(call.rng_state)
         rehearse(copied, private_inputs(call.inputs, dtype))
