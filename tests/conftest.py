@@ -11,7 +11,7 @@ import os
 import numpy as np  # noqa: F401
 import pytest
 
-from tests import compiling, must_run, thorough
+from tests import compiling, core, must_run, thorough
 
 pytest_plugins = ["pytester"]
 
@@ -32,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         thorough.OPTION, action="store_true", help="run cases too that another one of their matrix stands for"
+    )
+    parser.addoption(
+        core.OPTION, action="store_true", help="leave out what core-py* run: tests that need no torch and no runtime"
     )
 
 

@@ -57,7 +57,7 @@ def _large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_large")
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("dtype", [pytest.param(torch.float64, marks=pytest.mark.thorough), torch.bfloat16], ids=str)
 def test_the_weights_of_a_large_model_are_not_held_in_two_types(dtype: torch.dtype) -> None:
     model = nn.Sequential(nn.Linear(13, 991), nn.Tanh(), nn.Linear(991, 13), nn.LayerNorm(13))
     held: SimpleQueue[bool] = SimpleQueue()  # what a list has would be put back, as state of the model's hooks

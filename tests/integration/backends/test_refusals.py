@@ -68,7 +68,7 @@ def test_a_model_that_is_one_linear_layer_is_quantised(pytester: pytest.Pytester
 
 
 @pytest.mark.parametrize("backend", ["torch-int8", "inc-int8-dynamic", "ipex-int8-dynamic"])
-@pytest.mark.parametrize("model", ["encoder()", "encoder().layers[0]"])
+@pytest.mark.parametrize("model", [pytest.param("encoder()", marks=pytest.mark.thorough), "encoder().layers[0]"])
 def test_an_encoder_runs_with_quantised_layers(pytester: pytest.Pytester, backend: str, model: str) -> None:
     assert lines_of(pytester, backend, model, "(2, 5, 8)") == []
 
