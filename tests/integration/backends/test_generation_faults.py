@@ -133,7 +133,7 @@ def pytest_cpuaccel_backends(config):
     return [doubles.TWIN, streaming("other", False), streaming("silent", True)]
 """
 STREAMED = """
-import pytest, torch
+import inspect, pytest, torch
 from tests import models
 
 class Streamer:
@@ -147,10 +147,15 @@ class Streamer:
         pass
 
 @pytest.mark.parity
-def test_it(cpu_accelerate, cpu_backend):
-    streamer = Streamer()
-    prompt = torch.tensor([[11, 12, 13, 14, 15]])
-    cpu_accelerate(models.gpt2()).generate(prompt, max_new_tokens=3, do_sample=False, streamer=streamer)
+@pytest.mark.parametrize("is_named", [True, False])
+def test_it(cpu_accelerate, cpu_backend, is_named):
+    streamer, model = Streamer(), cpu_accelerate(models.gpt2())
+    prompt, settings = torch.tensor([[11, 12, 13, 14, 15]]), {"max_new_tokens": 3, "do_sample": False}
+    if is_named:
+        model.generate(prompt, streamer=streamer, **settings)
+    else:
+        places = [*inspect.signature(models.gpt2().generate).parameters]
+        model.generate(prompt, *[None] * (places.index("streamer") - 1), streamer, **settings)
     assert len(streamer.told) == (0 if cpu_backend.name == "silent" else 4)  # once, whatever is looked into later
 """
 
@@ -159,7 +164,7 @@ def test_a_streamer_has_to_hear_what_is_returned(project: pytest.Pytester) -> No
     project.makeconftest(f"import pytest\nfrom tests import doubles\n{STREAMS}")
     project.makepyfile(test_it=STREAMED)
     result = project.runpytest_inprocess("--cpu-backends=twin,other,silent", "--cpu-bundles=left", "--cpu-localize=off")
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=4, failed=2)
     result.stdout.fnmatch_lines(
         [
             "other: generate 1x5: the streamer was told other tokens than were returned: token 6 of row 0 is *",
