@@ -68,7 +68,7 @@ def main() -> None:
         print(f"{architecture.name} done", flush=True)
     cases = [case for case in CASES if case.name in sys.argv[1:] or not sys.argv[1:]]
     for case in cases:
-        tried = experiment(case.make(), case.calls)
+        tried = experiment(case.make(), case.calls, case.method)
         for fault in case.faults:
             _inject(fault, tried, case.name, broken[fault.name])
         for backend in case.honest:

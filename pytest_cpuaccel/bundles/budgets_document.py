@@ -68,6 +68,8 @@ def _parity(fields: Fields) -> ParityBudget:
         fields.texts("only"),
         fields.optional_text("mask"),
         {name: _lock(locks.object(name)) for name in locks.values},
+        fields.optional("logits_lock", _lock) if "logits_lock" in fields.values else None,
+        fields.flag("of_candidate") if "of_candidate" in fields.values else False,
     )
 
 

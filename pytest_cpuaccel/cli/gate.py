@@ -65,6 +65,7 @@ _OPTIONS = (
     _Option("report", "FILES", "", values.report_paths, "reports to write: a.json, b.md, c.html"),
     _Option("cache-dir", "FOLDER", "", values.folder, "where exported models are kept"),
     _Option("cache-limit", "SIZE", "20 GB", values.number_of_bytes, "how much the cache may hold"),
+    _Option("tolerances", "FILE|off", "off", values.lock_to_judge_by, "the tolerance lock that answers are held to"),
     _Option("wait", "TIME", "600 s", values.seconds, "the longest time to wait for the machine to be free"),
 )
 _LIMITS: Mapping[str, tuple[str, str]] = {
@@ -176,6 +177,7 @@ def _settings(arguments: argparse.Namespace, known: Mapping[str, Backend]) -> Ga
         reports=tuple(path.expanduser().absolute() for path in chosen["report"]),
         cache_dir=chosen["cache-dir"] and chosen["cache-dir"].expanduser().absolute(),
         cache_limit_bytes=chosen["cache-limit"],
+        tolerances=chosen["tolerances"] and chosen["tolerances"].expanduser().absolute(),
         wait_s=chosen["wait"],
     )
 

@@ -37,7 +37,8 @@ class ParityBudget:
     ``outputs`` maps output names (globs allowed) to tolerances of their own; with ``only`` set, other outputs are not
     compared. ``mask`` names the input that marks valid positions (1) and padding (0). With ``None`` the input is found
     by its name; with ``""`` padding is compared too. ``locks`` are those of a tolerance lock, by output, and
-    hold where the mark sets no tolerance.
+    hold where the mark sets no tolerance; ``logits_lock`` is that of the logits behind ``generate()``. ``of_candidate``
+    tells that the answers are those of another checkpoint, which differs by more than rounding.
     """
 
     tolerance: Tolerance = Tolerance()
@@ -45,6 +46,8 @@ class ParityBudget:
     only: tuple[str, ...] = ()
     mask: str | None = None
     locks: Mapping[str, Lock] = field(default_factory=dict)
+    logits_lock: Lock | None = None
+    of_candidate: bool = False
 
 
 @dataclass(frozen=True)

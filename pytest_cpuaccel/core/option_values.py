@@ -105,6 +105,18 @@ def _without_github(part: str) -> tuple[str, ...]:
     return (word, rest.strip()) if word == GITHUB and space else (part,)
 
 
+def lock_to_judge_by(text: str) -> Path | None:
+    """Return the file of a tolerance lock that is judged by: ``FILE.toml``; None for ``off``.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    given = tolerances(text)
+    if given.is_written:
+        raise UsageError(f"{text!r} is for pytest, whose tests an entry names; write FILE.toml, or off")
+    return given.path
+
+
 def tolerances(text: str) -> Tolerances:
     """Return what a run does with a tolerance lock: ``write``, ``write:FILE.toml``, ``FILE.toml`` or ``off``.
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from pytest_cpuaccel.builder.eager import named_inputs, written_inputs
 from pytest_cpuaccel.core.backend import BuiltModel
-from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
+from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import EagerError
 from pytest_cpuaccel.core.heard import Listener
@@ -21,9 +21,8 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
-from pytest_cpuaccel.evaluation.generation import compare_generated
+from pytest_cpuaccel.evaluation.generation import LogitsTerms, compare_generated
 from pytest_cpuaccel.judge.parity.comparison import Comparison
-from pytest_cpuaccel.judge.parity.defaults import COMPRESSED
 from pytest_cpuaccel.judge.parity.terms import Terms
 from pytest_cpuaccel.measure.parity.references import References
 
@@ -38,10 +37,8 @@ class Comparer:
 
     @property
     def held_to(self) -> ParityBudget:
-        """Return the budget; for a candidate with the tolerance of one where the mark sets none."""
-        if self.evaluation.is_of_candidate and self.budget.tolerance == Tolerance():
-            return replace(self.budget, tolerance=COMPRESSED)
-        return self.budget
+        """Return the budget, which knows of a candidate."""
+        return replace(self.budget, of_candidate=self.evaluation.is_of_candidate)
 
     def references(self, call: Call) -> References:
         """Return what eager gives for a forward call.
@@ -81,7 +78,8 @@ class Comparer:
 
     def compare_generated(self, call: Call) -> Comparison:
         """Compare a ``generate()`` call."""
-        return compare_generated(call, self.evaluation, self.context.builder)
+        logits = LogitsTerms(self.budget.logits_lock, self.context.tolerances.is_asked)
+        return compare_generated(call, self.evaluation, self.context.builder, logits)
 
     def compare_in_sequence(self, calls: Sequence[Call], state: tuple[str, ...]) -> Iterator[Comparison]:
         """Yield the comparison of each of forward calls in a row, from one to the next of which ``state`` is kept."""

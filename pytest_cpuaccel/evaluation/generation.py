@@ -21,6 +21,7 @@ from pytest_cpuaccel.core.heard import Heard, Listener
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.measurement.stream import StreamMeasurement
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.tolerance_lock import Lock
 from pytest_cpuaccel.evaluation.beam_search import Hypotheses, ends_of, preferences_of, samples, searches
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.reference_cache import rounded, run_in
@@ -36,7 +37,18 @@ ONE_CALL = 1e-3
 """Relative to the largest logit: how far one forward call over a text may be from the steps of a loop with a cache."""
 
 
-def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> Comparison:
+@dataclass(frozen=True)
+class LogitsTerms:
+    """What a tolerance lock holds the logits over eager's tokens to; ``is_asked``: what they need is to be known."""
+
+    lock: Lock | None = None
+    is_asked: bool = False
+
+
+NO_LOCK = LogitsTerms()
+
+
+def compare_generated(call: Call, evaluation: Evaluation, builder: Builder, held: LogitsTerms = NO_LOCK) -> Comparison:
     """Compare a ``generate()`` call with eager's, run from the same generator state.
 
     Logits are teacher-forced: one forward call over eager's own tokens, under eager and under the backend. Those
@@ -74,18 +86,23 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
         raise BuildFailureError(
             f"{type(model).__name__}: no forward call scores the tokens that its generate() returns"
         )
+    count = step.takes_more_than_text or held.lock is not None
     generation = Generation(
         actual,
         expected,
         step.ids.shape[1],
         logits,
         precision,
-        step.takes_more_than_text,
+        count or held.is_asked,
         preferences,
         samples(call, model),
         ends_of(call, model),
     )
-    found = judge_generation(generation.measure(partial(questions, terms=terms_of_logits(precision))))
+    terms = terms_of_logits(precision, held.lock)
+    measured = generation.measure(partial(questions, terms=terms))
+    found = judge_generation(measured, terms)
+    if not measured.divergences and not count:
+        found = replace(judge_generation(replace(measured, logits=None), terms), needs=found.needs)
     faulty = None if call.heard is None else _faulty_stream(call.heard, call, model)
     return found if faulty is None else judge_stream(found, faulty)
 

@@ -89,20 +89,22 @@ def _proposed(ranked: Sensitivity, verdict: Verdict, call: Call, comparer: Compa
     tried = replace(ranked, builds=search.builds, seconds=search.seconds, sqnr_before=_sqnr(verdict.measurement))
     if not kept:
         return replace(tried, note=_nothing_found(search, len(paths)))
-    late = "time was over before every module of it was tried without" if search.is_late else ""
-    return replace(tried, keep_fp32=(*given, *kept), sqnr_after=search.tried[kept].sqnr, note=late)
+    late = "not every module of it was tried without" if search.is_late else ""
+    note = ": ".join(filter(None, (late, search.shortage)))
+    return replace(tried, keep_fp32=(*given, *kept), sqnr_after=search.tried[kept].sqnr, note=note)
 
 
 def _nothing_found(search: searching.Search, count: int) -> str:
     made = f"{search.builds} build{'s' * (search.builds != 1)} in {search.seconds:.1f} s"
     if search.is_late:
-        return f"no set of modules to keep in fp32 was found: time was over after {made}"
+        return f"no set of modules to keep in fp32 was found in {made}: {search.shortage}"
     if count == 1:
         return "its only module can't stay in fp32: nothing would be left to round"
     most = max(search.tried, key=len, default=())
     sqnr = search.tried[most].sqnr if most else None
     reached = f": with {len(most)} of {count} modules in fp32 SQNR is {sqnr:.1f} dB" if sqnr is not None else ""
-    return f"no set of modules to keep in fp32 was found with which it holds{reached} ({made})"
+    beyond = f"; {search.shortage}" if search.shortage else ""
+    return f"no set of modules to keep in fp32 was found with which it holds{reached} ({made}{beyond})"
 
 
 def _trial(kept: tuple[str, ...], held: Sequence[tuple[Call, References]], comparer: Comparer) -> searching.Trial:

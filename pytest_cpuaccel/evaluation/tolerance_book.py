@@ -16,6 +16,7 @@ from pytest_cpuaccel.core.tolerance_lock import Lock, LockKey, Need
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.judge.parity.comparison import Comparison
+from pytest_cpuaccel.judge.parity.generation import LOGITS
 
 _DIGITS = 8
 """Hexadecimal digits of a model's digest: two of a class meet in one with a chance of 2**-32."""
@@ -25,7 +26,7 @@ _DIGITS = 8
 class ToleranceBook:
     """``locks`` are those of the file; ``needs`` collects what the outputs needed where that ``is_asked``.
 
-    A candidate has no locks: it is another checkpoint than the one that it is compared with. Nor has eager itself.
+    A candidate has locks of its own, in eager too. The original in eager has none.
     """
 
     locks: Mapping[LockKey, Lock] = field(default_factory=dict)
@@ -36,15 +37,16 @@ class ToleranceBook:
         """Return a mark's budget with the locks of the evaluation's model under its backend."""
         if not self.locks or not _has_locks(evaluation):
             return budget
-        model, backend = model_name(evaluation.reference), evaluation.backend.name
+        model, backend = _name(evaluation), evaluation.backend.name
         held = {key.output: lock for key, lock in self.locks.items() if key[:3] == (model, "forward", backend)}
-        return replace(budget, locks=held)
+        of_logits = self.locks.get(LockKey(model, "generate", backend, LOGITS))
+        return replace(budget, locks=held, logits_lock=of_logits)
 
     def note(self, evaluation: Evaluation, method: Method, comparisons: Iterable[Comparison], verdict: Verdict) -> None:
         """Keep what the outputs of a workload's calls needed; nothing is justified where the verdict says otherwise."""
-        if not _has_locks(evaluation) or method != "forward":
+        if not _has_locks(evaluation):
             return
-        model, backend, found = model_name(evaluation.reference), evaluation.backend, [*comparisons]
+        model, backend, found = _name(evaluation), evaluation.backend, [*comparisons]
         versions = tuple(f"{name} {version}" for name, version in sorted(_versions(evaluation).items()))
         isa = torch.backends.cpu.get_cpu_capability()
         contradicted = verdict.outcome is Outcome.FAIL and all(item.outcome is not Outcome.FAIL for item in found)
@@ -63,7 +65,13 @@ class ToleranceBook:
 
 
 def _has_locks(evaluation: Evaluation) -> bool:
-    return not evaluation.is_of_candidate and evaluation.backend is not EAGER
+    return evaluation.is_of_candidate or evaluation.backend is not EAGER
+
+
+def _name(evaluation: Evaluation) -> str:
+    """A name for what is judged: the model; of a candidate its own and the original's."""
+    original = model_name(evaluation.reference)
+    return f"{model_name(evaluation.model)} for {original}" if evaluation.is_of_candidate else original
 
 
 def model_name(model: nn.Module) -> str:

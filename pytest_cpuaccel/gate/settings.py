@@ -16,6 +16,7 @@ class GateSettings:
     """``source`` is a folder, a hub id or an entry point. ``backends`` can run here; ``missing`` says why others can't.
 
     ``optional`` names the backends that may refuse the model. ``cache_dir`` is None for the user's own cache folder.
+    ``tolerances`` is the file of a tolerance lock.
     """
 
     source: str
@@ -28,4 +29,5 @@ class GateSettings:
     reports: tuple[Path, ...]
     cache_dir: Path | None
     cache_limit_bytes: int
+    tolerances: Path | None
     wait_s: float

@@ -27,6 +27,7 @@ from pytest_cpuaccel.core.tensor_hint import tensor_hint
 from pytest_cpuaccel.recording.assignment import CHANGING, check_assignment, check_config, refuse_change
 from pytest_cpuaccel.recording.bypass import BypassGuard
 from pytest_cpuaccel.recording.call_record import CallRecord
+from pytest_cpuaccel.recording.named_arguments import named_but_first
 from pytest_cpuaccel.recording.parts import Parts
 from pytest_cpuaccel.recording.unbound import unbound_method
 
@@ -180,6 +181,8 @@ class CpuModel:
         return self._record.attribute(name)
 
     def _generate(self, *args: Any, **kwargs: Any) -> Any:
+        original_generate: Any = self._model.generate
+        args, kwargs = named_but_first(original_generate, args, kwargs)
         own: Any = self.__dict__.get("generation_config")
         original: Any = vars(self._model).get("generation_config")
         if hasattr(own, "to_dict") and hasattr(original, "to_dict") and own.to_dict() != original.to_dict():

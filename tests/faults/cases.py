@@ -18,8 +18,10 @@ from torch.overrides import TorchFunctionMode
 from pytest_cpuaccel.backends.eager import EAGER
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Subject
+from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.inputs import Inputs
-from tests.faults.fault import Fault, with_output
+from pytest_cpuaccel.core.precision import Precision
+from tests.faults.fault import Fault, with_module, with_output
 from tests.faults.honest import by_fp64
 
 Replacement = Callable[..., Any]
@@ -34,6 +36,7 @@ class Case:
     calls: tuple[Inputs, ...]
     faults: tuple[Fault, ...]
     honest: tuple[Backend, ...]
+    method: Method = "forward"
 
     def __str__(self) -> str:
         return self.name
@@ -106,6 +109,43 @@ def last_of_equals(x: torch.Tensor, k: int) -> Any:
     return torch.return_types.topk((values[..., :k], x.shape[-1] - 1 - indices[..., :k]))
 
 
+def decoder() -> nn.Module:
+    """A Llama of four layers; a case whose method is ``generate`` needs transformers."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"vocab_size": 200, "hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4}
+    torch.manual_seed(1)
+    special = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
+    config = LlamaConfig(**sizes, **special, num_hidden_layers=4, num_key_value_heads=4, initializer_range=0.08)
+    return LlamaForCausalLM(config).eval()
+
+
+def prompts() -> dict[str, Any]:
+    ids = torch.randint(3, 200, (2, 8), generator=torch.Generator().manual_seed(5))
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "max_new_tokens": 12, "do_sample": False}
+
+
+Spoil = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def in_int8(name: str, place: str = "", spoil: Spoil = torch.mul) -> Backend:
+    """Every linear layer's weights rounded to int8 by a scale for each channel; those at ``place`` are restored wrong.
+
+    ``spoil`` gets the whole numbers and the scales of that layer, and returns weights.
+    """
+
+    def quantise(module: nn.Module) -> nn.Module:
+        with torch.no_grad():
+            for path, layer in module.named_modules():
+                if isinstance(layer, nn.Linear):
+                    scale = layer.weight.abs().amax(1, keepdim=True) / 127
+                    whole = (layer.weight / scale).round()
+                    layer.weight.copy_((spoil if path == place else torch.mul)(whole, scale))
+        return module
+
+    return replace(with_module(EAGER, quantise), name=name, precision=Precision.INT8)
+
+
 def seeded(make: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     def made() -> nn.Module:
         torch.manual_seed(0)
@@ -149,6 +189,25 @@ CASES: tuple[Case, ...] = (
             replace(EAGER, name="eager, ill-conditioned"),
             replace(by_fp64(EAGER), name="ill-conditioned by way of float64"),
         ),
+    ),
+    Case(
+        "int8 decoder",
+        decoder,
+        (Inputs(kwargs=prompts()),),
+        tuple(
+            Fault(name, in_int8(name, f"model.layers.{place}", spoil), r"tokens agree; over eager's .* int8 rounding")
+            for name, place, spoil in (
+                ("a scale twice too large in a layer", "1.mlp.down_proj", lambda whole, scale: 2 * whole * scale),
+                ("a zero point left out in a layer", "1.mlp.up_proj", lambda whole, scale: (whole + 16) * scale),
+                (
+                    "a range cut short in a layer",
+                    "2.self_attn.o_proj",
+                    lambda whole, scale: whole.clamp(-16, 16) * scale,
+                ),
+            )
+        ),
+        (in_int8("int8 weights"),),
+        method="generate",
     ),
     Case(
         "tied indices",

@@ -20,6 +20,7 @@ from pytest_cpuaccel.builder.private_copy import private_copy
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Backend, Subject
 from pytest_cpuaccel.core.budget import Budgets, ParityBudget
+from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.kv_cache import without_state
@@ -44,12 +45,13 @@ FLOOR = BARS[Precision.FP32].floor
 
 @dataclass(frozen=True)
 class Experiment:
-    """``calls`` are inputs of forward calls, the first of which a backend builds for; ``cache`` takes its exports."""
+    """``calls`` are inputs of ``method``, the first of which a backend builds for; ``cache`` takes its exports."""
 
     model: nn.Module
     calls: tuple[Inputs, ...]
     reference_cache: ReferenceCache
     cache: Path = Path("unused")
+    method: Method = "forward"
 
     def blame(self, backend: Backend) -> str | None:
         """Return what the plugin has against a backend: an error's text or failing verdicts; None where it has nothing.
@@ -68,7 +70,7 @@ class Experiment:
         try:
             for inputs in self.calls:
                 given = inputs.clone()
-                recorder(*given.args, **given.kwargs)
+                getattr(recorder, self.method)(*given.args, **given.kwargs)
         except BuildError as refusal:
             return str(refusal)
         budgets = Budgets(parity=ParityBudget())
@@ -133,6 +135,6 @@ def _at_rest(text: str) -> Any:  # noqa: ARG001
     yield
 
 
-def experiment(model: nn.Module, calls: Sequence[Inputs]) -> Experiment:
+def experiment(model: nn.Module, calls: Sequence[Inputs], method: Method = "forward") -> Experiment:
     """Return an experiment whose references are computed once for all backends."""
-    return Experiment(model, tuple(calls), ReferenceCache())
+    return Experiment(model, tuple(calls), ReferenceCache(), method=method)

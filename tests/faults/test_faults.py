@@ -92,7 +92,9 @@ def take_the_first_for_the_second(cache: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_fault_of_its_kind_is_caught_and_named_where_right_arithmetic_is_not_blamed(case: Case) -> None:
-    tried = experiment(case.make(), case.calls)
+    if case.method == "generate":
+        pytest.importorskip("transformers")
+    tried = experiment(case.make(), case.calls, case.method)
     for fault in case.faults:
         blame = tried.blame(replace(fault.broken, name=fault.name))
         assert blame is not None, fault.name

@@ -214,6 +214,16 @@ def test_tolerances_of_the_command_line_count(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.usefixtures("parity_alone")
+def test_it_is_held_to_a_tolerance_lock(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = {"model": "Net-a8f84254", "call": "forward", "backend": "bf16", "output": "output"}
+    lines = ["version = 1", "[[tolerance]]", *(f'{name} = "{value}"' for name, value in entry.items())]
+    (here / "own.toml").write_text("\n".join([*lines, "rmse = 1e-9", "max = 1e-9"]))
+    assert main(["gate", "served:net", "--cpu-backends=bf16"]) == 0
+    assert main(["gate", "served:net", "--cpu-backends=bf16", "--cpu-tolerances=own.toml"]) == 1
+    assert "allowed 1.0e-09 by own.toml:2; the default tolerance would pass it" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("parity_alone")
 def test_a_backend_that_refuses_has_its_line_and_the_others_go_on(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -189,3 +189,43 @@ def test_part_of_a_run_leaves_an_entry_that_other_tests_share(noisy: pytest.Pyte
     run(noisy, "-k", "close").stdout.no_fnmatch_line("*looser*")
     result = run(noisy, "--cpu-tolerances=write")
     result.stdout.fnmatch_lines([f"note: {NAME}: 0 entries proposed, 2 tightened, to be reviewed"])
+
+
+CANDIDATE = """
+import pytest, torch
+from tests import models
+
+@pytest.fixture(scope="session")
+def cpu_candidate(eager_model):
+    candidate = models.mlp()
+    candidate.load_state_dict(eager_model.state_dict())
+    with torch.no_grad():
+        candidate.layers[2].weight += {off} * candidate.layers[2].weight.std()
+    return candidate
+
+@pytest.mark.parity{terms}
+def test_close(cpu_model):
+    cpu_model(torch.linspace(-1, 1, 16 * 64).reshape(64, 16))
+"""
+
+
+def test_a_candidate_is_held_to_entries_of_its_own_in_eager_too(noisy: pytest.Pytester) -> None:
+    def run_candidate(off: float, *options: str, terms: str = "") -> pytest.RunResult:
+        noisy.makepyfile(test_it=CANDIDATE.format(off=off, terms=terms))
+        return noisy.runpytest_inprocess("--cpu-backends=eager,fine", *options)
+
+    result = run_candidate(0.02, "--cpu-tolerances=write")
+    result.stdout.fnmatch_lines([f"note: {NAME}: 2 entries proposed, to be reviewed"])
+    assert (noisy.path / NAME).read_text().count('model = "Mlp-9717ce0c for Mlp-9717ce0c"') == 2
+    run_candidate(0.02).assert_outcomes(passed=2)
+    run_candidate(0.1, "--cpu-tolerances=off").assert_outcomes(passed=2)
+    result = run_candidate(0.1)
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [f"eager: forward 64x16: 'output' is off by * allowed * by {NAME}:*; the default tolerance would pass it"]
+    )
+    run_candidate(0.1, terms="(sqnr_db=8)").assert_outcomes(passed=2)
+    noisy.makepyfile(test_it=TEST)
+    result = run(noisy, "--cpu-tolerances=write")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines([f"note: {NAME}: 2 entries proposed, to be reviewed"])

@@ -101,6 +101,7 @@ ALLOWED = {
         "builder",
         "evaluation",
         "report",
+        "tolerances",
         "zoo",
         "gate",
     ),

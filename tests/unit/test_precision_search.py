@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 
 import pytest
@@ -41,12 +42,42 @@ def test_where_even_most_modules_do_not_do_few_builds_are_made() -> None:
     assert Search(lambda _: Trial(holds=True)).smallest(["only"]) == ()
 
 
+@dataclass
+class Slow:
+    """A clock, and builds that take some seconds each."""
+
+    takes: float
+    now: float = 0.0
+
+    def search_for(self, *needed: str) -> Search:
+        return Search(lambda kept: self._built({*needed} <= {*kept}), clock=lambda: self.now)
+
+    def _built(self, holds: bool) -> Trial:
+        self.now += self.takes
+        return Trial(holds)
+
+
 def test_when_time_is_over_the_set_found_so_far_counts() -> None:
-    times = iter([0.0, 1.0, 2.0, 3.0, *[SECONDS + 1] * 99])
-    search = Search(lambda kept: Trial(holds="m9" in kept), clock=lambda: next(times))
+    search = Slow(SECONDS / 3).search_for("m9")
     found = search.smallest(RANKED)
-    assert search.is_late
     assert "m9" in found
+    assert (search.builds, search.is_late) == (3, True)
+
+
+@pytest.mark.parametrize(("takes", "builds"), [(0.6 * SECONDS, 1), (0.4 * SECONDS, 2), (2 * SECONDS, 1)])
+def test_no_build_is_begun_that_would_not_be_over_in_time(takes: float, builds: int) -> None:
+    search = Slow(takes).search_for("m9", "m3")
+    search.smallest(RANKED)
+    assert (search.builds, search.is_late) == (builds, True)
+    assert f"another, as long as the last of {takes:.0f} s, would not be over within 60 s" in search.shortage
+
+
+def test_a_build_that_goes_beyond_the_time_is_told() -> None:
+    search = Slow(2 * SECONDS).search_for("m0")
+    assert search.smallest(RANKED) == ("m0",)
+    assert not search.is_late
+    assert search.shortage == "the last was begun within the 60 s that the search has, and took 120 s"
+    assert not search_for("m0").shortage
 
 
 FOUND = Sensitivity(

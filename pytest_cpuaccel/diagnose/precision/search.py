@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 SECONDS = 60.0
-"""How long builds are tried."""
+"""How long builds are tried. None is begun that would not be over by then if it took as long as the one before."""
 
 MOST_BUILDS = 24
 
@@ -27,7 +27,8 @@ class Trial:
 class Search:
     """``trial`` builds with these modules in fp32; ``builds`` were made in ``seconds``.
 
-    ``is_late`` tells whether time was over, or ``MOST_BUILDS`` were made, before all was tried.
+    ``is_late`` tells whether there was no time for another, or ``MOST_BUILDS`` were made, before all was tried.
+    ``latest_s`` is how long the latest build took.
     """
 
     trial: Callable[[tuple[str, ...]], Trial]
@@ -35,6 +36,7 @@ class Search:
     builds: int = 0
     seconds: float = 0.0
     is_late: bool = False
+    latest_s: float = 0.0
     tried: dict[tuple[str, ...], Trial] = field(default_factory=dict)
 
     def smallest(self, ranked: Sequence[str]) -> tuple[str, ...]:
@@ -90,9 +92,27 @@ class Search:
         if not paths:
             return False
         if paths not in self.tried:
-            if self.clock() > self._until or self.builds >= MOST_BUILDS:
+            begin = self.clock()
+            if (self.builds and begin + self.latest_s > self._until) or self.builds >= MOST_BUILDS:
                 self.is_late = True
                 return False
             self.builds += 1
             self.tried[paths] = self.trial(paths)
+            self.latest_s = self.clock() - begin
         return self.tried[paths].holds
+
+    @property
+    def shortage(self) -> str:
+        """Return why not all was tried, and that a build went beyond the time; "" where neither is so."""
+        told = []
+        if self.is_late and self.builds >= MOST_BUILDS:
+            told.append(f"no more than {MOST_BUILDS} builds are made")
+        elif self.is_late:
+            told.append(
+                f"another, as long as the last of {self.latest_s:.0f} s, would not be over within {SECONDS:.0f} s"
+            )
+        if self.seconds > SECONDS:
+            told.append(
+                f"the last was begun within the {SECONDS:.0f} s that the search has, and took {self.latest_s:.0f} s"
+            )
+        return "; ".join(told)

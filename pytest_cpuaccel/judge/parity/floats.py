@@ -33,8 +33,8 @@ def judge_floats(output: OutputMeasurement, figures: FloatFigures, terms: Terms)
         return JudgedOutput(name, Outcome.INCONCLUSIVE, sentence, masked=masked, figure="eager is NaN")
     made = [*checks(figures, tolerance, terms.precision), *_top1(name, figures, terms)]
     needed = None
-    if made and tolerance == Tolerance():
-        needed, lock = need(figures, terms.precision, made), terms.budget.locks.get(name)
+    if made and (tolerance == Tolerance() or not terms.are_set_for(name)):
+        needed, lock = need(figures, terms, made), terms.budget.locks.get(name)
         made = made if lock is None else [lock_check(figures, lock, made), *beyond_lock(lock, made)]
     if not made:
         note = f"'{name}' was not compared: it has no top-1 answer"

@@ -16,11 +16,15 @@ from pytest_cpuaccel.core.measurement.parity import Divergence, FormDifference, 
 from pytest_cpuaccel.core.parity_summary import ParitySummary, TokenSummary
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.rounding import INT8_CLEAR_TOKENS
+from pytest_cpuaccel.core.tolerance_lock import Lock
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.comparison import MOST_EXPLAINED, Comparison
 from pytest_cpuaccel.judge.parity.judged_output import JudgedOutput
 from pytest_cpuaccel.judge.parity.output import judge_output
 from pytest_cpuaccel.judge.parity.terms import Terms
+
+LOGITS = "logits"
+"""The name of the only output that a tolerance lock holds ``generate()`` to."""
 
 _MOST = 0.5
 """Share of the tokens below which an answer is another one."""
@@ -29,13 +33,27 @@ _TELLING_TOKENS = 2
 """Tokens that differ where rounding does not decide, before they are held against a backend."""
 
 
-def judge_generation(measured: GenerationMeasurement) -> Comparison:
-    """Judge generated tokens, by the defaults of the precision.
+def judge_generation(measured: GenerationMeasurement, terms: Terms) -> Comparison:
+    """Judge generated tokens, by the defaults of the precision; ``terms`` are those of the logits.
 
     Equal tokens pass, unless the backend's logits over them fail. Different ones pass if each row's first difference
     is a near-tie. Where that is no measure, in all but fp32 and where eager sampled, the backend's logits decide, if
-    they are known.
+    they are known. Logits that are past a tolerance lock fail, whatever the tokens.
     """
+    logits = None if measured.logits is None else judge_output(measured.logits, terms)
+    found = _judged(measured, logits)
+    lock = terms.budget.locks.get(LOGITS)
+    if lock is not None and (logits is None or logits.need is None):
+        unheld = f"{lock.place} does not hold here: the backend's logits over eager's tokens are not known"
+        found = replace(found, notes=(*found.notes, unheld))
+    if logits is None or logits.need is None:
+        return found
+    is_wrong = _judged(measured, replace(logits, outcome=Outcome.PASS)).outcome is not Outcome.PASS
+    refusal = logits.need.refusal or (f"{found.outcome.value}: {found.sentence}" if is_wrong else "")
+    return replace(found, needs={LOGITS: replace(logits.need, refusal=refusal)})
+
+
+def _judged(measured: GenerationMeasurement, logits: JudgedOutput | None) -> Comparison:
     if measured.problem is not None:
         summary = ParitySummary("wrong tokens", measured.precision, tokens=TokenSummary())
         return Comparison(Outcome.FAIL, _form(measured.problem), summary)
@@ -43,20 +61,20 @@ def judge_generation(measured: GenerationMeasurement) -> Comparison:
     summary = ParitySummary(figure, measured.precision, tokens=tokens)
     if not measured.tokens:
         return Comparison(Outcome.FAIL, "nothing was compared: no token was generated", summary)
-    logits = None if measured.logits is None else judge_output(measured.logits, terms_of_logits(measured.precision))
     if not measured.divergences:
         return _agreed(logits, summary)
     return _diverged(measured, logits, summary)
 
 
-def terms_of_logits(precision: Precision) -> Terms:
+def terms_of_logits(precision: Precision, lock: Lock | None = None) -> Terms:
     """Return what the logits over eager's tokens are held to."""
-    return Terms(ParityBudget(), precision)
+    return Terms(ParityBudget(locks={} if lock is None else {LOGITS: lock}), precision)
 
 
 def _agreed(logits: JudgedOutput | None, summary: ParitySummary) -> Comparison:
     if logits is None or logits.outcome is not Outcome.FAIL:
-        return Comparison(Outcome.PASS, f"{summary.figure} agree", summary)
+        held = summary if logits is None or logits.summary.locked_by is None else _with_logits(summary, logits)
+        return Comparison(Outcome.PASS, f"{summary.figure} agree", held)
     sentence = f"{summary.figure} agree, but over them {logits.sentence}"
     return Comparison(Outcome.FAIL, sentence, _with_logits(summary, logits), logits.evidence)
 
@@ -76,6 +94,9 @@ def _diverged(measured: GenerationMeasurement, logits: JudgedOutput | None, summ
         sentence = f"{figure} agree; over eager's own tokens {doubt[1]}{logits.sentence}"
         return Comparison(outcome, sentence, _with_logits(summary, logits), evidence + logits.evidence)
     evidence = tuple(line for line in evidence if line != worst)  # which the sentence says
+    if is_tie and logits is not None and logits.outcome is Outcome.FAIL and logits.summary.locked_by:
+        sentence = f"{figure} agree; over eager's own tokens {logits.sentence}"
+        return Comparison(Outcome.FAIL, sentence, _with_logits(summary, logits), evidence + logits.evidence)
     if is_tie:
         near = replace(summary, figure=f"{figure} (near-tie)")
         return Comparison(Outcome.PASS, f"{figure} agree; a near-tie: {worst}", near, evidence)

@@ -16,6 +16,7 @@ from pytest_cpuaccel.judge.parity.check import Check, passes_if
 from pytest_cpuaccel.judge.parity.defaults import luck, widened
 from pytest_cpuaccel.judge.parity.evidence import round_up
 from pytest_cpuaccel.judge.parity.rounding import VARYING, Measure, both_measures, is_judged_by_rounding
+from pytest_cpuaccel.judge.parity.terms import Terms
 
 
 def lock_check(figures: FloatFigures, lock: Lock, by_default: Sequence[Check]) -> Check:
@@ -80,9 +81,13 @@ def _varying_check(check: Check, lock: Lock, varying: float, least: float) -> Ch
     )
 
 
-def need(figures: FloatFigures, precision: Precision, by_default: Sequence[Check]) -> Need:
-    """Return the tolerance that an output's errors justify; a refusal where the default tolerance does not pass it."""
-    own = _own(figures, precision)
+def need(figures: FloatFigures, terms: Terms, by_default: Sequence[Check]) -> Need:
+    """Return the tolerance that an output's errors justify; a refusal where the default tolerance does not pass it.
+
+    Eager's own error says nothing of a candidate, which is held to what int8 is.
+    """
+    precision = Precision.INT8 if terms.budget.of_candidate else terms.precision
+    own = None if terms.budget.of_candidate else _own(figures, precision)
     of_rmse, of_largest = both_measures(figures, own)
     failing = max(by_default, key=lambda check: (check.outcome.severity, check.use))
     if failing.outcome is not Outcome.PASS and not figures.are_identical:
@@ -95,7 +100,7 @@ def need(figures: FloatFigures, precision: Precision, by_default: Sequence[Check
         measured_largest=of_largest.value,
         eager_rmse=None if own is None else of_rmse.own,
         eager_largest=None if own is None else of_largest.own,
-        precision=precision.value,
+        precision=terms.precision.value,
     )
 
 

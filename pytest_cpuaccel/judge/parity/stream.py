@@ -16,9 +16,10 @@ def judge_stream(found: Comparison, measured: StreamMeasurement) -> Comparison:
     would have been.
     """
     outcome = Outcome.INCONCLUSIVE if measured.what == "silent" else Outcome.FAIL
-    return replace(
-        found, outcome=Outcome.worst([found.outcome, outcome]), sentence=f"{_told(measured)}; {found.sentence}"
-    )
+    told = _told(measured)
+    needs = {name: replace(need, refusal=need.refusal or told) for name, need in found.needs.items()}
+    worst = Outcome.worst([found.outcome, outcome])
+    return replace(found, outcome=worst, sentence=f"{told}; {found.sentence}", needs=needs)
 
 
 def _told(measured: StreamMeasurement) -> str:

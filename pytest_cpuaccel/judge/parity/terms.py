@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
@@ -11,6 +11,7 @@ from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.measurement.parity import Share
 from pytest_cpuaccel.core.pattern import closest, matches
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.judge.parity.defaults import COMPRESSED
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,27 @@ class Terms:
     @property
     def are_default(self) -> bool:
         """Whether the budget sets no number and names no output."""
-        return self.budget == ParityBudget(mask=self.budget.mask, locks=self.budget.locks)
+        return replace(self.budget, mask=None, locks={}, logits_lock=None) == ParityBudget()
 
     def tolerance(self, name: str) -> Tolerance:
-        """Return the output's own tolerance, by the pattern that fits its name most closely, else the mark's.
+        """Return the tolerance that is set for an output; that of a candidate where none is.
 
         Raises:
             UsageError: two patterns fit it as closely.
         """
+        given = self._given(name)
+        return COMPRESSED if self.budget.of_candidate and given == Tolerance() else given
+
+    def are_set_for(self, name: str) -> bool:
+        """Whether the mark sets a tolerance for an output.
+
+        Raises:
+            UsageError: two patterns fit it as closely.
+        """
+        return self._given(name) != Tolerance()
+
+    def _given(self, name: str) -> Tolerance:
+        """The output's own tolerance, by the pattern that fits its name most closely, else the mark's."""
         try:
             own = closest(name, self.budget.outputs, matches)
         except UsageError as mistake:

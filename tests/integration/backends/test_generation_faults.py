@@ -133,7 +133,7 @@ def pytest_cpuaccel_backends(config):
     return [doubles.TWIN, streaming("other", False), streaming("silent", True)]
 """
 STREAMED = """
-import pytest, torch
+import inspect, pytest, torch
 from tests import models
 
 class Streamer:
@@ -147,10 +147,15 @@ class Streamer:
         pass
 
 @pytest.mark.parity
-def test_it(cpu_accelerate, cpu_backend):
-    streamer = Streamer()
-    prompt = torch.tensor([[11, 12, 13, 14, 15]])
-    cpu_accelerate(models.gpt2()).generate(prompt, max_new_tokens=3, do_sample=False, streamer=streamer)
+@pytest.mark.parametrize("is_named", [True, False])
+def test_it(cpu_accelerate, cpu_backend, is_named):
+    streamer, model = Streamer(), cpu_accelerate(models.gpt2())
+    prompt, settings = torch.tensor([[11, 12, 13, 14, 15]]), {"max_new_tokens": 3, "do_sample": False}
+    if is_named:
+        model.generate(prompt, streamer=streamer, **settings)
+    else:
+        places = [*inspect.signature(models.gpt2().generate).parameters]
+        model.generate(prompt, *[None] * (places.index("streamer") - 1), streamer, **settings)
     assert len(streamer.told) == (0 if cpu_backend.name == "silent" else 4)  # once, whatever is looked into later
 """
 
@@ -159,7 +164,7 @@ def test_a_streamer_has_to_hear_what_is_returned(project: pytest.Pytester) -> No
     project.makeconftest(f"import pytest\nfrom tests import doubles\n{STREAMS}")
     project.makepyfile(test_it=STREAMED)
     result = project.runpytest_inprocess("--cpu-backends=twin,other,silent", "--cpu-bundles=left", "--cpu-localize=off")
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=4, failed=2)
     result.stdout.fnmatch_lines(
         [
             "other: generate 1x5: the streamer was told other tokens than were returned: token 6 of row 0 is *",
@@ -202,3 +207,35 @@ def assert_wrong(way: str, wrong: Any) -> None:
     assert wrong["kl_nats"] > 1e-3, (way, wrong)
     assert 0 <= wrong["first_divergent_row"] <= 1
     assert abs(wrong["margin"]) > wrong["margin_bound"] > 0, (way, wrong)
+
+
+LOCKED = """
+import pytest, torch
+from tests import models
+
+@pytest.mark.parity
+def test_it(cpu_accelerate):
+    prompt = torch.tensor([[11, 12, 13, 14, 15]])
+    cpu_accelerate(models.gpt2()).generate(prompt, max_new_tokens=3, do_sample=False)
+"""
+
+
+def test_the_logits_over_eagers_tokens_are_held_to_a_tolerance_lock(project: pytest.Pytester) -> None:
+    nearly = CONFTEST.replace('changed(nudge(2e-6), "up")', 'changed(nudge({by}), "up")')
+    project.makeconftest(nearly.replace("{by}", "1e-7"))
+    project.makepyfile(test_it=LOCKED)
+    result = project.runpytest_inprocess("--cpu-backends=up", "--cpu-tolerances=write")
+    result.assert_outcomes(passed=1)
+    path = project.path / "cpuaccel-tolerances.toml"
+    entry = path.read_text()
+    assert 'call = "generate"\nbackend = "up"\noutput = "logits"' in entry
+    project.makeconftest(nearly.replace("{by}", "2e-5"))
+    result = project.runpytest_inprocess("--cpu-backends=up", "--cpu-bundles=left", "--cpu-localize=off")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["up: generate 1x5: 3 of 3 tokens agree, but over them 'logits' is off by * allowed * by cpuaccel-*.toml:*"]
+    )
+    project.runpytest_inprocess("--cpu-backends=up", "--cpu-tolerances=off").assert_outcomes(passed=1)
+    result = project.runpytest_inprocess("--cpu-backends=up", "--cpu-tolerances=write", "--cpu-localize=off")
+    result.stdout.fnmatch_lines(["note: no tolerance is proposed for up: *'logits': FAIL by the default tolerance: *"])
+    assert path.read_text() == entry

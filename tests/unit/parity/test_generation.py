@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.tolerance_lock import Lock
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.generation import judge_generation, terms_of_logits
 from pytest_cpuaccel.judge.parity.questions import questions
@@ -39,10 +40,13 @@ def nearly_tied(gap):
     return exact, ids, other
 
 
-def judge(actual, expected, exact, *, actual_logits=None, precision="fp32", prompt=PROMPT, rounding=None, **given):
+def judge(
+    actual, expected, exact, *, actual_logits=None, precision="fp32", prompt=PROMPT, rounding=None, lock=None, **given
+):
     logits = ForcedLogits(exact.float(), exact, rounding, actual_logits)
     found = Generation(actual, expected, prompt, logits, Precision(precision), **given)
-    return judge_generation(found.measure(partial(questions, terms=terms_of_logits(Precision(precision)))))
+    terms = terms_of_logits(Precision(precision), lock)
+    return judge_generation(found.measure(partial(questions, terms=terms)), terms)
 
 
 def test_equal_tokens_pass_bare_or_in_an_output():
@@ -317,3 +321,36 @@ def test_drawn_tokens_without_the_backends_logits_are_not_decided():
     exact, ids, other = nearly_tied(gap=0.25)
     assert judge(other, ids, exact, is_sampled=True).outcome is Outcome.INCONCLUSIVE
     assert judge(other, ids, exact).outcome is Outcome.FAIL
+
+
+STRICT, WIDE = Lock(1e-9, 1e-9, "a.toml:3"), Lock(1e-2, 1e-2, "a.toml:3")
+
+
+@pytest.mark.parametrize("gap", [None, 1e-7])
+def test_logits_past_a_tolerance_lock_fail_whatever_the_tokens(gap):
+    exact, ids, *other = scored() if gap is None else nearly_tied(gap)
+    given = {"actual_logits": exact.float() * (1 + 3e-7), "logits_too": True}
+    tokens = other[0] if other else ids
+    assert judge(tokens, ids, exact, **given).outcome is Outcome.PASS
+    wide, strict = (judge(tokens, ids, exact, **given, lock=lock) for lock in (WIDE, STRICT))
+    assert wide.outcome is Outcome.PASS
+    assert strict.outcome is Outcome.FAIL
+    assert "'logits' is off by a relative maximum error of 4.0e-07, allowed 1.0e-09 by a.toml:3" in strict.sentence
+    assert not strict.needs["logits"].refusal
+    assert 3e-7 < strict.needs["logits"].rmse < 1e-5
+
+
+def test_nothing_is_proposed_for_the_logits_of_wrong_tokens():
+    exact, ids, other = nearly_tied(gap=0.5)
+    result = judge(other, ids, exact, actual_logits=exact.float(), logits_too=True, lock=WIDE)
+    assert result.outcome is Outcome.FAIL
+    strict = judge(other, ids, exact, actual_logits=exact.float() * (1 + 3e-7), logits_too=True, lock=STRICT)
+    assert strict.needs["logits"].refusal == result.needs["logits"].refusal
+    assert result.needs["logits"].refusal.startswith("FAIL: 8 of 12 tokens agree; token 5 of row 1")
+
+
+def test_a_lock_that_cannot_be_held_is_told():
+    exact, ids = scored()
+    result = judge(ids, ids, exact, logits_too=True, lock=WIDE)
+    assert result.outcome is Outcome.PASS
+    assert result.notes == ("a.toml:3 does not hold here: the backend's logits over eager's tokens are not known",)
