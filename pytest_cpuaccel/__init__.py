@@ -23,6 +23,8 @@ if _TYPE_CHECKING:
     )
     from pytest_cpuaccel.core.fixture_types import Accelerate, CpuModel, ScoreItems
     from pytest_cpuaccel.core.inputs import Inputs
+    from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
+    from pytest_cpuaccel.core.observed_run import ObservedRun
     from pytest_cpuaccel.core.precision import Precision
     from pytest_cpuaccel.core.result import Result
     from pytest_cpuaccel.core.verdict import Outcome, Verdict
@@ -39,7 +41,10 @@ _HOMES = {
     "CpuaccelWarning": "errors",
     "EagerError": "errors",
     "Inputs": "inputs",
+    "Kernel": "kernel_census",
+    "KernelCensus": "kernel_census",
     "NothingToDoError": "errors",
+    "ObservedRun": "observed_run",
     "Outcome": "verdict",
     "Precision": "precision",
     "Requirement": "backend",
@@ -63,7 +68,10 @@ __all__ = [
     "CpuaccelWarning",
     "EagerError",
     "Inputs",
+    "Kernel",
+    "KernelCensus",
     "NothingToDoError",
+    "ObservedRun",
     "Outcome",
     "Precision",
     "Requirement",

@@ -35,8 +35,12 @@ class Hypotheses:
 
 def searches(call: Call, model: nn.Module) -> bool:
     """Tell whether a ``generate()`` call is a beam search without random numbers."""
-    settings = _settings(call, model)
-    return (settings.get("num_beams") or 1) > 1 and not settings.get("do_sample")
+    return chooses_texts(call, model) and not samples(call, model)
+
+
+def chooses_texts(call: Call, model: nn.Module) -> bool:
+    """Tell whether a ``generate()`` call is a beam search, with or without random numbers."""
+    return (_settings(call, model).get("num_beams") or 1) > 1
 
 
 def samples(call: Call, model: nn.Module) -> bool:

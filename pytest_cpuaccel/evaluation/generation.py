@@ -22,7 +22,7 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.measurement.stream import StreamMeasurement
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.tolerance_lock import Lock
-from pytest_cpuaccel.evaluation.beam_search import Hypotheses, ends_of, preferences_of, samples, searches
+from pytest_cpuaccel.evaluation.beam_search import Hypotheses, chooses_texts, ends_of, preferences_of, samples, searches
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.reference_cache import rounded, run_in
 from pytest_cpuaccel.judge.parity.comparison import Comparison
@@ -35,6 +35,9 @@ from pytest_cpuaccel.measure.parity.stream import compare_stream
 
 ONE_CALL = 1e-3
 """Relative to the largest logit: how far one forward call over a text may be from the steps of a loop with a cache."""
+
+_OF_STEPS = ("logits", "scores")
+_HIDDEN = ("hidden_states", "encoder_hidden_states", "decoder_hidden_states")
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,13 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder, held
         return replace(logits, actual=_logits(answer, tokens.shape[1]))
 
     logits, start = both(expected), max(step.ids.shape[1], 1)
-    preferences = None
-    if logits is None or not torch.equal(actual, expected):
+    preferences = chosen_by = None
+    if logits is not None and torch.equal(actual, expected):
+        logits = _returned(call, model, expected, logits)
+    else:
         told = _told(call, model)
         steps = _of_steps(told, expected)
+        chosen_by = _processed(call, model, told, expected)
         if steps is not None and (logits is None or not _same(logits.expected, steps)):
             logits = ForcedLogits(steps.nan_to_num())
         elif len(actual) == len(expected) and searches(call, model):
@@ -86,7 +92,7 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder, held
         raise BuildFailureError(
             f"{type(model).__name__}: no forward call scores the tokens that its generate() returns"
         )
-    count = step.takes_more_than_text or held.lock is not None
+    count = step.takes_more_than_text or _tells_of_logits(call.output) or held.lock is not None
     generation = Generation(
         actual,
         expected,
@@ -97,6 +103,7 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder, held
         preferences,
         samples(call, model),
         ends_of(call, model),
+        chosen_by,
     )
     terms = terms_of_logits(precision, held.lock)
     measured = generation.measure(partial(questions, terms=terms))
@@ -120,6 +127,43 @@ def _told(call: Call, model: nn.Module) -> Any | None:
         return _expected(call, model, return_dict_in_generate=True, output_logits=True, output_scores=True)
     except EagerError:
         return None
+
+
+def _tells_of_logits(output: Any) -> bool:
+    """Tell whether a call returned what comes of its logits, or led to them, beside the tokens."""
+    return any(getattr(output, name, None) is not None for name in (*_OF_STEPS, "sequences_scores", *_HIDDEN))
+
+
+def _returned(call: Call, model: nn.Module, tokens: torch.Tensor, logits: ForcedLogits) -> ForcedLogits:
+    """The logits of each step, where a call returns them beside the same tokens; else those that are given.
+
+    Scores are logits too, unless something was done to them. Those of a search are sums, and never are.
+    """
+    names = [name for name in _OF_STEPS if getattr(call.output, name, None) is not None]
+    if not names:
+        return logits
+    told = _told(call, model)
+    expected, scores = _of_steps(told, tokens), _of_steps(told, tokens, "scores")
+    if names == ["scores"] and (expected is None or scores is None or not _same_to_the_bit(scores, expected)):
+        return logits
+    actual = _of_steps(call.output, tokens, names[0])
+    if expected is None or actual is None or not _same(logits.expected, expected):
+        return logits
+    return replace(logits, expected=expected, actual=actual)
+
+
+def _processed(call: Call, model: nn.Module, told: Any, tokens: torch.Tensor) -> torch.Tensor | None:
+    """What eager's loop made of its logits before it chose, NaN where it left them; None of a draw or a search."""
+    if samples(call, model) or chooses_texts(call, model):
+        return None
+    steps, scores = _of_steps(told, tokens), _of_steps(told, tokens, "scores")
+    if steps is None or scores is None:
+        return None
+    return scores.masked_fill(scores == steps, torch.nan)
+
+
+def _same_to_the_bit(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 @dataclass(frozen=True)
@@ -217,10 +261,10 @@ def _logits(output: Any | None, length: int) -> torch.Tensor | None:
     return logits[:, -length:] if isinstance(logits, torch.Tensor) else None
 
 
-def _of_steps(told: Any, tokens: torch.Tensor) -> torch.Tensor | None:
-    """Eager's logits at each step of its own loop, NaN before the first; None where the loop does not tell them."""
+def _of_steps(told: Any, tokens: torch.Tensor, name: str = "logits") -> torch.Tensor | None:
+    """Logits, or scores, at each step of a loop, NaN before the first; None where the loop does not tell them."""
     try:
-        steps = torch.stack(told.logits, dim=1)
+        steps = torch.stack(getattr(told, name), dim=1)
         rows = getattr(told, "beam_indices", None)
         if rows is not None:
             places = torch.arange(rows.shape[1])

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from pytest_cpuaccel import Backend, BuiltModel
+from pytest_cpuaccel import Backend, BuiltModel, ObservedRun
 from pytest_cpuaccel.backends.toolkit.in_place import AlteredModel, generate_of, load_altered, observe_altered
 
 
@@ -54,6 +54,14 @@ def partly(subject, folder, inputs):
     return replace(seen, outputs={path: it for path, it in seen.outputs.items() if path in SEEN}, inputs=None)
 
 
+def kept(subject, folder, inputs):
+    module, outputs = broken(subject).forward, {}
+    for path, part in module.named_modules():
+        if path:
+            part.register_forward_hook(lambda part, given, output, path=path: outputs.update({path: output}))
+    return ObservedRun(outputs, module(*inputs.args, **inputs.kwargs))
+
+
 def alone(subject, folder):
     module = subject.fresh_module()
     parts = [module] if isinstance(module, nn.Linear) else module.modules()
@@ -86,6 +94,7 @@ def pytest_cpuaccel_backends(config):
         Backend(name="refused", summary="-", load=load, observe=refuse),
         Backend(name="close", summary="-", load=close),
         Backend(name="partly", summary="-", load=load, observe=partly),
+        Backend(name="kept", summary="-", load=load, observe=kept),
     ]
 
 
@@ -200,6 +209,11 @@ def test_modules_that_an_observation_leaves_out_are_tried_alone(net: pytest.Pyte
             "*found by hooks on 9 modules and 2 modules built alone, each given what eager's own took*",
         ]
     )
+
+
+def test_what_a_model_wrote_to_after_a_module_returned_it_is_not_held_against_the_module(net: pytest.Pytester) -> None:
+    result = net.runpytest_inprocess("--cpu-backends=kept", "-k", "call")
+    result.stdout.fnmatch_lines(["  first wrong module: 'second.inner' (Linear): *", "  *found by the backend's own *"])
 
 
 def test_rows_of_several_lengths_are_followed(project: pytest.Pytester) -> None:

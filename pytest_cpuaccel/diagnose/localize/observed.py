@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
+from typing import Any
 
 import torch
 
@@ -33,13 +34,17 @@ class ObservedModules:
 
     @cached_property
     def errors(self) -> dict[str, TensorError]:
-        """Return the error of each module's output by its place; a place of several calls counts if all were seen."""
+        """Return the error of each module's output by its place; a place of several calls counts if all were seen.
+
+        What was written to since a module returned it, or before, does not count: that may be the model's doing.
+        """
         outputs = self.seen.outputs
         found = {}
         for place, call in self.eager.exact.items():
             second = place_of_call(call.path, 2)
             several = second in self.eager.exact and second not in outputs
-            error = self.eager.error_of(place, outputs[place]) if place in outputs and not several else None
+            is_seen = place in outputs and not several and not _is_written_to(outputs[place])
+            error = self.eager.error_of(place, outputs[place]) if is_seen else None
             if error is not None:
                 found[place] = error
         return found
@@ -170,8 +175,9 @@ class ObservedModules:
 
     def _ratio_at_input(self, call: ModuleCall) -> float | None:
         """The error at a module's input; None where it is not known."""
-        if self.seen.inputs is not None and call.place in self.seen.inputs:
-            return self._ratio_of_seen(call, self.seen.inputs[call.place])
+        given = None if self.seen.inputs is None else self.seen.inputs.get(call.place)
+        if given is not None and not _is_written_to((given.args, dict(given.kwargs))):
+            return self._ratio_of_seen(call, given)
         ratios = [self._ratio_of_sources(call.sources.get(name, ())) for name, _ in _tensors(call.inputs)]
         known = [ratio for ratio in ratios if ratio is not None]
         if len(known) == len(ratios):
@@ -204,3 +210,8 @@ class ObservedModules:
 def _tensors(inputs: Inputs) -> list[tuple[str, torch.Tensor]]:
     leaves = tree.named_leaves((inputs.args, dict(inputs.kwargs)))
     return [(name, leaf) for name, leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def _is_written_to(value: Any) -> bool:
+    """Tell whether a tensor was written to after it was made, which a copy never was."""
+    return any(not tensor.is_inference() and bool(tensor._version) for tensor in tree.tensors(value))

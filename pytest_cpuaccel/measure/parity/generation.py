@@ -26,7 +26,8 @@ class Generation:
     logits measured where all tokens agree as well: few tokens may come out equal though an image was ignored.
     ``preferences`` are those of each row between the two hypotheses of a beam search; None of any other.
     ``is_sampled`` tells whether tokens were drawn. ``ends`` are the tokens that end a text: what logits say of the
-    padding after it does not count.
+    padding after it does not count. ``chosen_by`` is what eager's loop made of its logits before it chose, for
+    the same places, NaN where it left them as they were; None where that is not known.
     """
 
     actual: Any
@@ -38,6 +39,7 @@ class Generation:
     preferences: tuple[Preference, ...] | None = None
     is_sampled: bool = False
     ends: frozenset[int] = frozenset()
+    chosen_by: torch.Tensor | None = None
 
     def measure(self, ask: Ask) -> GenerationMeasurement:
         """Compare the tokens; ``ask`` says what is to be known of the logits."""
@@ -90,7 +92,11 @@ class Generation:
                 preferred = of_backend[row, position - self._start].double()
                 own = float(preferred[got] - preferred[wanted])
             apart = Divergence(row, position, wanted, got, margin, bound, own)
-            found.append(apart if self.preferences is None else _searched(apart, self.preferences[row]))
+            if self.preferences is not None:
+                apart = _searched(apart, self.preferences[row])
+            elif self.chosen_by is not None and got >= 0:
+                apart = _processed(apart, logits, self.chosen_by[row, position - 1].double())
+            found.append(apart)
         return tuple(found)
 
 
@@ -103,6 +109,20 @@ def _searched(apart: Divergence, preference: Preference) -> Divergence:
         actual_margin=preference.actual_margin,
         of_hypotheses=True,
     )
+
+
+def _processed(apart: Divergence, logits: torch.Tensor, scores: torch.Tensor) -> Divergence:
+    """A divergence with the margin of what the logits were made into, where a penalty, say, changed either of them.
+
+    What the backend's own logits would have been made into is not known. What scales a logit scales its rounding.
+    """
+    places = [apart.expected_token, apart.actual_token]
+    before, changed = logits[places], scores[places]
+    if bool(changed.isnan().all()):
+        return apart
+    after = torch.where(changed.isnan(), before, changed)
+    scale = (after / before).abs().nan_to_num(1.0, posinf=1.0).clamp(min=1.0).max()
+    return replace(apart, margin=float(after[0] - after[1]), bound=apart.bound * float(scale), actual_margin=None)
 
 
 def _problem(actual: torch.Tensor, expected: torch.Tensor, start: int) -> FormDifference | GivenToken | None:

@@ -174,6 +174,59 @@ def test_a_streamer_has_to_hear_what_is_returned(project: pytest.Pytester) -> No
     )
 
 
+TELLERS = """
+import pytest, torch
+from dataclasses import replace
+from tests import doubles
+from pytest_cpuaccel.core.backend import BuiltModel
+
+def scaled(by):  # all tokens stay, for the best logit stays the best
+    def load(subject, folder):
+        module = subject.fresh_module()
+        with torch.no_grad():
+            module.lm_head.weight.mul_(by)
+        return BuiltModel(module, generate=module.generate, threads=torch.get_num_threads())
+    return replace(doubles.TWIN, name="scaled", load=load)
+
+def load(subject, folder):
+    built = doubles.TWIN.load(subject, folder)
+
+    def generate(*args, **kwargs):
+        output = built.generate(*args, **kwargs)
+        output.scores = tuple(1.01 * score for score in output.scores)
+        return output
+
+    return replace(built, generate=generate)
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_cpuaccel_backends(config):
+    return [doubles.TWIN, scaled(1.01), replace(doubles.TWIN, name="miscounts", load=load)]
+"""
+TOLD = """
+import pytest, torch
+from tests import models
+
+@pytest.mark.parity
+def test_told(cpu_accelerate):
+    told = {"output_scores": True, "return_dict_in_generate": True}
+    cpu_accelerate(models.gpt2()).generate(torch.tensor([[11, 12, 13]]), max_new_tokens=3, do_sample=False, **told)
+
+@pytest.mark.parity
+@pytest.mark.cpu_backends("scaled")
+def test_tokens(cpu_accelerate):
+    cpu_accelerate(models.gpt2()).generate(torch.tensor([[11, 12, 13]]), max_new_tokens=3, do_sample=False)
+"""
+
+
+def test_scores_that_a_call_returns_are_compared_too(project: pytest.Pytester) -> None:
+    project.makeconftest(TELLERS)
+    project.makepyfile(test_it=TOLD)
+    result = project.runpytest_inprocess("--cpu-backends=twin,scaled,miscounts", "--cpu-localize=off")
+    result.assert_outcomes(passed=2, failed=2)
+    for name in ("scaled", "miscounts"):
+        result.stdout.fnmatch_lines([f"{name}: generate 1x3: 3 of 3 tokens agree, but over them 'logits' is off by *"])
+
+
 def test_a_failing_generate_names_the_first_token_both_margins_and_how_far_apart_logits_are(
     project: pytest.Pytester,
 ) -> None:

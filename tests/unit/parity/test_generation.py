@@ -354,3 +354,23 @@ def test_a_lock_that_cannot_be_held_is_told():
     result = judge(ids, ids, exact, logits_too=True, lock=WIDE)
     assert result.outcome is Outcome.PASS
     assert result.notes == ("a.toml:3 does not hold here: the backend's logits over eager's tokens are not known",)
+
+
+def test_a_penalty_moves_the_margin_to_what_eager_chose_by():
+    exact, ids, other = nearly_tied(gap=0.5)
+    best, second = int(ids[1, 5]), int(other[1, 5])
+    by = torch.full(exact.shape, torch.nan)
+    by[1, 4, best] = exact[1, 4, second] + 1e-7  # the penalty leaves a near-tie
+
+    def told(chosen_by):
+        return judge(other, ids, exact, actual_logits=exact.float(), chosen_by=chosen_by)
+
+    assert told(None).outcome is Outcome.FAIL
+    assert told(torch.full(exact.shape, torch.nan)).sentence == told(None).sentence
+    tied = told(by)
+    assert (tied.outcome, "near-tie" in tied.sentence) == (Outcome.PASS, True)
+    by[1, 4, best] = exact[1, 4, second] + 0.25
+    wrong = told(by)
+    assert wrong.outcome is Outcome.FAIL
+    assert "which eager prefers by 0.25; rounding explains" in wrong.sentence
+    assert "in one call" not in wrong.sentence
