@@ -17,7 +17,7 @@ from pytest_cpuaccel.plugin.fixture_names import takes_score_items
 from pytest_cpuaccel.plugin.marks.budgets import budgets_of
 from pytest_cpuaccel.plugin.marks.checks import versus_of
 from pytest_cpuaccel.plugin.marks.names import judged, on_test_itself
-from pytest_cpuaccel.plugin.stash import choice_of, session_of
+from pytest_cpuaccel.plugin.stash import STANDBY, choice_of, session_of
 from pytest_cpuaccel.plugin.unsupported import skips
 from pytest_cpuaccel.report.properties import properties_of
 
@@ -37,6 +37,9 @@ def evaluate(item: pytest.Item, models: ModelsUnderTest, *, refused: bool = Fals
         BuildError: a backend refuses to build or run the model again. Verdicts found before count if that skips.
             It refused every call, and that skips.
     """
+    if STANDBY in item.config.stash:
+        item.config.stash[STANDBY].stand_by(list(models.evaluations(Budgets(), models.backend)), item)
+        return
     results, findings = [], findings_for(item)
     try:
         with contextlib.closing(_results(item, models, refused)) as found:

@@ -24,6 +24,7 @@ from pytest_cpuaccel.plugin.stash import (
     RUNNING,
     SETTINGS,
     SHARES_MACHINE,
+    STANDBY,
     STANDING,
     THREADS,
     WORKER_DISPLAY,
@@ -101,7 +102,8 @@ def pytest_configure(config: pytest.Config) -> None:
                 from pytest_cpuaccel.plugin.tolerance_lock import check_writable
 
                 check_writable(config)
-            config.pluginmanager.register(Reporter(config), NAME)
+            if STANDBY not in config.stash:
+                config.pluginmanager.register(Reporter(config), NAME)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -189,7 +191,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Wait while another xdist worker, or another session, times a model."""
     item.config.stash[RUNNING] = item
     with contextlib.ExitStack() as item.stash[THREADS]:
-        if SHARES_MACHINE not in item.config.stash:
+        if SHARES_MACHINE not in item.config.stash or STANDBY in item.config.stash:
             return (yield)
         progress = progress_of(item.config)
         progress.test = item.nodeid

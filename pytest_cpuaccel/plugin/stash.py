@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_cpuaccel.plugin.evaluated_test import EvaluatedTest
     from pytest_cpuaccel.plugin.progress import Display, Progress
     from pytest_cpuaccel.plugin.selection import BackendSelection
+    from pytest_cpuaccel.plugin.standby import Standby
 
 SETTINGS = pytest.StashKey[Settings]()
 _OFFERS: pytest.StashKey[dict[str, Offer]] = pytest.StashKey()
@@ -38,6 +39,8 @@ OUTPUT: pytest.StashKey[TextIO | None] = pytest.StashKey()
 """The standard output, past pytest's capture; None where pytest writes nothing there."""
 RUN_FAILURES = pytest.StashKey[list[str]]()
 """Sentences that say why the run fails though no test did."""
+STANDBY: pytest.StashKey[Standby] = pytest.StashKey()
+"""What this process stands by for, where another one commands it."""
 _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
 _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 WORKER_DISPLAY = "cpuaccel_display"

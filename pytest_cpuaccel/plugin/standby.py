@@ -1,0 +1,125 @@
+"""The standby plugin: a pytest session that runs a test when it is told to, and then stands by in place of judging."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.machine.process import end_with_parent
+from pytest_cpuaccel.plugin.stash import STANDBY, session_of
+from pytest_cpuaccel.sides.channel import Channel, ClosedChannelError
+
+if TYPE_CHECKING:
+    from pytest_cpuaccel.evaluation.evaluation import Evaluation
+
+VARIABLE = "CPUACCEL_SIDE"
+"""The environment variable by which a side learns of its channel: two descriptors and a scratch folder."""
+
+
+@dataclass
+class Standby:
+    """Takes orders from ``channel`` until it closes; files that an answer names lie in ``scratch``."""
+
+    channel: Channel
+    scratch: Path
+    _tests: dict[str, pytest.Item] = field(default_factory=dict)
+    _broken: list[tuple[str, str]] = field(default_factory=list)
+    _endings: list[tuple[str, str]] = field(default_factory=list)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        """Keep every test that was collected: the session that commands has chosen already."""
+        everything = {item.nodeid: item for item in items}
+        result = yield
+        self._tests |= everything | {item.nodeid: item for item in items}
+        return result
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._broken.append((report.nodeid, _last_line(report.longreprtext)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> bool:
+        try:
+            self.channel.send({"tests": len(self._tests)})
+            while True:
+                order = self.channel.receive()
+                if order.get("do") == "close":
+                    break
+                self._run(order["test"], order.get("next"))
+        except ClosedChannelError:
+            pass
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed or report.skipped:
+            self._endings.append((f"{report.when} {report.outcome}", _last_line(_text(report))))
+
+    def stand_by(self, evaluations: list[Evaluation], item: pytest.Item) -> None:
+        """Tell what the test called, and make these calls again as told, until the test may end."""
+        from pytest_cpuaccel.evaluation.standing_by import StandingBy
+
+        standing = StandingBy(evaluations, session_of(item.config).context, self.scratch)
+        with standing.ready():
+            self.channel.send({"workloads": standing.workloads()})
+            while True:
+                order = self.channel.receive()
+                name = order.pop("do")
+                if name == "leave":
+                    return
+                self.channel.send(_answered(standing.order, name, order))
+
+    def _run(self, test: str, following: str | None) -> None:
+        item = self._tests.get(test)
+        if item is None:
+            self.channel.send({"missing": self._why_missing(test)})
+            return
+        self._endings.clear()
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._tests.get(following or ""))
+        how, why = self._endings[0] if self._endings else ("passed", "")
+        self.channel.send({"ended": how, "sentence": why})
+
+    def _why_missing(self, test: str) -> str:
+        file = test.partition("::")[0]
+        for broken, why in self._broken:
+            if file == broken or file.startswith(f"{broken}/") or broken.partition("::")[0] == file:
+                return f"{broken or 'the collection'} fails there: {why}"
+        return "there is no such test there"
+
+
+def _answered(order: Any, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"answer": order(name, arguments)}
+    except CpuaccelError as refusal:
+        return {"refusal": str(refusal)}
+    except Exception as error:  # noqa: BLE001  (whatever the model raises is told in one sentence)
+        return {"refusal": f"{type(error).__name__}: {_last_line(str(error))}"}
+
+
+def _text(report: pytest.TestReport) -> str:
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message) if crash is not None else report.longreprtext
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:500] if lines else ""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    end_with_parent()
+    reading, writing, scratch = os.environ.pop(VARIABLE).split(",", 2)
+    for descriptor in (reading, writing):
+        os.set_inheritable(int(descriptor), False)
+    standby = Standby(Channel(int(reading), int(writing)), Path(scratch))
+    config.stash[STANDBY] = standby
+    config.pluginmanager.register(standby, "cpuaccel-standby")

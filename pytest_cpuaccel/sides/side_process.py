@@ -1,0 +1,161 @@
+"""A process that runs a suite in an environment and does as this one orders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.machine.child_process import ChildProcess, Program
+from pytest_cpuaccel.sides.channel import Channel, ClosedChannelError, GarbledChannelError, SilentChannelError
+
+VARIABLE = "CPUACCEL_SIDE"
+"""The environment variable by which a side learns of its channel: two descriptors and a scratch folder."""
+SERVING = "pytest_cpuaccel.plugin.standby"
+_LAST_WORDS_S = 5.0
+_EXITS = {2: "the run was interrupted", 3: "pytest had an internal error", 4: "pytest refuses its command line"}
+
+
+class LostSideError(CpuaccelError):
+    """A side died, hangs, or said what nobody understands; the text is one sentence. It can't be asked again."""
+
+
+class RefusedOrderError(CpuaccelError):
+    """A side could not do as it was told; the text is its reason. It stands by still."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a test ended there without standing by; ``how`` is as pytest says it, "" where there is no such test."""
+
+    how: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a side can call again. Digests are equal where values are."""
+
+    model: int
+    name: str
+    backend: str
+    method: str
+    label: str
+    signature: str
+    inputs: tuple[str, ...]
+    weights: str
+    versions: Mapping[str, str]
+
+
+class SideProcess:
+    """A running pytest session, which runs a test when told and then stands by."""
+
+    def __init__(self, name: str, program: Program, scratch: Path) -> None:
+        """Start ``program``, a pytest command line; ``name`` is that of its environment, for sentences."""
+        self.name = name
+        self._timeout_s = 600.0
+        theirs_in, ours_out = os.pipe()
+        ours_in, theirs_out = os.pipe()
+        self._channel = Channel(ours_in, ours_out)
+        self._log = scratch / "log"
+        told = {**program.environment, VARIABLE: f"{theirs_in},{theirs_out},{scratch}"}
+        started = Program(
+            program.arguments, told, self._log, (theirs_in, theirs_out), program.interpreter, program.folder
+        )
+        try:
+            self._child = ChildProcess(started)
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+
+    def await_start(self) -> int:
+        """Wait until the suite is collected; return the number of its tests.
+
+        Raises:
+            LostSideError: it never is.
+        """
+        return int(self._heard()["tests"])
+
+    def run(self, test: str, following: str | None) -> tuple[Workload, ...] | Ended:
+        """Have a test run; return what it called where it stands by now, else how it ended.
+
+        Raises:
+            LostSideError: the process died, or hangs.
+        """
+        self._channel_send({"test": test, "next": following})
+        heard = self._heard()
+        if "workloads" in heard:
+            return tuple(Workload(**{**each, "inputs": tuple(each["inputs"])}) for each in heard["workloads"])
+        if "missing" in heard:
+            return Ended("", str(heard["missing"]))
+        return Ended(str(heard["ended"]), str(heard["sentence"]))
+
+    def ask(self, order: str, arguments: Mapping[str, Any]) -> Any:
+        """Return the answer of a test that stands by.
+
+        Raises:
+            RefusedOrderError: it can't be done there.
+            LostSideError: the process died, or hangs.
+        """
+        self._channel_send({"do": order, **arguments})
+        heard = self._heard()
+        if "refusal" in heard:
+            raise RefusedOrderError(str(heard["refusal"]))
+        return heard["answer"]
+
+    def leave(self) -> Ended:
+        """End the test that stands by.
+
+        Raises:
+            LostSideError: the process died, or hangs.
+        """
+        self._channel_send({"do": "leave"})
+        heard = self._heard()
+        return Ended(str(heard["ended"]), str(heard["sentence"]))
+
+    def end(self) -> None:
+        """End the process, and all that it started."""
+        self._child.end()
+        self._channel.close()
+
+    def _channel_send(self, message: Mapping[str, Any]) -> None:
+        try:
+            self._channel.send(message)
+        except ClosedChannelError:
+            raise self._lost() from None
+
+    def _heard(self) -> dict[str, Any]:
+        try:
+            return self._channel.receive(self._timeout_s)
+        except SilentChannelError:
+            self._child.end()
+            raise LostSideError(f"with {self.name} nothing was heard for {self._timeout_s:g} s") from None
+        except GarbledChannelError:
+            self._child.end()
+            raise LostSideError(f"with {self.name} the process sent what is no message") from None
+        except ClosedChannelError:
+            raise self._lost() from None
+
+    def _lost(self) -> LostSideError:
+        status = self._child.wait(_LAST_WORDS_S)
+        self._child.end()
+        if status is None:
+            return LostSideError(f"with {self.name} the process closed its channel")
+        said = _reason(self._log)
+        how = _EXITS.get(status.code, str(status).partition(": ")[0])
+        return LostSideError(f"with {self.name} the process is gone: {how}{f': {said}' if said else ''}")
+
+
+def _reason(log: Path) -> str:
+    """The line of a log that says most likely what went wrong."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("ERROR:", "E  ")) or "Error: " in line]
+    return (errors or lines or [""])[-1][:300]
+
+
+def program(python: str, arguments: Sequence[str], folder: Path) -> Program:
+    """Return the program of a side in this environment."""
+    return Program(("-m", "pytest", *arguments, "-p", SERVING), interpreter=python, folder=folder)
