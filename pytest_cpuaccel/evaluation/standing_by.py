@@ -13,7 +13,7 @@ import torch
 from pytest_cpuaccel.builder.fingerprint import inputs_digest, inputs_signature, weights_stamp
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.builder.state.snapshot import untouched
-from pytest_cpuaccel.core.call import Call
+from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
@@ -22,6 +22,7 @@ from pytest_cpuaccel.measure.latency.side import LocalSide
 from pytest_cpuaccel.measure.latency.turn import Burst
 from pytest_cpuaccel.measure.latency.undisturbed import no_collection
 from pytest_cpuaccel.recording.workload import Workload, workloads
+from pytest_cpuaccel.sides.answers_file import write_answers
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,12 @@ class StandingBy:
         """Return how many threads a warm call runs on at once."""
         return self._side(workload).threads_used(told)
 
+    def answers(self, workload: int) -> str:
+        """Write what the calls of a workload answered in the test; return the file's name in the scratch folder."""
+        calls, file = self._standing[workload].workload.calls, self.scratch / f"answers-{workload}"
+        write_answers([Answer(call.output, call.written) for call in calls], file)
+        return file.name
+
     def order(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """Do what is ordered by name.
 
@@ -106,6 +113,7 @@ class StandingBy:
             "call_ns": self.call_ns,
             "take_turn": self.take_turn,
             "threads_used": self.threads_used,
+            "answers": self.answers,
         }
         if name not in orders:
             raise UsageError(f"a test that stands by knows no order {name!r}")
@@ -118,7 +126,3 @@ class StandingBy:
             built = self.context.builder.built(standing.evaluation.request(call))
             self._sides[workload] = LocalSide(timed(built, call))
         return self._sides[workload]
-
-    def calls(self, workload: int) -> tuple[Call, ...]:
-        """Return the recorded calls of a workload."""
-        return self._standing[workload].workload.calls

@@ -56,6 +56,9 @@ class SideProcess:
     def __init__(self, name: str, program: Program, scratch: Path) -> None:
         """Start ``program``, a pytest command line; ``name`` is that of its environment, for sentences."""
         self.name = name
+        self.workloads: tuple[Workload, ...] = ()
+        """What the test called that stands by here."""
+        self.stands_by = False
         self._timeout_s = 600.0
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
@@ -88,7 +91,9 @@ class SideProcess:
         self._channel_send({"test": test, "next": following})
         heard = self._heard()
         if "workloads" in heard:
-            return tuple(Workload(**{**each, "inputs": tuple(each["inputs"])}) for each in heard["workloads"])
+            self.workloads = tuple(Workload(**{**each, "inputs": tuple(each["inputs"])}) for each in heard["workloads"])
+            self.stands_by = True
+            return self.workloads
         if "missing" in heard:
             return Ended("", str(heard["missing"]))
         return Ended(str(heard["ended"]), str(heard["sentence"]))
@@ -112,6 +117,7 @@ class SideProcess:
         Raises:
             LostSideError: the process died, or hangs.
         """
+        self.stands_by = False
         self._channel_send({"do": "leave"})
         heard = self._heard()
         return Ended(str(heard["ended"]), str(heard["sentence"]))

@@ -1,0 +1,95 @@
+"""A crew: the processes of one environment, started once and asked for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pytest_cpuaccel.measure.latency.side import Side
+from pytest_cpuaccel.sides.remote_side import RemoteSide
+from pytest_cpuaccel.sides.side_process import Ended, LostSideError, SideProcess, Workload
+
+_AT_ONCE = 2
+"""Processes that start at the same time; imports of more would wait for each other."""
+
+
+class NotStandingError(Exception):
+    """A test does not stand by in this environment; ``ended`` tells how it ended there."""
+
+    def __init__(self, ended: Ended) -> None:
+        super().__init__(ended.sentence)
+        self.ended = ended
+
+
+@dataclass
+class Crew:
+    """``start(number)`` starts a process; none is started before it is needed."""
+
+    name: str
+    start: Callable[[int], SideProcess]
+    processes: list[SideProcess] = field(default_factory=list)
+    _standing: tuple[str, str | None] | None = None
+    _lost: LostSideError | None = None
+
+    def run(self, test: str, following: str | None, count: int) -> tuple[Workload, ...]:
+        """Have ``count`` processes run a test; return what it called there, when it stands by in all of them.
+
+        Raises:
+            NotStandingError: it ended instead.
+            LostSideError: a process is gone; no other is started in its place.
+        """
+        self._standing = (test, following)
+        return self.grow(count)
+
+    def grow(self, count: int) -> tuple[Workload, ...]:
+        """Have the test at hand stand by in ``count`` processes, of which those that it stands by in are the first.
+
+        Raises:
+            NotStandingError: it ended in one.
+            LostSideError: a process is gone.
+        """
+        if self._lost is not None:
+            raise self._lost
+        try:
+            return self._grown(count)
+        except LostSideError as lost:
+            self._lost = lost
+            self.end()
+            raise
+
+    def sides(self, workload: int, count: int) -> Sequence[Side]:
+        """Return the first ``count`` processes as sides of a race about one of the workloads."""
+        return [RemoteSide(process, workload) for process in self.processes[:count]]
+
+    def leave(self) -> None:
+        """End the test everywhere it stands by."""
+        for process in self.processes:
+            if process.stands_by:
+                process.leave()
+        self._standing = None
+
+    def end(self) -> None:
+        """End all processes."""
+        for process in self.processes:
+            process.end()
+        self.processes.clear()
+
+    def _grown(self, count: int) -> tuple[Workload, ...]:
+        assert self._standing is not None
+        for some in _by(_AT_ONCE, range(len(self.processes), count)):
+            started = [self.start(number) for number in some]
+            self.processes += started
+            for process in started:
+                process.await_start()
+        found: tuple[Workload, ...] = ()
+        for process in self.processes[:count]:
+            if not process.stands_by:
+                heard = process.run(*self._standing)
+                if isinstance(heard, Ended):
+                    raise NotStandingError(heard)
+                found = heard
+        return found or self.processes[0].workloads
+
+
+def _by(size: int, numbers: range) -> Iterator[range]:
+    return (numbers[at : at + size] for at in range(0, len(numbers), size))
