@@ -61,8 +61,8 @@ def project(
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv(doubles.LOG, str(pytester.path / "builds.log"))
-    # pytest-benchmark starts three processes in each session.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:benchmark")
+    # pytest-benchmark starts three processes in each session, anyio's plugin takes 0.3 s to import.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:benchmark -p no:anyio")
     monkeypatch.delenv("COLUMNS", raising=False)  # the table is folded to it
     for variable in ("CI", "BUILD_NUMBER"):  # pytest shortens and repeats lines by them
         monkeypatch.delenv(variable, raising=False)

@@ -15,6 +15,7 @@ from typing import Any
 
 from pytest_cpuaccel.backends.toolkit.code_line import code_line, library_line
 from pytest_cpuaccel.backends.toolkit.slips import SLIPS, is_slip
+from pytest_cpuaccel.backends.toolkit.telemetry import telemetry_off
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError, BuildFailureError, CpuaccelError
 
 _BEFORE_PACKAGES = re.compile(r"[^\s'\"]*/(?:site|dist)-packages/")
@@ -56,7 +57,7 @@ _OUT_OF_MEMORY = re.compile(
 
 @contextmanager
 def contained(packages: Collection[str] = ()) -> Iterator[None]:
-    """Run upstream code without its warnings, because they fail suites under ``-W error``.
+    """Run upstream code without its warnings, because they fail suites under ``-W error``, and without telemetry.
 
     torch's trace of its compiler is dropped too: pytest would show hundreds of its records below a failed test.
     ``packages`` hold the code of the backend that is run (:func:`packages_of`).
@@ -69,7 +70,7 @@ def contained(packages: Collection[str] = ()) -> Iterator[None]:
     trace = logging.getLogger("torch.__trace")
     was_disabled, trace.disabled = trace.disabled, True
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), telemetry_off():
             warnings.simplefilter("ignore")
             yield
     except CpuaccelError:

@@ -34,6 +34,17 @@ class TestOpenvino(ExportingBackend):
     def test_reads_its_precision_back(self, tmp_path: Path) -> None:
         assert build(OPENVINO, subject(models.mlp(), x=X), tmp_path).facts["precision"] == "f32"
 
+    def test_sends_no_telemetry(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        pytest.importorskip("openvino")
+        telemetry = pytest.importorskip("openvino_telemetry")
+        sent: list[object] = []
+        monkeypatch.setattr("openvino_telemetry.main.TelemetrySender.send", lambda *message: sent.append(message))
+        monkeypatch.setattr(telemetry.Telemetry(), "consent", True)
+        build(OPENVINO, subject(models.mlp(), x=X), tmp_path)
+        assert not sent
+        telemetry.Telemetry().send_event("category", "action", "label")
+        assert sent, "the user's own is sent as before"
+
     @needs_optimum
     def test_goes_through_optimum_where_it_has_a_class(self, tmp_path: Path) -> None:
         built = build(OPENVINO, subject(models.bert_classifier(), **models.tokens()), tmp_path)
