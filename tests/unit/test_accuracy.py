@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from pytest_cpuaccel.core.budget import AccuracyBudget
+from pytest_cpuaccel.core.distribution import binomial_lower, binomial_upper, t_quantile
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.accuracy import judge_accuracy
-from pytest_cpuaccel.judge.distribution import binomial_lower, binomial_upper, t_quantile
 from pytest_cpuaccel.judge.looks import looks
 from pytest_cpuaccel.judge.paired import paired_p_value, paired_upper
 from pytest_cpuaccel.measure.accuracy import compare_scores
