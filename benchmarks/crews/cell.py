@@ -19,7 +19,12 @@ CROWDED = Noise(wall=0.24 / math.sqrt(2), cpu=0.03 / math.sqrt(2))
 
 def spread(sd: float) -> Effect:
     """Return normal effects of a process."""
-    return lambda draw, place: draw.gauss(0, sd)
+
+    def effect(draw: random.Random, place: int) -> float:
+        del place
+        return draw.gauss(0, sd)
+
+    return effect
 
 
 def half_slower(draw: random.Random, place: int) -> float:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
-from benchmarks.crews.cell import Cell
+from benchmarks.crews.cell import CELLS
 from benchmarks.crews.tally import LIMIT, Tally
 from pytest_cpuaccel.core.measurement.crew_race import CrewRaceMeasurement
 from pytest_cpuaccel.measure.latency.crew_config import CrewRaceConfig
 from pytest_cpuaccel.measure.latency.crew_race import race_crews
 
 RATIOS = (1.0, 1.05, 1.1)
+_CHUNK = 50
 
 
-def simulate(cells: Sequence[Cell], races: int, say: Callable[[str], None]) -> Iterator[Tally]:
-    """Yield a tally for each cell and true ratio."""
-    for cell in cells:
-        for ratio in RATIOS:
-            tally = Tally(cell.name, ratio, [simulated_race(cell, ratio, seed) for seed in range(races)])
-            say(" | ".join(tally.cells()))
-            yield tally
+def simulate(races: int, jobs: int, say: Callable[[str], None]) -> Iterator[Tally]:
+    """Yield a tally for each cell and true ratio, of so many races, by so many processes at once."""
+    with ProcessPoolExecutor(jobs) as pool:
+        for place, cell in enumerate(CELLS):
+            for ratio in RATIOS:
+                found = pool.map(partial(simulated_race, place, ratio), range(races), chunksize=_CHUNK)
+                tally = Tally(cell.name, ratio, list(found))
+                say(" | ".join(tally.cells()))
+                yield tally
 
 
-def simulated_race(cell: Cell, ratio: float, seed: int) -> CrewRaceMeasurement:
-    """Race two environments of a cell."""
-    grow = cell.environments(ratio).grow(seed)
+def simulated_race(place: int, ratio: float, seed: int) -> CrewRaceMeasurement:
+    """Race two environments of the cell in this place."""
+    grow = CELLS[place].environments(ratio).grow(seed)
     return race_crews(grow, limit=LIMIT, config=CrewRaceConfig(seed=seed))

@@ -20,7 +20,7 @@ HEADINGS = (
     "interval holds it",
     "half its width",
     "processes a side",
-    "s",
+    "median s",
 )
 
 
@@ -33,7 +33,7 @@ class Tally:
     races: Sequence[CrewRaceMeasurement]
 
     def cells(self) -> tuple[str, ...]:
-        """Return a row of the table; brackets hold exact 95 % intervals, in per cent."""
+        """Return a row of the table; brackets hold exact 95 % intervals, in per cent. Made-up races take no time."""
         holding = sum(race.interval[0] <= self.truth <= race.interval[1] for race in self.races)
         widths = [(race.interval[1] - race.interval[0]) / 2 for race in self.races]
         seconds = sorted(race.seconds for race in self.races)

@@ -13,7 +13,10 @@ class Look:
     share: float
 
 
-LOOKS = (Look(4, 0.4), Look(6, 0.25), Look(8, 0.2), Look(12, 0.15))
+LOOKS = (Look(4, 0.2), Look(6, 0.2), Look(8, 0.2), Look(12, 0.4))
+"""The last has most. Easy races end at the first look whatever its share; where processes differ by 2 %, only the last
+can find a slowdown of 10 %, and with 0.15 of the alphas it misses 5 % of them, with 0.4 under 2 %."""
+
 ESTIMATE = Look(4, 1.0)
 """The only look of a race without a limit."""
 

@@ -20,7 +20,6 @@ from pytest_cpuaccel.measure.latency.crew_plan import LEAST_MEETINGS, Plan, plan
 from pytest_cpuaccel.measure.latency.crew_rule import Arms, Risk
 from pytest_cpuaccel.measure.latency.levels import Levels
 from pytest_cpuaccel.measure.latency.meeting import Meeting, take_meetings
-from pytest_cpuaccel.measure.latency.pair import Pair
 from pytest_cpuaccel.measure.latency.quantile import MEDIAN, quantile
 from pytest_cpuaccel.measure.latency.readings import Fewest, cpu, is_readable, readings, wall
 from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS, Turn
@@ -55,6 +54,7 @@ class _Race:
         self.config = config
         self.look = ESTIMATE
         self.plan: Plan | None = None
+        self.sweeps = 0
         self.meetings: list[Meeting] = []
         self.findings = _Findings(0)
         self.warming_s = self.timed_s = 0.0
@@ -94,7 +94,9 @@ class _Race:
         left_s, elapsed_s = self.config.cap_s - self.timed_s, 0.0
         wanted = islice(take_meetings(crews, plan.burst, self._draw), plan.sweeps * crews.size)
         for meeting in attended(wanted, f"pairs by {crews.size} processes a side", self.config.progress):
-            self.meetings.append(meeting)
+            self.sweeps += meeting.candidate == 0
+            if is_readable(meeting.pair):
+                self.meetings.append(meeting)
             elapsed_s = meeting.elapsed_s
             if elapsed_s >= left_s:
                 break
@@ -123,14 +125,14 @@ def _findings(meetings: Sequence[Meeting], processes: int, trusts_cpu_time: bool
     if levels is None or by_wall.fewest.count < LEAST_MEETINGS:
         return _Findings(processes, levels, by_wall.fewest)
     cpu_levels = None
-    if trusts_cpu_time and off_cpu_share(_readable(meetings)) < MOST_WAITING:
+    if trusts_cpu_time and off_cpu_share([meeting.pair for meeting in meetings]) < MOST_WAITING:
         by_cpu = readings(meetings, processes, cpu)
         cpu_levels = by_cpu.levels() if by_cpu.fewest.count >= LEAST_MEETINGS else None
     return _Findings(processes, levels, by_wall.fewest, Arms(levels, cpu_levels))
 
 
 def _measurement(race: _Race, limit: float | None) -> CrewRaceMeasurement:
-    found, pairs = race.findings, _readable(race.meetings)
+    found, pairs = race.findings, [meeting.pair for meeting in race.meetings]
     levels = found.levels or Levels((), ())
     shown = None
     if limit is not None:
@@ -141,7 +143,7 @@ def _measurement(race: _Race, limit: float | None) -> CrewRaceMeasurement:
         candidate_levels=levels.candidates,
         reference_levels=levels.references,
         processes=found.processes,
-        sweeps=_sweeps(race),
+        sweeps=race.sweeps,
         seconds=race.warming_s + race.timed_s,
         p50_ns=_p50_ns([pair.candidate for pair in pairs]),
         reference_p50_ns=_p50_ns([pair.reference for pair in pairs]),
@@ -150,13 +152,13 @@ def _measurement(race: _Race, limit: float | None) -> CrewRaceMeasurement:
         threads=race.config.threads,
         seed=race.config.seed,
         shown=shown,
-        reason=f"estimated from {_sweeps(race)} sweeps" if limit is None and found.arms else _reason(race, limit),
+        reason=f"estimated from {race.sweeps} sweeps" if limit is None and found.arms else _reason(race, limit),
     )
 
 
 def _reason(race: _Race, limit: float | None) -> str:
     found = race.findings
-    taken = f"{found.processes} processes a side in {_sweeps(race)} sweeps"
+    taken = f"{found.processes} processes a side in {race.sweeps} sweeps"
     if found.arms is None:
         return _obstacle(race)
     assert limit is not None
@@ -170,16 +172,16 @@ def _reason(race: _Race, limit: float | None) -> str:
 def _obstacle(race: _Race) -> str:
     """Why there are no levels."""
     found = race.findings
-    if not race.meetings and race.plan is not None:
+    if not race.timed_s and race.plan is not None:
         return (
             f"one call took {format_duration(race.plan.call_ns)}; {LEAST_MEETINGS} sweeps of {found.processes} "
             f"processes a side take {format_duration(race.plan.least_s(found.processes) * 1e9)}, and "
             f"{format_duration(race.config.cap_s * 1e9)} are allowed"
         )
     if race.timed_s >= race.config.cap_s:
-        return f"only {_sweeps(race)} sweeps in {race.config.cap_s:g} s, and a verdict needs {LEAST_MEETINGS}"
+        return f"only {race.sweeps} sweeps in {race.config.cap_s:g} s, and a verdict needs {LEAST_MEETINGS}"
     assert found.fewest is not None
-    return f"{found.fewest} of {_sweeps(race)} turns a time that can be read; a verdict needs {LEAST_MEETINGS}"
+    return f"{found.fewest} of {race.sweeps} turns a time that can be read; a verdict needs {LEAST_MEETINGS}"
 
 
 def _undecided(race: _Race, arms: Arms, limit: float) -> str:
@@ -193,14 +195,6 @@ def _undecided(race: _Race, arms: Arms, limit: float) -> str:
         f"{arms.wall.size} processes a side in {race.timed_s:.3g} s did not tell the ratio {ratio:.3f} from the limit "
         f"{limit:.4g}"
     )
-
-
-def _readable(meetings: Sequence[Meeting]) -> list[Pair]:
-    return [meeting.pair for meeting in meetings if is_readable(meeting.pair)]
-
-
-def _sweeps(race: _Race) -> int:
-    return sum(meeting.candidate == 0 for meeting in race.meetings)
 
 
 def _p50_ns(turns: Sequence[Turn]) -> float | None:
