@@ -440,6 +440,10 @@ def test_quantiles_and_bounds_agree_with_the_tables():
     assert t_quantile(0.05, 1) == pytest.approx(6.3138, abs=1e-4)
     assert t_quantile(0.05, 10) == pytest.approx(1.8125, abs=1e-4)
     assert t_quantile(0.025, 120) == pytest.approx(1.9799, abs=1e-4)
+    assert t_quantile(0.005, 3) == pytest.approx(5.8409, abs=1e-4)
+    assert t_quantile(0.001, 6) == pytest.approx(5.2076, abs=1e-4)
+    assert t_quantile(0.0005, 22) == pytest.approx(3.7921, abs=1e-4)
+    assert t_quantile(0.005, 3.5) == pytest.approx(5.0857, abs=1e-4)
     assert binomial_lower(8, 10, 0.025) == pytest.approx(0.4439, abs=1e-4)
     assert binomial_upper(8, 10, 0.025) == pytest.approx(0.9748, abs=1e-4)
     assert binomial_lower(0, 10, 0.05) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from pytest_cpuaccel.measure.latency.crew import Crew, Crews
+from pytest_cpuaccel.measure.latency.crew import Crew
 from pytest_cpuaccel.measure.latency.crew_look import LOOKS
 from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS, Burst, burst_for
 
@@ -31,41 +31,36 @@ PROBED_NS = 10 * LONG_CALL_NS
 class Plan:
     """``burst`` is the same for both crews: otherwise equal ones near a boundary would be timed differently.
 
-    ``call_ns`` is what a call typical of both takes.
+    ``call_ns`` is what a call typical of both takes, ``pair_ns`` what a turn of each takes together.
     """
 
     call_ns: float
+    pair_ns: float
     burst: Burst
     sweeps: int
 
     def least_s(self, processes: int) -> float:
         """Return the seconds in which each of so many processes a side can have a level."""
-        return LEAST_MEETINGS * processes * 2 * _turn_ns(self.call_ns, self.burst) / 1e9
+        return LEAST_MEETINGS * processes * self.pair_ns / 1e9
 
 
-def plan_for(call_ns: float) -> Plan:
-    """Return the plan for calls that take about ``call_ns``."""
+def plan_for(candidate_ns: float, reference_ns: float) -> Plan:
+    """Return the plan for calls that take about so long."""
+    call_ns = math.sqrt(candidate_ns * reference_ns)
     burst = burst_for(call_ns)
     is_long = call_ns >= LONG_CALL_NS
     discarded = 1 if is_long else min(DISCARDED, math.ceil(DISCARDED_NS / call_ns))
     burst = replace(burst, discarded=discarded)
-    fitting = math.floor(LOOK_NS / (2 * LOOKS[0].processes * _turn_ns(call_ns, burst)))
-    return Plan(call_ns, burst, min(SWEEPS, max(LEAST_SWEEPS, fitting)))
+    pair_ns = (candidate_ns + reference_ns) * burst.batch * (burst.discarded + burst.timed)
+    fitting = math.floor(LOOK_NS / (LOOKS[0].processes * pair_ns))
+    return Plan(call_ns, pair_ns, burst, min(SWEEPS, max(LEAST_SWEEPS, fitting)))
 
 
-def typical_ns(crews: Crews, warm_ns: tuple[float, float]) -> float:
-    """Return what a call typical of both crews takes, which warm-ups found to take ``warm_ns`` at the fastest.
+def fastest_ns(crew: Crew, warm_ns: float) -> float:
+    """Return what a crew's calls take, which warm-ups found to take ``warm_ns`` at the fastest.
 
     The fastest of several probes counts: a call that shares its processor with other work takes twice as long.
     """
-    return math.sqrt(_fastest_ns(crews.candidate, warm_ns[0]) * _fastest_ns(crews.reference, warm_ns[1]))
-
-
-def _turn_ns(call_ns: float, burst: Burst) -> float:
-    return call_ns * burst.batch * (burst.discarded + burst.timed)
-
-
-def _fastest_ns(crew: Crew, warm_ns: float) -> float:
     if warm_ns >= PROBED_NS:
         return warm_ns
     probed = [ns for side in crew.sides for ns in side.take_turn(PROBE).calls_ns if math.isfinite(ns) and ns > 0]

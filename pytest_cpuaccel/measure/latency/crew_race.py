@@ -16,7 +16,7 @@ from pytest_cpuaccel.measure.latency.bounds import MOST_WAITING
 from pytest_cpuaccel.measure.latency.crew import Crews
 from pytest_cpuaccel.measure.latency.crew_config import CrewRaceConfig
 from pytest_cpuaccel.measure.latency.crew_look import ESTIMATE, FEWEST_TO_BE_ABOVE, Look, looks_within
-from pytest_cpuaccel.measure.latency.crew_plan import LEAST_MEETINGS, Plan, plan_for, typical_ns
+from pytest_cpuaccel.measure.latency.crew_plan import LEAST_MEETINGS, Plan, fastest_ns, plan_for
 from pytest_cpuaccel.measure.latency.crew_rule import Arms, Risk
 from pytest_cpuaccel.measure.latency.levels import Levels
 from pytest_cpuaccel.measure.latency.meeting import Meeting, take_meetings
@@ -86,7 +86,9 @@ class _Race:
     def _warmed_up(self, crews: Crews) -> Plan:
         started_ns = perf_counter_ns()
         warm_ns = [side.warm_up(self.config.warmup_cap_s) for side in crews.joined_after(self.findings.processes)]
-        plan = self.plan or plan_for(typical_ns(crews, (min(warm_ns[::2]), min(warm_ns[1::2]))))
+        plan = self.plan or plan_for(
+            fastest_ns(crews.candidate, min(warm_ns[::2])), fastest_ns(crews.reference, min(warm_ns[1::2]))
+        )
         self.warming_s += (perf_counter_ns() - started_ns) / 1e9
         return plan
 
