@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 
+from benchmarks.crews.cell import CELLS
 from benchmarks.crews.tally import table
 
 
@@ -17,6 +18,7 @@ def main() -> None:
     ways = parser.add_subparsers(dest="way", required=True)
     made_up = ways.add_parser("simulate", help="race made-up processes")
     made_up.add_argument("--races", type=int, default=1500, help="of each cell and true ratio")
+    made_up.add_argument("--cells", nargs="+", choices=[cell.name for cell in CELLS], default=(), help="all by default")
     made_up.add_argument("--jobs", type=int, default=1, help="processes that simulate at once")
     real = ways.add_parser("live", help="race real processes")
     real.add_argument("--races", type=int, default=100, help="of each call, A/A and slowed down")
@@ -24,9 +26,9 @@ def main() -> None:
     real.add_argument("--calls", nargs="+", help="the calls to race, all by default")
     options = parser.parse_args()
     if options.way == "simulate":
-        from benchmarks.crews.simulate import simulate
+        from benchmarks.crews.simulate import Plan, simulate
 
-        tallies = simulate(options.races, options.jobs, _say)
+        tallies = simulate(Plan(options.races, options.cells, options.jobs), _say)
     else:
         from benchmarks.crews.live import race_live
 

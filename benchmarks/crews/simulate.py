@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.crews.cell import CELLS
@@ -16,12 +17,25 @@ RATIOS = (1.0, 1.05, 1.1)
 _CHUNK = 50
 
 
-def simulate(races: int, jobs: int, say: Callable[[str], None]) -> Iterator[Tally]:
-    """Yield a tally for each cell and true ratio, of so many races, by so many processes at once."""
-    with ProcessPoolExecutor(jobs) as pool:
-        for place, cell in enumerate(CELLS):
+@dataclass(frozen=True)
+class Plan:
+    """``races`` of each of the named cells and each true ratio, by so many ``jobs`` at once; of all cells for none."""
+
+    races: int
+    cells: Sequence[str] = ()
+    jobs: int = 1
+
+    def has(self, name: str) -> bool:
+        """Tell whether a cell is asked for."""
+        return not self.cells or name in self.cells
+
+
+def simulate(plan: Plan, say: Callable[[str], None]) -> Iterator[Tally]:
+    """Yield a tally for each cell and true ratio."""
+    with ProcessPoolExecutor(plan.jobs) as pool:
+        for place, cell in ((place, cell) for place, cell in enumerate(CELLS) if plan.has(cell.name)):
             for ratio in RATIOS:
-                found = pool.map(partial(simulated_race, place, ratio), range(races), chunksize=_CHUNK)
+                found = pool.map(partial(simulated_race, place, ratio), range(plan.races), chunksize=_CHUNK)
                 tally = Tally(cell.name, ratio, list(found))
                 say(" | ".join(tally.cells()))
                 yield tally
