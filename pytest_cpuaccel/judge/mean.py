@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pytest_cpuaccel.judge.distribution import binomial_upper, t_quantile
+from pytest_cpuaccel.core.distribution import binomial_upper, t_quantile
 
 Array = npt.NDArray[np.float64]
 
