@@ -1,6 +1,7 @@
 """The program that starts pytest in another environment.
 
-It is run there as a script, and uses the standard library alone. Its first argument is an order as JSON (see ``Environment.command``), all further ones are pytest's.
+It is run there as a script, and uses the standard library alone. Its first argument is an order as JSON (see
+``Environment.command``), all further ones are pytest's.
 """
 
 from __future__ import annotations

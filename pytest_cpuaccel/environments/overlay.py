@@ -80,8 +80,8 @@ def _make(folder: Path, base: Interpreter, requirements: Sequence[str], busy: Bu
         if not answer.is_good:
             raise UsageError(f"{_OPTION}={wanted}: {answer.reason}")
         _compile(folder, packages)
-        known = run_pip(base.python, ("check",), folder).findings
         found = run_pip(_python(folder), ("check",), folder).findings
+        known = run_pip(base.python, ("check",), folder).findings if found else ()
     return tuple(f"pip check: {finding}" for finding in found if finding not in known)
 
 
@@ -93,9 +93,8 @@ def _lay_over(folder: Path, base: Interpreter) -> Path:
     if said.returncode or packages is None:
         last = (said.stderr.strip() or said.stdout.strip() or f"exit code {said.returncode}").splitlines()[-1]
         raise UsageError(one_line(f"{_OPTION}: {base.python} can't make a virtual environment: {last}"))
-    folders = [str(path) for path in base.package_folders]
-    line = f"import site; [site.addsitedir(folder) for folder in {folders!r}]\n"
-    (packages / _BASE).write_text(line, encoding="utf-8")
+    lines = [f"import site; site.addsitedir({str(path)!r})\n" for path in base.package_folders]
+    (packages / _BASE).write_text("".join(lines), encoding="utf-8")
     return packages
 
 
