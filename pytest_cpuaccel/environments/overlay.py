@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.one_line import one_line
 from pytest_cpuaccel.environments.distributions import distributions_of
 from pytest_cpuaccel.environments.environment import Environment
 from pytest_cpuaccel.environments.interpreter import Interpreter, interpreter
-from pytest_cpuaccel.environments.pip import refuse_other_places, run_pip
+from pytest_cpuaccel.environments.pip import bring_configuration, refuse_other_places, run_pip
 from pytest_cpuaccel.environments.shelf import Busy, Shelf
 
 _OPTION = "--cpu-against-packages"
@@ -72,7 +74,7 @@ def _make(folder: Path, base: Interpreter, requirements: Sequence[str], busy: Bu
     """Fill an empty folder, and return the notes."""
     wanted = " ".join(requirements)
     with busy(f"looking for {wanted}"):
-        refuse_other_places(base.python, folder)
+        refuse_other_places(folder)
         packages = _lay_over(folder, base)
         _refuse_what_cannot_be_had(folder, requirements)
     with busy(f"installing {wanted} over {base.python}"):
@@ -95,6 +97,7 @@ def _lay_over(folder: Path, base: Interpreter) -> Path:
         raise UsageError(one_line(f"{_OPTION}: {base.python} can't make a virtual environment: {last}"))
     lines = [f"import site; site.addsitedir({str(path)!r})\n" for path in base.package_folders]
     (packages / _BASE).write_text("".join(lines), encoding="utf-8")
+    bring_configuration(folder)
     return packages
 
 
@@ -105,8 +108,9 @@ def _refuse_what_cannot_be_had(folder: Path, requirements: Sequence[str]) -> Non
     answer = run_pip(_python(folder), asked, folder)
     if not answer.is_good:
         raise UsageError(f"{_OPTION}={' '.join(requirements)}: {answer.reason}")
-    coming = [entry["metadata"]["name"] for entry in json.loads(report.read_text(encoding="utf-8"))["install"]]
-    if cuda := sorted(name for name in coming if name.lower().startswith(_CUDA)):
+    entries = json.loads(report.read_text(encoding="utf-8"))["install"]
+    coming = sorted(canonicalize_name(entry["metadata"]["name"]) for entry in entries)
+    if cuda := [name for name in coming if name.startswith(_CUDA)]:
         more = f" and {len(cuda) - _SHOWN} more" if len(cuda) > _SHOWN else ""
         raise UsageError(
             f"{_OPTION}={' '.join(requirements)} would bring CUDA ({', '.join(cuda[:_SHOWN])}{more}): name a build for "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -53,8 +54,8 @@ class PipAnswer:
         return () if self.is_good else tuple(line for line in self.text.splitlines() if " " in line.strip())
 
 
-def run_pip(python: Path, arguments: Sequence[str], folder: Path) -> PipAnswer:
-    """Run this environment's pip in a folder, for another interpreter.
+def run_pip(python: Path | None, arguments: Sequence[str], folder: Path) -> PipAnswer:
+    """Run this environment's pip in a folder, for another interpreter; for this one where it is None.
 
     Raises:
         UsageError: this environment has no pip.
@@ -65,36 +66,42 @@ def run_pip(python: Path, arguments: Sequence[str], folder: Path) -> PipAnswer:
             "--cpu-against-packages needs pip in this environment, and it has none: python -m ensurepip, or for uv: "
             "uv pip install pip"
         )
+    command = [sys.executable, "-I", str(Path(pip.origin).parent), *(("--python", str(python)) if python else ())]
     options = ("--no-input", "--disable-pip-version-check", "--no-color")
-    command = [sys.executable, "-I", str(Path(pip.origin).parent), "--python", str(python), *options, *arguments]
-    kept = {name: value for name, value in os.environ.items() if name not in _NOT_MEANT}
     said = subprocess.run(
-        command,
+        [*command, *options, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
         check=False,
-        env=kept,
+        env={name: value for name, value in os.environ.items() if name not in _NOT_MEANT},
         cwd=folder,
     )
     return PipAnswer(said.returncode == 0, said.stdout)
 
 
-def refuse_other_places(python: Path, folder: Path) -> None:
-    """Refuse a configuration of pip with which it would install to a place of the user's.
+def refuse_other_places(folder: Path) -> None:
+    """Refuse a configuration of pip with which it would install to a place of the user's; pip is run in a folder.
 
     Raises:
         UsageError: there is one.
     """
-    text = run_pip(python, ("config", "list"), folder).text
+    text = run_pip(None, ("config", "list"), folder).text
     pattern = rf"^(?:global|install)\.(?:{'|'.join(_LEADS_ELSEWHERE)})=.*$"
     if found := re.search(pattern, text, re.MULTILINE):
         raise UsageError(
             f"--cpu-against-packages: pip is configured with {found[0]} and would install there: "
             f"pip config unset {found[0].partition('=')[0]}"
         )
+
+
+def bring_configuration(environment: Path) -> None:
+    """Give another virtual environment the configuration that pip has in this one, such as where it looks."""
+    own = Path(sys.prefix, "pip.conf")
+    if own.is_file():
+        shutil.copyfile(own, environment / own.name)
 
 
 def _conflict(lines: list[str]) -> list[str]:
