@@ -6,6 +6,7 @@ It is run there as a script, and uses the standard library alone. Its first argu
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -34,11 +35,11 @@ def main() -> int:
     if order["as_module"]:
         sys.path.insert(0, str(Path.cwd()))
     sys.path.insert(0, order["ours"])
-    if (reason := _missing(order["least_pytest"])) is not None:
+    try:
+        pytest = _pytest(order["least_pytest"])
+    except ImportError as reason:
         print(f"pytest can't be started under {sys.executable}: {reason}", file=sys.stderr)  # noqa: T201
         return NOT_STARTED
-    import pytest
-
     started = Path(pytest.__file__).with_name("__main__.py") if order["as_module"] else Path(sys.prefix, "bin/pytest")
     sys.argv = [str(started), *_plugins(order), *sys.argv[2:]]
     return int(pytest.main(sys.argv[1:]))
@@ -127,16 +128,20 @@ def _leave_own_folder() -> None:
         del sys.path[0]
 
 
-def _missing(least: str) -> str | None:
-    """Why pytest can't be used here; None where it can."""
+def _pytest(least: str) -> Any:
+    """The package pytest of this environment, or the one that was brought along.
+
+    Raises:
+        ImportError: there is none that can be used, with the reason.
+    """
     try:
-        import pytest
+        pytest: Any = importlib.import_module("pytest")
     except ImportError as error:
-        return f"{error}; install pytest there"
+        raise ImportError(f"{error}; install pytest there") from error
     numbers = [int(number) for number in least.split(".")]
-    if [int(number) for number in pytest.version_tuple[: len(numbers)]] < numbers:
-        return f"pytest {pytest.__version__} is older than {least}, which pytest-cpuaccel needs; upgrade it there"
-    return None
+    if list(pytest.version_tuple[: len(numbers)]) < numbers:
+        raise ImportError(f"its pytest {pytest.__version__} is older than {least}, which is needed; upgrade it there")
+    return pytest
 
 
 def _plugins(order: dict[str, Any]) -> list[str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-import pytest_cpuaccel
 from pytest_cpuaccel.environments.bootstrap import COMPANION_MARKER, ENTRY_POINT, PLUGIN
 
+_PACKAGE = Path(__file__).parents[1]
 _OURS = "pytest-cpuaccel"
 _NEEDED = ("filelock", "packaging", "platformdirs", "pytest>=8.4", "tabulate")
 """What the plugin needs where it isn't installed, and nothing tells its requirements."""
@@ -61,7 +61,7 @@ def make_companion(folder: Path, serves: str = "") -> Companion:
     for path in (ours, needs):
         path.mkdir(parents=True)
     (folder / COMPANION_MARKER).touch()
-    _bring(Path(pytest_cpuaccel.__file__).parent, ours)
+    _bring(_PACKAGE, ours)
     has_entry_point = any(metadata.entry_points(group="pytest11", name=ENTRY_POINT))
     if has_entry_point:
         _write_entry_point(ours)
