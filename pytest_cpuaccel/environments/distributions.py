@@ -6,8 +6,7 @@ from pytest_cpuaccel.environments.environment import Environment
 from pytest_cpuaccel.environments.interpreter import ask
 
 _PROGRAM = """
-import json, re, sys
-del sys.path[0]
+import json, re
 from importlib import metadata
 found = {}
 for distribution in metadata.distributions():
@@ -30,7 +29,7 @@ def distributions_of(environment: Environment) -> dict[str, str]:
     Raises:
         UsageError: its interpreter can't tell.
     """
-    found = ask(environment.python, (), _PROGRAM, {**environment.variables(), "PYTHONSAFEPATH": ""}, environment.folder)
+    found = ask(environment.python, _PROGRAM, environment.variables(), environment.folder)
     return {str(name): str(version) for name, version in found.items()}
 
 

@@ -13,9 +13,13 @@ from typing import Any
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.one_line import one_line
 
-OLDEST = (3, 10)
+_OLDEST = (3, 10)
 _OPTION = "--cpu-against-env"
 _ANSWER_S = 60.0
+_WITHOUT_CURRENT_FOLDER = "import sys; sys.path[:] = [path for path in sys.path if path]\n"
+_FOREIGN = {"PYTHONPATH": "", "PYTHONHOME": ""}
+"""Variables of this process that say nothing about another interpreter."""
+
 _ABOUT = """
 import json, os, site, sys
 own = site.getsitepackages() + ([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])
@@ -49,42 +53,36 @@ def interpreter_at(given: str, folder: Path) -> Interpreter:
         if not python.exists():
             raise UsageError(f"{_OPTION}={given}: {place} is no virtual environment: it has no bin/python")
     try:
-        found = interpreter(python)
+        found = interpreter(python, _FOREIGN)
     except UsageError as reason:
         raise UsageError(f"{_OPTION}={given}: {reason}") from None
-    if found.version < OLDEST:
-        is_, needed = (".".join(map(str, version)) for version in (found.version, OLDEST))
+    if found.version < _OLDEST:
+        is_, needed = (".".join(map(str, version)) for version in (found.version, _OLDEST))
         raise UsageError(f"{_OPTION}={given}: this is Python {is_}, and {needed} or newer is needed")
     return found
 
 
-def interpreter(python: Path) -> Interpreter:
-    """Return what an interpreter says of itself.
+def interpreter(python: Path, variables: Mapping[str, str]) -> Interpreter:
+    """Return what an interpreter says of itself; ``variables`` are added to this process's.
 
     Raises:
         UsageError: it can't be run, or is no Python 3.
     """
-    said = ask(python, ("-I",), _ABOUT)
+    said = ask(python, _ABOUT, variables)
     version = tuple(int(number) for number in said["version"])
     return Interpreter(python, version, Path(said["base"]), tuple(map(Path, said["folders"])))
 
 
-def ask(
-    python: Path,
-    options: tuple[str, ...],
-    program: str,
-    variables: Mapping[str, str] | None = None,
-    folder: Path | None = None,
-) -> Any:
-    """Return the value that a short program prints as JSON in its last line, run by an interpreter.
+def ask(python: Path, program: str, variables: Mapping[str, str], folder: Path | None = None) -> Any:
+    """Return the value that a short program prints as JSON in its last line, run by an interpreter in a folder.
 
-    ``options`` are the interpreter's; ``variables`` are added to this process's.
+    ``variables`` are added to this process's. Nothing is imported from the folder.
 
     Raises:
         UsageError: the interpreter can't be run, the program fails, or what it prints is no JSON.
     """
-    command = [str(python), *options, "-c", program]
-    environment = {**os.environ, **(variables or {})}
+    command = [str(python), "-c", _WITHOUT_CURRENT_FOLDER + program]
+    environment = {**os.environ, **variables}
     try:
         said = subprocess.run(
             command, capture_output=True, text=True, timeout=_ANSWER_S, check=False, env=environment, cwd=folder

@@ -40,7 +40,7 @@ def overlay_on(base: Environment, requirements: Sequence[str], cache: Path, busy
         UsageError: pip can't install them; they bring CUDA; or there is no pip.
     """
     with busy(f"looking for {' '.join(requirements)}"):
-        found = interpreter(base.python)
+        found = interpreter(base.python, base.variables())
         name = _key(found, distributions_of(base), requirements)
 
     def make(folder: Path) -> tuple[str, ...]:

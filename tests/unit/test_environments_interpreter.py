@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.environments.interpreter import interpreter_at
+from pytest_cpuaccel.environments.interpreter import ask, interpreter_at
 
 
 def program(path: Path, text: str) -> Path:
@@ -52,3 +52,8 @@ def test_a_program_that_is_no_python_is_refused_with_its_last_line(tmp_path: Pat
 def test_an_old_python_is_refused_with_both_versions(tmp_path: Path) -> None:
     program(tmp_path / "old/bin/python", """echo '{"version": [3, 9, 1], "base": "/usr/bin/python", "folders": []}'""")
     assert refusal_of("old", tmp_path).endswith("this is Python 3.9.1, and 3.10 or newer is needed")
+
+
+def test_nothing_is_imported_from_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(1)")
+    assert ask(Path(sys.executable), "import json; print(json.dumps([1]))", {}, tmp_path) == [1]

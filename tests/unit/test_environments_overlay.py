@@ -60,7 +60,7 @@ def overlay(cache: Path) -> Iterator[Environment]:
 @needs_pip
 def test_an_overlay_has_its_own_releases_and_all_else_of_its_base(cache: Path, overlay: Environment) -> None:
     program = "import json, tabulate, pytest; print(json.dumps([tabulate.VERSION, pytest.__file__]))"
-    version, path = ask(overlay.python, (), program, overlay.variables(), cache)
+    version, path = ask(overlay.python, program, overlay.variables(), cache)
     assert version == "0.1"
     assert Path(path) == Path(pytest.__file__)
     assert differences(here(cache), overlay) == [
