@@ -33,6 +33,7 @@ HEAVY = {
 ALLOWED = {
     "core": ("core",),
     "machine": ("core", "machine"),
+    "environments": ("core", "machine", "environments"),
     "measure": ("core", "machine", "measure"),
     "backends.toolkit": ("core", "machine.child_process", "backends.toolkit", "measure.parity", "judge.parity"),
     "backends": ("core", "backends"),
