@@ -18,7 +18,9 @@ from pytest_cpuaccel.plugin.marks.names import DECLARATIONS, on_test_itself
 from pytest_cpuaccel.plugin.real_output import real_output
 from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, reporter_of
 from pytest_cpuaccel.plugin.stash import (
+    AGAINST,
     EVALUATED_TEST,
+    FOLLOWING,
     IS_OURS,
     OUTPUT,
     RUNNING,
@@ -84,6 +86,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     with _usage_errors(config):
         config.stash[SETTINGS] = options.read_settings(config)
+        if STANDBY in config.stash:
+            from pytest_cpuaccel.plugin.standby import without_effects
+
+            config.stash[SETTINGS] = without_effects(config.stash[SETTINGS])
         if config.stash[SETTINGS].unsupported == "skip":
             from pytest_cpuaccel.plugin import unsupported
 
@@ -187,9 +193,9 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Wait while another xdist worker, or another session, times a model."""
-    item.config.stash[RUNNING] = item
+    item.config.stash[RUNNING], item.config.stash[FOLLOWING] = item, nextitem
     with contextlib.ExitStack() as item.stash[THREADS]:
         if SHARES_MACHINE not in item.config.stash or STANDBY in item.config.stash:
             return (yield)
@@ -201,6 +207,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             if refusal:
                 findings.findings_for(item).notes.append(f"{item.nodeid} ran beside a timing: {refusal}")
             return (yield)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if AGAINST in config.stash:
+        config.stash[AGAINST].close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -68,6 +68,10 @@ class Settings(NamedTuple):
     save: str | None
     against: str | None
     against_slowdown: float
+    against_env: str | None
+    against_packages: str | None
+    against_rev: str | None
+    against_processes: int
     baselines_dir: Path
     bundles: Path | None
     bundle_artifact: bool
@@ -127,6 +131,12 @@ def _baseline_name(text: str) -> str | None:
     from pytest_cpuaccel.baselines.store import checked_name
 
     return checked_name(text)
+
+
+def _processes(text: str) -> int:
+    if not text.isdecimal() or not 4 <= int(text) <= 12:
+        raise UsageError(f"{text!r} is no number of processes; write one from 4 to 12")
+    return int(text)
 
 
 def _optional(text: str) -> str | None:
@@ -200,7 +210,17 @@ OPTIONS = (
     Option("cache-verify", "", "read exported models whole before use, not only their size and time", "false", _flag),
     Option("save", "NAME", "baseline to save: figures, and the artifacts that were timed", "", _saved_name),
     Option("against", "NAME", "baseline to compare latencies with, by races against its artifacts", "", _baseline_name),
-    Option("against-slowdown", "PERCENT", "how much longer a call may take than in that baseline", "5%", _percentage),
+    Option("against-slowdown", "PERCENT", "how much longer a call may take than there", "5%", _percentage),
+    Option("against-env", "FOLDER", "another environment to compare with: a venv or a Python", "", _optional),
+    Option(
+        "against-packages",
+        "PACKAGES",
+        "packages to compare with, laid over this environment: 'onnxruntime==1.22.1'",
+        "",
+        _optional,
+    ),
+    Option("against-rev", "REVISION", "a revision of this project's code to compare with", "", _optional),
+    Option("against-processes", "N", "the most processes a side in such a comparison, 4 to 12", "12", _processes),
     Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", folder),
     Option("bundles", "FOLDER", "where a failing verdict leaves a bundle for 'cpuaccel replay'", "", folder),
     Option("bundle-artifact", "", "put the exported model, with its weights, into each bundle", "false", _flag),
@@ -220,6 +240,7 @@ _NATIVE = {
     "threads": NUMBER,
     "cache-limit": NUMBER,
     "against-slowdown": NUMBER,
+    "against-processes": NUMBER,
     "wait": NUMBER,
 }
 """Option -> the types that its setting may have in a TOML file; any other takes a string, a flag a boolean too."""
@@ -270,8 +291,9 @@ def read_settings(config: pytest.Config) -> Settings:
     """
     values = {option.name: _read(config, option) for option in OPTIONS}
     given = config.getoption("cpu_against_slowdown")
-    if given is not None and values["against"] is None:
-        raise UsageError(f"--cpu-against-slowdown={given} needs --cpu-against=NAME")
+    others = ("against", "against-env", "against-packages", "against-rev")
+    if given is not None and all(values[name] is None for name in others):
+        raise UsageError(f"--cpu-against-slowdown={given} needs --cpu-against=NAME, or another environment")
     if config.getoption("cpu_bundle_artifact") is not None and values["bundles"] is None:
         raise UsageError("--cpu-bundle-artifact needs --cpu-bundles=FOLDER")
     return Settings(
@@ -292,6 +314,10 @@ def read_settings(config: pytest.Config) -> Settings:
         save=values["save"],
         against=values["against"],
         against_slowdown=values["against-slowdown"],
+        against_env=values["against-env"],
+        against_packages=values["against-packages"],
+        against_rev=values["against-rev"],
+        against_processes=values["against-processes"],
         baselines_dir=values["baselines-dir"] or config.rootpath / ".cpuaccel" / "baselines",
         bundles=values["bundles"],
         bundle_artifact=values["bundle-artifact"],

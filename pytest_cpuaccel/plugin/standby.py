@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.core.option_values import Tolerances
 from pytest_cpuaccel.machine.process import end_with_parent
+from pytest_cpuaccel.plugin.options import Settings
 from pytest_cpuaccel.plugin.stash import STANDBY, session_of
 from pytest_cpuaccel.sides.channel import Channel, ClosedChannelError
 
@@ -22,7 +24,7 @@ VARIABLE = "CPUACCEL_SIDE"
 """The environment variable by which a side learns of its channel: two descriptors and a scratch folder."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Standby:
     """Takes orders from ``channel`` until it closes; files that an answer names lie in ``scratch``."""
 
@@ -93,12 +95,28 @@ class Standby:
         return "there is no such test there"
 
 
+def without_effects(settings: Settings) -> Settings:
+    """Return settings under which a session writes nothing, compares with nothing and explains nothing."""
+    return settings._replace(
+        reports=(),
+        on_github=False,
+        save=None,
+        against=None,
+        against_env=None,
+        against_packages=None,
+        against_rev=None,
+        bundles=None,
+        tolerances=Tolerances("off", None),
+        localize="off",
+    )
+
+
 def _answered(order: Any, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"answer": order(name, arguments)}
     except CpuaccelError as refusal:
         return {"refusal": str(refusal)}
-    except Exception as error:  # noqa: BLE001  (whatever the model raises is told in one sentence)
+    except Exception as error:
         return {"refusal": f"{type(error).__name__}: {_last_line(str(error))}"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import pytest
@@ -41,6 +42,10 @@ RUN_FAILURES = pytest.StashKey[list[str]]()
 """Sentences that say why the run fails though no test did."""
 STANDBY: pytest.StashKey[Standby] = pytest.StashKey()
 """What this process stands by for, where another one commands it."""
+AGAINST: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
+"""The other environment of this run and its processes, while there are any."""
+FOLLOWING = pytest.StashKey["pytest.Item | None"]()
+"""The test after the current one."""
 _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
 _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 WORKER_DISPLAY = "cpuaccel_display"
@@ -147,6 +152,12 @@ def session_of(config: pytest.Config) -> Session:
         from pytest_cpuaccel.plugin.tolerance_lock import locks_of
 
         session = open_session(config.stash[SETTINGS], progress_of(config), lock_of(config), locks_of(config))
+        if STANDBY not in config.stash:
+            from pytest_cpuaccel.plugin.against import against
+
+            config.stash[AGAINST] = contextlib.ExitStack()
+            other = config.stash[AGAINST].enter_context(against(config))
+            session.context = replace(session.context, against=other)
         config.stash[_SESSION] = session
         if excess := questioned_threads(config):
             session.notes.append(excess)

@@ -68,10 +68,10 @@ def read_answers(file: Path) -> list[Answer]:
         line = stream.readline(_LONGEST_HEADER)
         try:
             header = json.loads(line)
-            tensors = {
-                str(name): _read(stream.read, kind, shape) for name, (kind, shape) in header["tensors"].items()
-            }
-            return [Answer(restored(output, tensors), restored(written, tensors)) for output, written in header["answers"]]
+            tensors = {str(name): _read(stream.read, kind, shape) for name, (kind, shape) in header["tensors"].items()}
+            return [
+                Answer(restored(output, tensors), restored(written, tensors)) for output, written in header["answers"]
+            ]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as damage:
             raise UsageError(f"{file.name!r} is damaged: {type(damage).__name__}") from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class SideProcess:
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
         self._channel = Channel(ours_in, ours_out)
-        self._log = scratch / "log"
+        self._log, self._scratch = scratch / "log", scratch
         told = {**program.environment, VARIABLE: f"{theirs_in},{theirs_out},{scratch}"}
         started = Program(
             program.arguments, told, self._log, (theirs_in, theirs_out), program.interpreter, program.folder
@@ -110,6 +110,15 @@ class SideProcess:
         if "refusal" in heard:
             raise RefusedOrderError(str(heard["refusal"]))
         return heard["answer"]
+
+    def answers(self, workload: int) -> Path:
+        """Return the file with what the test's calls answered.
+
+        Raises:
+            RefusedOrderError: they can't be written.
+            LostSideError: the process died, or hangs.
+        """
+        return self._scratch / Path(str(self.ask("answers", {"workload": workload}))).name
 
     def leave(self) -> Ended:
         """End the test that stands by.
@@ -160,8 +169,3 @@ def _reason(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("ERROR:", "E  ")) or "Error: " in line]
     return (errors or lines or [""])[-1][:300]
-
-
-def program(python: str, arguments: Sequence[str], folder: Path) -> Program:
-    """Return the program of a side in this environment."""
-    return Program(("-m", "pytest", *arguments, "-p", SERVING), interpreter=python, folder=folder)

@@ -1,9 +1,10 @@
-"""A crew: the processes of one environment, started once and asked for every test."""
+"""The processes of one environment, started once and asked for every test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pytest_cpuaccel.measure.latency.side import Side
 from pytest_cpuaccel.sides.remote_side import RemoteSide
@@ -22,7 +23,7 @@ class NotStandingError(Exception):
 
 
 @dataclass
-class Crew:
+class Processes:
     """``start(number)`` starts a process; none is started before it is needed."""
 
     name: str
@@ -60,6 +61,15 @@ class Crew:
     def sides(self, workload: int, count: int) -> Sequence[Side]:
         """Return the first ``count`` processes as sides of a race about one of the workloads."""
         return [RemoteSide(process, workload) for process in self.processes[:count]]
+
+    def answers(self, workload: int) -> Path:
+        """Return the file with the answers that the first process found in the test.
+
+        Raises:
+            RefusedOrderError: they can't be written.
+            LostSideError: the process is gone.
+        """
+        return self.processes[0].answers(workload)
 
     def leave(self) -> None:
         """End the test everywhere it stands by."""

@@ -1,0 +1,94 @@
+"""A workload held to another environment as flat facts."""
+
+from __future__ import annotations
+
+from math import inf
+
+from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.core.measurement.crew_race import CrewRaceMeasurement
+from pytest_cpuaccel.core.measurement.environment import AnswersMeasurement, EnvironmentMeasurement
+from pytest_cpuaccel.core.measurement.shown import Shown
+from pytest_cpuaccel.report.facts.scalars import Facts, count, known, number, text
+
+_SEPARATOR = "; "
+
+
+def flat_answers(found: AnswersMeasurement) -> dict[str, Scalar]:
+    """Return what was found of both answers."""
+    return _both(found.name, found.changes, found.obstacle) | known(
+        {"here": found.here or None, "there": found.there or None, "move": found.move}
+    )
+
+
+def read_answers(facts: Facts) -> AnswersMeasurement | None:
+    """Return the measurement that facts tell of; None where there was none."""
+    name = text(facts, "name")
+    if name is None:
+        return None
+    here, there = text(facts, "here") or "", text(facts, "there") or ""
+    return AnswersMeasurement(name, _changes(facts), here, there, number(facts, "move"), text(facts, "obstacle") or "")
+
+
+def flat(found: EnvironmentMeasurement) -> dict[str, Scalar]:
+    """Return the numbers of a race; what was not measured is left out."""
+    facts: dict[str, Scalar | None] = {"allowed": found.limit}
+    if (race := found.race) is not None:
+        facts |= {
+            "ratio": race.ratio,
+            "ratio_low": race.interval[0],
+            "ratio_high": None if race.interval[1] == inf else race.interval[1],
+            "p50_ns": race.p50_ns,
+            "reference_p50_ns": race.reference_p50_ns,
+            "cpu_ratio": race.cpu_ratio,
+            "processes": race.processes,
+            "sweeps": race.sweeps,
+            "seconds": race.seconds,
+            "queued_share": race.queued_share,
+            "threads": race.threads,
+            "seed": race.seed,
+            "shown": race.shown.value if race.shown else None,
+            "reason": race.reason or None,
+        }
+    return _both(found.name, found.changes, found.obstacle) | known(facts)
+
+
+def read(facts: Facts) -> EnvironmentMeasurement | None:
+    """Return the measurement that facts tell of; None where there was none. Levels of processes are not among them."""
+    name, limit = text(facts, "name"), number(facts, "allowed")
+    if name is None or limit is None:
+        return None
+    return EnvironmentMeasurement(name, limit, _changes(facts), _race(facts), text(facts, "obstacle") or "")
+
+
+def _race(facts: Facts) -> CrewRaceMeasurement | None:
+    processes, seconds = count(facts, "processes"), number(facts, "seconds")
+    if processes is None or seconds is None:
+        return None
+    shown = text(facts, "shown")
+    high = number(facts, "ratio_high")
+    return CrewRaceMeasurement(
+        ratio=number(facts, "ratio"),
+        interval=(number(facts, "ratio_low") or 0.0, inf if high is None else high),
+        candidate_levels=(),
+        reference_levels=(),
+        processes=processes,
+        sweeps=count(facts, "sweeps") or 0,
+        seconds=seconds,
+        p50_ns=number(facts, "p50_ns"),
+        reference_p50_ns=number(facts, "reference_p50_ns"),
+        cpu_ratio=number(facts, "cpu_ratio"),
+        queued_share=number(facts, "queued_share") or 0.0,
+        threads=count(facts, "threads") or 1,
+        seed=count(facts, "seed") or 0,
+        shown=next((each for each in Shown if each.value == shown), None),
+        reason=text(facts, "reason") or "",
+    )
+
+
+def _both(name: str, changes: tuple[str, ...], obstacle: str) -> dict[str, Scalar]:
+    return known({"name": name, "changes": _SEPARATOR.join(changes) or None, "obstacle": obstacle or None})
+
+
+def _changes(facts: Facts) -> tuple[str, ...]:
+    changes = text(facts, "changes")
+    return tuple(changes.split(_SEPARATOR)) if changes else ()
