@@ -69,7 +69,7 @@ def make_companion(folder: Path, serves: str = "") -> Companion:
     has_entry_point = any(metadata.entry_points(group="pytest11", name=ENTRY_POINT))
     if has_entry_point:
         _write_entry_point(ours)
-    least: dict[str, str] = {canonicalize_name(one.name): _least(one) for one in reversed(_requirements())}
+    least: dict[str, str] = {canonicalize_name(one.name): _least(one) for one in _requirements()}
     for name, distribution in _closure(least):
         apart = folder / "newer" / name
         if name in least and name != "pytest":
@@ -101,7 +101,7 @@ def _requirements() -> list[Requirement]:
         given = metadata.requires(_OURS) or _NEEDED
     except metadata.PackageNotFoundError:
         given = _NEEDED
-    return [*_applying(given), Requirement("pytest")]
+    return list(_applying(given))
 
 
 def _least(requirement: Requirement) -> str:
