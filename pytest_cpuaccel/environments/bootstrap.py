@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,11 @@ def main() -> int:
     order: dict[str, Any] = json.loads(sys.argv[1])
     _leave_own_folder()
     move_imports([(tree, checkout) for tree, checkout in order["moved"]])
+    newer = [folder for name, least, folder in order["newer"] if _is_older(name, least)]
     sys.path.append(order["needs"])
     if order["as_module"]:
         sys.path.insert(0, str(Path.cwd()))
-    sys.path.insert(0, order["ours"])
+    sys.path[:0] = [order["ours"], *newer]
     try:
         pytest = _pytest(order["least_pytest"])
     except ImportError as reason:
@@ -128,6 +131,18 @@ def _leave_own_folder() -> None:
         del sys.path[0]
 
 
+def _is_older(name: str, least: str) -> bool:
+    """Tell whether a distribution is installed in an older release than this one."""
+    try:
+        return [*_numbers(metadata.version(name)), 0, 0] < _numbers(least)
+    except metadata.PackageNotFoundError:
+        return False
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version.partition("+")[0])]
+
+
 def _pytest(least: str) -> Any:
     """The package pytest of this environment, or the one that was brought along.
 
@@ -138,8 +153,7 @@ def _pytest(least: str) -> Any:
         pytest: Any = importlib.import_module("pytest")
     except ImportError as error:
         raise ImportError(f"{error}; install pytest there") from error
-    numbers = [int(number) for number in least.split(".")]
-    if list(pytest.version_tuple[: len(numbers)]) < numbers:
+    if _is_older("pytest", least):
         raise ImportError(f"its pytest {pytest.__version__} is older than {least}, which is needed; upgrade it there")
     return pytest
 

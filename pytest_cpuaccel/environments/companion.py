@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +26,8 @@ _COMPILED = (".so", ".pyd", ".dylib")
 class Companion:
     """Folders of import paths: ``ours`` goes first in the other environment, ``needs`` last, so that its own win.
 
+    ``newer`` has, for each small package that the plugin needs, the oldest release that will do and a folder with this
+    session's: that one goes before an older one of the environment.
     ``serves`` is the name of a module that is loaded as one more plugin, "" for none. With ``as_module`` pytest is
     started as by ``python -m pytest``, which imports from the current folder. ``has_entry_point`` tells whether the
     plugin is loaded by its entry point, as in this session, or by option. ``least_pytest`` is the oldest release that
@@ -34,6 +36,7 @@ class Companion:
 
     ours: Path
     needs: Path
+    newer: Mapping[str, tuple[str, Path]]
     serves: str
     as_module: bool
     has_entry_point: bool
@@ -44,6 +47,7 @@ class Companion:
         return {
             "ours": str(self.ours),
             "needs": str(self.needs),
+            "newer": [(name, least, str(folder)) for name, (least, folder) in self.newer.items()],
             "serves": self.serves,
             "as_module": self.as_module,
             "has_entry_point": self.has_entry_point,
@@ -57,7 +61,7 @@ def make_companion(folder: Path, serves: str = "") -> Companion:
     Packages are linked, and copied where the file system has no links. The plugin is there with an entry point if this
     session's environment has one: the other environment's own then counts for nothing, whatever its version.
     """
-    ours, needs = folder / "ours", folder / "needs"
+    ours, needs, newer = folder / "ours", folder / "needs", {}
     for path in (ours, needs):
         path.mkdir(parents=True)
     (folder / COMPANION_MARKER).touch()
@@ -65,11 +69,17 @@ def make_companion(folder: Path, serves: str = "") -> Companion:
     has_entry_point = any(metadata.entry_points(group="pytest11", name=ENTRY_POINT))
     if has_entry_point:
         _write_entry_point(ours)
-    requirements = _requirements()
-    for distribution in _closure(requirements):
+    least: dict[str, str] = {canonicalize_name(one.name): _least(one) for one in _requirements()}
+    for name, distribution in _closure(least):
+        apart = folder / "newer" / name
+        if name in least and name != "pytest":
+            newer[name] = (least[name], apart)
+            apart.mkdir(parents=True)
         for path in _top_level(distribution):
             _bring(path, needs)
-    return Companion(ours, needs, serves, is_run_as_module(), has_entry_point, _least_pytest(requirements))
+            if apart.exists():
+                _bring(path, apart)
+    return Companion(ours, needs, newer, serves, is_run_as_module(), has_entry_point, least["pytest"])
 
 
 def is_run_as_module() -> bool:
@@ -91,22 +101,21 @@ def _requirements() -> list[Requirement]:
         given = metadata.requires(_OURS) or _NEEDED
     except metadata.PackageNotFoundError:
         given = _NEEDED
-    return [*_applying(given), Requirement("pytest")]
+    return list(_applying(given))
 
 
-def _least_pytest(requirements: list[Requirement]) -> str:
-    bounds = (part for found in requirements if found.name == "pytest" for part in found.specifier)
-    return next((part.version for part in bounds if part.operator == ">="), "0")
+def _least(requirement: Requirement) -> str:
+    return next((part.version for part in requirement.specifier if part.operator == ">="), "0")
 
 
-def _closure(requirements: list[Requirement]) -> Iterator[metadata.Distribution]:
-    """The installed distributions that these need, and so on, each once; one with compiled files is left out.
+def _closure(names: Iterable[str]) -> Iterator[tuple[str, metadata.Distribution]]:
+    """The installed distributions of these names, what they need, and so on; one with compiled files is left out.
 
     So is what that one needs: another interpreter has it installed or can't run it.
     """
-    pending, seen = list(requirements), set()
+    pending, seen = list(names), set()
     while pending:
-        name = canonicalize_name(pending.pop().name)
+        name = pending.pop()
         if name in seen:
             continue
         seen.add(name)
@@ -116,8 +125,8 @@ def _closure(requirements: list[Requirement]) -> Iterator[metadata.Distribution]
             continue
         if any(str(file).endswith(_COMPILED) for file in distribution.files or ()):
             continue
-        yield distribution
-        pending += _applying(distribution.requires or ())
+        yield name, distribution
+        pending += [canonicalize_name(one.name) for one in _applying(distribution.requires or ())]
 
 
 def _applying(given: Iterable[str]) -> Iterator[Requirement]:

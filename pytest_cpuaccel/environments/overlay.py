@@ -47,7 +47,7 @@ def overlay_on(base: Environment, requirements: Sequence[str], cache: Path, busy
         return _make(folder, found, requirements, busy)
 
     shelf = Shelf(cache / _FOLDER, _MOST, _LIMIT_BYTES, busy)
-    with shelf.folder(name, make) as (folder, notes):
+    with shelf.folder(name, make, " ".join(requirements)) as (folder, notes):
         yield replace(base, python=_python(folder), notes=(*base.notes, *notes))
 
 

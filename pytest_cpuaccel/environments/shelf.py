@@ -49,14 +49,15 @@ class Shelf:
     wait_s: float = 600.0
 
     @contextlib.contextmanager
-    def folder(self, name: str, make: Make) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    def folder(self, name: str, make: Make, about: str = "") -> Iterator[tuple[Path, tuple[str, ...]]]:
         """Yield the folder of this name and its notes, made now unless it was before; it stays while in this context.
 
+        ``about`` names its contents to whoever waits for another session to make it.
         Where the cache can't be written, or the folder can't be had in time, it is made for this context alone.
         """
         with contextlib.ExitStack() as held:
             try:
-                folder = self._held(name, make, held)
+                folder = self._held(name, make, held, about or name)
             except _CantKeepError:
                 folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="cpuaccel-")), name)
                 folder.mkdir()
@@ -67,7 +68,7 @@ class Shelf:
         with contextlib.suppress(OSError):
             self._evict(keep=folder)
 
-    def _held(self, name: str, make: Make, held: contextlib.ExitStack) -> Path:
+    def _held(self, name: str, make: Make, held: contextlib.ExitStack, about: str) -> Path:
         """The whole folder; nobody removes it until ``held`` ends."""
         folder = self.root / name
         try:
@@ -75,26 +76,26 @@ class Shelf:
             give_up_s = monotonic() + self.wait_s + _LONGEST_MAKING_S
             while monotonic() < give_up_s:
                 with contextlib.ExitStack() as reading:
-                    self._acquire(folder, reading, writes=False)
+                    self._acquire(folder, reading, about, writes=False)
                     if _is_whole(folder):
                         held.enter_context(reading.pop_all())
                         return folder
                 with contextlib.ExitStack() as writing:
-                    self._acquire(folder, writing, writes=True)
+                    self._acquire(folder, writing, about, writes=True)
                     if not _is_whole(folder):  # else another process was faster
                         _fill(folder, make)
         except (OSError, Timeout) as refusal:
             raise _CantKeepError from refusal
         raise _CantKeepError
 
-    def _acquire(self, folder: Path, held: contextlib.ExitStack, *, writes: bool) -> None:
+    def _acquire(self, folder: Path, held: contextlib.ExitStack, about: str, *, writes: bool) -> None:
         path = _lock_of(folder)
         lock = ReadWriteLock(path, is_singleton=False)
         hold = lock.write_lock if writes else lock.read_lock
         try:
             held.enter_context(hold(timeout=0))
         except Timeout:
-            with self.busy(f"waiting for {described(holder_of(path))}, which makes {folder.name}"):
+            with self.busy(f"waiting for {described(holder_of(path))}, which installs {about}"):
                 held.enter_context(hold(timeout=self.wait_s))
 
     def _evict(self, keep: Path) -> None:

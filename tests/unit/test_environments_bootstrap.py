@@ -23,6 +23,7 @@ from pytest_cpuaccel.environments.imported import imported_from_here
 
 TEST = f"""
 import json, sys
+from importlib import metadata
 import pytest
 
 def test(request):
@@ -32,6 +33,7 @@ def test(request):
         "names": [name for name, found in manager.list_name_plugin() if found is plugin],
         "pytest": pytest.__file__,
         "path": sys.path,
+        "versions": [metadata.version(name) for name in ("filelock", "tabulate")],
         "serves": manager.has_plugin("serving"),
     }}
     open("facts.json", "w").write(json.dumps(facts))
@@ -79,10 +81,15 @@ def test_an_environment_without_plugin_and_pytest_has_them_brought_along(
     suite: Path, companion: Companion, tmp_path: Path
 ) -> None:
     venv.create(tmp_path / "bare", symlinks=True)
+    packages = next((tmp_path / "bare").glob("lib/*/site-packages"))
+    for name, version in (("filelock", "3.0"), ("tabulate", "99.0")):
+        (packages / f"{name}-{version}.dist-info").mkdir()
+        (packages / f"{name}-{version}.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n")
     bare = Environment("bare", tmp_path / "bare" / "bin" / "python", suite)
     facts = facts_of(bare, replace(companion, as_module=True, serves="serving"))
     assert Path(facts["pytest"]).is_relative_to(companion.needs)
     assert facts["serves"]
+    assert facts["versions"] == [metadata.version("filelock"), "99.0"]  # the plugin needs a newer one than 3.0
     assert facts["path"].index(str(companion.ours)) < facts["path"].index(str(suite))
     assert facts["path"][-1] == str(companion.needs)
     assert sysconfig.get_path("purelib") not in facts["path"]
@@ -98,7 +105,7 @@ def test_without_an_entry_point_the_plugin_is_loaded_by_option(
 def test_an_environment_whose_pytest_is_too_old_is_told_in_one_line(suite: Path, companion: Companion) -> None:
     ended = run(here(suite), replace(companion, least_pytest="999.1"))
     assert ended.returncode == NOT_STARTED
-    assert f"pytest {pytest.__version__} is older than 999.1" in ended.stderr.splitlines()[-1]
+    assert f"its pytest {pytest.__version__} is older than 999.1" in ended.stderr.splitlines()[-1]
 
 
 def test_nothing_compiled_is_brought_along(companion: Companion) -> None:
