@@ -20,6 +20,8 @@ import torch
 import torch._dynamo.config
 import torch._inductor.config
 
+from pytest_cpuaccel.backends.toolkit import fp32_precision
+
 GENERATORS = ("torch's generator", "numpy's generator", "python's generator")
 _SWITCHES = ("mkldnn", "fast path", "quantised engine", "matmul precision")
 
@@ -78,7 +80,7 @@ def _switches() -> tuple[Any, ...]:
         torch._C._get_mkldnn_enabled(),
         torch.backends.mha.get_fastpath_enabled(),
         torch.backends.quantized.engine,
-        torch.get_float32_matmul_precision(),
+        (fp32_precision.matmul_precision(), fp32_precision.precisions()),
     )
 
 

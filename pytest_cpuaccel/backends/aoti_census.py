@@ -7,7 +7,7 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from pytest_cpuaccel.backends.inductor_census import precision_of
+from pytest_cpuaccel.backends.inductor_census import POINTER, precision_of
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.call import Method
 from pytest_cpuaccel.core.errors import BuildError
@@ -17,14 +17,18 @@ from pytest_cpuaccel.core.matrix_kernels import is_matrix_kernel
 
 _SOURCE = "AOTInductor's code"
 _RUN = "AOTInductorModel::run_impl("
-_OWN = re.compile(r"\b(cpp_fused_\w+?)_\d+\(")
+_END = "} // AOTInductorModel::run_impl"
+_OWN = re.compile(r"\b(cpp_fused\w*_\d+)\(")
 _CALLED = re.compile(r"\baoti_torch_cpu_(\w+)\(")
-_DECLARED = re.compile(r"(cpp_fused_\w+?)_\d+\(([^()]*)\);")
+_DECLARED = re.compile(r"\bvoid\s+(cpp_fused\w*_\d+)\(([^()]*)\);")
+_NUMBER = re.compile(r"_\d+$")
 _TYPES = re.compile(r"CACHE_TORCH_DTYPE\((\w+)\)")
 _ELSEWHERE = "proxy_executor_call_function("
 """Calls an operator that the code has no name of."""
 
-_POINTER = re.compile(r"(\w+)\*")
+_BRANCH = "// subgraph:"
+"""Begins the code of a branch or loop, of which the code doesn't tell how often it runs."""
+
 _FLOATS = {"float32", "float64", "bfloat16", "float16", "float8_e4m3fn", "float8_e5m2"}
 _NUMBERS = _FLOATS | {"int8", "uint8"}
 
@@ -47,10 +51,17 @@ def count(subject: Subject, folder: Path | None, method: Method, inputs: Inputs)
 
 
 def kernels_of(code: str) -> list[Kernel]:
-    """Return the kernels that the code of one graph runs."""
-    types = {name: precision_of(set(_POINTER.findall(given)), is_gemm=False) for name, given in _DECLARED.findall(code)}
+    """Return the kernels that the code of one graph runs.
+
+    Raises:
+        BuildError: the code has no function that runs the graph, or the graph has branches.
+    """
+    types = {name: precision_of(set(POINTER.findall(given)), is_gemm=False) for name, given in _DECLARED.findall(code)}
     body = _body(code)
-    own = [Kernel(name, number, types.get(name)) for name, number in Counter(_OWN.findall(body)).items()]
+    if _BRANCH in body:
+        raise BuildError("no kernel census: the code has branches or loops")
+    ran = Counter((_NUMBER.sub("", name), types.get(name)) for name in _OWN.findall(body))
+    own = [Kernel(name, number, compute) for (name, compute), number in ran.items()]
     is_fp32 = set(_TYPES.findall(code)) & _NUMBERS == {"float32"} and precision_of({"float"}, is_gemm=True) == "fp32"
     called = Counter(name.removesuffix("_out") for name in _CALLED.findall(body))
     return [
@@ -63,7 +74,10 @@ def kernels_of(code: str) -> list[Kernel]:
 
 
 def _body(code: str) -> str:
-    return code.rpartition(_RUN)[2]
+    _, start, rest = code.rpartition(_RUN)
+    if not start:
+        raise BuildError("no kernel census: the package's C++ code has no function that runs the graph")
+    return rest.partition(_END)[0]
 
 
 def _wrappers(file: Path) -> list[str]:

@@ -32,8 +32,7 @@ def _altered(subject: Subject) -> AlteredModel:
     module.to(torch.bfloat16)
     for path, floats in kept.items():
         _put_back(module.get_submodule(path), floats)
-    for path in _outermost(subject.keep_fp32):
-        _cast_around(module.get_submodule(path))
+    _cast_around([module.get_submodule(path) for path in _outermost(subject.keep_fp32)])
     outside = casting.float_dtype(subject.expected)
 
     def cast(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,20 +81,25 @@ def _outermost(paths: Sequence[str]) -> Iterator[str]:
             yield path
 
 
-def _cast_around(part: nn.Module) -> None:
-    """Have a module take fp32 and return bfloat16."""
+def _cast_around(parts: Sequence[nn.Module]) -> None:
+    """Have modules take fp32 and return bfloat16, but where one calls another: a module may be part of several."""
     import torch
 
     from pytest_cpuaccel.core import tree
 
-    def before(_part: nn.Module, args: Any, kwargs: Any) -> Any:
-        return tree.cast_floats(args, torch.float32), tree.cast_floats(kwargs, torch.float32)
+    running: list[nn.Module] = []
+
+    def before(part: nn.Module, args: Any, kwargs: Any) -> Any:
+        running.append(part)
+        return None if running[1:] else (tree.cast_floats(args, torch.float32), tree.cast_floats(kwargs, torch.float32))
 
     def after(_part: nn.Module, _given: Any, output: Any) -> Any:
-        return tree.cast_floats(output, torch.bfloat16)
+        running.pop()
+        return output if running else tree.cast_floats(output, torch.bfloat16)
 
-    part.register_forward_pre_hook(before, with_kwargs=True)
-    part.register_forward_hook(after)
+    for part in {id(part): part for part in parts}.values():
+        part.register_forward_pre_hook(before, with_kwargs=True)
+        part.register_forward_hook(after, always_call=True)
 
 
 BF16 = Backend(

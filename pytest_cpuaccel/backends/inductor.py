@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_cpuaccel.backends.inductor_census import code_noted, count_compiled, graph_breaks_so_far
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Scalar, Subject
+from pytest_cpuaccel.core.call_place import place_of_call
 from pytest_cpuaccel.core.errors import BuildError, NothingToDoError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.observed_run import ObservedRun
@@ -173,7 +174,7 @@ def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRu
     def noting(path: str) -> Callable[..., None]:
         def note(part: Any, args: Any, output: Any) -> None:  # noqa: ARG001
             number = 1
-            while (place := path if number == 1 else f"{path}#{number}") in seen:
+            while (place := place_of_call(path, number)) in seen:
                 number += 1
             seen[place] = output
 

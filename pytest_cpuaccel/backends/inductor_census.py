@@ -23,9 +23,17 @@ _CALLS = 3
 
 _KERNEL = re.compile(r"^(\w+) = async_compile\.cpp\w*\(\[(.*?)\], r?'''(.*?)'''", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"_\d+$")
-_POINTER = re.compile(r"(\w+)\*")
-_FLOATS = {"float": "fp32", "double": "fp64", "bfloat16": "bf16", "half": "fp16"}
+POINTER = re.compile(r"([\w:<>]+)\*")
+_FLOATS = {
+    "float": "fp32",
+    "double": "fp64",
+    "bfloat16": "bf16",
+    "half": "fp16",
+    "at::BFloat16": "bf16",
+    "at::Half": "fp16",
+}
 _BYTES = {"int8_t", "uint8_t"}
+_INDICES = {"int64_t", "int32_t", "int16_t", "uint64_t", "uint32_t", "uint16_t", "bool"}
 _GEMM = "micro_gemm"
 """Stands in the code of kernels that hold a matrix product."""
 
@@ -76,7 +84,7 @@ def fused(codes: Iterable[str]) -> list[Kernel]:
             is_gemm = _GEMM in source
             op = _NUMBER.sub("", name)
             op = op.replace("cpp_fused", _GEMM, 1) if is_gemm else op
-            counts[op, precision_of(set(_POINTER.findall(arguments)), is_gemm=is_gemm)] += calls[name]
+            counts[op, precision_of(set(POINTER.findall(arguments)), is_gemm=is_gemm)] += calls[name]
     return [Kernel(op, number, compute) for (op, compute), number in counts.items() if number]
 
 
@@ -134,12 +142,12 @@ def _run(compiled: Compiled, function: Callable[..., Any], inputs: Inputs, lines
 
 def precision_of(pointers: set[str], *, is_gemm: bool) -> str | None:
     """Return the precision by the types that a kernel reads and writes, where these leave no doubt."""
-    floats, bytes_ = {_FLOATS[name] for name in pointers if name in _FLOATS}, pointers & _BYTES
+    floats, bytes_ = {_FLOATS.get(name) for name in pointers - _INDICES - _BYTES}, pointers & _BYTES
     if bytes_:
         return "int8" if is_gemm and bytes_ == _BYTES else None
     only = floats.pop() if len(floats) == 1 else None
     if is_gemm:
-        import torch
+        from pytest_cpuaccel.backends.toolkit import fp32_precision
 
-        return None if only == "fp32" and torch.get_float32_matmul_precision() != "highest" else only
+        return None if only == "fp32" and fp32_precision.may_reduce() else only
     return only if only in ("fp32", "fp64") else None

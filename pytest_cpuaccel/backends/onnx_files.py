@@ -11,8 +11,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from pytest_cpuaccel.backends.toolkit.keeping_fp32 import none_found
-from pytest_cpuaccel.backends.toolkit.module_map import Stack, path_of
+from pytest_cpuaccel.backends.toolkit.keeping_fp32 import check_found, is_rounded
+from pytest_cpuaccel.backends.toolkit.module_map import Stack, path_of, stack_in_name
+from pytest_cpuaccel.core.backend import Subject
 
 CPU = "CPUExecutionProvider"
 
@@ -63,23 +64,22 @@ def stack_in(scopes: str) -> Stack:
     return tuple(ast.literal_eval(scopes or "[]")[:-1])  # the last is the node's own name
 
 
-def kept_nodes(model: Any, paths: Collection[str]) -> list[str]:
-    """Return the names of the nodes that stay in fp32 with the modules at these paths, for onnxruntime's quantisers.
+def kept_nodes(model: Any, subject: Subject) -> list[str]:
+    """Return the names of the nodes that stay in fp32 with modules, for onnxruntime's quantisers.
 
     Raises:
-        BuildFailureError: no node is known to come from them.
+        BuildFailureError: no node is known to come from what the user named.
     """
-    if not paths:
+    if not subject.keep_fp32:
         return []
-    found = [node.name for node in model.graph.node if node.name and _module_of(node) in paths]
-    if not found:
-        raise none_found()
+    known = {path for path, _ in subject.outline().named_modules(remove_duplicate=False) if path}
+    made_in = {node.name: _module_of(node, known) for node in model.graph.node if node.name}
+    check_found(subject, {made_in.get(node.name, "") for node in model.graph.node if is_rounded(node.op_type)})
+    found = [name for name, path in made_in.items() if path in subject.keep_fp32]
     return [*found, *(f"{name}_MatMul" for name in found)]  # which a Gemm becomes before it is quantised
 
 
-def _module_of(node: Any) -> str:
+def _module_of(node: Any, paths: Collection[str]) -> str:
     """The path of a node's module: from torch.onnx's scopes, or from the name that its older exporter gives a node."""
     scopes = next((item.value for item in node.metadata_props if item.key == SCOPES), "")
-    if scopes:
-        return path_of(stack_in(scopes))
-    return ".".join(node.name.split("/")[1:-1])
+    return path_of(stack_in(scopes) if scopes else stack_in_name(node.name, paths))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,19 +105,29 @@ def count(load: Load, subject: Subject, folder: Path | None, method: Method, inp
         built.close()
     if not found:
         raise BuildError("no kernel census: OpenVINO ran nothing")
-    steps = sum(counted.runs for counted in found)
-    is_forward = method == "forward" and steps == calls * len(found)
-    source = _SOURCE if is_forward else f"{_SOURCE}, of the first of {steps} steps"
-    return census(found, source, with_times=is_forward)
+    return census(found, calls)
 
 
-def census(found: Iterable[Counted], source: str, *, with_times: bool = True) -> KernelCensus:
-    """Return the census of several models' counters."""
-    rows = tuple(kernels(found, with_times=with_times))
+def census(found: Sequence[Counted], calls: int) -> KernelCensus:
+    """Return the census of one of several equal calls by the counters of all models that these ran.
+
+    It is complete if each model ran once a call. Of further runs the counters don't tell what ran.
+    """
+    runs = sum(counted.runs for counted in found)
+    is_whole = runs == calls * len(found)
+    source = _SOURCE if is_whole else f"{_SOURCE}, {_counted_part(len(found), runs // calls)}"
+    rows = tuple(kernels(found, with_times=is_whole))
     fallbacks = tuple(
         f"{row.op} ({row.implementation})" for row in rows if _is_reference(row) for _ in range(row.count)
     )
-    return KernelCensus(source, rows, fallbacks=fallbacks, isa=widest_named(row.implementation or "" for row in rows))
+    isa = widest_named(row.implementation or "" for row in rows)
+    return KernelCensus(source, rows, is_whole, fallbacks, isa)
+
+
+def _counted_part(graphs: int, runs: int) -> str:
+    if graphs == 1:
+        return f"of the first of {runs} steps"
+    return f"of the first run of each of {graphs} graphs, which ran {runs} times together"
 
 
 def kernels(found: Iterable[Counted], *, with_times: bool = True) -> Iterator[Kernel]:

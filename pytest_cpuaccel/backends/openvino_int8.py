@@ -6,7 +6,6 @@ Only the weights: ``openvino_int8_ptq`` quantises activations too, whose ranges 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,13 @@ def compress(subject: Subject, folder: Path) -> Facts:
     """
     files = sorted(folder.rglob("*.xml"))
     check_is_whole(subject, files)
-    count = sum(_compress_file(file, subject.keep_fp32) for file in files)
+    count = sum(_compress_file(subject, file) for file in files)
     if not count:
         raise NothingToDoError(f"nothing to compress: no layer with constant weights in the graph{but_kept(subject)}")
     return {"int8_weights": count}
 
 
-def _compress_file(file: Path, keep_fp32: Collection[str]) -> int:
+def _compress_file(subject: Subject, file: Path) -> int:
     import nncf
     import openvino
 
@@ -39,7 +38,7 @@ def _compress_file(file: Path, keep_fp32: Collection[str]) -> int:
     model = nncf.compress_weights(
         read,
         mode=nncf.CompressWeightsMode.INT8_ASYM,
-        ignored_scope=ignored_scope(read, file.parent, keep_fp32),
+        ignored_scope=ignored_scope(read, file.parent, subject),
     )
     openvino.save_model(model, file, compress_to_fp16=False)
     return sum(_is_compressed(operation) for operation in model.get_ops())

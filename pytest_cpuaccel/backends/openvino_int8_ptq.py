@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,12 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     """
     from pytest_cpuaccel.backends.toolkit.calibration_run import run_over_data
 
+    files = sorted(folder.rglob("*.xml"))
+    check_is_whole(subject, files)
     feeds: list[Feed] = []
     with finished_requests(lambda request: feeds.append(_feed(request))):
         run_over_data(runtime, subject, folder)
-    files = sorted(folder.rglob("*.xml"))
-    check_is_whole(subject, files)
-    is_transformer = hasattr(subject.outline(), "config")
-    inserted = sum(_quantise_file(file, feeds, is_transformer, subject.keep_fp32) for file in files)
+    inserted = sum(_quantise_file(subject, file, feeds) for file in files)
     running = sum(_int8_operators(file, runtime.load_options(subject.threads)["ov_config"]) for file in files)
     if not running:
         raise NothingToDoError(
@@ -51,7 +49,7 @@ def _feed(request: Any) -> Feed:
     return {port.any_name: request.get_input_tensor(place).data.copy() for place, port in places}
 
 
-def _quantise_file(file: Path, feeds: list[Feed], is_transformer: bool, keep_fp32: Collection[str]) -> int:
+def _quantise_file(subject: Subject, file: Path, feeds: list[Feed]) -> int:
     import nncf
     import openvino
 
@@ -64,8 +62,8 @@ def _quantise_file(file: Path, feeds: list[Feed], is_transformer: bool, keep_fp3
         model,
         nncf.Dataset(own),
         subset_size=len(own),
-        model_type=nncf.ModelType.TRANSFORMER if is_transformer else None,
-        ignored_scope=ignored_scope(model, file.parent, keep_fp32),
+        model_type=nncf.ModelType.TRANSFORMER if hasattr(subject.outline(), "config") else None,
+        ignored_scope=ignored_scope(model, file.parent, subject),
     )
     openvino.save_model(quantised, file, compress_to_fp16=False)
     return sum(operation.get_type_name() == "FakeQuantize" for operation in quantised.get_ops())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 from pytest_cpuaccel.backends.onnx_files import is_large, kept_nodes, taken
@@ -22,7 +21,7 @@ def quantise(subject: Subject, folder: Path) -> Facts:
     """
     files = sorted(folder.rglob("*.onnx"))
     check_is_whole(subject, files)
-    count = sum(_quantise_file(file, subject.keep_fp32) for file in files)
+    count = sum(_quantise_file(subject, file) for file in files)
     if not count:
         raise NothingToDoError(
             f"nothing to quantise: no matrix product with constant weights in the graph{but_kept(subject)}"
@@ -30,7 +29,7 @@ def quantise(subject: Subject, folder: Path) -> Facts:
     return {"int8_operators": count}
 
 
-def _quantise_file(file: Path, keep_fp32: Collection[str]) -> int:
+def _quantise_file(subject: Subject, file: Path) -> int:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -40,7 +39,7 @@ def _quantise_file(file: Path, keep_fp32: Collection[str]) -> int:
         file,
         per_channel=True,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=kept_nodes(model, keep_fp32),
+        nodes_to_exclude=kept_nodes(model, subject),
         use_external_data_format=is_large(model),
     )
     nodes = onnx.load(file, load_external_data=False).graph.node

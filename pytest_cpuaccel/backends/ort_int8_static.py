@@ -5,7 +5,7 @@ As Optimum's ORTQuantizer does it for CPUs with VNNI: activations in uint8, weig
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -35,15 +35,16 @@ def quantise(runtime: Runtime, subject: Subject, folder: Path) -> Facts:
     """
     from pytest_cpuaccel.backends.toolkit.calibration_run import run_over_data
 
+    files = sorted(folder.rglob("*.onnx"))
+    check_is_whole(subject, files)
     feeds: list[Feed] = []
     with _recorded(feeds):
         run_over_data(runtime, subject, folder)
-    reached = {file: _fed(file, feeds) for file in sorted(folder.rglob("*.onnx"))}
-    check_is_whole(subject, [*reached])
+    reached = {file: _fed(file, feeds) for file in files}
     missed = [file.name for file, own in reached.items() if not own]
     if missed and subject.generates:  # a forward call runs no graph of later steps
         raise BuildFailureError(f"the calibration data do not reach {', '.join(missed)}")
-    count = sum(_quantise_file(file, own, subject.keep_fp32) for file, own in reached.items() if own)
+    count = sum(_quantise_file(subject, file, own) for file, own in reached.items() if own)
     if not count:
         raise NothingToDoError(
             "nothing to quantise: ONNX Runtime runs no matrix product or convolution of this graph in int8"
@@ -78,7 +79,7 @@ def _fed(file: Path, feeds: list[Feed]) -> list[Feed]:
     return [feed for feed in feeds if feed.keys() == inputs]
 
 
-def _quantise_file(file: Path, own: list[Feed], keep_fp32: Collection[str]) -> int:
+def _quantise_file(subject: Subject, file: Path, own: list[Feed]) -> int:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     model = taken(file)
@@ -91,7 +92,7 @@ def _quantise_file(file: Path, own: list[Feed], keep_fp32: Collection[str]) -> i
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=kept_nodes(model, keep_fp32),
+        nodes_to_exclude=kept_nodes(model, subject),
         use_external_data_format=is_large(model),
     )
     operators = operators_run(file)

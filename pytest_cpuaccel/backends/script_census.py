@@ -45,7 +45,8 @@ def count(load: Load, subject: Subject, folder: Path | None, method: Method, inp
 def with_nodes(seen: KernelCensus, graph: Any) -> KernelCensus:
     """Return a census with the nodes that run past the dispatcher.
 
-    Some of these call the dispatcher in their turn, and what they run then is listed beside them.
+    Some of these call the dispatcher in their turn, and what they run then is listed beside them. Those of a branch or
+    of a loop are left out, as it isn't known how often they ran, and make the census incomplete.
     """
     known = {kernel.op for kernel in seen.kernels}
     counts = Counter(found for node in graph.nodes() if (found := _foreign(node)) and found[0] not in known)
@@ -53,7 +54,18 @@ def with_nodes(seen: KernelCensus, graph: Any) -> KernelCensus:
     if counts:  # what such a node made passes for a constant
         kernels = tuple(replace(kernel, stored=None) for kernel in kernels)
     extra = [Kernel(op, number, compute) for (op, compute), number in counts.items()]
-    return replace(seen, source=_SOURCE, kernels=(*kernels, *extra))
+    is_complete = seen.is_complete and not any(
+        found[0] not in known for found in map(_foreign, _in_blocks(graph)) if found
+    )
+    return replace(seen, source=_SOURCE, kernels=(*kernels, *extra), is_complete=is_complete)
+
+
+def _in_blocks(graph: Any) -> Iterator[Any]:
+    """The nodes of branches and loops."""
+    for node in graph.nodes():
+        for block in node.blocks():
+            yield from block.nodes()
+            yield from _in_blocks(block)
 
 
 def _foreign(node: Any) -> tuple[str, str | None] | None:

@@ -119,6 +119,8 @@ def _packed(run: OperatorRun) -> str | None:
 
 def _compute(run: OperatorRun, is_matrix: bool) -> str | None:
     """What a library says, else what the formats of the tensors leave no doubt of."""
+    from pytest_cpuaccel.backends.toolkit import fp32_precision
+
     told = {kernel.compute for kernel in run.kernels if kernel.is_matrix}
     if is_matrix and told:
         return told.pop() if len(told) == 1 else None
@@ -129,7 +131,7 @@ def _compute(run: OperatorRun, is_matrix: bool) -> str | None:
     formats = set(run.formats)
     only = formats.pop() if len(formats) == 1 else None
     if is_matrix:
-        return None if only == "fp32" and _may_reduce() else only
+        return None if only == "fp32" and fp32_precision.may_reduce() else only
     return only if only in ("fp32", "fp64") and not _moves(run.operator) else None
 
 
@@ -167,10 +169,3 @@ _MOVING = frozenset(
     )
 )
 """Operators that move data and compute nothing."""
-
-
-def _may_reduce() -> bool:
-    """Tell whether a setting lets a library compute products of fp32 matrices in less."""
-    import torch
-
-    return torch.get_float32_matmul_precision() != "highest"

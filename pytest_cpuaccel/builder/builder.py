@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,8 @@ from pytest_cpuaccel.builder.eager_calls import EagerCalls, call_twice
 from pytest_cpuaccel.builder.example_record import figures
 from pytest_cpuaccel.builder.exports import ArtifactOf, ExportRequest, Exports
 from pytest_cpuaccel.builder.fingerprint import inputs_signature, weights_stamp
-from pytest_cpuaccel.builder.keep_fp32 import NOTHING, KeepFp32
-from pytest_cpuaccel.builder.model_builds import ModelBuilds, fitting
+from pytest_cpuaccel.builder.keep_fp32 import NOTHING, KeepFp32, idle
+from pytest_cpuaccel.builder.model_builds import BuildKey, ModelBuilds, fitting
 from pytest_cpuaccel.builder.private_copy import private_copy, private_outline
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.builder.state.digest import digests_of
@@ -93,8 +93,8 @@ class Builder:
     def build(self, request: BuildRequest) -> Build:
         """Return the build that :meth:`built` takes its model from."""
         needed, known = _needed(request), self._of(request.model)
-        kept = ",".join(_kept(request, known.keep_fp32))
-        key = (request.backend.name, f"{known.calibration_for(request.backend, needed).digest} {kept}")
+        patterns = frozenset(_kept(request, known.keep_fp32).items())
+        key = BuildKey(request.backend.name, known.calibration_for(request.backend, needed).digest, patterns)
         for build in known.current(request.model, key):
             if build.model.accepts(needed) and _serves(build.model, request.method):
                 return build
@@ -171,7 +171,7 @@ class Builder:
         with process_kept(self.threads):
             inputs = _needed(request) if example is None else example
             calibration = fitting(known.calibration_for(backend, inputs), inputs)
-            keep_fp32 = _kept(request, known.keep_fp32)
+            kept = _kept(request, known.keep_fp32)
             calls = call_twice(model, inputs)
             if not calls.state.is_whole and not known.is_warned_of:
                 known.is_warned_of = True
@@ -188,7 +188,8 @@ class Builder:
                 generates=request.method == "generate",
                 options=backend.options,
                 calibration=tuple(private_inputs(_needed(replace(request, inputs=it))) for it in calibration.inputs),
-                keep_fp32=keep_fp32,
+                keep_fp32=tuple(dict.fromkeys(path for paths in kept.values() for path in paths)),
+                keep_fp32_patterns=_without_idle(kept, model, backend),
             )
             export = ExportRequest(model, weights_stamp(model), backend.exporters, subject, calibration)
             return self._loaded(request, export, calls, artifact or self.exports.artifact)
@@ -209,9 +210,9 @@ class Builder:
                 f"{backend.name}: {type(model).__name__} was calibrated on one call's own inputs; give it data by the "
                 "fixture cpu_calibration or cpu_accelerate(model, calibration=...)"
             )
-        if backend.quantises is not None and request.keep_fp32 is None:
+        if request.keep_fp32 is None:
             keep = self._of(model).keep_fp32
-            for pattern in keep.idle(model, backend.quantises):
+            for pattern in idle(_kept(request, keep), model, backend):
                 self.say(f"{backend.name}: {keep.of}: {pattern!r} has nothing that it would quantise")
         return Build(
             model=replace(built, facts={**built.facts, **calibration.facts}),
@@ -226,14 +227,24 @@ class Builder:
         )
 
 
-def _kept(request: BuildRequest, keep: KeepFp32) -> tuple[str, ...]:
-    """The paths of modules that stay in fp32 in a build; a refusal begins with the backend's name, as others do."""
+def _kept(request: BuildRequest, keep: KeepFp32) -> Mapping[str, tuple[str, ...]]:
+    """The paths of modules that stay in fp32 in a build, by what names them.
+
+    A refusal begins with the backend's name, as others do.
+    """
     if request.keep_fp32 is not None:
-        return request.keep_fp32
+        return {", ".join(request.keep_fp32): request.keep_fp32} if request.keep_fp32 else {}
     try:
         return keep.for_backend(request.backend)
     except BuildError as error:
         raise retold(error, f"{request.backend.name}: {error}") from None
+
+
+def _without_idle(
+    kept: Mapping[str, tuple[str, ...]], model: nn.Module, backend: Backend
+) -> Mapping[str, tuple[str, ...]]:
+    without = idle(kept, model, backend)
+    return {pattern: paths for pattern, paths in kept.items() if pattern not in without}
 
 
 def _copy_of(model: weakref.ref[nn.Module]) -> nn.Module:

@@ -77,9 +77,14 @@ class ExportRequest:
                 "isa": this_machine().isa,
             }
             | ({"calibration": self.calibration.digest} if last.calibrates else {})
-            | ({"keep_fp32": self.subject.keep_fp32} if last.quantises and self.subject.keep_fp32 else {})
+            | ({"keep_fp32": _kept(self.subject)} if last.quantises and self.subject.keep_fp32 else {})
             | ({"base": self._key(before, identity).folder_name} if before else {}),
         )
+
+
+def _kept(subject: Subject) -> list[list[str]]:
+    """The modules that stay in fp32, and the patterns, which an export refuses where one of them leads nowhere."""
+    return [sorted(subject.keep_fp32), sorted(subject.keep_fp32_patterns)]
 
 
 ArtifactOf = Callable[[ExportRequest], contextlib.AbstractContextManager[Path | None]]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -21,34 +21,46 @@ _MOST_SHOWN = 12
 
 @dataclass(frozen=True)
 class KeepFp32:
-    """``patterns`` as the user gave them under the name ``of``; ``paths`` of what they match, with all parts of it."""
+    """The paths of what each pattern matches, with all parts of it; the user gave the list under the name ``of``."""
 
-    patterns: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
+    matched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     of: str = "keep_fp32"
 
-    def for_backend(self, backend: Backend) -> tuple[str, ...]:
-        """Return the paths that a backend gets; none for one that reduces no precision.
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Return the patterns as the user gave them."""
+        return tuple(self.matched)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths of all that stays in fp32."""
+        return tuple(dict.fromkeys(path for paths in self.matched.values() for path in paths))
+
+    def for_backend(self, backend: Backend) -> Mapping[str, tuple[str, ...]]:
+        """Return the paths that a backend gets, by pattern; none for one that reduces no precision.
 
         Raises:
             BuildError: the backend reduces precision, and can keep no module from that.
         """
         if backend.quantises is not None:
-            return self.paths
-        if self.paths and backend.precision in REDUCED:
+            return self.matched
+        if self.matched and backend.precision in REDUCED:
             raise BuildError(
                 f"it can't keep modules in fp32, and {self.of} names some; for a test of such modules allow other "
                 "backends by @pytest.mark.cpu_backends, or return [] for this one"
             )
-        return ()
-
-    def idle(self, model: nn.Module, quantises: Callable[[nn.Module], bool]) -> list[str]:
-        """Return the patterns that match nothing which would be quantised."""
-        found = {path for path, module in model.named_modules(remove_duplicate=False) if quantises(module)}
-        return [pattern for pattern in self.patterns if found.isdisjoint(_matching(pattern, model))]
+        return {}
 
 
 NOTHING = KeepFp32()
+
+
+def idle(kept: Mapping[str, tuple[str, ...]], model: nn.Module, backend: Backend) -> list[str]:
+    """Return the patterns whose paths have nothing that a backend would quantise."""
+    if backend.quantises is None:
+        return []
+    found = {path for path, module in model.named_modules(remove_duplicate=False) if backend.quantises(module)}
+    return [pattern for pattern, paths in kept.items() if found.isdisjoint(paths)]
 
 
 def keep_fp32_of(given: object, model: nn.Module, of: str) -> KeepFp32:
@@ -65,13 +77,12 @@ def keep_fp32_of(given: object, model: nn.Module, of: str) -> KeepFp32:
     for pattern in given:
         if not isinstance(pattern, str):
             raise UsageError(f"{of}: an item is of type {type(pattern).__name__}; {_WHAT_WOULD_DO}")
-    patterns = tuple(dict.fromkeys(sorted(given) if isinstance(given, (set, frozenset)) else given))
-    matched = {path for pattern in patterns for path in _checked(pattern, model, of)}
-    return KeepFp32(patterns, tuple(path for path in _paths(model) if path in matched), of)
+    patterns = sorted(given) if isinstance(given, (set, frozenset)) else given
+    return KeepFp32({pattern: _checked(pattern, model, of) for pattern in patterns}, of)
 
 
-def _checked(pattern: str, model: nn.Module, of: str) -> Sequence[str]:
-    found = list(_matching(pattern, model))
+def _checked(pattern: str, model: nn.Module, of: str) -> tuple[str, ...]:
+    found = tuple(_matching(pattern, model))
     if not found:
         known = list(_paths(model))
         hint = suggestion(pattern, known) if known else "it has no modules"

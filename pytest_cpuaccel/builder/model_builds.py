@@ -20,15 +20,24 @@ from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
 
 
+@dataclass(frozen=True)
+class BuildKey:
+    """``backend`` by name, the digest of its ``calibration`` data, and what stays in fp32: patterns and their paths."""
+
+    backend: str
+    calibration: str
+    keep_fp32: frozenset[tuple[str, tuple[str, ...]]]
+
+
 @dataclass
 class ModelBuilds:
-    """The builds of one model by backend and what they depend on else; those in ``trusted`` are current.
+    """The builds of one model by what they depend on beside it; those in ``trusted`` are current.
 
     ``stamp`` and ``digests`` are those of the model as it is now, once they were asked for. The model itself is not
     held, so that builds go with it.
     """
 
-    builds: dict[tuple[str, str], list[Build]] = field(default_factory=dict)
+    builds: dict[BuildKey, list[Build]] = field(default_factory=dict)
     calibration: Calibration | None = None
     keep_fp32: KeepFp32 = NOTHING
     trusted: set[int] = field(default_factory=set)
@@ -49,7 +58,7 @@ class ModelBuilds:
                 if build.state.names:
                     build.model.close()
 
-    def current(self, model: nn.Module, key: tuple[str, str]) -> Iterator[Build]:
+    def current(self, model: nn.Module, key: BuildKey) -> Iterator[Build]:
         """Yield the builds of a key that are still right; the others are closed and dropped."""
         builds = self.builds.setdefault(key, [])
         for build in [*builds]:
@@ -59,14 +68,14 @@ class ModelBuilds:
                 builds.remove(build)
                 build.model.close()
 
-    def keep(self, key: tuple[str, str], build: Build) -> None:
+    def keep(self, key: BuildKey, build: Build) -> None:
         """Keep a build that was made just now."""
         self.builds.setdefault(key, []).append(build)
         self.trusted.add(id(build))
 
     def take(self, backend: Backend) -> Iterator[Build]:
         """Yield the builds of a backend, which are forgotten."""
-        for key in [key for key in self.builds if key[0] == backend.name]:
+        for key in [key for key in self.builds if key.backend == backend.name]:
             yield from self.builds.pop(key)
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from pytest_cpuaccel.backends.toolkit import fp32_precision
 from pytest_cpuaccel.builder.random_generators import generators_kept
 from pytest_cpuaccel.builder.state.variable import write_environment
 
@@ -151,7 +152,8 @@ _PARTS = (
     StatePart(lambda: torch.is_autocast_enabled("cpu"), lambda on: torch.set_autocast_enabled("cpu", on)),
     StatePart(torch.get_default_dtype, torch.set_default_dtype),
     StatePart(_deterministic, _set_deterministic),
-    StatePart(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    StatePart(fp32_precision.matmul_precision, fp32_precision.set_matmul_precision),
+    StatePart(fp32_precision.precisions, fp32_precision.set_precisions),
     StatePart(lambda: torch.backends.mkldnn.enabled, lambda on: setattr(torch.backends.mkldnn, "enabled", on)),
     StatePart(torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
     StatePart(

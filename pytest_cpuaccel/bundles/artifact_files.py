@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_cpuaccel.bundles.bundle import Artifact, ArtifactFile
-from pytest_cpuaccel.bundles.plain_file import plain_file
+from pytest_cpuaccel.bundles.plain_file import plain_file, sha256_of
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.units import format_bytes
 
 MOST_BYTES = 8 << 30
 """The most that the artifact in a bundle may take."""
 
-_CHUNK = 1 << 20
-
 
 def artifact_in(folder: Path) -> Artifact:
     """Return the files in a folder with their digests, in the order of their paths."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = (ArtifactFile(path.relative_to(folder).as_posix(), path.stat().st_size, _sha256(path)) for path in paths)
+    files = (ArtifactFile(path.relative_to(folder).as_posix(), path.stat().st_size, sha256_of(path)) for path in paths)
     return Artifact(tuple(files))
 
 
@@ -57,7 +54,7 @@ def check_artifact(artifact: Artifact, folder: Path) -> None:
         if name not in expected:
             raise UsageError(f"the artifact holds {name[:80]!r}, which the bundle does not name")
         file = expected.pop(name)
-        if plain_file(path, file.bytes) != file.bytes or _sha256(path) != file.sha256:
+        if plain_file(path, file.bytes) != file.bytes or sha256_of(path) != file.sha256:
             raise UsageError(f"{name[:80]!r} of the artifact is not the file whose digest the bundle has")
     if expected:
         raise UsageError(f"the artifact lacks {next(iter(expected))[:80]!r}")
@@ -68,11 +65,3 @@ def _everything_in(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder, followlinks=False):
         linked = [name for name in folders if (Path(place) / name).is_symlink()]
         yield from (Path(place) / name for name in (*files, *linked))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from dataclasses import fields as fields_of
 from typing import Any
 
 from pytest_cpuaccel.bundles.fields import Fields
+from pytest_cpuaccel.core import budget_values as values
 from pytest_cpuaccel.core.budget import (
     AccuracyBudget,
     Budgets,
@@ -20,6 +22,7 @@ from pytest_cpuaccel.core.budget import (
 )
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.tolerance_lock import Lock
+from pytest_cpuaccel.core.tolerances import TOLERANCES
 
 _NO_LIMIT = {"float": "inf"}
 """How a value says infinity in the document: what is measured, and held to nothing."""
@@ -37,14 +40,19 @@ def read(fields: Fields) -> Budgets:
     Raises:
         UsageError: a field is not as the schema has it.
     """
+    _only(fields, Budgets)
     return Budgets(
         parity=fields.optional("parity", _parity),
         accuracy=fields.optional("accuracy", _accuracy),
         latency=fields.optional("latency", _latency),
-        startup=fields.optional("startup", lambda found: StartupBudget(*_limits(found, "cold_start_ns", "build_ns"))),
-        memory=fields.optional("memory", lambda found: MemoryBudget(*_limits(found, "peak_bytes", "artifact_bytes"))),
+        startup=fields.optional("startup", lambda found: StartupBudget(**_limits(found, StartupBudget))),
+        memory=fields.optional("memory", lambda found: MemoryBudget(**_limits(found, MemoryBudget))),
         kernels=fields.optional("kernels", _kernels),
     )
+
+
+def _only(fields: Fields, kind: type[Any]) -> None:
+    fields.only(*(item.name for item in fields_of(kind)))
 
 
 def _object(budget: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,6 +60,7 @@ def _object(budget: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parity(fields: Fields) -> ParityBudget:
+    _only(fields, ParityBudget)
     own, locks = fields.object("outputs"), fields.object("locks")
     return ParityBudget(
         _tolerance(fields.object("tolerance")),
@@ -63,22 +72,32 @@ def _parity(fields: Fields) -> ParityBudget:
 
 
 def _lock(fields: Fields) -> Lock:
-    rmse, largest = (fields.number(name) or 0.0 for name in ("rmse", "largest"))
-    return Lock(rmse, largest, fields.text("place"), fields.text("measured_on"))
+    _only(fields, Lock)
+    rmse, largest = (fields.meant(name, values.tolerance) for name in ("rmse", "largest"))
+    if rmse is None or largest is None:
+        raise UsageError("budgets.parity.locks has one without rmse or largest")
+    varying_db = fields.number("varying_db") if "varying_db" in fields.values else None
+    return Lock(rmse, largest, fields.text("place"), fields.text("measured_on"), varying_db)
 
 
 def _tolerance(fields: Fields) -> Tolerance:
-    return Tolerance(*(fields.number(name) for name in ("rtol", "atol", "cosine", "sqnr_db", "top1", "neighbours")))
+    _only(fields, Tolerance)
+    return Tolerance(**{name: fields.meant(name, parse) for name, parse in TOLERANCES.items()})
 
 
 def _accuracy(fields: Fields) -> AccuracyBudget:
+    _only(fields, AccuracyBudget)
     of = fields.optional_text("of")
     if of not in (None, "these"):
         raise UsageError("budgets.accuracy.of is neither null nor 'these'")
-    return AccuracyBudget(fields.number("max_drop"), fields.number("min_score"), of)
+    found = AccuracyBudget(fields.meant("max_drop", values.tolerance), fields.number("min_score"), of)
+    if found.max_drop is None and found.min_score is None:
+        raise UsageError("budgets.accuracy promises nothing")
+    return found
 
 
 def _latency(fields: Fields) -> LatencyBudget:
+    _only(fields, LatencyBudget)
     times = (fields.positive(name) for name in ("p50_ns", "p90_ns", "p99_ns"))
     p50_ns, p90_ns, p99_ns = (None if time is None else int(time) for time in times)
     ttft_ns, tpot_ns = (None if time is None else int(time) for time in map(fields.positive, ("ttft_ns", "tpot_ns")))
@@ -98,15 +117,18 @@ def _latency(fields: Fields) -> LatencyBudget:
     )
 
 
-def _limits(fields: Fields, *names: str) -> list[float | None]:
-    return [math.inf if fields.get(name) == _NO_LIMIT else fields.positive(name) for name in names]
+def _limits(fields: Fields, kind: type[Any]) -> dict[str, float | None]:
+    _only(fields, kind)
+    names = [item.name for item in fields_of(kind)]
+    return {name: math.inf if fields.get(name) == _NO_LIMIT else fields.positive(name) for name in names}
 
 
 def _kernels(fields: Fields) -> KernelsBudget:
+    _only(fields, KernelsBudget)
     breaks = None if fields.get("max_graph_breaks") is None else fields.count("max_graph_breaks")
     return KernelsBudget(
-        fields.number("int8_share"),
-        fields.number("bf16_share"),
+        fields.meant("int8_share", values.share),
+        fields.meant("bf16_share", values.share),
         fields.flag("no_fallback"),
         breaks,
         fields.texts("contains"),

@@ -105,12 +105,23 @@ class RecordedCall:
 
 
 @dataclass(frozen=True)
+class RecordedMetric:
+    """What a metric over all items came to under the backend and under eager."""
+
+    name: str
+    items: int
+    score: float
+    eager_score: float
+
+
+@dataclass(frozen=True)
 class Bundle:
     """``calls`` holds the call that the verdicts are about; of a model that keeps state all of its calls, in order.
 
     ``state`` names what such a model keeps. ``asked_once_more`` tells whether the last of its calls is one that was
     made after those of the test, to see what state they left. ``budgets`` are those of the test; ``scores`` are those
-    of an accuracy verdict, which has no call. ``seed`` is what torch's generator was seeded with. ``artifact`` is None
+    of an accuracy verdict, which has no call; of a ``metric`` they are its values over resampled items, None where it
+    was judged on these items alone. ``seed`` is what torch's generator was seeded with. ``artifact`` is None
     for a backend that writes none, ``kernels`` where nobody counted.
     """
 
@@ -127,12 +138,18 @@ class Bundle:
     asked_once_more: bool = False
     budgets: Budgets = field(default_factory=Budgets)
     scores: PairedScores | None = None
+    metric: RecordedMetric | None = None
     kernels: KernelCensus | None = None
     artifact: Artifact | None = None
 
     def verdict(self, kind: Kind) -> RecordedVerdict | None:
         """Return the recorded verdict of a kind; None where there is none."""
         return next((verdict for verdict in self.verdicts if verdict.kind == kind), None)
+
+    @property
+    def is_scored(self) -> bool:
+        """Tell whether it is of an accuracy verdict."""
+        return self.scores is not None or self.metric is not None
 
     @property
     def generates(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from dataclasses import fields as fields_of
 from typing import Any, cast, get_args
 
 import torch
@@ -18,9 +19,11 @@ from pytest_cpuaccel.bundles.bundle import (
     Bundle,
     Place,
     RecordedCall,
+    RecordedMetric,
     RecordedModel,
     RecordedVerdict,
 )
+from pytest_cpuaccel.bundles.coherence import check_coherent
 from pytest_cpuaccel.bundles.description import Describer
 from pytest_cpuaccel.bundles.fields import Fields
 from pytest_cpuaccel.bundles.plain_file import check_inner
@@ -37,10 +40,14 @@ _MOST_THREADS = 1024
 _ANSWERS = ("actual", "expected", "expected64", "rounding")
 _SIDES = ("actual", "expected")
 _MOST_VERDICTS = len(get_args(Kind))
+_FIELDS = (
+    *("schema", "test", "label", "calls", "state", "asked_once_more", "seed", "model", "backend", "scores", "metric"),
+    *("verdicts", "budgets", "place", "kernels", "artifact", "tensors_sha256"),
+)
 
 
 def written(bundle: Bundle) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Return a bundle as a document and its tensors.
+    """Return a bundle as a document and its tensors; whoever writes their file adds its digest.
 
     Raises:
         UsageError: it holds a value that a bundle can't hold.
@@ -62,6 +69,7 @@ def written(bundle: Bundle) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         },
         "backend": {"name": bundle.backend, "precision": bundle.precision.value},
         "scores": None if bundle.scores is None else _scores(describer, bundle.scores),
+        "metric": None if bundle.metric is None else asdict(bundle.metric),
         "verdicts": [
             {"kind": verdict.kind, "outcome": verdict.outcome.value, "sentence": verdict.sentence}
             for verdict in bundle.verdicts
@@ -70,6 +78,7 @@ def written(bundle: Bundle) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         "place": {**asdict(bundle.place), "isa": list(bundle.place.isa)},
         "kernels": None if bundle.kernels is None else _census(bundle.kernels),
         "artifact": None if bundle.artifact is None else asdict(bundle.artifact),
+        "tensors_sha256": "",
     }, describer.tensors
 
 
@@ -83,16 +92,18 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
     fields = Fields(fields.values, "")
     if fields.count("schema") != SCHEMA:
         raise UsageError(f"it has schema {fields.count('schema')}; this version reads {SCHEMA}")
+    fields.only(*_FIELDS)
     model, backend = map(fields.object, ("model", "backend"))
+    model.only(*_names(RecordedModel))
+    backend.only("name", "precision")
     left = dict(tensors)
+    fields.text("tensors_sha256")
     calls = tuple(_read_call(item, left) for item in fields.objects("calls", MOST_CALLS))
     scores = fields.optional("scores", lambda found: _read_scores(found, left))
     verdicts = tuple(map(_read_verdict, fields.objects("verdicts", _MOST_VERDICTS)))
     if len({verdict.kind for verdict in verdicts}) != len(verdicts):
         raise UsageError("verdicts has one of a kind twice")
-    if not calls and scores is None:
-        raise UsageError("it has neither calls nor scores")
-    return Bundle(
+    found = Bundle(
         test=fields.text("test"),
         label=fields.text("label"),
         model=RecordedModel(
@@ -105,12 +116,21 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
         seed=fields.count("seed", 1 << 64),
         calls=calls,
         state=fields.texts("state"),
-        asked_once_more=fields.flag("asked_once_more") and len(calls) > 1,
+        asked_once_more=fields.flag("asked_once_more"),
         budgets=budgets_document.read(fields.object("budgets")),
         scores=scores,
+        metric=fields.optional("metric", _read_metric),
         kernels=fields.optional("kernels", _read_census),
         artifact=fields.optional("artifact", _read_artifact),
     )
+    check_coherent(found)
+    if left:
+        raise UsageError(f"tensor {next(iter(left))[:40]!r} is named nowhere")
+    return found
+
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(item.name for item in fields_of(kind))
 
 
 def _call(describer: Describer, call: RecordedCall) -> dict[str, Any]:
@@ -125,6 +145,7 @@ def _call(describer: Describer, call: RecordedCall) -> dict[str, Any]:
 
 
 def _read_call(fields: Fields, tensors: dict[str, torch.Tensor]) -> RecordedCall:
+    fields.only("method", "args", "kwargs", "random_state", "answers")
     return RecordedCall(
         cast("Method", fields.one_of("method", get_args(Method))),
         Inputs(
@@ -144,11 +165,21 @@ def _scores(describer: Describer, scores: PairedScores) -> dict[str, Any]:
 
 
 def _read_scores(fields: Fields, tensors: dict[str, torch.Tensor]) -> PairedScores:
+    fields.only(*_SIDES)
     found = [restored(fields.get(side), tensors) for side in _SIDES]
     for scores in found:
         if not isinstance(scores, torch.Tensor) or scores.dtype is not torch.float64 or scores.dim() != 1:
             raise UsageError("scores are no rows of float64 numbers")
     return PairedScores(*(tuple(scores.tolist()) for scores in found))
+
+
+def _read_metric(fields: Fields) -> RecordedMetric:
+    fields.only(*_names(RecordedMetric))
+    score, eager_score = (fields.number(name) for name in ("score", "eager_score"))
+    items = fields.count("items")
+    if score is None or eager_score is None or not items:
+        raise UsageError("metric has no items, or no score of them")
+    return RecordedMetric(fields.text("name"), items, score, eager_score)
 
 
 def _exact(describer: Describer, value: Any, place: str) -> Any:
@@ -169,11 +200,13 @@ def _answer(describer: Describer, answer: Answer | None, name: str) -> dict[str,
 
 def _read_answers(fields: Fields, tensors: dict[str, torch.Tensor]) -> Answers:
     def answer(found: Fields) -> Answer:
+        found.only("output", "written")
         changed = found.object("written").values
         return Answer(
             restored(found.get("output"), tensors), {name: restored(item, tensors) for name, item in changed.items()}
         )
 
+    fields.only(*_ANSWERS)
     return Answers(
         answer(fields.object("actual")),
         answer(fields.object("expected")),
@@ -193,6 +226,7 @@ def _read_state(state: Any) -> torch.Tensor | None:
 
 
 def _read_verdict(fields: Fields) -> RecordedVerdict:
+    fields.only(*_names(RecordedVerdict))
     return RecordedVerdict(
         cast("Kind", fields.one_of("kind", get_args(Kind))),
         Outcome(fields.one_of("outcome", [outcome.value for outcome in Outcome])),
@@ -201,6 +235,7 @@ def _read_verdict(fields: Fields) -> RecordedVerdict:
 
 
 def _read_place(fields: Fields) -> Place:
+    fields.only(*_names(Place))
     return Place(
         cpu=fields.text("cpu"),
         isa=fields.texts("isa"),
@@ -218,21 +253,11 @@ def _census(census: KernelCensus) -> dict[str, Any]:
 
 
 def _read_census(fields: Fields) -> KernelCensus:
+    fields.only(*_names(KernelCensus))
     breaks = None if fields.get("graph_breaks") is None else fields.count("graph_breaks")
-    kernels = tuple(
-        Kernel(
-            item.text("op"),
-            item.count("count"),
-            item.optional_text("compute"),
-            item.optional_text("stored"),
-            item.optional_text("implementation"),
-            item.number("us"),
-        )
-        for item in fields.objects("kernels")
-    )
     return KernelCensus(
         fields.text("source"),
-        kernels,
+        tuple(map(_read_kernel, fields.objects("kernels"))),
         fields.flag("is_complete"),
         fields.texts("fallbacks"),
         fields.optional_text("isa"),
@@ -240,12 +265,28 @@ def _read_census(fields: Fields) -> KernelCensus:
     )
 
 
-def _read_artifact(fields: Fields) -> Artifact:
-    files = tuple(
-        ArtifactFile(item.text("path"), item.count("bytes"), item.text("sha256")) for item in fields.objects("files")
+def _read_kernel(fields: Fields) -> Kernel:
+    fields.only(*_names(Kernel))
+    return Kernel(
+        fields.text("op"),
+        fields.count("count"),
+        fields.optional_text("compute"),
+        fields.optional_text("stored"),
+        fields.optional_text("implementation"),
+        fields.number("us"),
     )
+
+
+def _read_artifact(fields: Fields) -> Artifact:
+    fields.only(*_names(Artifact))
+    files = tuple(map(_read_file, fields.objects("files")))
     for file in files:
         check_inner(file.path)
     if len({file.path for file in files}) != len(files):
         raise UsageError("artifact.files names one path twice")
     return Artifact(files, fields.flag("is_here"))
+
+
+def _read_file(fields: Fields) -> ArtifactFile:
+    fields.only(*_names(ArtifactFile))
+    return ArtifactFile(fields.text("path"), fields.count("bytes"), fields.text("sha256"))

@@ -34,6 +34,16 @@ class Fields:
             raise UsageError(f"{place} is no object")
         return cls(value, place)
 
+    def only(self, *names: str) -> None:
+        """Check that the object has no other fields than these.
+
+        Raises:
+            UsageError: it has one.
+        """
+        for name in self.values:
+            if name not in names:
+                raise UsageError(f"{self._at(name)} is no field of a bundle")
+
     def text(self, name: str) -> str:
         """Return a text."""
         value: str = self.of_type(name, str)
@@ -63,6 +73,18 @@ class Fields:
         if not -_MOST_NUMBER <= value <= _MOST_NUMBER:
             raise UsageError(f"{self._at(name)} is no finite number")
         return float(value)
+
+    def meant(self, name: str, parse: Callable[[Any], T]) -> T | None:
+        """Return what ``parse`` makes of a number, or None for null; its message follows the field's name.
+
+        Raises:
+            UsageError: there is no number, or none that has a meaning.
+        """
+        value = self.number(name)
+        try:
+            return None if value is None else parse(value)
+        except UsageError as mistake:
+            raise UsageError(f"{self._at(name)}: {mistake}") from None
 
     def positive(self, name: str) -> float | None:
         """Return a number above 0, or None for null."""

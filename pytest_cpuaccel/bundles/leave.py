@@ -19,9 +19,11 @@ from pytest_cpuaccel.bundles.bundle import (
     Bundle,
     Place,
     RecordedCall,
+    RecordedMetric,
     RecordedModel,
     RecordedVerdict,
 )
+from pytest_cpuaccel.bundles.difference import difference
 from pytest_cpuaccel.bundles.write import write_bundle
 from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.call import Answer, Call
@@ -31,6 +33,7 @@ from pytest_cpuaccel.core.measurement.accuracy import PairedScores
 from pytest_cpuaccel.core.one_line import one_line
 from pytest_cpuaccel.evaluation.failure import Failure
 from pytest_cpuaccel.evaluation.generation import repeatable
+from pytest_cpuaccel.evaluation.scores import Scores
 from pytest_cpuaccel.machine.cpu import this_machine
 from pytest_cpuaccel.report.environment import versions_of
 
@@ -90,9 +93,7 @@ def answers_of(failure: Failure) -> list[Answers]:
 def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
     evaluation, result = failure.comparer.evaluation, failure.result
     budgets, scores = evaluation.budgets, evaluation.scores
-    if not failure.calls and scores.by_metric is not None:
-        raise UsageError("a metric over all items has no scores of single items, which could be judged again")
-    if not failure.calls and not scores.actual:
+    if not failure.calls and scores.by_metric is None and not scores.actual:
         raise UsageError("nothing was scored")
     with in_state(evaluation.reference, evaluation.start):
         key = model_key(evaluation.reference)
@@ -108,15 +109,30 @@ def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
         seed=torch.initial_seed(),
         calls=tuple(_recorded(*pair) for pair in zip(failure.calls, answers_of(failure), strict=True)),
         state=failure.state,
-        asked_once_more=failure.asked_once_more,
+        asked_once_more=bool(failure.state),
         budgets=budgets if budgets.parity is None else replace(budgets, parity=failure.comparer.held_to),
-        scores=None if failure.calls else PairedScores(scores.actual, scores.expected),
+        **({} if failure.calls else _scored(scores)),
         kernels=result.kernels,
         artifact=None if artifact is None else artifact_in(artifact),
     )
 
 
+def _scored(scores: Scores) -> dict[str, Any]:
+    found = scores.by_metric
+    if found is None:
+        return {"scores": PairedScores(scores.actual, scores.expected)}
+    metric = RecordedMetric(found.metric or "", found.items, found.score, found.eager_score)
+    return {"scores": found.scores, "metric": metric}
+
+
 def _recorded(call: Call, answers: Answers) -> RecordedCall:
+    """The call without its streamer.
+
+    Raises:
+        UsageError: its tokens are eager's, so that it may have failed by what the streamer was told.
+    """
+    if call.heard is not None and not difference(answers.expected, answers.actual):
+        raise UsageError("the tokens are eager's, and what a streamer was told is not kept")
     inputs = repeatable(call.inputs) if call.method == "generate" else call.inputs
     return RecordedCall(call.method, inputs, answers, call.rng_state)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pytest_cpuaccel.bundles.bundle import Bundle, RecordedCall
 from pytest_cpuaccel.core.budget import ParityBudget
+from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.judge.accuracy import judge_accuracy
@@ -31,12 +32,20 @@ def judged_as_recorded(bundle: Bundle, kind: Kind) -> Verdict | str:
     """
     if kind == "parity" and bundle.calls:
         return _parity(bundle)
-    if kind == "accuracy" and bundle.scores is not None and bundle.budgets.accuracy is not None:
-        measured = compare_scores(bundle.scores.actual, bundle.scores.expected)
-        return judge_accuracy(measured, bundle.budgets.accuracy, bundle.backend)
+    if kind == "accuracy" and bundle.is_scored and bundle.budgets.accuracy is not None:
+        return judge_accuracy(_measured(bundle), bundle.budgets.accuracy, bundle.backend)
     if kind == "kernels" and bundle.kernels is not None and bundle.budgets.kernels is not None:
         return judge_kernels(bundle.kernels, bundle.budgets.kernels, f"{bundle.backend}: {bundle.label}")
     return KEPT_ELSEWHERE.get(kind, "it takes the model: give --model")
+
+
+def _measured(bundle: Bundle) -> AccuracyMeasurement:
+    metric, scores = bundle.metric, bundle.scores
+    if metric is not None:
+        drop = metric.eager_score - metric.score
+        return AccuracyMeasurement(metric.items, metric.score, metric.eager_score, drop, scores, metric=metric.name)
+    assert scores is not None
+    return compare_scores(scores.actual, scores.expected)
 
 
 def _parity(bundle: Bundle) -> Verdict | str:

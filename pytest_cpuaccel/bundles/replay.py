@@ -79,8 +79,8 @@ def judge_recorded(bundle: Bundle) -> Replay:
             verdicts.append(found)
         else:
             unjudged[recorded.kind] = found
-    what = "scores" if bundle.scores is not None else "answers"
-    how = "" if bundle.scores is not None else " (--model makes the call)"
+    what = "scores" if bundle.is_scored else "answers"
+    how = "" if bundle.is_scored else " (--model makes the call)"
     return Replay(tuple(verdicts), f"nothing ran: the recorded {what} were judged again{how}", unjudged)
 
 

@@ -37,7 +37,7 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], file: Path) -> None:
 def read_tensors(file: Path) -> dict[str, torch.Tensor]:
     """Return the tensors in a file.
 
-    Sizes are checked against the file's before anything of them is allocated.
+    Sizes are checked before anything is allocated.
 
     Raises:
         UsageError: it is damaged, too large, or holds other types than a bundle does; safetensors is not installed.
@@ -46,8 +46,7 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
         from safetensors import SafetensorError, safe_open
     except ImportError:
         raise UsageError(NEEDED) from None
-    size = plain_file(file, MOST_BYTES + _LONGEST_HEADER)
-    names = _checked_names(file, size)
+    names = check_tensors(file)
     try:
         with safe_open(str(file), framework="pt") as opened:
             return {name: opened.get_tensor(name).clone() for name in names}
@@ -55,7 +54,13 @@ def read_tensors(file: Path) -> dict[str, torch.Tensor]:
         raise UsageError(f"{file.name!r} is damaged: {str(damage)[:200]}") from None
 
 
-def _checked_names(file: Path, size: int) -> list[str]:
+def check_tensors(file: Path) -> list[str]:
+    """Return the names of the tensors in a file whose size and header are as they have to be.
+
+    Raises:
+        UsageError: they are not.
+    """
+    size = plain_file(file, MOST_BYTES + _LONGEST_HEADER)
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if size < 8 or length > min(_LONGEST_HEADER, size - 8):

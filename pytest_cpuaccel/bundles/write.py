@@ -7,8 +7,10 @@ import json
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.bundles.artifact_files import copy_artifact
 from pytest_cpuaccel.bundles.bundle import (
@@ -20,10 +22,15 @@ from pytest_cpuaccel.bundles.bundle import (
     TENSORS,
     Bundle,
 )
-from pytest_cpuaccel.bundles.document import written
-from pytest_cpuaccel.bundles.tensors_file import write_tensors
+from pytest_cpuaccel.bundles.document import read, written
+from pytest_cpuaccel.bundles.json_text import parsed
+from pytest_cpuaccel.bundles.plain_file import sha256_of
+from pytest_cpuaccel.bundles.tensors_file import check_tensors, write_tensors
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.units import format_bytes
+
+if TYPE_CHECKING:
+    import torch
 
 MOST_BUNDLES = 100
 """The most bundles in one folder."""
@@ -37,7 +44,8 @@ def write_bundle(bundle: Bundle, root: Path, artifact: Path | None = None) -> Pa
     Nothing else in ``root`` is touched. Return the new folder.
 
     Raises:
-        UsageError: it holds a value that a bundle can't hold, it takes too much, or ``root`` holds too many.
+        UsageError: it holds a value that a bundle can't hold, it takes too much to be read again, or ``root`` holds
+            too many.
         OSError: it can't be written.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -56,19 +64,29 @@ def write_bundle(bundle: Bundle, root: Path, artifact: Path | None = None) -> Pa
             f"inputs and outputs are {len(tensors)} tensors, described in {format_bytes(len(text))}; a bundle holds "
             f"{MOST_TENSORS} in {format_bytes(LONGEST_DOCUMENT)}"
         )
+    _check_readable(text, tensors)
     name = f"{_readable(bundle)}-{uuid.uuid4().hex[:8]}"
     unfinished = root / f".{name}"
     unfinished.mkdir()
     try:
         write_tensors(tensors, unfinished / TENSORS)
+        check_tensors(unfinished / TENSORS)
+        document["tensors_sha256"] = sha256_of(unfinished / TENSORS)
         if artifact is not None and own.artifact is not None:
             copy_artifact(own.artifact, artifact, unfinished / ARTIFACT)
-        (unfinished / DOCUMENT).write_text(f"{text}\n", encoding="utf-8")
+        (unfinished / DOCUMENT).write_text(f"{json.dumps(document, indent=1)}\n", encoding="utf-8")
         return unfinished.rename(root / name)
     except BaseException:
         with contextlib.suppress(OSError):
             shutil.rmtree(unfinished)
         raise
+
+
+def _check_readable(text: str, tensors: Mapping[str, torch.Tensor]) -> None:
+    try:
+        read(parsed(text.encode(), DOCUMENT), tensors)
+    except UsageError as mistake:
+        raise UsageError(f"it could not be read again: {mistake}") from None
 
 
 def _readable(bundle: Bundle) -> str:

@@ -15,10 +15,9 @@ from pytest_cpuaccel.cli.installed_backend import installed
 from pytest_cpuaccel.cli.path_argument import path
 from pytest_cpuaccel.cli.waits import Waits
 from pytest_cpuaccel.core.backend import Backend
-from pytest_cpuaccel.core.errors import BackendUnavailableError, UsageError, UserCodeError
-from pytest_cpuaccel.core.frames import without_imports, without_ours
+from pytest_cpuaccel.core.errors import BackendUnavailableError, CpuaccelError, Terminated, UsageError, UserCodeError
+from pytest_cpuaccel.core.frames import runs_users_code, without_imports, without_ours
 from pytest_cpuaccel.core.one_line import printable
-from pytest_cpuaccel.core.verdict import Outcome
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         check_torch()
     except BackendUnavailableError as unavailable:
         raise UsageError(str(unavailable)) from None
+    from pytest_cpuaccel.bundles.conclusion import Agreement, concluded
     from pytest_cpuaccel.bundles.read import read_bundle
     from pytest_cpuaccel.bundles.replay import judge_recorded
 
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(line)  # noqa: T201
     backends = None if arguments.model is None else _backends(bundle)
     try:
-        replay = judge_recorded(bundle) if backends is None else _replayed(bundle, backends, arguments)
+        replay = judge_recorded(bundle) if backends is None else _on_users_model(bundle, backends, arguments)
     except UserCodeError as raised:
         frames = without_imports(without_ours(raised.error.__traceback__))
         traceback.print_exception(raised.error.with_traceback(frames))
@@ -85,9 +85,27 @@ def run(arguments: argparse.Namespace) -> int:
     if backends is not None:
         for line in _surroundings(bundle, replay, backends[0], is_trusted=arguments.trust_artifact):
             print(printable(line))  # noqa: T201
-    code, line = _conclusion(bundle, replay)
-    print(line)  # noqa: T201
-    return code
+    found = concluded(bundle.verdicts, replay.verdicts, replay.unjudged)
+    print(printable(found.sentence))  # noqa: T201
+    return {Agreement.SAME: SAME, Agreement.ANOTHER: ANOTHER, Agreement.UNJUDGED: UNJUDGED}[found.agreement]
+
+
+def _on_users_model(bundle: Bundle, backends: tuple[Backend, Backend], arguments: argparse.Namespace) -> Replay:
+    """Make the calls here.
+
+    Raises:
+        UserCodeError: code of the user raised where this package takes no errors for an answer.
+    """
+    try:
+        return _replayed(bundle, backends, arguments)
+    except (CpuaccelError, Terminated):
+        raise
+    except Exception as error:
+        if not runs_users_code(error.__traceback__):
+            raise
+        raise UserCodeError(f"--model: {arguments.model} raises {type(error).__name__}", error) from error
+    except SystemExit:
+        raise UsageError(f"--model: {arguments.model} raises SystemExit") from None
 
 
 def _replayed(bundle: Bundle, backends: tuple[Backend, Backend], arguments: argparse.Namespace) -> Replay:
@@ -127,6 +145,8 @@ def _surroundings(bundle: Bundle, replay: Replay, backend: Backend, *, is_truste
     there, here = bundle.place, place_of(backend, bundle.place.threads)
     yield from (f"differs: {line}" for line in replay.model)
     yield from (f"differs: {line}" for line in differences(there, here))
+    if backend.precision is not bundle.precision:
+        yield f"differs: precision of {backend.name}: {bundle.precision.value} -> {backend.precision.value}"
     if bundle.kernels is not None or replay.kernels is not None:
         with_times = there.cpu == here.cpu and bundle.verdict("latency") is not None
         lines = kernel_differences(bundle.kernels, replay.kernels, with_times=with_times)
@@ -135,25 +155,6 @@ def _surroundings(bundle: Bundle, replay: Replay, backend: Backend, *, is_truste
         yield "calibration data are not in a bundle: the backend was calibrated on the call's own inputs"
     if bundle.artifact is not None and bundle.artifact.is_here and not is_trusted:
         yield _UNTRUSTED
-
-
-def _conclusion(bundle: Bundle, replay: Replay) -> tuple[int, str]:
-    now = {verdict.kind: verdict.outcome for verdict in replay.verdicts}
-    decided = (Outcome.PASS, Outcome.FAIL)
-    for recorded in bundle.verdicts:
-        found = now.get(recorded.kind)
-        if found in decided and recorded.outcome in decided and found is not recorded.outcome:
-            was = recorded.outcome.value
-            return ANOTHER, f"another verdict: {recorded.kind} was {was} and is {found.value}"
-    failed = [recorded.kind for recorded in bundle.verdicts if recorded.outcome is Outcome.FAIL]
-    for kind in failed:
-        if kind not in now:
-            return UNJUDGED, f"{kind} was FAIL, and can't be judged: {replay.unjudged.get(kind, 'nothing tells of it')}"
-        if now[kind] is Outcome.INCONCLUSIVE:
-            return UNJUDGED, f"{kind} was FAIL, and can't be told now"
-    if not failed:
-        return UNJUDGED, "the bundle has no FAIL"
-    return SAME, f"the same verdict: FAIL of {' and '.join(failed)}"
 
 
 def _backends(bundle: Bundle) -> tuple[Backend, Backend]:

@@ -64,7 +64,9 @@ class Subject:
     backend.
 
     ``keep_fp32`` holds the paths of modules that stay in fp32, for a backend that has ``Backend.quantises``: those that
-    the user named, and all parts of them.
+    the user named, and all parts of them. A module with several paths is there under each. ``keep_fp32_patterns`` are
+    the texts that the user named them by, each with its paths, without those that match nothing which the backend
+    would round.
     """
 
     fresh_module: Callable[[], nn.Module]
@@ -76,6 +78,7 @@ class Subject:
     calibration: tuple[Inputs, ...] = ()
     fresh_outline: Callable[[], nn.Module] | None = None
     keep_fp32: tuple[str, ...] = ()
+    keep_fp32_patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def outline(self) -> nn.Module:
         """Return a private copy of the eager model, for its class and configuration alone.

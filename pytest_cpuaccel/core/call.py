@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_cpuaccel.core.inputs import Inputs
+
+if TYPE_CHECKING:
+    from pytest_cpuaccel.core.heard import Heard
 
 Method = Literal["forward", "generate"]
 
@@ -30,7 +33,8 @@ class Call:
 
     ``inputs``, ``output`` and ``written`` are copies taken at the time of the call; later changes to the test's tensors
     don't reach them. ``written`` is as in :class:`Answer`. ``rng_state`` is the state of torch's CPU generator
-    just before the call; with it a sampling ``generate()`` can be repeated.
+    just before the call; with it a sampling ``generate()`` can be repeated. ``heard`` is what the streamer of a
+    ``generate()`` was told; None where it has none.
     """
 
     method: Method
@@ -38,3 +42,4 @@ class Call:
     output: Any
     rng_state: Any = None
     written: Mapping[str, Any] = field(default_factory=dict)
+    heard: Heard | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +39,13 @@ def chained(entries: Iterable[TracebackType]) -> TracebackType | None:
 def is_ours(entry: TracebackType) -> bool:
     """Tell whether a frame runs code of this package."""
     return entry.tb_frame.f_code.co_filename.startswith(_OURS)
+
+
+def runs_users_code(frames: TracebackType | None) -> bool:
+    """Tell whether a frame of a traceback runs code that is neither of this package nor installed."""
+    installed = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    files = [entry.tb_frame.f_code.co_filename for entry in entries(frames) if not is_ours(entry)]
+    return any(not file.startswith((*installed, "<")) and "site-packages" not in file for file in files)
 
 
 def _imports(filename: str) -> bool:

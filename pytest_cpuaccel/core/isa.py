@@ -16,10 +16,13 @@ _WIDEST_FIRST = {
 }
 """What it is called -> the words of kernels' names that mean it."""
 
+_NO_VECTORS = "NO AVX"
+"""What torch 2.8 calls a processor without AVX2."""
+
 _WORD = re.compile(r"[^a-z0-9]+")
 
 
 def widest_named(kernels: Iterable[str]) -> str | None:
     """Return the widest set that one of these names of kernels has a word of; None where none has."""
-    words = {word for name in kernels for word in _WORD.split(name.lower())}
+    words = {word for name in kernels if name != _NO_VECTORS for word in _WORD.split(name.lower())}
     return next((isa for isa, named in _WIDEST_FIRST.items() if words.intersection(named)), None)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pytest_cpuaccel.core.kernel_census import Kernel
 
 _PRODUCT = re.compile(
-    r"matmul|gemm|einsum|inner_?product|fully_?connected|linear|conv|lstm|gru|attention|encoder_layer|mha|sdpa"
+    r"matmul|gemm|einsum|inner_?product|fully_?connected|linear|conv|lstm|gru|rnn|attention|encoder_layer|mha|sdpa"
     r"|(?<![a-z])(?:add|badd)?b?m[mv](?![a-z])"
 )
 _OTHER = re.compile(

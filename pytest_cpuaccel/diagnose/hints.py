@@ -59,18 +59,20 @@ def hints(outputs: Outputs, failing: Mapping[str, float]) -> tuple[Diagnosis, ..
 def _hints(failing: FailingOutput, pairs: tuple[OutputPair, ...]) -> Iterator[Diagnosis]:
     """Each holds for the whole output; ``pairs`` are all those of floating-point tensors."""
     name, actual, expected = failing.pair.name, failing.pair.actual, failing.pair.expected
-    largest = peak(actual)
-    if not expected.numel() or not math.isfinite(largest) or not math.isfinite(peak(expected)):
+    if not expected.numel():
+        return
+    likeness = Likeness.of(actual, expected) if actual.shape == expected.shape else None
+    is_plain = likeness is not None and likeness.is_plain
+    if not is_plain and not (math.isfinite(peak(actual)) and math.isfinite(peak(expected))):
         return
     if cause := cause_of(failing):
         yield cause
         return
-    if largest == 0:
+    if not is_plain and peak(actual) == 0:
         yield Diagnosis("hint", f"'{name}' is zero throughout", name)
         return
     known = [*_exchanges(failing.pair, pairs)]
-    if actual.shape == expected.shape:
-        likeness = Likeness.of(actual, expected)
+    if likeness is not None:
         known += [*_rearrangements(failing.pair, likeness), *_coarseness(failing)]
         known = known or [*_disturbances(failing, likeness)]
     yield from known
@@ -90,16 +92,17 @@ def _rearrangements(failing: OutputPair, likeness: Likeness) -> Iterator[Diagnos
     if order:
         sentence = f"the rows of '{failing.name}' are eager's rows {order}: was the batch reordered?"
         yield Diagnosis("hint", sentence, failing.name)
-    if _is_shifted(failing.actual, failing.expected):
+    if _is_shifted(failing.actual, failing.expected, likeness.reference):
         sentence = f"'{failing.name}' equals eager's shifted by one position along dimension 1"
         yield Diagnosis("hint", sentence, failing.name)
 
 
-def _is_shifted(actual: torch.Tensor, expected: torch.Tensor) -> bool:
+def _is_shifted(actual: torch.Tensor, expected: torch.Tensor, squares: float) -> bool:
     if expected.dim() < 2 or expected.shape[1] < 3:
         return False
     first, last = expected[:, :-1], expected[:, 1:]
-    return (alike(actual[:, 1:], first) or alike(actual[:, :-1], last)) and not alike(last, first)
+    is_moved = alike(actual[:, 1:], first, squares) or alike(actual[:, :-1], last, squares)
+    return is_moved and not alike(last, first)
 
 
 def _coarseness(failing: FailingOutput) -> Iterator[Diagnosis]:

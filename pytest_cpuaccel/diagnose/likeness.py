@@ -39,6 +39,11 @@ class Likeness:
         return Likeness(reference.numel(), *sums.tolist())
 
     @property
+    def is_plain(self) -> bool:
+        """Return whether the sums alone show that all elements are finite, and the values not zero throughout."""
+        return 0 < self.values < math.inf and self.reference < math.inf
+
+    @property
     def relative_rmse(self) -> float:
         """Return ``RMS(values - reference) / RMS(reference)``."""
         return self._relative(self.difference)
@@ -69,18 +74,21 @@ class Likeness:
         return math.sqrt(squares / self.count) / (math.sqrt(self.reference / self.count) or 1.0)
 
 
-def alike(values: torch.Tensor, reference: torch.Tensor) -> bool:
-    """Tell whether the relative RMSE of two tensors, of one shape or not, is below ``ALIKE``."""
+def alike(values: torch.Tensor, reference: torch.Tensor, most: float | None = None) -> bool:
+    """Tell whether the relative RMSE of two tensors, of one shape or not, is below ``ALIKE``.
+
+    ``most`` is a number that the reference's sum of squares doesn't exceed, which saves a look at all of it.
+    """
     if values.shape != reference.shape or not reference.numel():
         return False
-    allowed = most_apart(squares(reference), reference.numel())
+    bound = most_apart(squares(reference) if most is None else max(most, float(reference.numel())), reference.numel())
     apart = 0.0
     for one, other in in_fp64(values, reference):
         one.sub_(other)
         apart += torch.dot(one, one).item()
-        if apart >= allowed:
+        if apart >= bound:
             return False
-    return apart < allowed
+    return apart < (bound if most is None else most_apart(squares(reference), reference.numel()))
 
 
 def most_apart(reference: float, count: int) -> float:

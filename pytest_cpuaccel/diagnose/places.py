@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,9 @@ from pytest_cpuaccel.measure.parity.pieces import Pieces, everything
 
 ROWS, POSITIONS, COLUMNS = 0, 1, -1
 """The dimensions that are told apart: a batch, a sequence in it, and what the last layer has its outputs for."""
+
+_FEW = 1024
+"""Elements of a piece that are looked at first: where an output is off throughout, they tell."""
 
 
 def places_off(
@@ -23,18 +27,24 @@ def places_off(
     off = {dimension: np.zeros(expected.shape[dimension], bool) for dimension in (ROWS, POSITIONS, COLUMNS)}
     pieces = Pieces((actual, expected, valid), everything(expected), in_blocks=True)
     for number in range(len(pieces)):
-        block = pieces.block(number)
-        unknown = [dimension for dimension, flags in off.items() if not flags[block[dimension]].all()]
-        if unknown:
-            flags = _flags(pieces[number].vectors, limit).reshape([part.stop - part.start for part in block])
+        block, vectors = pieces.block(number), pieces[number].vectors
+        shape = [part.stop - part.start for part in block]
+        count = math.prod(shape)
+        for stop in (_FEW, count) if count > _FEW else (count,):
+            unknown = [dimension for dimension, flags in off.items() if not flags[block[dimension]].all()]
+            if not unknown:
+                break
+            found = np.zeros(count, bool)
+            found[:stop] = _flags(vectors, stop, limit)
             for dimension in unknown:
-                others = tuple(axis for axis in range(flags.ndim) if axis != dimension % flags.ndim)
-                off[dimension][block[dimension]] |= flags.any(axis=others)
+                others = tuple(axis for axis in range(len(shape)) if axis != dimension % len(shape))
+                off[dimension][block[dimension]] |= found.reshape(shape).any(axis=others)
     return {dimension: np.flatnonzero(flags).tolist() for dimension, flags in off.items()}
 
 
-def _flags(vectors: tuple[torch.Tensor | None, ...], limit: float) -> np.ndarray:
-    actual, expected, valid = vectors
+def _flags(vectors: tuple[torch.Tensor | None, ...], stop: int, limit: float) -> np.ndarray:
+    """Which of the first ``stop`` elements are off."""
+    actual, expected, valid = (None if vector is None else vector[:stop] for vector in vectors)
     assert actual is not None
     assert expected is not None
     assert valid is not None

@@ -13,6 +13,8 @@ from pytest_cpuaccel.core.backend import BuiltModel
 from pytest_cpuaccel.core.budget import ParityBudget, Tolerance
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import EagerError
+from pytest_cpuaccel.core.heard import Listener
+from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.measurement.parity import Share
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.core.verdict import Outcome
@@ -96,14 +98,17 @@ class Comparer:
 
     def called(self, built: BuiltModel, call: Call) -> Call:
         """Return the call as a build answers it."""
-        given = private_inputs(call.inputs)
+        listener = None if call.heard is None else Listener()
+        told = {} if listener is None else {"streamer": listener}
+        given = private_inputs(Inputs(call.inputs.args, {**call.inputs.kwargs, **told}))
         run = built.forward if call.method == "forward" else built.generate
         assert run is not None
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             if call.rng_state is not None:
                 torch.set_rng_state(call.rng_state)
             output = run(*given.args, **given.kwargs)
-        return replace(call, output=output, written=written_inputs(self.evaluation.model, call.inputs, given))
+        written = written_inputs(self.evaluation.model, call.inputs, given)
+        return replace(call, output=output, written=written, heard=None if listener is None else listener.heard)
 
 
 def _unless_by_chance(found: Comparison, references: References, model: nn.Module) -> Comparison:

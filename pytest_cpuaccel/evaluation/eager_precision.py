@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from pytest_cpuaccel.backends.toolkit import fp32_precision
 from pytest_cpuaccel.builder.eager import run_eager
 from pytest_cpuaccel.builder.random_generators import seeded
 from pytest_cpuaccel.core import tree
@@ -17,11 +17,6 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import CpuaccelError
 
 _REDUCED = (torch.bfloat16, torch.float16)
-_MATH_MODES = ("DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE")
-"""Variables by which a user lets oneDNN compute fp32 products in less."""
-
-_FULL = ("none", "ieee", "highest", "tf32", "")
-"""What torch calls fp32 that is not computed in bf16."""
 
 
 def may_reduce(model: nn.Module, call: Call) -> bool:
@@ -29,7 +24,7 @@ def may_reduce(model: nn.Module, call: Call) -> bool:
 
     The model is run once more, with every operation that it calls looked at.
     """
-    if _is_allowed() or _holds_reduced([*model.parameters(), *model.buffers()]):
+    if fp32_precision.may_reduce() or _holds_reduced([*model.parameters(), *model.buffers()]):
         return True
     seen = _Reduced()
     try:
@@ -38,17 +33,6 @@ def may_reduce(model: nn.Module, call: Call) -> bool:
     except CpuaccelError:
         return True
     return seen.found
-
-
-def _is_allowed() -> bool:
-    """Tell whether a setting lets torch or oneDNN compute fp32 products in less."""
-    if any(os.environ.get(name, "STRICT").upper() != "STRICT" for name in _MATH_MODES):
-        return True
-    if torch.get_float32_matmul_precision() != "highest":
-        return True
-    mkldnn = torch.backends.mkldnn
-    places = (mkldnn, *(getattr(mkldnn, name, None) for name in ("matmul", "conv", "rnn")))
-    return any(str(getattr(place, "fp32_precision", "none")) not in _FULL for place in places)
 
 
 def _holds_reduced(values: Iterable[Any]) -> bool:

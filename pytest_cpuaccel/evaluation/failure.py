@@ -18,15 +18,14 @@ from pytest_cpuaccel.measure.parity.references import References
 class Failure:
     """``calls`` is the call that fails. Scores have none.
 
-    ``state`` names what the model keeps from call to call. ``calls`` are then all of them in order, and
-    ``asked_once_more`` tells whether the last is one that was made after those of the test.
+    ``state`` names what the model keeps from call to call. ``calls`` are then all of them in order, and one that was
+    made after those of the test.
     """
 
     result: Result
     comparer: Comparer
     calls: tuple[Call, ...] = ()
     state: tuple[str, ...] = ()
-    asked_once_more: bool = False
 
     def answers(self) -> list[tuple[Answer, References]]:
         """Return for each call the backend's answer, and eager's as :class:`Answer` values.

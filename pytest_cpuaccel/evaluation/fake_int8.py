@@ -76,7 +76,11 @@ class FakeInt8(TorchFunctionMode):
     def _product(self, func: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
         self.layers += 1
         found = func(*args, **given)
-        return _activations(found, _ALL) if self._outputs else found
+        if not self._outputs:
+            return found
+        if isinstance(found, tuple):  # of an attention, which returns its weights too
+            return (_activations(found[0], _ALL), *found[1:])
+        return _activations(found, _ALL)
 
 
 def in_fake_int8(answer: Callable[[], T]) -> T | None:

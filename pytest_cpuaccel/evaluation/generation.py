@@ -17,7 +17,9 @@ from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import BuildError, BuildFailureError, EagerError
+from pytest_cpuaccel.core.heard import Heard, Listener
 from pytest_cpuaccel.core.inputs import Inputs
+from pytest_cpuaccel.core.measurement.stream import StreamMeasurement
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.evaluation.beam_search import Hypotheses, ends_of, preferences_of, samples, searches
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
@@ -25,8 +27,10 @@ from pytest_cpuaccel.evaluation.reference_cache import rounded, run_in
 from pytest_cpuaccel.judge.parity.comparison import Comparison
 from pytest_cpuaccel.judge.parity.generation import judge_generation, terms_of_logits
 from pytest_cpuaccel.judge.parity.questions import questions
+from pytest_cpuaccel.judge.parity.stream import judge_stream
 from pytest_cpuaccel.measure.parity.forced_logits import ForcedLogits
 from pytest_cpuaccel.measure.parity.generation import Generation
+from pytest_cpuaccel.measure.parity.stream import compare_stream
 
 ONE_CALL = 1e-3
 """Relative to the largest logit: how far one forward call over a text may be from the steps of a loop with a cache."""
@@ -81,7 +85,16 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
         samples(call, model),
         ends_of(call, model),
     )
-    return judge_generation(generation.measure(partial(questions, terms=terms_of_logits(precision))))
+    found = judge_generation(generation.measure(partial(questions, terms=terms_of_logits(precision))))
+    faulty = None if call.heard is None else _faulty_stream(call.heard, call, model)
+    return found if faulty is None else judge_stream(found, faulty)
+
+
+def _faulty_stream(heard: Heard, call: Call, model: nn.Module) -> StreamMeasurement | None:
+    """How a backend's stream differs from its own tokens; None too where eager's differs from eager's tokens."""
+    listener = Listener()
+    expected = _ids(_expected(call, model, streamer=listener))
+    return None if compare_stream(listener.heard, expected) else compare_stream(heard, _ids(call.output))
 
 
 def _told(call: Call, model: nn.Module) -> Any | None:

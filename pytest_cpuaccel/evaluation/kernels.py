@@ -19,12 +19,24 @@ def census_of(evaluation: Evaluation, call: Call, context: EvaluationContext) ->
         CpuaccelError: it can't be taken.
     """
     count = evaluation.backend.count_kernels
-    request, builder = evaluation.request(call), context.builder
     if count is None:
-        kernels = builder.built(request).kernels
-        if kernels is None:
-            return None
-        with untouched(evaluation.model), seeded(), upstream.contained():
-            return kernels(call.method, private_inputs(call.inputs))
+        return _counted_by_build(evaluation, call, context)
+    request, builder = evaluation.request(call), context.builder
     with untouched(evaluation.model), seeded(), upstream.contained(), builder.artifact(request) as folder:
         return count(builder.subject(request), folder, call.method, private_inputs(call.inputs))
+
+
+def _counted_by_build(evaluation: Evaluation, call: Call, context: EvaluationContext) -> KernelCensus | None:
+    """The census by the build itself, which it calls; where calls may leave state behind, by another build."""
+    request, builder = evaluation.request(call), context.builder
+    in_use = builder.build(request)
+    if in_use.model.kernels is None:
+        return None
+    model = builder.build_anew(request) if in_use.state.names or not in_use.state.is_whole else in_use.model
+    try:
+        assert model.kernels is not None
+        with untouched(evaluation.model), seeded(), upstream.contained():
+            return model.kernels(call.method, private_inputs(call.inputs))
+    finally:
+        if model is not in_use.model:
+            model.close()

@@ -14,7 +14,7 @@ from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.localization import Localization
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Verdict
-from pytest_cpuaccel.diagnose.localize.localize import WrongCall, localize
+from pytest_cpuaccel.diagnose.localize.localize import RightAnswer, WrongCall, localize
 from pytest_cpuaccel.diagnose.localize.sentences import lines
 from pytest_cpuaccel.evaluation.comparer import Comparer
 from pytest_cpuaccel.evaluation.following import KEEPS_STATE, seeking, takes_turn
@@ -43,22 +43,29 @@ def _found(call: Call, comparer: Comparer) -> Localization:
                 return _found_in_generation(call, comparer)
             request = comparer.evaluation.request(call)
             with _wrong_call(call, request, comparer.context.builder) as wrong:
-                return localize(wrong)
+                found = localize(wrong)
+            return _nothing_stands_out(found) if isinstance(found, RightAnswer) else found
     except CpuaccelError as error:
         return Localization(note=str(error))
+
+
+def _nothing_stands_out(found: RightAnswer) -> Localization:
+    note = f"the answer's error is {found.ratio:.1f} times eager's own rounding, as a right one's may be"
+    return Localization(note=f"{note}: no module stands out")
 
 
 def _found_in_generation(call: Call, comparer: Comparer) -> Localization:
     """What goes wrong in one forward call over the tokens before the first that differs from eager's."""
     step = wrong_step(call, comparer.evaluation, comparer.context.builder)
-    tokens = f" and the first {step.count} tokens, which are eager's" if step.count else ""
+    tokens = f" and the first {step.count} of eager's tokens" if step.count else ""
     over = f"one forward call over the prompt{tokens}"
-    right = f"{over} answers right: the fault lies in the steps of generate(), or in the cache between them"
     with _wrong_call(step.call, step.request, comparer.context.builder) as wrong:
-        found = localize(replace(wrong, if_right=right))
-    return replace(
-        found, note=found.note if found.note == right else "; ".join(filter(None, (f"in {over}", found.note)))
-    )
+        found = localize(wrong)
+    if isinstance(found, RightAnswer):
+        return Localization(
+            note=f"{over} answers right: the fault lies in the steps of generate(), or in the cache between them"
+        )
+    return replace(found, note="; ".join(filter(None, (f"in {over}", found.note))))
 
 
 @contextmanager

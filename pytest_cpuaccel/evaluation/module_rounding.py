@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -30,13 +31,13 @@ def rounded_by(backend: Backend, model: nn.Module) -> frozenset[str]:
     return frozenset(path for path, module in model.named_modules() if path and rounds(module))
 
 
-def module_runs(backend: Backend, built: BuiltModel, model: nn.Module) -> tuple[Run, str]:
-    """Return what runs a module alone, and says how: as part of the build where that is a module with such parts."""
+def module_runs(backend: Backend, built: BuiltModel, model: nn.Module, rounded: Collection[str]) -> tuple[Run, str]:
+    """Return what runs a module alone, and says how: as part of the build where that has all ``rounded`` modules."""
     if backend.precision is Precision.BF16:
         return _in_bf16(model), _BF16
     if isinstance(built.forward, nn.Module):
         there = {path for path, _ in built.forward.named_modules()}
-        if there >= rounded_by(backend, model):
+        if there.issuperset(rounded):
             return _of_build(built.forward), _BUILT
     return _in_int8(model, outputs=backend.calibrates), _INT8.format(" and outputs" * backend.calibrates)
 

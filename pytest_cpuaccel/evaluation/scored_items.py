@@ -11,7 +11,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.evaluation.scoring_text import WANTED, described
+from pytest_cpuaccel.evaluation.scoring_text import WANTED, described, with_article
 
 _SEED = 0
 
@@ -51,10 +51,8 @@ class ScoredItems:
 
 def _check(items: object) -> None:
     if isinstance(items, Mapping):
-        parts = ", ".join(list(map(str, items))[:3])
         raise UsageError(
-            f"score_items: a {type(items).__name__} stands in the place of the items; give one of its parts ({parts}), "
-            "or its .items() in a list"
+            f"score_items: {with_article(type(items).__name__)} stands in the place of the items; {_of(items)}"
         )
     if hasattr(items, "to_dict") and (hasattr(items, "iterrows") or hasattr(items, "iter_rows")):
         raise UsageError(
@@ -69,6 +67,19 @@ def _check(items: object) -> None:
         )
     if isinstance(items, (str, bytes)) or not (isinstance(items, Iterable) or _has_places(items)):
         raise UsageError(f"score_items: {described(items)} stands in the place of the items; {WANTED} in a list")
+
+
+def _of(found: Mapping[Any, Any]) -> str:
+    """What to give in place of a dict: a split of several data sets, or the rows of columns."""
+    parts = ", ".join(list(map(str, found))[:3])
+    if found and all(hasattr(part, "column_names") for part in found.values()):
+        return f"give one of its splits ({parts})"
+    counts = {len(column) if hasattr(column, "__len__") else 0 for column in found.values()}
+    rows = ""
+    if len(counts) == 1 and 0 not in counts:
+        (count,) = counts
+        rows = f"; for a slice data[:{count}] of a data set give data.select(range({count}))"
+    return f"give one of its parts ({parts}), or its .items() in a list{rows}"
 
 
 def _has_places(items: object) -> bool:

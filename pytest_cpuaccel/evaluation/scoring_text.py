@@ -22,11 +22,11 @@ def described(value: object) -> str:
     shape = getattr(value, "shape", None)
     if shape is not None:
         numbers = "x".join(map(str, shape))
-        return f"{_article(type(value).__name__)} of shape {numbers or '()'}"
+        return f"{with_article(type(value).__name__)} of shape {numbers or '()'}"
     if value is None:
         return "None"
     short = printable(shown(value))
-    return short if callable(value) else f"{_article(type(value).__name__)} {short}"
+    return short if callable(value) else f"{with_article(type(value).__name__)} {short}"
 
 
 def answer_text(answer: object) -> str:
@@ -46,5 +46,6 @@ def plain_value(value: Any) -> str | float | None:
     return value if isinstance(value, (str, bool, int, float)) else None
 
 
-def _article(noun: str) -> str:
+def with_article(noun: str) -> str:
+    """Return a noun with its indefinite article."""
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"

@@ -29,6 +29,8 @@ from pytest_cpuaccel.measure.parity.references import References
 ROUNDING = (Precision.INT8, Precision.BF16)
 """The precisions in which every module is off a little."""
 
+_NOT_RANKED = "its modules are not ranked by what they cost"
+
 _MOST_OTHERS = 8
 """Further calls of the test that a proposed set is held to."""
 
@@ -45,9 +47,9 @@ def with_sensitivity(
 
 def _why_not(call: Call, state: object) -> Sensitivity | None:
     if call.method == "generate":
-        return Sensitivity(note="generate() is not followed to its modules; call the model itself in a test")
+        return Sensitivity(note=f"{_NOT_RANKED}: generate() is not followed to them; call the model itself in a test")
     if state:
-        return Sensitivity(note=KEEPS_STATE)
+        return Sensitivity(note=f"{_NOT_RANKED}: {KEEPS_STATE}")
     return None
 
 
@@ -64,9 +66,10 @@ def _found(verdict: Verdict, call: Call, comparer: Comparer) -> Sensitivity:
 def _ranked(call: Call, comparer: Comparer) -> Sensitivity:
     evaluation = comparer.evaluation
     model, backend = evaluation.model, evaluation.backend
-    run, method = module_runs(backend, comparer.context.builder.built(evaluation.request(call)), model)
+    rounded = rounded_by(backend, model)
+    run, method = module_runs(backend, comparer.context.builder.built(evaluation.request(call)), model, rounded)
     kept = comparer.context.builder.kept_fp32(model).paths
-    found = ranking(eager_modules(model, call), rounded_by(backend, model).difference(kept), run)
+    found = ranking(eager_modules(model, call), rounded.difference(kept), run)
     if not found.modules:
         return Sensitivity(note="it has no module that can be run alone, so that none is named")
     left_out = f"; {found.left_out} could not be run alone" if found.left_out else ""

@@ -75,7 +75,7 @@ def _judge(evaluation: Evaluation, context: EvaluationContext) -> Iterator[Resul
 def _shown(result: Result, workload: Workload, comparisons: Comparisons) -> Failure:
     """What a result would be as a failure."""
     if comparisons.state and workload.sample.method == "forward":
-        return Failure(result, comparisons.comparer, comparisons.in_order, comparisons.state, asked_once_more=True)
+        return Failure(result, comparisons.comparer, comparisons.in_order, comparisons.state)
     return Failure(result, comparisons.comparer, (comparisons.failing or workload.sample,))
 
 

@@ -26,7 +26,7 @@ from pytest_cpuaccel.judge.flip_lines import flip_lines
 from pytest_cpuaccel.judge.mean import Scale, mean_bounds, scale_of, values_to_tell
 from pytest_cpuaccel.judge.metric import metric_promises
 from pytest_cpuaccel.judge.paired import paired_p_value, paired_upper
-from pytest_cpuaccel.judge.promise import ALPHA, ROUNDING, Promise, check_drop, number, outcome_of, with_need
+from pytest_cpuaccel.judge.promise import ALPHA, ROUNDING, Found, Promise, beside_eager, number, outcome_of, with_need
 
 Array = npt.NDArray[np.float64]
 
@@ -49,6 +49,18 @@ class _Sample:
         actual, expected = np.asarray(scores.actual), np.asarray(scores.expected)
         every = np.concatenate([actual, expected])
         return cls(actual, expected, None if scores.are_right_or_wrong else scale_of(every), alpha)
+
+    @property
+    def found(self) -> Found:
+        every = np.concatenate([self.actual, self.expected])
+        return Found(float(every.min()), float(every.max()), "scores lie")
+
+    def mean_bounds(self, scores: Array) -> tuple[float, float]:
+        """Return the bounds of the mean of one side's scores."""
+        if self.scale is not None:
+            return mean_bounds(scores, self.scale, self.alpha)
+        successes = int(scores.sum())
+        return binomial_lower(successes, self.n, self.alpha), binomial_upper(successes, self.n, self.alpha)
 
     @property
     def n(self) -> int:
@@ -77,7 +89,7 @@ def judge_accuracy(
     ``alpha`` is the probability of a wrong PASS, and of a wrong FAIL, that each promise may have.
 
     Raises:
-        UsageError: no budget, or one that every score on this scale keeps, or none does.
+        UsageError: no budget, or one that every score on this scale keeps, or none does, or that eager itself misses.
     """
     if measurement.metric is not None:
         promises = tuple(metric_promises(measurement, budget))
@@ -96,22 +108,29 @@ def judge_accuracy(
 
 
 def _promises(sample: _Sample, budget: AccuracyBudget) -> Iterator[Promise]:
+    found = sample.found
     if budget.max_drop is not None:
-        scale = sample.scale
-        check_drop(budget.max_drop, "scores lie", within_one=scale is None or (scale.low >= 0 and scale.high <= 1))
-        if budget.of is not None:
-            yield _drop_of_these(sample, budget.max_drop)
-        elif sample.scale is None:
-            yield _drop_of_right_wrong(sample, budget.max_drop)
-        else:
-            yield _drop_of_graded(sample, sample.scale, budget.max_drop)
+        found.check_drop(budget.max_drop)
+        promise = _drop(sample, budget, budget.max_drop)
+        found.check_points(promise, sample.drop)
+        yield promise
     if budget.min_score is not None:
+        eager = float(sample.expected.mean())
         if sample.scale is None:
             _check_least(budget.min_score)
+        found.check_least(budget.min_score, eager)
         if budget.of is not None:
-            yield _score_of_these(sample, budget.min_score)
+            yield beside_eager(_score_of_these(sample, budget.min_score), eager, (eager, eager))
         else:
-            yield _least_score(sample, budget.min_score)
+            yield beside_eager(_least_score(sample, budget.min_score), eager, sample.mean_bounds(sample.expected))
+
+
+def _drop(sample: _Sample, budget: AccuracyBudget, allowed: float) -> Promise:
+    if budget.of is not None:
+        return _drop_of_these(sample, allowed)
+    if sample.scale is None:
+        return _drop_of_right_wrong(sample, allowed)
+    return _drop_of_graded(sample, sample.scale, allowed)
 
 
 def _check_least(least: float) -> None:
@@ -211,12 +230,10 @@ def _drop_of_graded(sample: _Sample, scale: Scale, allowed: float) -> Promise:
 def _least_score(sample: _Sample, least: float) -> Promise:
     actual, n, score = sample.actual, sample.n, float(sample.actual.mean())
     gap = score - least
+    lower, upper = sample.mean_bounds(actual)
     if sample.scale is None:
-        successes = int(actual.sum())
-        lower, upper = binomial_lower(successes, n, sample.alpha), binomial_upper(successes, n, sample.alpha)
         wanted = _right_wrong_to_tell(gap, math.sqrt(score * (1 - score)), sample.alpha)
     else:
-        lower, upper = mean_bounds(actual, sample.scale, sample.alpha)
         wanted = values_to_tell(actual, sample.scale, sample.alpha, least) if abs(gap) >= ROUNDING else 0
     sentence = (
         f"scored {number(score)} on {n} items (95 % bounds {number(lower)} and {number(upper)}), "

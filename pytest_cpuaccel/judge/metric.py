@@ -3,8 +3,9 @@
 Such a metric has no value for one item, so that its spread is found by the bootstrap: its values over items that were
 drawn anew from those seen, the same items for the backend and for eager (Efron, Annals of Statistics 7, 1979, 1-26;
 paired for two systems: Koehn, EMNLP 2004, 388-395). The bootstrap knows items like those seen alone: of equal answers
-it finds no spread, however few they are. As for graded scores (:mod:`pytest_cpuaccel.judge.mean`) half of alpha pays
-for a share of items unlike those seen. They are taken to move the metric by no more than that share of its scale.
+it finds no spread, however few they are. So half of alpha pays for a share of items unlike those seen: no more than
+``1 - (alpha / 2) ** (1 / n)`` of all, about ``3.7 / n`` (the rule of three). They are taken to move the metric by no
+more than that share of its scale.
 """
 
 from __future__ import annotations
@@ -22,7 +23,17 @@ from pytest_cpuaccel.core.distribution import binomial_upper
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.mean import scale_of
-from pytest_cpuaccel.judge.promise import ALPHA, OR_THESE, ROUNDING, Promise, check_drop, number, outcome_of, with_need
+from pytest_cpuaccel.judge.promise import (
+    ALPHA,
+    OR_THESE,
+    ROUNDING,
+    Found,
+    Promise,
+    beside_eager,
+    number,
+    outcome_of,
+    with_need,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -66,12 +77,18 @@ def metric_promises(measurement: AccuracyMeasurement, budget: AccuracyBudget) ->
     scores = measurement.scores
     assert scores is not None or budget.of is not None, "a metric without resampled values says nothing of other items"
     resampled = None if budget.of is not None or scores is None else _Resampled.of(scores, measurement)
+    eager = measurement.eager_score
+    values = measurement.score, eager
+    found = Found(min(values), max(values), f"values of {measurement.metric} lie")
     if budget.max_drop is not None:
-        within_one = 0 <= measurement.score <= 1 and 0 <= measurement.eager_score <= 1
-        check_drop(budget.max_drop, f"{measurement.metric} lies", within_one=within_one)
-        yield _drop(measurement, budget.max_drop, resampled)
+        found.check_drop(budget.max_drop)
+        promise = _drop(measurement, budget.max_drop, resampled)
+        found.check_points(promise, measurement.drop)
+        yield promise
     if budget.min_score is not None:
-        yield _least(measurement, budget.min_score, resampled)
+        found.check_least(budget.min_score, eager)
+        bounds = (eager, eager) if resampled is None else resampled.bounds(resampled.expected)
+        yield beside_eager(_least(measurement, budget.min_score, resampled), eager, bounds)
 
 
 def _drop(found: AccuracyMeasurement, allowed: float, resampled: _Resampled | None) -> Promise:

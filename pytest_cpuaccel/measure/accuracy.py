@@ -37,7 +37,7 @@ def compare_scores(actual_scores: Sequence[float], expected_scores: Sequence[flo
 def _scores(values: Sequence[float], whose: str) -> Array:
     try:
         scores = np.asarray([float(value) for value in values], dtype=np.float64)
-    except (TypeError, ValueError) as mistake:
+    except (TypeError, ValueError, OverflowError) as mistake:
         raise UsageError(f"accuracy: a score of {whose} is no number ({mistake}); return one per item") from None
     if not len(scores):
         raise UsageError(f"accuracy: no scores from {whose}; give at least one item")

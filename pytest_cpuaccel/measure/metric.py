@@ -26,6 +26,8 @@ _WANTED = (
     "evaluate, or a function of (predictions, references)"
 )
 _REFERENCES_FIRST = ("y_true", "reference", "references", "target", "targets", "labels")
+_OF_TENSORS = "preds"
+"""The first argument of the functions of torchmetrics."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +142,13 @@ def metric_of(given: Any) -> MetricOverItems:
         return MetricOverItems(name, _of_evaluate(given), _plain)
     if not callable(given):
         raise UsageError(f"score_items(metric=): {printable(shown(given))} is no metric; {_WANTED}")
-    _check_order(given, name)
-    return MetricOverItems(name, given, _plain)
+    first = _first_parameter(given)
+    if first in _REFERENCES_FIRST:
+        raise UsageError(
+            f"score_items(metric=): {name} takes {first} first; write "
+            f"metric=lambda predictions, references: {name}(references, predictions)"
+        )
+    return MetricOverItems(name, given, _stacked if first == _OF_TENSORS else _plain)
 
 
 def _name_of(given: Any) -> str:
@@ -150,16 +157,11 @@ def _name_of(given: Any) -> str:
     return "the metric" if found == "<lambda>" else printable(one_line(found))
 
 
-def _check_order(given: Callable[..., Any], name: str) -> None:
+def _first_parameter(given: Callable[..., Any]) -> str:
     try:
-        first = next(iter(inspect.signature(given).parameters), "")
+        return next(iter(inspect.signature(given).parameters), "")
     except (TypeError, ValueError):  # of one that is written in C
-        return
-    if first in _REFERENCES_FIRST:
-        raise UsageError(
-            f"score_items(metric=): {name} takes {first} first; write "
-            f"metric=lambda predictions, references: {name}(references, predictions)"
-        )
+        return ""
 
 
 def _are_equal(ours: Answered, theirs: Answered) -> bool:

@@ -334,10 +334,8 @@ def _with_own_file(config: pytest.Config, given: Tolerances) -> Tolerances:
     written = written_text(config, option.ini, option.accepted)
     if written is None:
         return given
-    in_folder = config.inipath is None or _is_overridden(config, option)
-    base = current_folder(config) if in_folder or config.inipath is None else config.inipath.parent
     with _at(option.ini):
-        return given._replace(path=_tolerances_in(base, tolerances(written)).path)
+        return given._replace(path=_tolerances_in(_base_of_ini(config, option), tolerances(written)).path)
 
 
 def is_set(config: pytest.Config) -> bool:
@@ -380,21 +378,13 @@ def check_baselines(settings: Settings) -> None:
             f"--cpu-save and --cpu-against both name {settings.save!r}: a failed run would become the baseline of "
             "the next one; save under another name"
         )
-    import tempfile
-
     from pytest_cpuaccel.baselines.store import check_free
 
     try:
         check_free(settings.baselines_dir, settings.save)
     except UsageError as mistake:
         raise UsageError(f"--cpu-save: {mistake}") from None
-    try:
-        settings.baselines_dir.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryDirectory(dir=settings.baselines_dir).cleanup()
-    except FileExistsError:
-        raise UsageError(f"--cpu-save: {str(settings.baselines_dir)!r} is a file, not a folder for baselines") from None
-    except OSError as refusal:
-        raise UsageError(f"--cpu-save: can't write {str(settings.baselines_dir)!r}: {refusal.strerror}") from None
+    _check_folder(settings.baselines_dir, "--cpu-save", "baselines")
 
 
 def check_bundles(settings: Settings, where: str) -> None:
@@ -407,18 +397,28 @@ def check_bundles(settings: Settings, where: str) -> None:
     """
     if settings.bundles is None:
         return
-    import tempfile
     from importlib.util import find_spec
 
     if find_spec("safetensors") is None:
         raise UsageError(f"{where}: bundles need safetensors: pip install 'pytest-cpuaccel[bundles]'")
+    _check_folder(settings.bundles, where, "bundles")
+
+
+def _check_folder(folder: Path, where: str, what: str) -> None:
+    """Check that a folder for ``what`` can be written; it is made where it is missing.
+
+    Raises:
+        UsageError: it can't be.
+    """
+    import tempfile
+
     try:
-        settings.bundles.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryDirectory(dir=settings.bundles).cleanup()
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryDirectory(dir=folder).cleanup()
     except (FileExistsError, NotADirectoryError):
-        raise UsageError(f"{where}: {str(settings.bundles)!r} is a file, not a folder for bundles") from None
+        raise UsageError(f"{where}: {str(folder)!r} is a file, not a folder for {what}") from None
     except OSError as refusal:
-        raise UsageError(f"{where}: can't write {str(settings.bundles)!r}: {refusal.strerror}") from None
+        raise UsageError(f"{where}: can't write {str(folder)!r}: {refusal.strerror}") from None
 
 
 def source_of(config: pytest.Config, name: str) -> str:
@@ -447,8 +447,14 @@ def _is_overridden(config: pytest.Config, option: Option) -> bool:
 
 def _base(config: pytest.Config, option: Option) -> Path:
     """Return the folder that an option's paths are relative to: the configuration file's for what stands there."""
-    on_command_line = config.getoption(option.ini) is not None or _is_overridden(config, option)
-    return current_folder(config) if on_command_line or config.inipath is None else config.inipath.parent
+    on_command_line = config.getoption(option.ini) is not None
+    return current_folder(config) if on_command_line else _base_of_ini(config, option)
+
+
+def _base_of_ini(config: pytest.Config, option: Option) -> Path:
+    """Return the folder that paths in a setting are relative to: the current one for ``-o`` and without a file."""
+    in_file = config.inipath is not None and not _is_overridden(config, option)
+    return config.inipath.parent if in_file and config.inipath is not None else current_folder(config)
 
 
 def _read(config: pytest.Config, option: Option) -> Any:

@@ -152,11 +152,11 @@ class Reporter:
         if not is_written and not any(self._needs.values()):
             return
         from pytest_cpuaccel.plugin.tolerance_lock import path_of
-        from pytest_cpuaccel.tolerances.settling import merged, told_loose, write
+        from pytest_cpuaccel.tolerances.settling import told, write
 
-        path, needs = path_of(self._config), merged([*self._needs.values()])
+        path, needs = path_of(self._config), self._needs
         if not is_written:
-            self._notes |= dict.fromkeys(told_loose(path, needs))
+            self._notes |= dict.fromkeys(told(path, needs))
         elif is_whole:
             self._notes |= dict.fromkeys(write(path, needs))
         else:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.plugin.options import source_of
 from pytest_cpuaccel.plugin.stash import SETTINGS
 from pytest_cpuaccel.tolerances.tolerance_file import NAME, read_file
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_cpuaccel.core.tolerance_lock import Lock, LockKey
+
+_LOCKS: pytest.StashKey[dict[LockKey, Lock]] = pytest.StashKey()
 
 
 def path_of(config: pytest.Config) -> Path:
@@ -24,11 +26,17 @@ def path_of(config: pytest.Config) -> Path:
 
 
 def locks_of(config: pytest.Config) -> dict[LockKey, Lock]:
-    """Return the tolerances in force; none without a file.
+    """Return the tolerances in force, those of the file as the run found it; none without a file.
 
     Raises:
         UsageError: the file can't be read, an entry has no meaning, or a file that was named isn't there.
     """
+    if _LOCKS not in config.stash:
+        config.stash[_LOCKS] = _locks_of_file(config)
+    return config.stash[_LOCKS]
+
+
+def _locks_of_file(config: pytest.Config) -> dict[LockKey, Lock]:
     chosen, path = config.stash[SETTINGS].tolerances, path_of(config)
     if chosen.mode == "off":
         return {}
@@ -46,11 +54,6 @@ def check_writable(config: pytest.Config) -> None:
     Raises:
         UsageError: it can't be; the text has the system's reason.
     """
-    from pytest_cpuaccel.report.whole_file import try_to_write
+    from pytest_cpuaccel.report import whole_file
 
-    path = path_of(config)
-    try:
-        try_to_write(path)
-    except OSError as refusal:
-        where = source_of(config, "tolerances")
-        raise UsageError(f"{where}: can't write {str(path)!r}: {refusal.strerror}") from None
+    whole_file.check_writable(path_of(config), source_of(config, "tolerances"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any
 
@@ -26,6 +26,7 @@ from pytest_cpuaccel.core.backend import Backend
 from pytest_cpuaccel.core.build_request import BuildRequest
 from pytest_cpuaccel.core.call import Call, Method
 from pytest_cpuaccel.core.errors import BuildError, CpuaccelError, EagerError, retold
+from pytest_cpuaccel.core.heard import Listener
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
 from pytest_cpuaccel.recording.latest_call import Latest, as_returned
@@ -130,9 +131,13 @@ class CallRecord:
             inputs = private_inputs(Inputs(args, kwargs))
             latest = Latest(self._built(method, inputs), Call(method, inputs, None))
         rng_state = torch.get_rng_state() if method == "generate" else None
-        output = self._answer(latest, args, kwargs)
+        streamer = kwargs.get("streamer") if method == "generate" else None
+        listener = None if streamer is None else Listener(streamer)
+        output = self._answer(latest, args, kwargs if listener is None else {**kwargs, "streamer": listener})
         written = latest.written(self.model, args, kwargs)
         self._latest = latest.followed_by(output, rng_state, written)
+        if listener is not None:
+            self._latest = replace(self._latest, call=replace(self._latest.call, heard=listener.heard))
         if self._latest is not latest:
             with generators_kept():
                 check_values(self._latest.call, self.model, self._latest.build, self.backend)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from pytest_cpuaccel.core.backend import Scalar
+from pytest_cpuaccel.report.facts.scalars import STRUCTURED
 from pytest_cpuaccel.report.report import Environment
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.run import Run
@@ -20,9 +21,6 @@ _CHEAP_S = 0.05
 """A file that takes no longer to write is written after every test."""
 _PAUSE = 20
 """The time between two writes of a larger one, in times that it takes to write: writing takes 5 % of a run at most."""
-
-STRUCTURED = ("evidence", "diagnoses", "notes", "localization", "sensitivity", "census", "flipped")
-"""Facts that are texts in JSON, and stand in the file as what these texts mean."""
 
 
 class JsonFile:

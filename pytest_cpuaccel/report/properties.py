@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 from pytest_cpuaccel.core.backend import Scalar
-from pytest_cpuaccel.report.facts.scalars import Facts
+from pytest_cpuaccel.report.facts.scalars import STRUCTURED, Facts
 
 PREFIX = "cpuaccel"
 
 _PROPERTY = re.compile(rf"{PREFIX}\.\d+\..+")
-_LEFT_OUT = ("pairs_ns", "evidence", "diagnoses", "notes", "localization", "sensitivity", "census", "flipped")
+_LEFT_OUT = ("pairs_ns", *STRUCTURED)
 """Raw figures, and what the message of a failure holds already."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.report.whole_file import try_to_write, write_whole
+from pytest_cpuaccel.report import whole_file
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.report.report import Report
@@ -24,10 +24,7 @@ def check_writable(paths: Iterable[Path], where: str) -> None:
     for path in paths:
         if path.suffix == ".html":
             _check_jinja(path, where)
-        try:
-            try_to_write(path)
-        except OSError as refusal:
-            raise UsageError(f"{where}: {_refused(path, refusal)}") from None
+        whole_file.check_writable(path, where)
 
 
 def write_files(report: Report, paths: Iterable[Path]) -> Iterator[str]:
@@ -44,13 +41,9 @@ def write_files(report: Report, paths: Iterable[Path]) -> Iterator[str]:
             text = html(report)
         try:
             if text:
-                write_whole(path, [text])
+                whole_file.write_whole(path, [text])
         except OSError as refusal:
-            yield _refused(path, refusal)
-
-
-def _refused(path: Path, refusal: OSError) -> str:
-    return f"can't write {str(path)!r}: {refusal.strerror}"
+            yield whole_file.refused(path, refusal)
 
 
 def _check_jinja(path: Path, where: str) -> None:

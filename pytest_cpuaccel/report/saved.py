@@ -12,7 +12,8 @@ from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.report.ending import Ending
 from pytest_cpuaccel.report.facts.result import result_of
-from pytest_cpuaccel.report.json_file import SCHEMA, STRUCTURED
+from pytest_cpuaccel.report.facts.scalars import STRUCTURED
+from pytest_cpuaccel.report.json_file import SCHEMA
 from pytest_cpuaccel.report.row import Row
 
 _READ = (1, SCHEMA)
@@ -45,7 +46,7 @@ def read_report(path: Path) -> SavedReport:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as refusal:
         raise UsageError(f"{path}: {refusal.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: is damaged, or no report in JSON: {error}") from None
     schema = found.get("schema") if isinstance(found, dict) else None
     if schema not in _READ:

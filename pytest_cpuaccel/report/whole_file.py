@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from pytest_cpuaccel.core.errors import UsageError
+
 _ERRORS = "backslashreplace"
 """For what UTF-8 does not have, such as bytes in the name of a file that are no text."""
 
@@ -41,12 +43,26 @@ def _scratch(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}.partial")
 
 
-def try_to_write(path: Path) -> None:
-    """Try whether :func:`write_whole` can write a file; this leaves nothing but the folders above it.
+def check_writable(path: Path, where: str) -> None:
+    """Check that :func:`write_whole` can write a file; this leaves nothing but the folders above it.
+
+    ``where`` is the place of the setting that names it, for messages.
 
     Raises:
-        OSError: it can't be written.
+        UsageError: it can't be; the text names the path and the system's reason.
     """
+    try:
+        _try_to_write(path)
+    except OSError as refusal:
+        raise UsageError(f"{where}: {refused(path, refusal)}") from None
+
+
+def refused(path: Path, refusal: OSError) -> str:
+    """Return what to say of a file that can't be written."""
+    return f"can't write {str(path)!r}: {refusal.strerror}"
+
+
+def _try_to_write(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     target = Path(os.path.realpath(path))
     if target.exists():

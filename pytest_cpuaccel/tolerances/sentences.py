@@ -15,13 +15,21 @@ _MOST = 5
 def of_proposal(found: Proposal) -> str:
     """Return what was written: ``a.toml: 2 entries proposed, 1 would be looser and was left``."""
     counts = [f"{len(found.new)} entr{'y' if len(found.new) == 1 else 'ies'} proposed"]
-    if found.loose:
-        counts.append(f"{len(found.loose)} tightened")
+    more = len(found.tests) - len(found.new) - len(found.widened) - len(found.tightened)
+    counts += [
+        f"{count} {done}"
+        for count, done in (
+            (len(found.tightened), "tightened"),
+            (len(found.widened), "widened for new tests"),
+            (more, "now name new tests" if more > 1 else "now names new tests"),
+        )
+        if count
+    ]
     if found.looser:
         counts.append(f"{len(found.looser)} would be looser and stayed")
     if found.refused:
         counts.append(f"{len(found.refused)} refused")
-    if found.new or found.loose:
+    if found.tests:
         counts.append("to be reviewed")
     return f"{found.file.path.name}: {', '.join(counts)}"
 
@@ -46,12 +54,24 @@ def of_loose(found: Proposal) -> Iterator[str]:
     for key, need in _first(found.loose):
         entry = found.file.entries[key]
         times = min(entry.rmse / need.rmse, entry.largest / need.largest)
+        by_hand = "it names no tests, so that it stays as you wrote it"
         yield (
             f"{_place(found, key)} is {times:.0f} times looser than this run needed: {key} is allowed "
-            f"{_allowed(entry)}, and {_both(need.rmse, need.largest)} would do; --cpu-tolerances=write tightens it"
+            f"{_allowed(entry)}, and {_both(need.rmse, need.largest)} would do; "
+            f"{by_hand if entry.tests is None else '--cpu-tolerances=write tightens it'}"
         )
     if len(found.loose) > _MOST:
         yield f"and {len(found.loose) - _MOST} more entries that are over ten times looser than needed"
+
+
+def of_new_tests(found: Proposal) -> Iterator[str]:
+    """Yield a line for each entry that tests are past which it was not measured in."""
+    for key, need in _first(found.widened):
+        yield (
+            f"{_place(found, key)} was not measured in all tests of this run: {key} was off by "
+            f"{_both(need.measured_rmse, need.measured_largest)}, allowed {_allowed(found.file.entries[key])}; "
+            "--cpu-tolerances=write takes new tests in"
+        )
 
 
 def _first(group: Mapping[LockKey, Need]) -> list[tuple[LockKey, Need]]:

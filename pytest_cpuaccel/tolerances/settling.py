@@ -7,40 +7,41 @@ from pathlib import Path
 
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.tolerance_lock import LockKey, Need
-from pytest_cpuaccel.report.whole_file import write_whole
+from pytest_cpuaccel.report.whole_file import refused, write_whole
 from pytest_cpuaccel.tolerances import sentences
 from pytest_cpuaccel.tolerances.proposal import Proposal, proposal
+from pytest_cpuaccel.tolerances.seen import seen_in
 from pytest_cpuaccel.tolerances.tolerance_file import ToleranceFile, read_file
 
-
-def merged(needs: list[Mapping[LockKey, Need]]) -> dict[LockKey, Need]:
-    """Return what covers the needs of several tests."""
-    found: dict[LockKey, Need] = {}
-    for of_test in needs:
-        for key, need in of_test.items():
-            found[key] = found[key].worse_of(need) if key in found else need
-    return found
+NeedsOfTests = Mapping[str, Mapping[LockKey, Need]]
 
 
-def told_loose(path: Path, needs: Mapping[LockKey, Need]) -> Iterator[str]:
-    """Yield what is looser in the file than a run needed; nothing of a file that can't be read any more."""
+def told(path: Path, needs: NeedsOfTests) -> Iterator[str]:
+    """Yield what the file has looser than a run needed, and what it lacks of new tests.
+
+    Nothing is said of a file that can't be read any more. ``needs`` are those of each test, by its node id.
+    """
     try:
-        found = proposal(read_file(path), needs)
+        found = proposal(read_file(path), seen_in(needs))
     except UsageError:
         return
     yield from sentences.of_loose(found)
+    yield from sentences.of_new_tests(found)
 
 
-def write(path: Path, needs: Mapping[LockKey, Need]) -> Iterator[str]:
-    """Add to the file what a run needs and the file lacks, and tighten what is too loose; yield what was done."""
+def write(path: Path, needs: NeedsOfTests) -> Iterator[str]:
+    """Add to the file what a run needs and the file lacks, and tighten what is too loose; yield what was done.
+
+    ``needs`` are those of each test, by its node id.
+    """
     try:
-        found = proposal(read_file(path) if path.exists() else ToleranceFile(path, "", {}), needs)
+        found = proposal(read_file(path) if path.exists() else ToleranceFile(path, "", {}), seen_in(needs))
         _write(found)
     except UsageError as mistake:
         yield f"no tolerance was written: {mistake}"
         return
     except OSError as refusal:
-        yield f"no tolerance was written: can't write {str(path)!r}: {refusal.strerror}"
+        yield f"no tolerance was written: {refused(path, refusal)}"
         return
     yield sentences.of_proposal(found)
     yield from sentences.of_what_stays(found)

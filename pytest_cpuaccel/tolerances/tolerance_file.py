@@ -20,6 +20,7 @@ VERSION = 1
 
 _HEADER = re.compile(r"\s*\[\[\s*tolerance\s*\]\]\s*(#.*)?")
 _AT_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)|\s*\(at end of document\)")
+_MEND = "mend it, or take the file from version control, or delete it and write it anew by --cpu-tolerances=write"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,16 @@ class ToleranceFile:
     text: str
     entries: Mapping[LockKey, Entry]
     headers: tuple[int, ...] = ()
+
+    @property
+    def has_crlf(self) -> bool:
+        """Tell whether all its lines end as on Windows."""
+        return "\n" in self.text and self.text.count("\n") == self.text.count("\r\n")
+
+    @property
+    def plain(self) -> str:
+        """Return the text, with the line ends of Unix in place of those of Windows."""
+        return self.text.replace("\r\n", "\n") if self.has_crlf else self.text
 
     @property
     def locks(self) -> dict[LockKey, Lock]:
@@ -103,11 +114,11 @@ def _document(path: Path, text: str) -> dict[str, Any]:
     except toml.TOMLDecodeError as error:
         line = _AT_LINE.search(str(error))
         number = line[1] if line and line[1] else text.count("\n") + 1
-        reason = _AT_LINE.sub("", str(error))
-        raise UsageError(
-            f"{path.name}, line {number}: {reason}; mend it, or take the file from version control, or delete it and "
-            "write it anew by --cpu-tolerances=write"
-        ) from None
+        raise UsageError(f"{path.name}, line {number}: {_AT_LINE.sub('', str(error))}; {_MEND}") from None
+    except RecursionError:
+        raise UsageError(f"{path.name}: values stand within values too deep to be read; {_MEND}") from None
+    except ValueError as error:  # of a whole number of thousands of digits
+        raise UsageError(f"{path.name}: {str(error).partition(';')[0]}; {_MEND}") from None
     return found
 
 

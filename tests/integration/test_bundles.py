@@ -92,6 +92,41 @@ def test_scores(cpu_model, score_items):
         return float(len(asked) > 2)
 
     score_items(score, [X[:1], X[1:2]])
+
+@pytest.mark.accuracy_budget(max_drop=0.1)
+def test_metric(cpu_model, score_items):
+    asked = []
+
+    def score(model, x):
+        asked.append(model(x))
+        return float(len(asked) <= 200), 0.0
+
+    def share(predictions, references):
+        return sum(one == other for one, other in zip(predictions, references)) / len(references)
+
+    score_items(score, [X[:1]] * 200, metric=share)
+"""
+
+RAISING = """
+import served
+
+class Leaving(type(served.mlp()[0])):
+    def forward(self, x):
+        raise SystemExit(0)
+
+class Odd(type(served.mlp()[0])):
+    def named_parameters(self, *args, **kwargs):
+        raise TypeError("mine")
+
+def leaving():
+    model = served.mlp()[0]
+    model.__class__ = Leaving
+    return model
+
+def odd():
+    model = served.mlp()[0]
+    model.__class__ = Odd
+    return model
 """
 
 Replay = Callable[..., tuple[int, str]]
@@ -170,13 +205,15 @@ def test_state_and_scores_are_judged_again(project: pytest.Pytester, replay: Rep
     project.makeconftest(CONFTEST.replace("    return doubles.BACKENDS", FORGETFUL))
     project.makepyfile(test_it=STATE_AND_SCORES, served=SERVED)
     result = project.runpytest_inprocess("--cpu-backends=off", "--cpu-bundles=left")
-    result.assert_outcomes(failed=2)
+    result.assert_outcomes(failed=3)
     bundles = {path.name.rpartition("-off-")[0]: path for path in (project.path / "left").iterdir()}
     for arguments in ((), ("--model", "served:counting")):
         code, text = replay(bundles["test_state"], *arguments)
         assert (code, "the same verdict: FAIL of parity" in text) == (0, True), text
     code, text = replay(bundles["test_scores"])
     assert (code, "now: FAIL accuracy: off: dropped by 1 on these 2 items" in text) == (0, True), text
+    code, text = replay(bundles["test_metric"])
+    assert (code, "now: FAIL accuracy: off: share dropped by" in text) == (0, True), text
     code, text = replay(bundles["test_scores"], "--model", "served:mlp")
     assert (code, "the test's own function gave" in text) == (2, True), text
 
@@ -206,6 +243,16 @@ def test_inputs_that_the_model_raises_on_are_one_line(project: pytest.Pytester, 
     (bundle / "bundle.json").write_text(json.dumps(document))
     code, text = replay(bundle, "--model", "served:mlp")
     assert (code, "the model raises on the bundle's inputs: TypeError" in text) == (2, True), text
+
+
+def test_code_of_the_user_that_raises_is_shown_without_ours(project: pytest.Pytester, replay: Replay) -> None:
+    bundle = left(project)
+    project.makepyfile(raising=RAISING)
+    code, text = replay(bundle, "--model", "raising:leaving")
+    assert (code, "raising:leaving raises SystemExit" in text, "Traceback" in text) == (2, True, False), text
+    code, text = replay(bundle, "--model", "raising:odd")
+    assert (code, "raising:odd raises TypeError" in text, "mine" in text) == (2, True, True), text
+    assert "pytest_cpuaccel/" not in text
 
 
 def test_weights_are_in_it_only_when_asked_for(project: pytest.Pytester) -> None:

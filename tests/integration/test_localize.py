@@ -128,6 +128,33 @@ def test_generate(cpu_model):
     cpu_model.generate(torch.arange(4)[None], max_new_tokens=4, do_sample=False, pad_token_id=0)
 """
 
+NESTED = """
+@pytest.fixture
+def eager_model():
+    class Padded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+            self.encoder, self.head = nn.TransformerEncoder(layer, 2), nn.Linear(8, 3)
+
+        def forward(self, x, padded):
+            return self.head(self.encoder(x, src_key_padding_mask=padded))
+
+    torch.manual_seed(0)
+    model = Padded().eval()
+    for part in (model.encoder.layers[1].linear1, model.head):
+        part.bias.data += torch.randn_like(part.bias)
+    model.encoder.layers[1].linear1.is_marked = True
+    return model
+"""
+PADDED = """
+import pytest, torch
+
+@pytest.mark.parity
+def test_call(cpu_model):
+    cpu_model(torch.randn(2, 6, 8), torch.arange(6) >= torch.tensor([[6], [4]]))
+"""
+
 
 @pytest.fixture
 def net(project: pytest.Pytester) -> pytest.Pytester:
@@ -172,6 +199,15 @@ def test_modules_that_an_observation_leaves_out_are_tried_alone(net: pytest.Pyte
             "*growth: *second.norm *x, second.inner *x, second.outer *x, head *",
             "*found by hooks on 9 modules and 2 modules built alone, each given what eager's own took*",
         ]
+    )
+
+
+def test_rows_of_several_lengths_are_followed(project: pytest.Pytester) -> None:
+    project.makeconftest(f"{CONFTEST.partition('@pytest.fixture')[0]}{NESTED}")
+    project.makepyfile(PADDED)
+    result = project.runpytest_inprocess("--cpu-backends=hooked,alone", "--cpu-localize=all")
+    result.stdout.fnmatch_lines_random(
+        ["*first wrong module: 'encoder.layers.1.linear1' (Linear)*", "*first wrong module: 'head' (Linear)*"]
     )
 
 

@@ -23,6 +23,8 @@ def meddle(subject, folder):
     process.drawn()
     torch.set_num_threads(3), torch.set_default_dtype(torch.float64), torch.use_deterministic_algorithms(True)
     torch.set_grad_enabled(False), torch.set_float32_matmul_precision("medium")
+    if hasattr(torch.backends.mkldnn, "conv"):
+        torch.backends.mkldnn.conv.fp32_precision = "bf16"
     torch.backends.mha.set_fastpath_enabled(False)
     torch._inductor.config.freezing = True
     os.environ["MEDDLED"] = "1"; os.chdir("/"); os.umask(0o077)

@@ -69,12 +69,13 @@ def slow_project(project: pytest.Pytester) -> pytest.Pytester:
 
 
 def log_of(project: pytest.Pytester, *args: str) -> list[str]:
-    """Lines of what a run wrote to a file, as in CI."""
+    """Lines of what a run wrote to a file, as in CI; none of ours stand in its standard error."""
     path = project.path / "log"
     with path.open("wb") as log:
         command = [sys.executable, "-m", "pytest", "--cpu-backends=slow", "-p", "no:cacheprovider", *args]
         run = subprocess.run(command, cwd=project.path, stdout=log, stderr=subprocess.PIPE, check=False)
     sys.stderr.buffer.write(run.stderr)
+    assert b"cpuaccel: " not in run.stderr
     return path.read_text().splitlines()
 
 

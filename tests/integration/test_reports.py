@@ -40,7 +40,7 @@ def reporting(mlp_project: pytest.Pytester) -> pytest.Pytester:
 
 def run(project: pytest.Pytester, *args: str) -> pytest.RunResult:
     """Run the project; under xdist in a process of its own, whose workers have the path it was started with."""
-    if "-n1" not in args:
+    if not {"-n1", "-n2"} & {*args}:
         return project.runpytest_inprocess(*args)
     pytest.importorskip("xdist")
     return project.runpytest_subprocess(*args)
@@ -284,7 +284,7 @@ def test_marked_without_model(request):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
 def test_every_test_has_its_row(mlp_project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     mlp_project.makepyfile(test_it=ENDINGS)
     result = run(mlp_project, "--cpu-backends=twin", "--cpu-report=r.json,r.md", *workers)

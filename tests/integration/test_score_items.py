@@ -187,6 +187,7 @@ MISTAKES = {
     "score_items(one, [1], metric=lambda y_true, y_pred: 1)": "*takes y_true first; write metric=lambda predictions, *",
     "score_items(one, [1, 2], metric=lambda p, r: 1)": "*returned a float 1.0 for item 0, under twin; with metric= *",
     "score_items(pair, [1, 2], metric=lambda p, r: {'a': 1, 'b': 2})": "*returned 2 values (a, b); say which one *",
+    "score_items(lambda m, x: (one(m, x), 10**400)[1], [1])": "*item 0 scored inf under *; return a finite number",
     "score_items(pair, [1, 2], metric=lambda p, r: None)": "*the metric returned None; return one number, *",
     "score_items(pair, [1, 2], metric=lambda p, r: math.nan)": "*the metric is nan under the backend; it has to be *",
     "score_items(lambda m, xs: one(m, xs), [1, 2, 3], batch_size=2)": "*returned a float 1.0 for a batch of 2 items*",

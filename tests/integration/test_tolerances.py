@@ -159,9 +159,33 @@ def test_a_run_that_was_cut_short_writes_nothing(noisy: pytest.Pytester) -> None
     assert not (noisy.path / NAME).exists()
 
 
+TWO_TESTS = f"""{TEST}
+@pytest.mark.parity
+def test_wide(cpu_model):
+    cpu_model(torch.linspace(-3, 3, 16 * 64).reshape(64, 16))
+"""
+
+
 def test_xdist_writes_what_one_process_writes(noisy: pytest.Pytester) -> None:
+    """Either worker has a test of each entry."""
     pytest.importorskip("xdist")
+    noisy.makepyfile(test_it=TWO_TESTS)
     run(noisy, "--cpu-tolerances=write:one.toml")
-    result = noisy.runpytest_subprocess("-n1", "--cpu-backends=fine,coarse", "--cpu-tolerances=write:many.toml")
+    options = ["-n2", "--cpu-backends=fine,coarse", "--cpu-tolerances=write:many.toml"]
+    result = noisy.runpytest_subprocess(*options)
     result.stdout.fnmatch_lines(["note: many.toml: 2 entries proposed, to be reviewed"])
     assert (noisy.path / "many.toml").read_text() == (noisy.path / "one.toml").read_text()
+
+
+def test_part_of_a_run_leaves_an_entry_that_other_tests_share(noisy: pytest.Pytester) -> None:
+    noisy.makepyfile(test_it=TWO_TESTS)
+    run(noisy, "--cpu-tolerances=write")
+    path = noisy.path / NAME
+    loose = path.read_text().replace("\nrmse = ", "\nrmse = 9").replace("\nmax = ", "\nmax = 9")
+    path.write_text(loose)
+    result = run(noisy, "--cpu-tolerances=write", "-k", "close")
+    result.stdout.fnmatch_lines([f"note: {NAME}: 0 entries proposed"])
+    assert path.read_text() == loose
+    run(noisy, "-k", "close").stdout.no_fnmatch_line("*looser*")
+    result = run(noisy, "--cpu-tolerances=write")
+    result.stdout.fnmatch_lines([f"note: {NAME}: 0 entries proposed, 2 tightened, to be reviewed"])

@@ -279,7 +279,7 @@ class TestSetUp(unittest.TestCase):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "xdist"])
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_every_kind_and_phase_of_a_test_is_skipped(refused: pytest.Pytester, workers: tuple[str, ...]) -> None:
     refused.makepyfile(test_kinds=KINDS)
     run = refused.runpytest_subprocess if workers else refused.runpytest_inprocess
@@ -482,7 +482,7 @@ def test_xdists_controller_knows_what_its_workers_ran(refused: pytest.Pytester) 
 
 def test_xdists_controller_fails_the_run_too(refused: pytest.Pytester) -> None:
     refused.makepyfile(TEST)
-    result = refused.runpytest_subprocess("--cpu-backends=refusing", SKIP, "-n1")
+    result = refused.runpytest_subprocess("--cpu-backends=refusing", SKIP, "-n2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert unmet(result) == [
         "cpuaccel: the run fails: refusing refused the only test that called a model: "

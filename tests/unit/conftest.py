@@ -19,6 +19,7 @@ NEED_TORCH = [
     "test_private_copy.py",
     "test_reference.py",
     "test_snapshot.py",
+    "test_stream.py",
     "test_tree.py",
     "test_workload_kernels.py",
 ]

@@ -26,6 +26,7 @@ from pytest_cpuaccel.bundles.bundle import (
     Bundle,
     Place,
     RecordedCall,
+    RecordedMetric,
     RecordedModel,
     RecordedVerdict,
 )
@@ -113,7 +114,14 @@ def test_scores_and_the_calls_of_a_model_with_state_are_read_as_they_were_writte
     found = read_bundle(write_bundle(whole, tmp_path))
     assert (len(found.calls), len(found.made_by_test), found.state) == (2, 1, ("seen",))
     scores = PairedScores((0.1, 1.0), (1.0, 1e-300))
-    assert read_bundle(write_bundle(replace(bundle(), calls=(), scores=scores), tmp_path)).scores == scores
+    told = (RecordedVerdict("accuracy", Outcome.FAIL, "dropped"),)
+    scored = replace(bundle(), calls=(), scores=scores, verdicts=told)
+    assert read_bundle(write_bundle(scored, tmp_path)).scores == scores
+    metric = replace(scored, scores=None, metric=RecordedMetric("F1", 2, 0.5, 1.0))
+    found = read_bundle(write_bundle(metric, tmp_path))
+    assert (found.metric, found.scores) == (metric.metric, None)
+    with pytest.raises(UsageError, match="metric has no scores over resampled items"):
+        write_bundle(replace(metric, budgets=replace(BUDGETS, accuracy=AccuracyBudget(max_drop=0.1))), tmp_path)
 
 
 def test_strides_are_kept_where_memory_has_no_gaps(tmp_path: Path) -> None:
@@ -162,6 +170,16 @@ def test_too_many_and_too_large_are_one_line(tmp_path: Path, monkeypatch: pytest
     assert len(list(tmp_path.iterdir())) == 1
 
 
+NO_ANSWER: dict[str, Any] = {"output": None, "written": {}}
+PLAIN_CALL: dict[str, Any] = {
+    "method": "forward",
+    "args": [],
+    "kwargs": {},
+    "random_state": None,
+    "answers": dict.fromkeys(("actual", "expected"), NO_ANSWER) | {"expected64": None, "rounding": None},
+}
+
+
 @pytest.fixture
 def left(tmp_path: Path) -> Path:
     return write_bundle(bundle(X), tmp_path)
@@ -190,6 +208,21 @@ def change(left: Path, alter: Callable[[dict[str, Any]], None]) -> None:
         (lambda it: it.update(calls=it["calls"] * 1001), "calls has more than 1000 items"),
         (lambda it: it.update(calls=[]), "neither calls nor scores"),
         (lambda it: it.update(calls=[], scores={"actual": 1, "expected": 2}), "no rows of float64"),
+        (lambda it: it.update(calls=it["calls"] * 2), "named twice"),
+        (lambda it: it["calls"].append(PLAIN_CALL), "state names nothing"),
+        (lambda it: (it["calls"].append(PLAIN_CALL), it.update(state=["seen"])), "asked_once_more is true of a model"),
+        (lambda it: it.update(asked_once_more=True), "asked_once_more is true of a model"),
+        (lambda it: it.update(state=["seen"]), "between calls, and calls has 1"),
+        (lambda it: it["calls"][0].update(method="generate"), "random_state belongs to a generate"),
+        (lambda it: it["budgets"].update(parity=None), "budgets.parity is null"),
+        (lambda it: it["verdicts"][0].update(kind="accuracy"), "there are no scores"),
+        (lambda it: it["calls"][0].update(args=[]), "'t0' is named nowhere"),
+        (lambda it: it["calls"][0].update(more=1), "more is no field of a bundle"),
+        (lambda it: it["budgets"]["parity"]["tolerance"].update(rtol=-1), "rtol: -1.0 is negative"),
+        (lambda it: it["budgets"]["parity"]["tolerance"].update(cosine=2), "cosine: 2.0 is outside"),
+        (lambda it: it["budgets"]["kernels"].update(int8_share=2), "int8_share: 2.0 is outside"),
+        (lambda it: it["budgets"]["accuracy"].update(max_drop=None), "accuracy promises nothing"),
+        (lambda it: it.update(tensors_sha256="0"), "is not the file whose digest"),
         (lambda it: it["budgets"]["latency"].update(speedup=0), "speedup is not above 0"),
         (lambda it: it["budgets"]["memory"].update(peak_bytes=10**400), "peak_bytes is no finite number"),
         (lambda it: it["budgets"]["accuracy"].update(of="those"), "neither null nor"),
@@ -206,6 +239,32 @@ def test_a_document_that_says_something_else_is_refused(left: Path, alter: Any, 
     change(left, alter)
     with pytest.raises(UsageError, match=message):
         read_bundle(left)
+
+
+@pytest.mark.parametrize(("actual", "message"), [((1.0,), "1 of the backend and 2"), ((1.0, math.nan), "no finite")])
+def test_scores_that_are_no_pairs_of_numbers_are_neither_written_nor_read(
+    actual: tuple[float, ...], message: str, tmp_path: Path
+) -> None:
+    told = (RecordedVerdict("accuracy", Outcome.FAIL, "dropped"),)
+    scored = replace(bundle(), calls=(), scores=PairedScores(actual, (1.0, 0.0)), verdicts=told)
+    with pytest.raises(UsageError, match=f"could not be read again: .*{message}"):
+        write_bundle(scored, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_eager_in_another_precision_answers_in_the_same_kind(tmp_path: Path) -> None:
+    (call,) = bundle(X).calls
+    odd = replace(call, answers=replace(call.answers, expected64=Answer(X > 0)))
+    with pytest.raises(UsageError, match="expected64 has bool for 'output', which is float32 in expected"):
+        write_bundle(replace(bundle(X), calls=(odd,)), tmp_path)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_bundle(bundle([0] * 1000), tmp_path)
+    monkeypatch.setattr(json_text, "MOST_VALUES", 1000)
+    with pytest.raises(UsageError, match=r"could not be read again: 'bundle\.json': holds more than 1000 values"):
+        write_bundle(bundle([0] * 1000), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def file(path: str) -> dict[str, Any]:

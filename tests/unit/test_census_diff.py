@@ -123,6 +123,8 @@ def test_the_longest_operations_come_first() -> None:
         "ipex_prepack::mkl_sgemm_run",
         "extern_kernels.addmm",
         "aten::_weight_int8pack_mm",
+        "mkldnn_rnn_layer",
+        "RNNSeq",
     ],
 )
 def test_these_are_matrix_kernels(op: str) -> None:

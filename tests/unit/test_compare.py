@@ -95,9 +95,10 @@ def test_a_path_that_leads_nowhere_is_named(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().err == f"cpuaccel compare: {nowhere}: No such file or directory\n"
 
 
-def test_a_damaged_report_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("text", ["{", "[" * 200_000, "1" * 5000])
+def test_a_damaged_report_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     path = tmp_path / "a.json"
-    path.write_text("{")
+    path.write_text(text)
     assert main(["compare", str(path), str(path)]) == USAGE_MISTAKE
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"cpuaccel compare: {path}: is damaged, or no report in JSON: ")

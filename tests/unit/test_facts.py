@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import pytest
 
 from pytest_cpuaccel.core.bounds import Bounds
+from pytest_cpuaccel.core.localization import Localization, ModuleError
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
 from pytest_cpuaccel.core.measurement.memory import (
     ArtifactSize,
@@ -19,8 +21,9 @@ from pytest_cpuaccel.core.measurement.startup import Attempt, StageTime, Starts,
 from pytest_cpuaccel.core.parity_summary import OutputCounts, OutputSummary, ParitySummary
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.result import Result
+from pytest_cpuaccel.core.sensitivity import Sensitivity
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.report.facts import accuracy, bounds, memory, startup
+from pytest_cpuaccel.report.facts import accuracy, bounds, localization, memory, sensitivity, startup
 from pytest_cpuaccel.report.facts.result import facts_of, result_of
 
 SCORES = AccuracyMeasurement(2, 0.5, 1.0, 0.5, PairedScores((0.0, 1.0), (1.0, 1.0)))
@@ -101,6 +104,12 @@ def test_a_figure_tells_after_how_many_items_it_was_decided() -> None:
     early = AccuracyMeasurement(64, 0.5, 1.0, 0.5, given=2000)
     assert accuracy.figure(early) == "0.500 (eager 1.000; 64 of 2000 items)"
     assert accuracy.read(accuracy.flat(early)) == early
+
+
+def test_the_error_of_a_model_that_is_one_module_is_read_back() -> None:
+    modules = (ModuleError("", "Linear", inf, 2e-7),)
+    for kind, found in ((localization, Localization(growth=modules)), (sensitivity, Sensitivity(modules=modules))):
+        assert kind.read(kind.flat(found)) == found
 
 
 @pytest.mark.parametrize("kind", [accuracy, memory, startup])

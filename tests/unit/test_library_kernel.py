@@ -51,3 +51,4 @@ def test_new_layouts_and_headers_are_no_kernels() -> None:
 def test_the_widest_instructions_are_those_that_a_name_has_a_word_of() -> None:
     assert widest_named(["jit_avx512_f32", "brgemm_avx512_amx_bf16"]) == "amx"
     assert widest_named(["gemm_mlas_f32"]) is None
+    assert widest_named(["NO AVX"]) is None

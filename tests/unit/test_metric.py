@@ -59,13 +59,14 @@ METRICS = {"Counting": Counting(), "exact": Added(), "share": share}
 def test_metrics_of_all_kinds_agree_and_stay_as_they_are(name: str) -> None:
     given = METRICS[name]
     metric = metric_of(given)
-    found = metric.measured(HALF, RIGHT, 50)
+    found, again = (metric.measured(HALF, RIGHT, 50) for _ in range(2))
     assert (found.metric, found.items) == (name, 4)
     assert (found.score, found.eager_score, found.drop) == (0.5, 1.0, 0.5)
     assert found.scores is not None
     assert set(found.scores.expected) == {1.0}
     assert len(set(found.scores.actual)) > 2
-    assert found == metric_of(share if given is share else METRICS[name]).measured(HALF, RIGHT, 50)
+    assert found == again
+    assert found.scores == metric_of(share).measured(HALF, RIGHT, 50).scores
     assert getattr(given, "seen", []) == getattr(given, "pairs", []) == []
 
 
@@ -81,6 +82,13 @@ def test_tensors_are_stacked_for_an_object_and_plain_for_a_function() -> None:
     assert metric_of(share).measured(tensors, tensors, 0).score == 1
     texts = Answered(["a", "b"], [["a"], ["c"]])
     assert metric_of(lambda predictions, references: len(predictions[0] + references[1][0])).value(texts) == 2
+
+
+def test_a_function_of_torchmetrics_gets_tensors() -> None:
+    def functional(preds: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (preds == target).float().mean()
+
+    assert metric_of(functional).measured(HALF, RIGHT, 0).score == 0.5
 
 
 def test_resamples_that_leave_a_metric_undefined_are_nan() -> None:

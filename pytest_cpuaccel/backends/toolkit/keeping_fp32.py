@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_cpuaccel.core.backend import Subject
 from pytest_cpuaccel.core.errors import BuildError, BuildFailureError
+from pytest_cpuaccel.core.kernel_census import Kernel
+from pytest_cpuaccel.core.matrix_kernels import is_matrix_kernel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,9 +49,26 @@ def check_is_whole(subject: Subject, files: Sequence[Path]) -> None:
         raise BuildError("modules of a model that is exported in several graphs can't stay in fp32 as keep_fp32 asks")
 
 
-def none_found() -> BuildFailureError:
-    """Return the error of a graph in which no operation comes from a module that is to stay in fp32."""
-    return BuildFailureError("no operation of the exported graph is known to come from the modules of keep_fp32")
+def check_found(subject: Subject, found: Collection[str]) -> None:
+    """Check that each pattern of keep_fp32 leads to an operation with weights that a quantiser would round.
+
+    ``found`` are the paths of the modules that such operations come from. A converter that folds a convolution and its
+    normalisation into one may name the result after neither.
+
+    Raises:
+        BuildFailureError: one leads to none, so that what it names would be quantised all the same.
+    """
+    lost = [pattern for pattern, paths in subject.keep_fp32_patterns.items() if set(paths).isdisjoint(found)]
+    if lost:
+        raise BuildFailureError(
+            "no operation of the exported graph that would be quantised is known to come from "
+            f"{', '.join(map(repr, lost))} of keep_fp32; was it folded into a normalisation? Name that"
+        )
+
+
+def is_rounded(operation: str) -> bool:
+    """Tell whether quantisers round the weights of operations of this type: products, convolutions, look-ups."""
+    return operation == "Gather" or is_matrix_kernel(Kernel(operation, 1))
 
 
 def but_kept(subject: Subject) -> str:

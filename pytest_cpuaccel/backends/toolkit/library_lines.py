@@ -60,7 +60,8 @@ def _put_back(before: int, path: Path) -> None:
     with path.open("rb") as file:
         others = [line for line in file if not line.startswith(_OWN)]
     if others:
-        os.write(1, b"".join(others))
+        with open(1, "wb", closefd=False) as out:
+            out.writelines(others)
 
 
 def _flush() -> None:

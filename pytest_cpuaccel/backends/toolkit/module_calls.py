@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.call_place import place_of_call
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.units import format_bytes
@@ -22,7 +23,7 @@ MOST_BYTES = 4 * 2**30
 
 @dataclass(frozen=True)
 class ModuleCall:
-    """``place`` is the module's path, with ``#2`` behind it in a second call; ``within`` that of the calling module.
+    """``place`` is as in :mod:`pytest_cpuaccel.core.call_place`; ``within`` that of the calling module.
 
     ``sources`` holds, by the name of an input, the places that returned that very tensor; "" for the model's own input.
     """
@@ -79,7 +80,7 @@ class ModuleCalls:
         def enter(part: nn.Module, args: Any, kwargs: Any) -> None:  # noqa: ARG001
             self._counts[path] = self._counts.get(path, 0) + 1
             number = self._counts[path]
-            place = path if number == 1 else f"{path}#{number}"
+            place = place_of_call(path, number)
             given, sources = (args, kwargs), {}
             is_first = not self._open and number == 1
             copied = tree.map_leaves(lambda leaf: self._copied(leaf, "" if is_first else None), given)
@@ -105,7 +106,7 @@ class ModuleCalls:
 
     def _copied(self, leaf: Any, source: str | None) -> Any:
         """A copy of a leaf, the same one for the same tensor; it notes who returned it."""
-        if not isinstance(leaf, torch.Tensor) or leaf.is_nested or leaf.layout is not torch.strided:
+        if not isinstance(leaf, torch.Tensor) or not (leaf.is_nested or leaf.layout is torch.strided):
             return leaf
         kept = self._found(leaf)
         if kept is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from pytest_cpuaccel.core.call_place import path_of_call, place_of_call
 
 FILE = "module_calls.json"
 SCOPES = "scopes.json"
@@ -20,7 +22,7 @@ _LATER = re.compile(r"@(\d+)$")
 
 
 Stack = tuple[str, ...]
-"""The calls that a node of a graph was traced in, from the outermost: module paths, with ``#2`` in a second call."""
+"""The places of the calls that a node of a graph was traced in, from the outermost."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Made:
 class ModuleMap:
     """``values`` has, by a call's place, the names of values made in it and used outside of it, in order.
 
-    A place is a module's path, with ``#2`` behind it in a second call. ``scopes`` has, by the name of a node, the path
+    ``scopes`` has, by the name of a node, the path
     of the innermost module that it comes from, where a graph doesn't keep that itself.
     """
 
@@ -80,8 +82,28 @@ class ModuleMap:
 
 def path_of(stack: Stack) -> str:
     """Return the path in the user's model of the innermost module of a stack; "" for the model itself."""
-    innermost = stack[-1].partition("#")[0] if stack else ""
+    innermost = path_of_call(stack[-1]) if stack else ""
     return innermost.removeprefix(_WRAPPER).removeprefix(".")
+
+
+def stack_in_name(name: str, paths: Collection[str]) -> Stack:
+    """Return the modules in a node's name by torch's older exporter, such as ``/encoder/layer.0/attention/MatMul``.
+
+    ``paths`` are those of all modules. A part of a Sequential repeats the name of that: ``/head/head.0/MatMul``.
+    """
+    return tuple(_within(name.split("/")[1:-1], paths))
+
+
+def _within(parts: Sequence[str], paths: Collection[str]) -> Iterator[str]:
+    path = ""
+    for part in parts:
+        last = path.rpartition(".")[2]
+        whole = [f"{path}.{part}" if path else part, f"{path}{part.removeprefix(last)}"]
+        found = next((each for each in whole if each in paths), None)
+        if found is None or found == path:
+            return
+        path = found
+        yield path
 
 
 def stack_of(node: Any) -> Stack:
@@ -92,4 +114,4 @@ def stack_of(node: Any) -> Stack:
 
 def _place(key: str, path: str) -> str:
     later = _LATER.search(key)
-    return f"{path}#{int(later[1]) + 1}" if later else path
+    return place_of_call(path, int(later[1]) + 1) if later else path

@@ -19,6 +19,7 @@ from pytest_cpuaccel.backends.toolkit.runtime import RuntimeSession
 from pytest_cpuaccel.backends.toolkit.upstream import silenced
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.backend import Subject
+from pytest_cpuaccel.core.call_place import path_of_call, place_of_call
 from pytest_cpuaccel.core.errors import BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.observed_run import ObservedRun
@@ -111,7 +112,9 @@ def _returned(module: nn.Module, inputs: Inputs) -> dict[str, _Returned]:
         given = inputs.clone()
         module(*given.args, **given.kwargs)
     return {
-        place: item for place, item in returned.items() if len(item.paths) == 1 or f"{item.paths[0]}#2" not in returned
+        place: item
+        for place, item in returned.items()
+        if len(item.paths) == 1 or place_of_call(item.paths[0], 2) not in returned
     }
 
 
@@ -125,8 +128,7 @@ def _hooked(module: nn.Module, returned: dict[str, _Returned]) -> Iterator[None]
         calls = itertools.count(1)
 
         def note(_module: nn.Module, _given: Any, output: Any) -> None:
-            number = next(calls)
-            returned[names[0] if number == 1 else f"{names[0]}#{number}"] = _Returned(_shape_of(output), names)
+            returned[place_of_call(names[0], next(calls))] = _Returned(_shape_of(output), names)
 
         return note
 
@@ -145,9 +147,15 @@ def _names_of(returned: _Returned, place: str, known: ModuleMap) -> tuple[str, .
 
 
 def _shape_of(output: Any) -> Any:
-    return tree.map_leaves(
-        lambda leaf: torch.empty_like(leaf, device="meta") if isinstance(leaf, torch.Tensor) else None, output
-    )
+    """An output as tensors on no device; of a nested one, padded, which is what an export makes of it."""
+
+    def shaped(leaf: Any) -> torch.Tensor | None:
+        if not isinstance(leaf, torch.Tensor):
+            return None
+        padded = torch.nested.to_padded_tensor(leaf, 0.0) if leaf.is_nested else leaf
+        return torch.empty_like(padded, device="meta")
+
+    return tree.map_leaves(shaped, output)
 
 
 def _restored(output: Any, values: Sequence[torch.Tensor | None]) -> Any:
@@ -193,4 +201,4 @@ def _are_alike(leaf: torch.Tensor, value: torch.Tensor) -> bool:
 
 def _count(places: Iterable[str]) -> int:
     """How many modules these calls are of."""
-    return len({place.partition("#")[0] for place in places})
+    return len({path_of_call(place) for place in places})

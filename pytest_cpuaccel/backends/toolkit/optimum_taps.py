@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 
 from pytest_cpuaccel.backends.toolkit import observing, optimum
 from pytest_cpuaccel.backends.toolkit.export_metadata import Route
-from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap, Stack
+from pytest_cpuaccel.backends.toolkit.module_map import Made, ModuleMap, Stack, stack_in_name
 from pytest_cpuaccel.backends.toolkit.prepared import PreparedCall
 from pytest_cpuaccel.backends.toolkit.runtime import Runtime
 from pytest_cpuaccel.backends.toolkit.upstream import silenced
@@ -69,7 +69,7 @@ def _redirect(model: Any, session: Any, values: dict[str, torch.Tensor]) -> None
 
 def _modules(graph: Any, paths: Collection[str]) -> ModuleMap:
     """The map of a graph that torchscript exported: a node has a name such as ``/encoder/layer.0/attention/MatMul``."""
-    nodes = [(node, _stack(node.name, paths)) for node in graph.node]
+    nodes = [(node, stack_in_name(node.name, paths)) for node in graph.node]
     users: dict[str, list[Stack | None]] = {output.name: [None] for output in graph.output}
     for node, stack in nodes:
         for name in node.input:
@@ -77,20 +77,3 @@ def _modules(graph: Any, paths: Collection[str]) -> ModuleMap:
     return ModuleMap.of(
         Made(name, stack, tuple(users.get(name, ()))) for node, stack in nodes for name in node.output if name
     )
-
-
-def _stack(name: str, paths: Collection[str]) -> Stack:
-    return tuple(_within(name.split("/")[1:-1], paths))
-
-
-def _within(parts: Sequence[str], paths: Collection[str]) -> Iterator[str]:
-    """The paths of the modules that a node's name goes through; a part of a Sequential repeats its name."""
-    path = ""
-    for part in parts:
-        last = path.rpartition(".")[2]
-        whole = [f"{path}.{part}" if path else part, f"{path}{part.removeprefix(last)}"]
-        found = next((each for each in whole if each in paths), None)
-        if found is None or found == path:
-            return
-        path = found
-        yield path

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.backends.toolkit.module_calls import ModuleCall
 from pytest_cpuaccel.backends.toolkit.run_once import rehearse
@@ -135,7 +137,7 @@ class Trials:
 
     def _is_new(self, call: ModuleCall) -> bool:
         """Tell whether a call is worth a build: it computes something, and no other like it was tried."""
-        key = (call.path, tuple(getattr(leaf, "shape", None) for _, leaf in call.inputs.leaves()))
+        key = (call.path, tuple(_shape_of(leaf) for _, leaf in call.inputs.leaves()))
         is_new = key not in self._tried and not call.returns_what_it_took
         self._tried.add(key)
         return is_new
@@ -159,3 +161,9 @@ class Trials:
         whose = place or self.eager.root.type
         between = f"a fusion between {first} and {last}" if first != last else f"a fusion with {first}"
         return f"each module of {whose} is right alone: the fault lies in {whose}'s own operations, or in {between}"
+
+
+def _shape_of(leaf: Any) -> object:
+    """What shape a leaf has: of a nested tensor, which has none, those of its rows."""
+    is_nested = isinstance(leaf, torch.Tensor) and leaf.is_nested
+    return tuple(row.shape for row in leaf.unbind()) if is_nested else getattr(leaf, "shape", None)

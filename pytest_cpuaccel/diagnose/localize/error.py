@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Any
@@ -54,17 +55,17 @@ def floats_of(value: Any) -> dict[str, torch.Tensor]:
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:
-    """Tell whether a tensor has floats in rows and columns."""
-    return (
-        tensor.is_floating_point() and tensor.layout is torch.strided and not tensor.is_nested and bool(tensor.numel())
-    )
+    """Tell whether a tensor has floats, in rows and columns or in rows of several lengths."""
+    has_rows = tensor.is_nested or tensor.layout is torch.strided
+    return tensor.is_floating_point() and has_rows and bool(tensor.numel())
 
 
 def worst_error(actual: Any, rounded: Any, exact: Any, mask: torch.Tensor | None) -> TensorError | None:
     """Return the error of the worst tensor; None where there is nothing that can be compared.
 
-    Where the tensors have other names, those that both have are compared. ``mask`` (batch, length) leaves padded
-    positions out: what a model computes there is nobody's answer.
+    Where some can't be, as attention weights of which eager's own are NaN at padding, another that is wrong tells all
+    the same. Where the tensors have other names, those that both have are compared. ``mask`` (batch, length) leaves
+    padded positions out: what a model computes there is nobody's answer.
     """
     sides = [floats_of(side) for side in (actual, rounded, exact)]
     shared = [name for name in sides[0] if name in sides[1] and name in sides[2]]
@@ -74,15 +75,21 @@ def worst_error(actual: Any, rounded: Any, exact: Any, mask: torch.Tensor | None
         return None
     tensors = zip(*(side.values() for side in sides), strict=True)
     found = [_error(got, rough, right, mask) for got, rough, right in tensors]
-    if not found or None in found:
-        return None
-    return max((item for item in found if item is not None), key=lambda item: item.ratio)
+    known = [item for item in found if item is not None]
+    worst = max(known, key=lambda item: item.ratio, default=None)
+    if len(known) == len(found) or (shared and worst is not None and worst.ratio > LIMIT):
+        return worst
+    return None
 
 
 def _error(
     actual: torch.Tensor, rounded: torch.Tensor, exact: torch.Tensor, mask: torch.Tensor | None
 ) -> TensorError | None:
-    if not actual.shape == rounded.shape == exact.shape:
+    if exact.is_nested:
+        rows = exact.unbind()
+        got, rough, right = (_in_rows(side, rows) for side in (actual, rounded, exact))
+        return None if got is None or rough is None or right is None else _error(got, rough, right, None)
+    if actual.is_nested or rounded.is_nested or not actual.shape == rounded.shape == exact.shape:
         return None
     if mask is not None and exact.shape[:2] == mask.shape:
         actual, rounded, exact = actual[mask], rounded[mask], exact[mask]
@@ -90,6 +97,17 @@ def _error(
         return None
     rounding = relative(rounded, exact)
     return TensorError(relative(actual, exact), rounding, actual, exact) if isfinite(rounding) else None
+
+
+def _in_rows(tensor: torch.Tensor, rows: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    """The elements of these rows of a nested tensor, or of one that is padded; None where it has others."""
+    own = tensor.unbind()
+    if len(own) != len(rows) or any(one.dim() != row.dim() for one, row in zip(own, rows, strict=True)):
+        return None
+    cut = [one[tuple(map(slice, row.shape))] for one, row in zip(own, rows, strict=True)]
+    if any(one.shape != row.shape for one, row in zip(cut, rows, strict=True)):
+        return None
+    return torch.cat([one.reshape(-1) for one in cut])
 
 
 def relative(actual: torch.Tensor, exact: torch.Tensor) -> float:

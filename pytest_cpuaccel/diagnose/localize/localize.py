@@ -29,20 +29,23 @@ _HEALED_BY_EXPORT = "exported for this one call it answers right: the fault lies
 
 @dataclass(frozen=True)
 class WrongCall:
-    """A forward call that a backend answers wrong: ``subject`` and ``folder`` are those of the build in use.
-
-    ``if_right`` is what to say where the answer is right after all.
-    """
+    """A forward call that a backend answers wrong: ``subject`` and ``folder`` are those of the build in use."""
 
     model: nn.Module
     backend: Backend
     call: Call
     subject: Subject
     folder: Path | None
-    if_right: str = ""
 
 
-def localize(wrong: WrongCall) -> Localization:
+@dataclass(frozen=True)
+class RightAnswer:
+    """The answer is right after all: its error is ``ratio`` times eager's own rounding."""
+
+    ratio: float
+
+
+def localize(wrong: WrongCall) -> Localization | RightAnswer:
     """Return the first module that is wrong, or why none can be named.
 
     Raises:
@@ -54,8 +57,7 @@ def localize(wrong: WrongCall) -> Localization:
         return Localization(note="the model calls no modules, so there is none to name")
     answered = eager.error_of("", wrong.call.output)
     if answered is not None and answered.ratio <= LIMIT:
-        note = f"the answer's error is {answered.ratio:.1f} times eager's own rounding, as a right one's may be"
-        return Localization(note=wrong.if_right or f"{note}: no module stands out")
+        return RightAnswer(answered.ratio)
     return _from_modules(wrong, eager)
 
 

@@ -11,6 +11,7 @@ import torch
 
 from pytest_cpuaccel.backends.toolkit.module_calls import ModuleCall
 from pytest_cpuaccel.core import tree
+from pytest_cpuaccel.core.call_place import place_of_call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.localization import Localization, ModuleError
 from pytest_cpuaccel.core.observed_run import ObservedRun
@@ -36,7 +37,8 @@ class ObservedModules:
         outputs = self.seen.outputs
         found = {}
         for place, call in self.eager.exact.items():
-            several = f"{call.path}#2" in self.eager.exact and f"{call.path}#2" not in outputs
+            second = place_of_call(call.path, 2)
+            several = second in self.eager.exact and second not in outputs
             error = self.eager.error_of(place, outputs[place]) if place in outputs and not several else None
             if error is not None:
                 found[place] = error

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from pytest_cpuaccel.backends.toolkit.module_calls import ModuleCall, ModuleCalls
 from pytest_cpuaccel.backends.toolkit.run_once import rehearse
@@ -17,7 +19,24 @@ from pytest_cpuaccel.builder.state.snapshot import take_after
 from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.private_inputs import private_inputs
-from pytest_cpuaccel.diagnose.localize.error import TensorError, worst_error
+from pytest_cpuaccel.diagnose.localize.error import TensorError, floats_of, worst_error
+
+_SOFTMAX = frozenset((functional.softmax, torch.softmax, torch.Tensor.softmax))
+
+
+class _WholeSoftmax(TorchFunctionMode):
+    """Keeps softmax in fp64, where a model asks for fp32.
+
+    A mask of the least number in fp64 is infinite in fp32, and where it covers a whole row, as at padding on the left,
+    softmax gives NaN, which the next layer spreads to all positions.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call ``func``, in the type that it was given."""
+        given = kwargs or {}
+        if func in _SOFTMAX and given.get("dtype") is torch.float32 and args and args[0].dtype is torch.float64:
+            given = {**given, "dtype": torch.float64}
+        return func(*args, **given)
 
 
 @dataclass(frozen=True)
@@ -55,11 +74,19 @@ def eager_modules(model: nn.Module, call: Call) -> EagerModules:
     """
     call = replace(call, inputs=_without_cache(model, call.inputs))
     exact = _calls_of(cast_copy(model, torch.float64), model, call, torch.float64)
+    if any(_has_nan(leaf) for item in exact.values() for leaf in floats_of(item.output).values()):
+        with _WholeSoftmax():  # which keeps torch from the nested tensors that it makes otherwise
+            exact = _calls_of(cast_copy(model, torch.float64), model, call, torch.float64)
     rounded = _calls_of(private_copy(model), model, call, None)
     shared = [place for place in exact if place in rounded]
     return EagerModules(
         {place: exact[place] for place in shared}, {place: rounded[place] for place in shared}, _mask(call.inputs)
     )
+
+
+def _has_nan(tensor: torch.Tensor) -> bool:
+    rows = tensor.unbind() if tensor.is_nested else (tensor,)
+    return any(bool(row.isnan().any()) for row in rows)
 
 
 def _calls_of(copied: nn.Module, model: nn.Module, call: Call, dtype: torch.dtype | None) -> dict[str, ModuleCall]:

@@ -20,7 +20,8 @@ class Check:
 
     ``use`` is the share of what is allowed that was used: above 1 where not passed. ``limit`` is the
     difference above which an element counts as off; where that hangs on the element, by ``tolerance``, which is rtol
-    and atol, it is that of the largest.
+    and atol, it is that of the largest. ``beyond_size`` is what a FAIL shows that no limit of the error's size allows,
+    in words: of what varies among the rows, and of one number throughout.
     """
 
     outcome: Outcome
@@ -30,6 +31,7 @@ class Check:
     limit: float = 0.0
     tolerance: ElementLimit | None = None
     summary: OutputSummary = field(default_factory=OutputSummary)
+    beyond_size: str = ""
 
     @property
     def is_close(self) -> bool:

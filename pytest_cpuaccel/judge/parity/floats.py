@@ -13,7 +13,7 @@ from pytest_cpuaccel.judge.parity.check import Check
 from pytest_cpuaccel.judge.parity.checks import checks, in_force, top1_check
 from pytest_cpuaccel.judge.parity.evidence import differences, nonfinite, number, round_up, share
 from pytest_cpuaccel.judge.parity.judged_output import JudgedOutput
-from pytest_cpuaccel.judge.parity.lock import lock_check, need
+from pytest_cpuaccel.judge.parity.lock import beyond_lock, lock_check, need
 from pytest_cpuaccel.judge.parity.terms import Terms
 
 
@@ -35,7 +35,7 @@ def judge_floats(output: OutputMeasurement, figures: FloatFigures, terms: Terms)
     needed = None
     if made and tolerance == Tolerance():
         needed, lock = need(figures, terms.precision, made), terms.budget.locks.get(name)
-        made = made if lock is None else [lock_check(figures, lock, made)]
+        made = made if lock is None else [lock_check(figures, lock, made), *beyond_lock(lock, made)]
     if not made:
         note = f"'{name}' was not compared: it has no top-1 answer"
         return JudgedOutput(name, Outcome.PASS, note, use=0.0, notes=(note,))

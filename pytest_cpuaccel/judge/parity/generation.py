@@ -63,6 +63,7 @@ def _agreed(logits: JudgedOutput | None, summary: ParitySummary) -> Comparison:
 
 def _diverged(measured: GenerationMeasurement, logits: JudgedOutput | None, summary: ParitySummary) -> Comparison:
     divergences, figure = measured.divergences, summary.figure
+    worst = _describe(_worst(divergences))
     evidence = tuple(map(_describe, divergences[:MOST_EXPLAINED]))
     if measured.kl_nats is not None:
         agreement = f"top-1 agreement {measured.forced_agreement:.2%}, top-5 {measured.top5_agreement:.2%}"
@@ -74,7 +75,7 @@ def _diverged(measured: GenerationMeasurement, logits: JudgedOutput | None, summ
         outcome = Outcome.worst([logits.outcome, doubt[0]])
         sentence = f"{figure} agree; over eager's own tokens {doubt[1]}{logits.sentence}"
         return Comparison(outcome, sentence, _with_logits(summary, logits), evidence + logits.evidence)
-    worst = _describe(_worst(divergences))
+    evidence = tuple(line for line in evidence if line != worst)  # which the sentence says
     if is_tie:
         near = replace(summary, figure=f"{figure} (near-tie)")
         return Comparison(Outcome.PASS, f"{figure} agree; a near-tie: {worst}", near, evidence)

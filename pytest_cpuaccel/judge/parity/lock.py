@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pytest_cpuaccel.core.measurement.parity import FloatFigures, Size
 from pytest_cpuaccel.core.parity_summary import OutputSummary
@@ -14,7 +15,7 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.parity.check import Check, passes_if
 from pytest_cpuaccel.judge.parity.defaults import luck, widened
 from pytest_cpuaccel.judge.parity.evidence import round_up
-from pytest_cpuaccel.judge.parity.rounding import Measure, both_measures, is_judged_by_rounding
+from pytest_cpuaccel.judge.parity.rounding import VARYING, Measure, both_measures, is_judged_by_rounding
 
 
 def lock_check(figures: FloatFigures, lock: Lock, by_default: Sequence[Check]) -> Check:
@@ -46,6 +47,36 @@ def lock_check(figures: FloatFigures, lock: Lock, by_default: Sequence[Check]) -
             allowed_relative_max=lock.largest,
             locked_by=lock.place or None,
         ),
+    )
+
+
+def beyond_lock(lock: Lock, by_default: Sequence[Check]) -> Iterator[Check]:
+    """Yield the default checks that show more than an error's size, which is all that a lock limits.
+
+    Of what varies among the rows a lock may set its own limit.
+    """
+    for check in by_default:
+        if check.outcome is not Outcome.FAIL or not check.beyond_size:
+            continue
+        varying = check.summary.spread_sqnr_db
+        if check.beyond_size != VARYING or varying is None:
+            yield check
+        elif lock.varying_db is None:
+            allowed = f"{check.statement}; {lock.place} has no varying_db, which alone could allow it"
+            yield replace(check, statement=allowed)
+        else:
+            yield _varying_check(check, lock, varying, lock.varying_db)
+
+
+def _varying_check(check: Check, lock: Lock, varying: float, least: float) -> Check:
+    return replace(
+        check,
+        outcome=passes_if(varying >= least),
+        use=10 ** ((least - varying) / 20),
+        statement=(
+            f"has an SQNR of {varying:.1f} dB in {VARYING}, at least {least:g} dB wanted by varying_db in {lock.place}"
+        ),
+        figure=f"{varying:.0f} dB of what varies",
     )
 
 

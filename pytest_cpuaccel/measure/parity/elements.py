@@ -17,7 +17,7 @@ import torch
 from pytest_cpuaccel.core.measurement.parity import Size
 from pytest_cpuaccel.measure.parity import error
 from pytest_cpuaccel.measure.parity.defaults import INFINITE
-from pytest_cpuaccel.measure.parity.figures import NEAR, SIDES, Figures, largest_quotient
+from pytest_cpuaccel.measure.parity.figures import NEAR, SIDES, Figures
 from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.pieces import Piece, Pieces, place_in
 from pytest_cpuaccel.measure.parity.size import largest
@@ -26,6 +26,9 @@ from pytest_cpuaccel.measure.parity.worst import Worst
 
 FEW = 4096
 """Elements up to which all is calculated in fp64, which is as quick then."""
+
+_TELLING = 1e-30
+"""Least difference that an element has to be off by for fp32 to tell which elements are."""
 
 _FP32 = frozenset({torch.float32, torch.bfloat16, torch.float16})
 """Types that fp32 holds exactly."""
@@ -76,11 +79,13 @@ class Elements:
         if pair.expected.is_complex():
             valid = valid.unsqueeze(-1).expand(*valid.shape, 2)
         found = Elements(pair, valid, pair.expected64 is not None, _hint=hint)
-        found._pass(in_fp64)
+        with np.errstate(all="ignore"):
+            found._pass(in_fp64)
         if found.has_exact or pair.expected64 is None:
             return found
         found = Elements(pair, valid, _hint=hint)  # fp64 turned out not to be finite
-        found._pass(in_fp64)
+        with np.errstate(all="ignore"):
+            found._pass(in_fp64)
         return found
 
     @property
@@ -117,8 +122,9 @@ class Elements:
     def largest_relative(self) -> float:
         """Return the greatest difference over eager's value there; infinite where that is zero."""
         found = 0.0
-        for number in np.flatnonzero(self._figures.peaks).tolist():
-            found = self._larger_relative(number, found)
+        for number, piece in enumerate(self._pieces):
+            if self._figures.peaks[number]:
+                found = self._larger_relative(number, piece, found)
         return found
 
     def index(self, place: int) -> tuple[int, ...]:
@@ -149,7 +155,13 @@ class Elements:
         """Return how many elements are off by more than ``atol + rtol * |expected|``."""
         count = 0
         for number in np.flatnonzero(self._figures.peaks * (1 + NEAR) > atol).tolist():
-            actual, expected, _ = self._kept(number, self._pieces[number])
+            piece = self._pieces[number]
+            if number in self._in_fp64 or atol < _TELLING:
+                actual, expected, _ = self._kept(number, piece)
+            else:
+                surely, near = self._figures.beyond(*_both(piece), rtol, atol)
+                count += surely
+                actual, expected = (_copy(item[near]) for item in _both(piece))
             limit = expected.abs().mul_(rtol).add_(atol) if rtol else atol
             count += np.count_nonzero((torch.sub(actual, expected, out=actual).abs_() > limit).numpy())
         return count
@@ -231,16 +243,15 @@ class Elements:
         absent = self._broken | {side for side in SIDES if getattr(self.pair, side) is None}
         self.off = {side: size for side, size in zip(SIDES, off, strict=True) if side not in absent}
 
-    def _larger_relative(self, number: int, known: float) -> float:
-        """What is known, or the greatest of a piece if that is larger: in fp64 where fp32 can't tell."""
-        piece = self._pieces[number]
-        actual, expected = _both(piece)
-        if number not in self._in_fp64:
-            expected = expected.float()
-            share = torch.sub(actual.float(), expected).div_(expected)
-            if largest_quotient(share) < known * (1 - NEAR):
+    def _larger_relative(self, number: int, piece: Piece, known: float) -> float:
+        """What is known, or the greatest of a piece if that is larger; only of small values can it be."""
+        if number in self._in_fp64 or not known:
+            actual, expected, _ = self._kept(number, piece)
+        else:
+            small = self._figures.below(_both(piece)[1], self._figures.peaks[number] / known * (1 + NEAR))
+            if not small.numel():
                 return known
-        actual, expected, _ = self._kept(number, piece)
+            actual, expected = (_copy(item[small]) for item in _both(piece))
         return max(known, largest(error.used(actual.sub_(expected).abs_(), expected.abs_())))
 
     def _kept(self, number: int, piece: Piece) -> Kept:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from pytest_cpuaccel.core.measurement.parity import Size
-from pytest_cpuaccel.measure.parity.size import SMALL, largest, size_of
+from pytest_cpuaccel.measure.parity.size import SMALL, Vector, largest, peak
 
 SIDES = ("actual", "expected", "rounding", "running")
 """The answers whose distance from the reference is measured."""
@@ -22,7 +22,6 @@ NEAR = 1e-6
 
 _DIFFERENCE, _ACTUAL, _EXPECTED, _EXACT, _OFF = range(5)
 _VECTORS = _OFF + len(SIDES)
-_NOTHING = Size()
 
 _LOST = 1e-3
 """Share of what eager is off below which what an answer is off can't be found in fp32 by way of eager."""
@@ -53,7 +52,7 @@ class Figures:
         self.products, self.shares = np.zeros((2, pieces))
         self._limit = limit
         self._most_used = 0.0
-        self._rooms: dict[tuple[str, torch.dtype], torch.Tensor] = {}
+        self._rooms: dict[tuple[str, torch.dtype], Vector] = {}
 
     def take(
         self,
@@ -64,41 +63,46 @@ class Figures:
         exact: torch.Tensor | None,
     ) -> None:
         """Find those of a piece, vectors (n,) of one type but for ``exact``; ``others`` are the rest of ``SIDES``."""
-        found = [_NOTHING] * _VECTORS
-        self.products[number] = self.shares[number] = 0.0
-        if expected.numel():
-            actual, expected = self._widened(0, actual), self._widened(1, expected)
-            self._take_sides(number, actual, expected, found)
-            apart = None if exact is None else self._take_exact(actual, expected, exact, found)
-            for place, values in enumerate(others, 2):
-                if values is not None:
-                    found[_OFF + place] = self._take_other(self._widened(place, values), expected, exact, apart)
-        self.squares[number], self.largest[number] = zip(*found, strict=True)
+        for kept in (self.squares, self.largest, self.products, self.shares):
+            kept[number] = 0.0
+        if not expected.numel():
+            return
+        given, wanted = self._widened("actual", actual), self._widened("expected", expected)
+        self._take_sides(number, given, wanted)
+        reference = None if exact is None else self._widened("exact", exact)
+        apart = None if reference is None else self._take_exact(number, given, wanted, reference)
+        for place, values in enumerate(others, 2):
+            if values is not None:
+                size = self._off(self._widened(SIDES[place], values), wanted, reference, apart).size
+                self._keep(number, _OFF + place, size)
 
-    def _take_sides(self, number: int, actual: torch.Tensor, expected: torch.Tensor, found: list[Size]) -> None:
-        difference = torch.sub(actual, expected, out=self._room("difference", expected))
-        found[_DIFFERENCE] = found[_OFF] = size_of(difference)
-        found[_EXPECTED] = found[_EXACT] = size_of(expected)
-        found[_ACTUAL], self.products[number] = _of_actual(actual, expected, difference, found)
+    def _take_sides(self, number: int, actual: Vector, expected: Vector) -> None:
+        difference = self._difference(actual, expected)
+        apart, own = difference.size, expected.size
+        inner = torch.dot(difference.values, expected.values).item() if apart.squares < _CLOSE * own.squares else None
+        size, product = _of_actual(actual, expected) if inner is None else _by_eager(own.squares, apart.squares, inner)
+        self.products[number] = product
+        for place, found in ((_DIFFERENCE, apart), (_OFF, apart), (_EXPECTED, own), (_EXACT, own), (_ACTUAL, size)):
+            self._keep(number, place, found)
         if self._limit is not None:
-            self.shares[number] = self._share(difference, expected, found[_DIFFERENCE].largest)
+            self.shares[number] = self._share(difference, expected, apart.largest)
 
-    def _take_exact(
-        self, actual: torch.Tensor, expected: torch.Tensor, exact: torch.Tensor, found: list[Size]
-    ) -> torch.Tensor:
+    def _take_exact(self, number: int, actual: Vector, expected: Vector, exact: Vector) -> Vector:
         """What the reference is apart from eager; the difference of both sides lies in its room."""
         apart = self._apart(expected, exact)
-        found[_OFF] = size_of(self._off(self._room("difference", expected), apart, actual, exact))
-        found[_OFF + 1] = size_of(apart)
-        if found[_OFF + 1].largest > _ALIKE * found[_EXPECTED].largest:
-            found[_EXACT] = size_of(exact)
+        self._keep(number, _OFF, _beyond(self._room("difference", expected), apart, actual, exact).size)
+        own = apart.size
+        self._keep(number, _OFF + 1, own)
+        if own.largest > _ALIKE * self.largest[number, _EXPECTED]:
+            self._keep(number, _EXACT, exact.size)
         return apart
 
-    def _take_other(
-        self, values: torch.Tensor, expected: torch.Tensor, exact: torch.Tensor | None, apart: torch.Tensor | None
-    ) -> Size:
-        difference = torch.sub(values, expected, out=self._room("difference", expected))
-        return size_of(difference if exact is None or apart is None else self._off(difference, apart, values, exact))
+    def _keep(self, number: int, place: int, size: Size) -> None:
+        self.squares[number, place], self.largest[number, place] = size
+
+    def _off(self, values: Vector, expected: Vector, exact: Vector | None, apart: Vector | None) -> Vector:
+        difference = self._difference(values, expected)
+        return difference if exact is None or apart is None else _beyond(difference, apart, values, exact)
 
     @property
     def peaks(self) -> np.ndarray:
@@ -127,6 +131,33 @@ class Figures:
             actual, expected = both(number)
             known = self.peaks[number] = max(known, largest(actual.sub_(expected)))
 
+    def below(self, values: torch.Tensor, limit: float) -> torch.Tensor:
+        """Return the places of the elements of a vector in fp32 or less whose size is below a limit."""
+        sizes = self._room_of("share", values.numel(), torch.float32).array
+        np.abs(self._widened("expected", values).array, out=sizes)
+        return torch.from_numpy(np.flatnonzero(sizes < limit))
+
+    def beyond(
+        self, actual: torch.Tensor, expected: torch.Tensor, rtol: float, atol: float
+    ) -> tuple[int, torch.Tensor]:
+        """Return how many elements of a piece are surely off by more than ``atol + rtol * |expected|``.
+
+        And the places of those that lie too near to it for fp32 to tell.
+        """
+        given, wanted = self._widened("actual", actual), self._widened("expected", expected)
+        off = self._difference(given, wanted).array
+        np.abs(off, out=off)
+        limit: np.ndarray | float = atol
+        if rtol:
+            limit = np.abs(wanted.array, out=self._room("share", wanted).array)
+            limit *= rtol
+            limit += atol
+        surely = off > limit * (1 + 2 * NEAR)
+        possibly = off > limit * (1 - 2 * NEAR)
+        count, most = int(np.count_nonzero(surely)), int(np.count_nonzero(possibly))
+        near = np.flatnonzero(surely != possibly) if count != most else np.empty(0, np.int64)
+        return count, torch.from_numpy(near)
+
     def doubtful(self) -> list[int]:
         """Return the numbers of the pieces for which fp32 is not exact enough.
 
@@ -138,45 +169,55 @@ class Figures:
         found: list[int] = np.flatnonzero(~sound.all(1)).tolist()
         return found
 
-    def _room(self, name: str, like: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+    def _room(self, name: str, like: Vector, dtype: torch.dtype | None = None) -> Vector:
         """Memory for a vector of a piece, the same for every piece."""
-        size, dtype = like.numel(), dtype or like.dtype
+        return self._room_of(name, len(like.array), dtype or like.values.dtype)
+
+    def _room_of(self, name: str, size: int, dtype: torch.dtype) -> Vector:
         room = self._rooms.get((name, dtype))
-        if room is None or room.numel() < size:
-            room = self._rooms[name, dtype] = torch.empty(size, dtype=dtype)
-        return room if room.numel() == size else room[:size]
+        if room is None or len(room.array) < size:
+            room = self._rooms[name, dtype] = Vector.of(torch.empty(size, dtype=dtype))
+        return room if len(room.array) == size else Vector(room.values[:size], room.array[:size])
 
-    def _widened(self, place: int, values: torch.Tensor) -> torch.Tensor:
-        """The elements of a side in fp32, where they are of a smaller type."""
+    def _widened(self, name: str, values: torch.Tensor) -> Vector:
+        """The elements of an answer in fp32, where they are of a smaller type."""
         if values.dtype in (torch.float32, torch.float64):
-            return values
-        return self._room(SIDES[place], values, torch.float32).copy_(values)
+            return Vector.of(values)
+        room = self._room_of(name, values.numel(), torch.float32)
+        room.values.copy_(values)
+        return room
 
-    def _apart(self, expected: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
+    def _difference(self, one: Vector, other: Vector) -> Vector:
+        room = self._room("difference", other)
+        np.subtract(one.array, other.array, out=room.array)
+        return room
+
+    def _apart(self, expected: Vector, exact: Vector) -> Vector:
         """What eager is off its fp64, in eager's own type; calculated in fp64, or nothing would be left of it."""
         apart = self._room("apart", expected)
-        if exact.dtype is expected.dtype:
-            return torch.sub(expected, exact, out=apart)
-        return apart.copy_(self._room("exact", exact).copy_(expected).sub_(exact))
+        if exact.array.dtype == expected.array.dtype:
+            np.subtract(expected.array, exact.array, out=apart.array)
+            return apart
+        room = self._room("exact", exact).array
+        room[...] = expected.array
+        np.subtract(room, exact.array, out=room)
+        apart.array[...] = room
+        return apart
 
-    @staticmethod
-    def _off(difference: torch.Tensor, apart: torch.Tensor, values: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
-        """What an answer is off the reference, written over what it is off eager's."""
-        return torch.sub(values, exact, out=difference) if exact.dtype is values.dtype else difference.add_(apart)
-
-    def _share(self, difference: torch.Tensor, expected: torch.Tensor, peak: float) -> float:
+    def _share(self, difference: Vector, expected: Vector, most: float) -> float:
         """The most of the limit that a piece uses; or a bound to it, where another piece uses more."""
         rtol, atol = self._limit or (0.0, 0.0)
-        if peak == 0 or (atol > 0 and peak / atol <= self._most_used):
-            return peak and peak / atol
+        if most == 0 or (atol > 0 and most / atol <= self._most_used):
+            return most and most / atol
         low = _MUCH * self._most_used
-        room = torch.abs(difference, out=self._room("share", difference))
-        telling = np.flatnonzero(room.numpy() > low * atol) if low * atol > 0 else None
-        if telling is not None and len(telling) < _FEW * room.numel():
-            limit = np.abs(expected.numpy()[telling]) * rtol + atol
-            found = float((room.numpy()[telling] / limit).max(initial=0.0))
+        sizes = np.abs(difference.array, out=self._room("share", difference).array)
+        telling = np.flatnonzero(sizes > low * atol) if low * atol > 0 else None
+        if telling is not None and len(telling) < _FEW * len(sizes):
+            limit = np.abs(expected.array[telling]) * rtol + atol
+            found = float((sizes[telling] / limit).max(initial=0.0))
         else:
-            torch.div(difference, torch.abs(expected, out=room).mul_(rtol).add_(atol), out=room)
+            room = self._room("share", difference).values
+            torch.div(difference.values, torch.abs(expected.values, out=room).mul_(rtol).add_(atol), out=room)
             found = largest_quotient(room)
         self._most_used = max(self._most_used, found if math.isfinite(found) else 0.0)
         return max(found, low)
@@ -188,14 +229,22 @@ def largest_quotient(quotients: torch.Tensor) -> float:
     return largest(quotients.nan_to_num_(nan=0.0, posinf=math.inf, neginf=-math.inf)) if math.isnan(found) else found
 
 
-def _of_actual(
-    actual: torch.Tensor, expected: torch.Tensor, difference: torch.Tensor, known: Sequence[Size]
-) -> tuple[Size, float]:
+def _beyond(difference: Vector, apart: Vector, values: Vector, exact: Vector) -> Vector:
+    """What an answer is off the reference, written over what it is off eager's."""
+    if exact.array.dtype == values.array.dtype:
+        np.subtract(values.array, exact.array, out=difference.array)
+    else:
+        np.add(difference.array, apart.array, out=difference.array)
+    return difference
+
+
+def _of_actual(actual: Vector, expected: Vector) -> tuple[Size, float]:
     """The size of the backend's answer, whose largest value counts where it is tiny, and its product with eager's."""
-    apart, own = known[_DIFFERENCE].squares, known[_EXPECTED].squares
-    if apart < _CLOSE * own:
-        inner = torch.dot(difference, expected).item()
-        return Size(own + 2 * inner + apart), own + inner
-    squares = torch.dot(actual, actual).item()
-    size = Size(squares, 0.0 if squares > SMALL**2 else largest(actual))
-    return size, torch.dot(actual, expected).item()
+    squares = torch.dot(actual.values, actual.values).item()
+    size = Size(squares, 0.0 if squares > SMALL**2 else peak(actual.array))
+    return size, torch.dot(actual.values, expected.values).item()
+
+
+def _by_eager(expected: float, difference: float, inner: float) -> tuple[Size, float]:
+    """The same of an answer close to eager's, by the squares of that and of their difference, and their product."""
+    return Size(expected + 2 * inner + difference), expected + inner

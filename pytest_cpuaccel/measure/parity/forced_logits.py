@@ -111,4 +111,4 @@ class ForcedLogits:
         count = min(BEST, expected.shape[-1])
         best, best_of_backend = (logits.topk(count).indices for logits in (expected, actual))
         kept = (best[..., None] == best_of_backend[..., None, :]).any(-1).double().mean()
-        return Distance(float(kl), float(agreement), float(kept))
+        return Distance(max(float(kl), 0.0), float(agreement), float(kept))

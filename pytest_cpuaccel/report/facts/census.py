@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
-from pytest_cpuaccel.report.facts.scalars import Facts, text
+from pytest_cpuaccel.report.facts.scalars import Facts, known, text
 
 
 def flat(census: KernelCensus | None) -> dict[str, Scalar]:
     """Return the text, none where there is no census; what is not known is left out."""
     if census is None:
         return {}
-    fields = _known(asdict(census))
-    return {"census": json.dumps({**fields, "kernels": [_known(asdict(kernel)) for kernel in census.kernels]})}
+    fields = known(asdict(census))
+    return {"census": json.dumps({**fields, "kernels": [known(asdict(kernel)) for kernel in census.kernels]})}
 
 
 def read(facts: Facts) -> KernelCensus | None:
@@ -27,7 +26,3 @@ def read(facts: Facts) -> KernelCensus | None:
     fields = json.loads(written)
     kernels = tuple(Kernel(**kernel) for kernel in fields.pop("kernels"))
     return KernelCensus(**{**fields, "kernels": kernels, "fallbacks": tuple(fields.get("fallbacks", ()))})
-
-
-def _known(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from pytest_cpuaccel.backends.openvino import OPENVINO, OPENVINO_BF16, OPENVINO_INT8, OPENVINO_INT8_PTQ
+from pytest_cpuaccel.backends.openvino_modules import ignored_scope
 from pytest_cpuaccel.backends.requirements import unmet_requirement
 from pytest_cpuaccel.core.errors import BuildError, UsageError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -117,6 +119,31 @@ class TestOpenvinoInt8Ptq:
         asked = replace(subject(models.mlp(), calibration=[Inputs(kwargs={"x": X})], x=X), keep_fp32=("layers.2",))
         built = build(OPENVINO_INT8_PTQ, asked, tmp_path)
         assert built.facts["int8_operators"] == 1
+
+    def test_a_module_that_stays_in_fp32_has_weights_of_its_own(self, tmp_path: Path) -> None:
+        openvino = pytest.importorskip("openvino")
+        pytest.importorskip("nncf")
+        from openvino import opset13
+
+        places, shared = opset13.parameter([2], dtype=openvino.Type.i64), opset13.constant(torch.ones(4, 4).tolist())
+        looked_up = opset13.gather(shared, places, opset13.constant(0))
+        product = opset13.matmul(looked_up, shared, transpose_a=False, transpose_b=True)
+        looked_up.set_friendly_name("__module.embedding/Gather")
+        product.set_friendly_name("__module.head/MatMul")
+        asked = replace(subject(nn.Tanh(), input=X), keep_fp32=("head",), keep_fp32_patterns={"head": ("head",)})
+        scope = ignored_scope(openvino.Model([product], [places]), tmp_path, asked)
+        assert scope.names == ["__module.head/MatMul"]
+        assert len(shared.output(0).get_target_inputs()) == 1
+
+    def test_a_convolution_folded_into_its_normalisation_goes_by_that_name(self, tmp_path: Path) -> None:
+        net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3)).eval()
+        net.get_buffer("1.running_mean").add_(1)
+        asked = subject(net, input=torch.randn(1, 3, 8, 8))
+        kept = replace(asked, keep_fp32=("1",), keep_fp32_patterns={"1": ("1",)})
+        assert build(OPENVINO_INT8, kept, tmp_path / "a").facts["int8_weights"] == 1
+        lost = replace(asked, keep_fp32=("0",), keep_fp32_patterns={"0": ("0",)})
+        with pytest.raises(BuildError, match="known to come from '0' of keep_fp32"):
+            build(OPENVINO_INT8, lost, tmp_path / "b")
 
     def test_data_that_do_not_fit_the_call_are_a_mistake_of_the_user(self, tmp_path: Path) -> None:
         asked = subject(models.mlp(), calibration=[Inputs(kwargs={"x": X[:, :5]})], x=X)

@@ -209,6 +209,18 @@ def test_bf16_weights_are_in_bf16(tmp_path: Path) -> None:
     assert built.facts == {"dtype": "torch.bfloat16"}
 
 
+def test_bf16_keeps_a_shared_part_in_fp32_within_a_kept_module_and_outside(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    block = torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.Linear(16, 16))
+    model = torch.nn.Sequential(block[0], block, torch.nn.Linear(16, 16)).eval()
+    asked = subject(model, input=X)
+    off: dict[tuple[str, ...], float] = {}
+    for kept in ((), ("1", "1.0", "1.1", "0")):
+        answer = build(bf16.BF16, dataclasses.replace(asked, keep_fp32=kept), tmp_path).forward(input=X)
+        off[kept] = (answer - asked.expected).norm().item()
+    assert off["1", "1.0", "1.1", "0"] < off[()]
+
+
 def test_autocast_runs_products_in_bf16_and_ends_with_the_call(tmp_path: Path) -> None:
     built = build(autocast_bf16.AUTOCAST_BF16, subject(models.mlp(), x=X), tmp_path)
     built.forward(x=X)

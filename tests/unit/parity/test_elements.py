@@ -249,3 +249,35 @@ def test_top1(kind: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
         found = top1_share(actual, expected, valid)
         assert found is not None
         assert (found.hits, found.positions) == (int(hits.sum()), hits.numel())
+
+
+@pytest.mark.parametrize("rtol", [0.0, 1e-3])
+def test_what_lies_a_rounding_away_from_the_limit_is_counted_as_fp64_counts_it(rtol: float) -> None:
+    atol = 1e-3
+    expected = values((2000,), 1)
+    limit = atol + rtol * expected.double().abs()
+    steps = 1 + 1e-7 * torch.randint(-9, 10, (2000,), generator=torch.Generator().manual_seed(2))
+    actual = (expected.double() + limit * steps).float()
+    off = (actual.double() - expected.double()).abs()
+    found = Elements.of(OutputPair("x", actual, expected), torch.tensor(True).expand(2000))
+    assert 0 < found.beyond(rtol, atol) < 2000
+    assert found.beyond(rtol, atol) == int((off > atol + rtol * expected.double().abs()).sum())
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinities_are_no_warning_of_numpys() -> None:
+    expected = values((500,), 1)
+    expected[3], expected[70] = math.inf, math.nan
+    actual = expected + 1e-4
+    actual[200] = -math.inf
+    found = Elements.of(OutputPair("x", actual, expected), torch.tensor(True).expand(500), (1e-4, 1e-4))
+    assert (found.count, found.mismatched.count) == (497, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_that_casts_its_answer_has_no_finer_one_in_fp64(dtype: torch.dtype) -> None:
+    expected, exact = values((500,), 1, dtype), values((500,), 1, dtype)
+    exact[7] += 1
+    actual = values((500,), 1, dtype)
+    actual[9] += 2
+    check(OutputPair("x", actual, expected, expected64=exact), torch.tensor(True).expand(500))

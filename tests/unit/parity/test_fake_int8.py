@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from pytest_cpuaccel.core.errors import EagerError
-from pytest_cpuaccel.evaluation.fake_int8 import in_fake_int8
+from pytest_cpuaccel.evaluation.fake_int8 import FakeInt8, in_fake_int8
 
 
 class OwnProduct(nn.Module):
@@ -49,6 +49,13 @@ def test_a_model_that_it_does_not_know_all_about_is_rounded_by_nothing():
     assert error(nn.Sequential(nn.ConvTranspose1d(3, 3, 2), nn.Linear(9, 2)), torch.randn(1, 3, 8)) is None
     recurrent, head = nn.LSTM(8, 8), nn.Linear(8, 2)
     assert in_fake_int8(lambda: head(recurrent(torch.randn(2, 1, 8))[0])) is None
+
+
+def test_of_an_attention_what_it_returns_is_rounded_too():
+    attention, x = nn.MultiheadAttention(8, 2, batch_first=True).eval(), torch.randn(64, 4, 8)
+    with torch.no_grad(), FakeInt8(outputs=True):
+        answer, weights = attention(x, x, x)
+    assert len(answer.unique()) <= 256 < len(weights.unique())
 
 
 def test_zeros_and_empty_batches_stay_what_they_are():

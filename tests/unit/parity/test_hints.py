@@ -10,6 +10,7 @@ import torch
 from pytest_cpuaccel.core.budget import ParityBudget
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.diagnose import places
 from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.judge.parity.terms import Terms
 from pytest_cpuaccel.measure.parity import pieces
@@ -23,6 +24,7 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "PIECE", 16)
+    monkeypatch.setattr(places, "_FEW", 4)
 
 
 FIRST, SECOND = torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(0))

@@ -71,6 +71,36 @@ def test_nothing_is_justified_beside_a_wrong_output():
     assert found.needs["ids"].refusal.startswith("FAIL: 'ids' ")
 
 
+def hiding():
+    """Rows that share nearly all, and an answer that has lost what varies among them."""
+    exact = 100 + EXACT
+    return exact, (exact + torch.randn(64, 64, generator=torch.Generator().manual_seed(3))).float()
+
+
+def test_what_varies_among_rows_is_no_matter_of_size_unless_the_lock_says_so():
+    exact, lost = hiding()
+    given = {"rounding": (exact + 0.01 * EXACT.flip(0)).float(), "exact": exact}
+    assert judge(lost, **given).outcome is Outcome.FAIL
+    by_size = judge(lost, locks={"y": Lock(1.0, 1.0, "a.toml:7")}, **given)
+    assert by_size.outcome is Outcome.FAIL
+    assert "what varies among its rows has an SQNR of " in by_size.sentence
+    assert by_size.sentence.endswith("; a.toml:7 has no varying_db, which alone could allow it")
+    assert judge(lost, locks={"y": Lock(1.0, 1.0, "a.toml:7", varying_db=-3.0)}, **given).outcome is Outcome.PASS
+    held = judge(lost, locks={"y": Lock(1.0, 1.0, "a.toml:7", varying_db=6.0)}, **given)
+    assert held.outcome is Outcome.FAIL
+    assert "dB in what varies among the rows, at least 6 dB wanted by varying_db in a.toml:7" in held.sentence
+
+
+def test_one_number_throughout_passes_by_no_lock():
+    exact = torch.randn(64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    eager = (exact + 0.5 * exact.flip(0)).float()
+    references = References({"y": eager}, {"y": exact}, None)
+    terms = Terms(ParityBudget(locks={"y": Lock(9.0, 9.0, "a.toml:7")}), Precision.FP32)
+    found = compare({"y": torch.zeros(64, 64)}, references, Inputs(), terms)
+    assert found.outcome is Outcome.FAIL
+    assert "is 0 in all 4096 elements, where eager's differ" in found.sentence
+
+
 def test_a_lock_is_held_in_place_of_the_default():
     lock = {"locks": {"y": Lock(1e-2, 1e-1, "a.toml:7", "torch 2.13.0")}}
     assert judge(off(8e-3), **lock).outcome is Outcome.PASS

@@ -31,7 +31,7 @@ def judge(actual, expected, precision="int8", **budget):
 
 
 def test_scaled_rows_keep_all_their_neighbours():
-    kept = found(3 * ROWS, ROWS)
+    kept = found(torch.linspace(0.1, 30, 32)[:, None] * ROWS, ROWS)
     assert (kept.hits, kept.positions, kept.nearest, kept.rows) == (320, 320, 10, 32)
 
 
@@ -53,7 +53,8 @@ def test_one_answer_for_all_rows_keeps_few():
 
 def test_any_of_equally_near_rows_will_do():
     twice = torch.cat([ROWS[:8]] * 4)
-    assert found(twice.flip(0).flip(0) + 1e-8, twice).value == 1
+    near = twice + 1e-4 * torch.randn(twice.shape, generator=torch.Generator().manual_seed(2))
+    assert found(near, twice).value == 1
     assert found(ROWS, ROWS[:1].expand(32, 16)).value == 1
     assert found(ROWS, torch.zeros(32, 16)).value == 1
 
