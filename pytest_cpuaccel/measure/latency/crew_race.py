@@ -36,8 +36,8 @@ def race_crews(grow: Callable[[int], Crews], *, limit: float | None, config: Cre
     Raises:
         ValueError: ``config`` allows fewer than 4 processes a side.
     """
-    race = _Race(config)
-    looks = (ESTIMATE,) if limit is None else looks_within(config.most_processes)
+    planned = looks_within(config.most_processes)
+    looks = (ESTIMATE,) if limit is None else planned
     race = _Race(config)
     for look in looks:
         race.take(grow(look.processes), look)
@@ -87,7 +87,7 @@ class _Race:
         started_ns = perf_counter_ns()
         warm_ns = [side.warm_up(self.config.warmup_cap_s) for side in crews.joined_after(self.findings.processes)]
         plan = self.plan or plan_for(
-            fastest_ns(crews.candidate, min(warm_ns[::2])), fastest_ns(crews.reference, min(warm_ns[1::2]))
+            fastest_ns(crews.candidate, warm_ns[::2]), fastest_ns(crews.reference, warm_ns[1::2])
         )
         self.warming_s += (perf_counter_ns() - started_ns) / 1e9
         return plan
@@ -180,10 +180,10 @@ def _obstacle(race: _Race) -> str:
             f"processes a side take {format_duration(race.plan.least_s(found.processes) * 1e9)}, and "
             f"{format_duration(race.config.cap_s * 1e9)} are allowed"
         )
-    if race.timed_s >= race.config.cap_s:
-        return f"only {race.sweeps} sweeps in {race.config.cap_s:g} s, and a verdict needs {LEAST_MEETINGS}"
     assert found.fewest is not None
-    return f"{found.fewest} of {race.sweeps} turns a time that can be read; a verdict needs {LEAST_MEETINGS}"
+    few = f"process {found.fewest.place} of the {found.fewest.crew} gave only {found.fewest.count} times"
+    allowed = f" in the {race.config.cap_s:g} s allowed" if race.timed_s >= race.config.cap_s else " that can be read"
+    return f"{few}{allowed}; a verdict needs {LEAST_MEETINGS}"
 
 
 def _undecided(race: _Race, arms: Arms, limit: float) -> str:

@@ -174,7 +174,7 @@ def test_a_process_whose_times_cannot_be_read_ends_the_race() -> None:
     grow = Grow(lambda place: Broken(1e6) if place == 2 else Process(1e6), lambda _: Process(1e6))
     found = raced(grow)
     assert (found.shown, found.interval, grow.asked) == (Shown.OPEN, (0.0, math.inf), [4])
-    assert found.reason == "process 3 of the candidate gave in 0 of 20 turns a time that can be read; a verdict needs 5"
+    assert found.reason == "process 3 of the candidate gave only 0 times that can be read; a verdict needs 5"
 
 
 def test_where_no_time_can_be_read_nothing_is_known() -> None:
