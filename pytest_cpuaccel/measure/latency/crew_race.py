@@ -26,6 +26,9 @@ from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS, Turn
 from pytest_cpuaccel.measure.latency.undisturbed import attended
 from pytest_cpuaccel.measure.latency.waiting import off_cpu_share, queued_share
 
+CROWDED = 0.05
+"""Calls that wait for a processor for this share of their time are judged by CPU time too, however short they are."""
+
 
 def race_crews(grow: Callable[[int], Crews], *, limit: float | None, config: CrewRaceConfig) -> CrewRaceMeasurement:
     """Tell latency(candidate) / latency(reference) from ``limit``; with ``None``, only estimate it.
@@ -71,7 +74,7 @@ class _Race:
         self.look = look
         if self.has_time_for(look):
             self._meet(crews, plan)
-        self.findings = _findings(self.meetings, crews.size, self._trusts_cpu_time(plan))
+        self.findings = _findings(self.meetings, crews.size, self._trusts_cpu_time(plan.call_ns))
 
     def has_time_for(self, look: Look) -> bool:
         """Tell whether each process of a look could have a level."""
@@ -104,8 +107,12 @@ class _Race:
                 break
         self.timed_s += elapsed_s
 
-    def _trusts_cpu_time(self, plan: Plan) -> bool:
-        return self.config.threads == 1 and plan.call_ns >= LONG_CALL_NS
+    def _trusts_cpu_time(self, call_ns: float) -> bool:
+        """Tell whether CPU time may stand for latency, and would tell more than the wall clock."""
+        pairs = [meeting.pair for meeting in self.meetings]
+        if self.config.threads > 1 or not pairs or off_cpu_share(pairs) >= MOST_WAITING:
+            return False
+        return call_ns >= LONG_CALL_NS or queued_share(pairs) >= CROWDED
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ def _findings(meetings: Sequence[Meeting], processes: int, trusts_cpu_time: bool
     if levels is None or by_wall.fewest.count < LEAST_MEETINGS:
         return _Findings(processes, levels, by_wall.fewest)
     cpu_levels = None
-    if trusts_cpu_time and off_cpu_share([meeting.pair for meeting in meetings]) < MOST_WAITING:
+    if trusts_cpu_time:
         by_cpu = readings(meetings, processes, cpu)
         cpu_levels = by_cpu.levels() if by_cpu.fewest.count >= LEAST_MEETINGS else None
     return _Findings(processes, levels, by_wall.fewest, Arms(levels, cpu_levels))

@@ -266,12 +266,17 @@ def test_what_the_wall_clock_contradicts_is_not_settled_by_cpu_time(queued: bool
     assert found.cpu_ratio == pytest.approx(1.0, abs=0.01)
 
 
-@pytest.mark.parametrize("more", [{"threads": 2}, {"call_ns": 2e6}])
-def test_cpu_time_is_not_asked_of_several_threads_or_short_calls(more: dict[str, float]) -> None:
-    call_ns = more.pop("call_ns", 20e6)
-    found = raced(alike(call_ns, call_ns, noise=0.17), **more)
+def test_cpu_time_is_not_asked_of_several_threads() -> None:
+    found = raced(alike(20e6, 20e6, noise=0.17), threads=2)
+    assert found.cpu_ratio is None
     assert "CPU time" not in found.reason
-    assert (found.cpu_ratio is None) is ("threads" in more)
+
+
+@pytest.mark.parametrize(("noise", "asked"), [(0.04, False), (0.17, True)])
+def test_cpu_time_is_asked_of_short_calls_only_on_a_crowded_machine(noise: float, asked: bool) -> None:
+    found = raced(alike(1e6, 1e6, noise=noise))
+    assert (found.queued_share >= 0.05) is asked
+    assert ("CPU time" in found.reason) is asked
 
 
 def test_calls_that_wait_of_their_own_accord_are_not_measured_by_cpu_time() -> None:
