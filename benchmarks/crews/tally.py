@@ -43,7 +43,7 @@ class Tally:
             *(str(self._share(shown)) for shown in (Shown.ABOVE, Shown.BELOW, Shown.OPEN)),
             str(Proportion(holding, len(self.races))),
             f"{100 * median(widths):.1f} %",
-            " ".join(f"{size}: {count}" for size, count in self._sizes().items()),
+            ", ".join(f"{size}: {count}" for size, count in self._sizes().items()),
             f"{median(seconds):.2g}",
         )
 

@@ -24,10 +24,10 @@ from pytest_cpuaccel.bundles.bundle import (
     RecordedVerdict,
 )
 from pytest_cpuaccel.bundles.coherence import check_coherent
-from pytest_cpuaccel.bundles.description import Describer
+from pytest_cpuaccel.exchange.description import Describer
 from pytest_cpuaccel.bundles.fields import Fields
 from pytest_cpuaccel.bundles.plain_file import check_inner
-from pytest_cpuaccel.bundles.restoration import restored
+from pytest_cpuaccel.exchange.restoration import restored
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs

@@ -30,8 +30,9 @@ def judge_crews(found: CrewRaceMeasurement, limit: float | None, versus: str) ->
 
 
 def _circumstances(found: CrewRaceMeasurement) -> Iterator[str]:
-    if found.queued_share > MUCH_QUEUED:
-        yield f"calls waited for a processor {100 * found.queued_share:.2g} % of their time"
+    share = min(1.0, found.queued_share)  # the queue is counted between calls too
+    if share > MUCH_QUEUED:
+        yield f"calls waited for a processor {100 * share:.2g} % of their time"
 
 
 def _evidence(found: CrewRaceMeasurement) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_cpuaccel.measure.latency.crew import Crew
@@ -56,12 +57,17 @@ def plan_for(candidate_ns: float, reference_ns: float) -> Plan:
     return Plan(call_ns, pair_ns, burst, min(SWEEPS, max(LEAST_SWEEPS, fitting)))
 
 
-def fastest_ns(crew: Crew, warm_ns: float) -> float:
-    """Return what a crew's calls take, which warm-ups found to take ``warm_ns`` at the fastest.
+def fastest_ns(crew: Crew, warm_ns: Sequence[float]) -> float:
+    """Return what a crew's calls take, which warm-ups found to take ``warm_ns``.
 
     The fastest of several probes counts: a call that shares its processor with other work takes twice as long.
     """
-    if warm_ns >= PROBED_NS:
-        return warm_ns
-    probed = [ns for side in crew.sides for ns in side.take_turn(PROBE).calls_ns if math.isfinite(ns) and ns > 0]
-    return max(1.0, min([warm_ns, *probed]))
+    times_ns = list(warm_ns)
+    if _fastest(times_ns) < PROBED_NS:
+        times_ns += [ns for side in crew.sides for ns in side.take_turn(PROBE).calls_ns]
+    return _fastest(times_ns)
+
+
+def _fastest(times_ns: Iterable[float]) -> float:
+    """The fastest of those that are times; where none is, a call is taken for a long one and timed alone."""
+    return min((ns for ns in times_ns if math.isfinite(ns) and ns > 0), default=LONG_CALL_NS)

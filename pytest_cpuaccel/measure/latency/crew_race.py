@@ -26,6 +26,9 @@ from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS, Turn
 from pytest_cpuaccel.measure.latency.undisturbed import attended
 from pytest_cpuaccel.measure.latency.waiting import off_cpu_share, queued_share
 
+CROWDED = 0.05
+"""Calls that wait for a processor for this share of their time are judged by CPU time too, however short they are."""
+
 
 def race_crews(grow: Callable[[int], Crews], *, limit: float | None, config: CrewRaceConfig) -> CrewRaceMeasurement:
     """Tell latency(candidate) / latency(reference) from ``limit``; with ``None``, only estimate it.
@@ -36,8 +39,8 @@ def race_crews(grow: Callable[[int], Crews], *, limit: float | None, config: Cre
     Raises:
         ValueError: ``config`` allows fewer than 4 processes a side.
     """
-    race = _Race(config)
-    looks = (ESTIMATE,) if limit is None else looks_within(config.most_processes)
+    planned = looks_within(config.most_processes)
+    looks = (ESTIMATE,) if limit is None else planned
     race = _Race(config)
     for look in looks:
         race.take(grow(look.processes), look)
@@ -71,7 +74,7 @@ class _Race:
         self.look = look
         if self.has_time_for(look):
             self._meet(crews, plan)
-        self.findings = _findings(self.meetings, crews.size, self._trusts_cpu_time(plan))
+        self.findings = _findings(self.meetings, crews.size, self._trusts_cpu_time(plan.call_ns))
 
     def has_time_for(self, look: Look) -> bool:
         """Tell whether each process of a look could have a level."""
@@ -87,7 +90,7 @@ class _Race:
         started_ns = perf_counter_ns()
         warm_ns = [side.warm_up(self.config.warmup_cap_s) for side in crews.joined_after(self.findings.processes)]
         plan = self.plan or plan_for(
-            fastest_ns(crews.candidate, min(warm_ns[::2])), fastest_ns(crews.reference, min(warm_ns[1::2]))
+            fastest_ns(crews.candidate, warm_ns[::2]), fastest_ns(crews.reference, warm_ns[1::2])
         )
         self.warming_s += (perf_counter_ns() - started_ns) / 1e9
         return plan
@@ -104,8 +107,12 @@ class _Race:
                 break
         self.timed_s += elapsed_s
 
-    def _trusts_cpu_time(self, plan: Plan) -> bool:
-        return self.config.threads == 1 and plan.call_ns >= LONG_CALL_NS
+    def _trusts_cpu_time(self, call_ns: float) -> bool:
+        """Tell whether CPU time may stand for latency, and would tell more than the wall clock."""
+        pairs = [meeting.pair for meeting in self.meetings]
+        if self.config.threads > 1 or not pairs or off_cpu_share(pairs) >= MOST_WAITING:
+            return False
+        return call_ns >= LONG_CALL_NS or queued_share(pairs) >= CROWDED
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ def _findings(meetings: Sequence[Meeting], processes: int, trusts_cpu_time: bool
     if levels is None or by_wall.fewest.count < LEAST_MEETINGS:
         return _Findings(processes, levels, by_wall.fewest)
     cpu_levels = None
-    if trusts_cpu_time and off_cpu_share([meeting.pair for meeting in meetings]) < MOST_WAITING:
+    if trusts_cpu_time:
         by_cpu = readings(meetings, processes, cpu)
         cpu_levels = by_cpu.levels() if by_cpu.fewest.count >= LEAST_MEETINGS else None
     return _Findings(processes, levels, by_wall.fewest, Arms(levels, cpu_levels))
@@ -180,10 +187,10 @@ def _obstacle(race: _Race) -> str:
             f"processes a side take {format_duration(race.plan.least_s(found.processes) * 1e9)}, and "
             f"{format_duration(race.config.cap_s * 1e9)} are allowed"
         )
-    if race.timed_s >= race.config.cap_s:
-        return f"only {race.sweeps} sweeps in {race.config.cap_s:g} s, and a verdict needs {LEAST_MEETINGS}"
     assert found.fewest is not None
-    return f"{found.fewest} of {race.sweeps} turns a time that can be read; a verdict needs {LEAST_MEETINGS}"
+    few = f"process {found.fewest.place} of the {found.fewest.crew} gave only {found.fewest.count} times"
+    allowed = f" in the {race.config.cap_s:g} s allowed" if race.timed_s >= race.config.cap_s else " that can be read"
+    return f"{few}{allowed}; a verdict needs {LEAST_MEETINGS}"
 
 
 def _undecided(race: _Race, arms: Arms, limit: float) -> str:

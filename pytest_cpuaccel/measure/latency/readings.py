@@ -21,9 +21,6 @@ class Fewest:
     crew: str
     place: int
 
-    def __str__(self) -> str:
-        return f"process {self.place} of the {self.crew} gave in {self.count}"
-
 
 @dataclass(frozen=True)
 class Readings:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.crews.made_up import Environments, Noise
+from pytest_cpuaccel.measure.latency.crew import Crew
 from pytest_cpuaccel.measure.latency.crew_plan import fastest_ns, plan_for
-from pytest_cpuaccel.measure.latency.turn import Burst
+from pytest_cpuaccel.measure.latency.turn import LONG_CALL_NS, Burst
 
 
 @pytest.mark.parametrize(
@@ -28,9 +29,16 @@ def test_long_calls_have_fewer_sweeps_but_no_fewer_than_eight() -> None:
 def test_a_call_is_as_long_as_in_the_fastest_of_several_probes() -> None:
     crews = Environments(1.0, 3e6, (lambda *_: 0.0, lambda *_: 0.0), Noise(0.0, 0.0)).grow(0)(4)
     disturbed = 7.2e6
-    assert fastest_ns(crews.candidate, disturbed) == pytest.approx(3e6)
+    assert fastest_ns(crews.candidate, [disturbed, 2 * disturbed]) == pytest.approx(3e6)
 
 
 def test_calls_that_are_long_however_busy_the_machine_are_not_probed() -> None:
     crews = Environments(1.0, 3e6, (lambda *_: 0.0, lambda *_: 0.0), Noise(0.0, 0.0)).grow(0)(4)
-    assert fastest_ns(crews.candidate, 60e6) == pytest.approx(60e6)
+    assert fastest_ns(crews.candidate, [90e6, 60e6]) == pytest.approx(60e6)
+
+
+@pytest.mark.parametrize("bad_ns", [0.0, float("nan"), float("inf")])
+def test_a_warm_up_that_is_no_time_makes_no_bursts_of_thousands(bad_ns: float) -> None:
+    crews = Environments(1.0, 3e6, (lambda *_: 0.0, lambda *_: 0.0), Noise(0.0, 0.0)).grow(0)(4)
+    assert fastest_ns(crews.candidate, [bad_ns] * 4) == pytest.approx(3e6)
+    assert fastest_ns(Crew(()), [bad_ns] * 4) == LONG_CALL_NS

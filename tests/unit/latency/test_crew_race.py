@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import random
-import time
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ from pytest_cpuaccel.measure.latency.crew_config import CrewRaceConfig
 from pytest_cpuaccel.measure.latency.crew_look import looks_within
 from pytest_cpuaccel.measure.latency.crew_race import race_crews
 from pytest_cpuaccel.measure.latency.turn import Burst, Turn
+from tests.unit.latency.clock import Clock
 
 LIMIT = 1.05
 
@@ -173,7 +174,7 @@ def test_a_process_whose_times_cannot_be_read_ends_the_race() -> None:
     grow = Grow(lambda place: Broken(1e6) if place == 2 else Process(1e6), lambda _: Process(1e6))
     found = raced(grow)
     assert (found.shown, found.interval, grow.asked) == (Shown.OPEN, (0.0, math.inf), [4])
-    assert found.reason == "process 3 of the candidate gave in 0 of 20 turns a time that can be read; a verdict needs 5"
+    assert found.reason == "process 3 of the candidate gave only 0 times that can be read; a verdict needs 5"
 
 
 def test_where_no_time_can_be_read_nothing_is_known() -> None:
@@ -195,18 +196,39 @@ def test_a_few_readings_that_are_no_times_are_left_out() -> None:
 # Time
 
 
-class Slow(Process):
-    def take_turn(self, burst: Burst) -> Turn:
-        time.sleep(0.001)
-        return super().take_turn(burst)
+def timed(clock: Clock, candidate_ns: float, reference_ns: float) -> Grow:
+    """Processes whose turns move a clock forward."""
+
+    class Timed(Process):
+        def take_turn(self, burst: Burst) -> Turn:
+            clock.ns += int(self.ns * (burst.discarded + burst.timed) * burst.batch)
+            return super().take_turn(burst)
+
+    return Grow(lambda _: Timed(candidate_ns), lambda _: Timed(reference_ns))
 
 
-def test_the_cap_ends_a_race_that_tells_what_it_has() -> None:
-    grow = Grow(lambda _: Slow(1.05e6), lambda _: Slow(1e6))
-    found = raced(grow, cap_s=1.2)  # a look of four needs 0.52 s by the plan
-    assert found.shown is Shown.OPEN
-    assert grow.asked[-1] < 12
-    assert "did not tell the ratio" in found.reason
+def test_no_process_is_started_for_a_look_that_does_not_fit(clock: Clock) -> None:
+    grow = timed(clock, 1.05e6, 1e6)  # a look of four takes 2.1 s, one of six 3.2 s and at the least 0.8 s
+    found = raced(grow, cap_s=2.5)
+    assert (found.shown, found.processes, found.sweeps, grow.asked) == (Shown.OPEN, 4, 20, [4])
+    assert re.fullmatch(
+        r"4 processes a side in 2\.1\d s did not tell the ratio 1\.0\d+ from the limit 1\.05", found.reason
+    )
+
+
+def test_the_cap_ends_a_look_which_then_tells_what_it_has(clock: Clock) -> None:
+    found = raced(timed(clock, 1.05e6, 1e6), cap_s=3.5)
+    assert (found.shown, found.processes) == (Shown.OPEN, 6)
+    assert 20 + 5 <= found.sweeps < 40
+    assert 3.5 <= found.seconds < 3.6
+    assert found.interval[0] < LIMIT < found.interval[1]
+    assert raced(timed(clock, 1.2e6, 1e6), cap_s=1.0).shown is Shown.ABOVE
+
+
+def test_progress_is_told_about_once_a_second(clock: Clock) -> None:
+    lines: list[str] = []
+    raced(timed(clock, 1.05e6, 1e6), progress=lines.append, cap_s=2.5)
+    assert lines == ["38 pairs by 4 processes a side in 1 s", "76 pairs by 4 processes a side in 2 s"]
 
 
 def test_calls_too_slow_for_a_level_of_each_process_are_not_raced() -> None:
@@ -244,12 +266,17 @@ def test_what_the_wall_clock_contradicts_is_not_settled_by_cpu_time(queued: bool
     assert found.cpu_ratio == pytest.approx(1.0, abs=0.01)
 
 
-@pytest.mark.parametrize("more", [{"threads": 2}, {"call_ns": 2e6}])
-def test_cpu_time_is_not_asked_of_several_threads_or_short_calls(more: dict[str, float]) -> None:
-    call_ns = more.pop("call_ns", 20e6)
-    found = raced(alike(call_ns, call_ns, noise=0.17), **more)
+def test_cpu_time_is_not_asked_of_several_threads() -> None:
+    found = raced(alike(20e6, 20e6, noise=0.17), threads=2)
+    assert found.cpu_ratio is None
     assert "CPU time" not in found.reason
-    assert (found.cpu_ratio is None) is ("threads" in more)
+
+
+@pytest.mark.parametrize(("noise", "asked"), [(0.04, False), (0.17, True)])
+def test_cpu_time_is_asked_of_short_calls_only_on_a_crowded_machine(noise: float, asked: bool) -> None:
+    found = raced(alike(1e6, 1e6, noise=noise))
+    assert (found.queued_share >= 0.05) is asked
+    assert ("CPU time" in found.reason) is asked
 
 
 def test_calls_that_wait_of_their_own_accord_are_not_measured_by_cpu_time() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pytest_cpuaccel.bundles.description import LONGEST_INTEGER, MODEL_OUTPUTS
+from pytest_cpuaccel.exchange.description import LONGEST_INTEGER, MODEL_OUTPUTS
 from pytest_cpuaccel.core.errors import UsageError
 
 DEEPEST = 50
