@@ -24,10 +24,8 @@ from pytest_cpuaccel.bundles.bundle import (
     RecordedVerdict,
 )
 from pytest_cpuaccel.bundles.coherence import check_coherent
-from pytest_cpuaccel.exchange.description import Describer
 from pytest_cpuaccel.bundles.fields import Fields
 from pytest_cpuaccel.bundles.plain_file import check_inner
-from pytest_cpuaccel.exchange.restoration import restored
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
@@ -35,6 +33,8 @@ from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
 from pytest_cpuaccel.core.measurement.accuracy import PairedScores
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Kind, Outcome
+from pytest_cpuaccel.exchange.description import Describer
+from pytest_cpuaccel.exchange.restoration import restored
 
 _MOST_THREADS = 1024
 _ANSWERS = ("actual", "expected", "expected64", "rounding")

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from pytest_cpuaccel.builder.fingerprint import tensor_bytes
-from pytest_cpuaccel.exchange.description import Describer
-from pytest_cpuaccel.exchange.restoration import restored
 from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.exchange.description import Describer
+from pytest_cpuaccel.exchange.restoration import restored
 
 _LONGEST_HEADER = 1 << 24
 _TYPES = {
