@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 import pytest
 
+from pytest_cpuaccel.core.measurement.environment import Environments
 from pytest_cpuaccel.environments.companion import Companion, make_companion
 from pytest_cpuaccel.environments.distributions import Difference, differences
 from pytest_cpuaccel.environments.environment import Environment, here
@@ -54,7 +55,8 @@ def against(config: pytest.Config) -> Iterator[Against | None]:
         there = held.enter_context(environment_for(wanted, folder, cache, progress.busy))
         scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="cpuaccel-sides-")))
         companion = make_companion(scratch / "companion", SERVING)
-        changes = tuple(map(_shown, differences(here(folder), there)))
+        ours = here(folder)
+        changes = tuple(map(_shown, differences(ours, there)))
         race = CrewRaceConfig(
             most_processes=settings.against_processes,
             threads=settings.threads,
@@ -66,9 +68,9 @@ def against(config: pytest.Config) -> Iterator[Against | None]:
             return Processes(environment.name, start)
 
         found = Against(
-            processes("here", here(folder)),
+            processes("here", ours),
             processes("there", there),
-            AgainstSettings(1 + settings.against_slowdown, race, changes),
+            AgainstSettings(Environments(ours.name, there.name, changes), 1 + settings.against_slowdown, race),
             functools.partial(_alone, config, progress),
         )
         held.callback(found.end)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_cpuaccel.measure.latency.side import Side
 from pytest_cpuaccel.sides.remote_side import RemoteSide
-from pytest_cpuaccel.sides.side_process import Ended, LostSideError, SideProcess, Workload
+from pytest_cpuaccel.sides.side_process import CalledWorkload, Ended, LostSideError, SideProcess
 
 _AT_ONCE = 2
 """Processes that start at the same time; imports of more would wait for each other."""
@@ -32,7 +32,7 @@ class Processes:
     _standing: tuple[str, str | None] | None = None
     _lost: LostSideError | None = None
 
-    def run(self, test: str, following: str | None, count: int) -> tuple[Workload, ...]:
+    def run(self, test: str, following: str | None, count: int) -> tuple[CalledWorkload, ...]:
         """Have ``count`` processes run a test; return what it called there, when it stands by in all of them.
 
         Raises:
@@ -42,7 +42,7 @@ class Processes:
         self._standing = (test, following)
         return self.grow(count)
 
-    def grow(self, count: int) -> tuple[Workload, ...]:
+    def grow(self, count: int) -> tuple[CalledWorkload, ...]:
         """Have the test at hand stand by in ``count`` processes, of which those that it stands by in are the first.
 
         Raises:
@@ -84,14 +84,14 @@ class Processes:
             process.end()
         self.processes.clear()
 
-    def _grown(self, count: int) -> tuple[Workload, ...]:
+    def _grown(self, count: int) -> tuple[CalledWorkload, ...]:
         assert self._standing is not None
         for some in _by(_AT_ONCE, range(len(self.processes), count)):
             started = [self.start(number) for number in some]
             self.processes += started
             for process in started:
                 process.await_start()
-        found: tuple[Workload, ...] = ()
+        found: tuple[CalledWorkload, ...] = ()
         for process in self.processes[:count]:
             if not process.stands_by:
                 heard = process.run(*self._standing)

@@ -36,7 +36,7 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Workload:
+class CalledWorkload:
     """What a side can call again. Digests are equal where values are."""
 
     model: int
@@ -56,7 +56,7 @@ class SideProcess:
     def __init__(self, name: str, program: Program, scratch: Path) -> None:
         """Start ``program``, a pytest command line; ``name`` is that of its environment, for sentences."""
         self.name = name
-        self.workloads: tuple[Workload, ...] = ()
+        self.workloads: tuple[CalledWorkload, ...] = ()
         """What the test called that stands by here."""
         self.stands_by = False
         self._timeout_s = 600.0
@@ -82,7 +82,7 @@ class SideProcess:
         """
         return int(self._heard()["tests"])
 
-    def run(self, test: str, following: str | None) -> tuple[Workload, ...] | Ended:
+    def run(self, test: str, following: str | None) -> tuple[CalledWorkload, ...] | Ended:
         """Have a test run; return what it called where it stands by now, else how it ended.
 
         Raises:
@@ -91,7 +91,9 @@ class SideProcess:
         self._channel_send({"test": test, "next": following})
         heard = self._heard()
         if "workloads" in heard:
-            self.workloads = tuple(Workload(**{**each, "inputs": tuple(each["inputs"])}) for each in heard["workloads"])
+            self.workloads = tuple(
+                CalledWorkload(**{**each, "inputs": tuple(each["inputs"])}) for each in heard["workloads"]
+            )
             self.stands_by = True
             return self.workloads
         if "missing" in heard:

@@ -6,7 +6,7 @@ from math import inf
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.measurement.crew_race import CrewRaceMeasurement
-from pytest_cpuaccel.core.measurement.environment import AnswersMeasurement, EnvironmentMeasurement
+from pytest_cpuaccel.core.measurement.environment import AnswersMeasurement, EnvironmentMeasurement, Environments
 from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.report.facts.scalars import Facts, count, known, number, text
 
@@ -15,23 +15,27 @@ _SEPARATOR = "; "
 
 def flat_answers(found: AnswersMeasurement) -> dict[str, Scalar]:
     """Return what was found of both answers."""
-    return _both(found.name, found.changes, found.obstacle) | known(
-        {"here": found.here or None, "there": found.there or None, "move": found.move}
-    )
+    facts = {
+        "off": found.candidate or None,
+        "reference_off": found.reference or None,
+        "move": found.move,
+        "obstacle": found.obstacle or None,
+    }
+    return _names(found.environments) | known(facts)
 
 
 def read_answers(facts: Facts) -> AnswersMeasurement | None:
     """Return the measurement that facts tell of; None where there was none."""
-    name = text(facts, "name")
-    if name is None:
+    environments = _environments(facts)
+    if environments is None:
         return None
-    here, there = text(facts, "here") or "", text(facts, "there") or ""
-    return AnswersMeasurement(name, _changes(facts), here, there, number(facts, "move"), text(facts, "obstacle") or "")
+    off, reference, obstacle = (text(facts, name) or "" for name in ("off", "reference_off", "obstacle"))
+    return AnswersMeasurement(environments, off, reference, number(facts, "move"), obstacle)
 
 
 def flat(found: EnvironmentMeasurement) -> dict[str, Scalar]:
     """Return the numbers of a race; what was not measured is left out."""
-    facts: dict[str, Scalar | None] = {"allowed": found.limit}
+    facts: dict[str, Scalar | None] = {"allowed": found.limit, "obstacle": found.obstacle or None}
     if (race := found.race) is not None:
         facts |= {
             "ratio": race.ratio,
@@ -49,15 +53,15 @@ def flat(found: EnvironmentMeasurement) -> dict[str, Scalar]:
             "shown": race.shown.value if race.shown else None,
             "reason": race.reason or None,
         }
-    return _both(found.name, found.changes, found.obstacle) | known(facts)
+    return _names(found.environments) | known(facts)
 
 
 def read(facts: Facts) -> EnvironmentMeasurement | None:
     """Return the measurement that facts tell of; None where there was none. Levels of processes are not among them."""
-    name, limit = text(facts, "name"), number(facts, "allowed")
-    if name is None or limit is None:
+    environments, limit = _environments(facts), number(facts, "allowed")
+    if environments is None or limit is None:
         return None
-    return EnvironmentMeasurement(name, limit, _changes(facts), _race(facts), text(facts, "obstacle") or "")
+    return EnvironmentMeasurement(environments, limit, _race(facts), text(facts, "obstacle") or "")
 
 
 def _race(facts: Facts) -> CrewRaceMeasurement | None:
@@ -85,10 +89,14 @@ def _race(facts: Facts) -> CrewRaceMeasurement | None:
     )
 
 
-def _both(name: str, changes: tuple[str, ...], obstacle: str) -> dict[str, Scalar]:
-    return known({"name": name, "changes": _SEPARATOR.join(changes) or None, "obstacle": obstacle or None})
+def _names(environments: Environments) -> dict[str, Scalar]:
+    changes = _SEPARATOR.join(environments.changes) or None
+    return known({"candidate": environments.candidate, "reference": environments.reference, "changes": changes})
 
 
-def _changes(facts: Facts) -> tuple[str, ...]:
+def _environments(facts: Facts) -> Environments | None:
+    candidate, reference = text(facts, "candidate"), text(facts, "reference")
+    if candidate is None or reference is None:
+        return None
     changes = text(facts, "changes")
-    return tuple(changes.split(_SEPARATOR)) if changes else ()
+    return Environments(candidate, reference, tuple(changes.split(_SEPARATOR)) if changes else ())
