@@ -24,7 +24,7 @@ from pytest_cpuaccel.plugin.options import Settings, current_folder
 from pytest_cpuaccel.plugin.side_arguments import side_arguments
 from pytest_cpuaccel.plugin.stash import SETTINGS, lock_of, progress_of
 from pytest_cpuaccel.sides.processes import Processes
-from pytest_cpuaccel.sides.side_process import SERVING, SideProcess
+from pytest_cpuaccel.sides.side_process import SERVING, SideProcess, SideSettings
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.plugin.progress import Progress
@@ -90,7 +90,8 @@ def _started(
     own.mkdir(parents=True)
     python, *arguments = environment.command(companion, side_arguments(config, own))
     program = Program(tuple(arguments), environment.variables(), interpreter=python, folder=environment.folder)
-    return SideProcess(environment.name, program, own)
+    wait_s = config.stash[SETTINGS].wait_s
+    return SideProcess(program, SideSettings(environment.name, own, wait_s, environment.moved))
 
 
 def _shown(difference: Difference) -> str:

@@ -12,24 +12,23 @@ import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.option_values import Tolerances
+from pytest_cpuaccel.environments.imported import imported_from_here
 from pytest_cpuaccel.machine.process import end_with_parent
 from pytest_cpuaccel.plugin.options import Settings
 from pytest_cpuaccel.plugin.stash import STANDBY, session_of
 from pytest_cpuaccel.sides.channel import Channel, ClosedChannelError
+from pytest_cpuaccel.sides.side_process import VARIABLE, Place
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.evaluation.evaluation import Evaluation
 
-VARIABLE = "CPUACCEL_SIDE"
-"""The environment variable by which a side learns of its channel: two descriptors and a scratch folder."""
-
 
 @dataclass(eq=False)
 class Standby:
-    """Takes orders from ``channel`` until it closes; files that an answer names lie in ``scratch``."""
+    """Takes orders from ``channel`` until it closes; files that an answer names lie in the scratch folder."""
 
     channel: Channel
-    scratch: Path
+    place: Place
     _tests: dict[str, pytest.Item] = field(default_factory=dict)
     _broken: list[tuple[str, str]] = field(default_factory=list)
     _endings: list[tuple[str, str]] = field(default_factory=list)
@@ -67,9 +66,10 @@ class Standby:
         """Tell what the test called, and make these calls again as told, until the test may end."""
         from pytest_cpuaccel.evaluation.standing_by import StandingBy
 
-        standing = StandingBy(evaluations, session_of(item.config).context, self.scratch)
+        standing = StandingBy(evaluations, session_of(item.config).context, Path(self.place.scratch))
+        moved = [(Path(tree), Path(checkout)) for tree, checkout in self.place.moved]
         with standing.ready():
-            self.channel.send({"workloads": standing.workloads()})
+            self.channel.send({"workloads": standing.workloads(), "todays": imported_from_here(moved)})
             while True:
                 order = self.channel.receive()
                 name = order.pop("do")
@@ -135,9 +135,9 @@ def _last_line(text: str) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     end_with_parent()
-    reading, writing, scratch = os.environ.pop(VARIABLE).split(",", 2)
-    for descriptor in (reading, writing):
-        os.set_inheritable(int(descriptor), False)
-    standby = Standby(Channel(int(reading), int(writing)), Path(scratch))
+    place = Place.told(os.environ.pop(VARIABLE))
+    for descriptor in (place.reading, place.writing):
+        os.set_inheritable(descriptor, False)
+    standby = Standby(Channel(place.reading, place.writing), place)
     config.stash[STANDBY] = standby
     config.pluginmanager.register(standby, "cpuaccel-standby")

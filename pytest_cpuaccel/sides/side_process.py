@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pytest_cpuaccel.machine.child_process import ChildProcess, Program
 from pytest_cpuaccel.sides.channel import Channel, ClosedChannelError, GarbledChannelError, SilentChannelError
 
 VARIABLE = "CPUACCEL_SIDE"
-"""The environment variable by which a side learns of its channel: two descriptors and a scratch folder."""
+"""The environment variable by which a side is told what :class:`Place` holds, as JSON."""
 SERVING = "pytest_cpuaccel.plugin.standby"
 _LAST_WORDS_S = 5.0
 _EXITS = {2: "the run was interrupted", 3: "pytest had an internal error", 4: "pytest refuses its command line"}
@@ -50,21 +51,52 @@ class CalledWorkload:
     versions: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a side finds its channel, by two descriptors, and its own folder.
+
+    ``moved`` are pairs of a folder of the user's tree and its checkout, from which it is to import instead.
+    """
+
+    reading: int
+    writing: int
+    scratch: str
+    moved: tuple[tuple[str, str], ...] = ()
+
+    @staticmethod
+    def told(text: str) -> Place:
+        """Return the place that a text of JSON tells."""
+        found = json.loads(text)
+        return Place(found["reading"], found["writing"], found["scratch"], tuple(map(tuple, found["moved"])))
+
+
+@dataclass(frozen=True)
+class SideSettings:
+    """``name`` is that of the environment, for sentences. Nothing is waited for longer than ``wait_s``."""
+
+    name: str
+    scratch: Path
+    wait_s: float
+    moved: tuple[tuple[Path, Path], ...] = ()
+
+
 class SideProcess:
     """A running pytest session, which runs a test when told and then stands by."""
 
-    def __init__(self, name: str, program: Program, scratch: Path) -> None:
-        """Start ``program``, a pytest command line; ``name`` is that of its environment, for sentences."""
-        self.name = name
+    def __init__(self, program: Program, settings: SideSettings) -> None:
+        """Start ``program``, a pytest command line."""
+        self.name = settings.name
         self.workloads: tuple[CalledWorkload, ...] = ()
         """What the test called that stands by here."""
         self.stands_by = False
-        self._timeout_s = 600.0
+        self._timeout_s = settings.wait_s
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
         self._channel = Channel(ours_in, ours_out)
-        self._log, self._scratch = scratch / "log", scratch
-        told = {**program.environment, VARIABLE: f"{theirs_in},{theirs_out},{scratch}"}
+        self._log, self._scratch = settings.scratch / "log", settings.scratch
+        moved = tuple((str(tree), str(checkout)) for tree, checkout in settings.moved)
+        place = Place(theirs_in, theirs_out, str(settings.scratch), moved)
+        told = {**program.environment, VARIABLE: json.dumps(asdict(place))}
         started = Program(
             program.arguments, told, self._log, (theirs_in, theirs_out), program.interpreter, program.folder
         )
@@ -91,6 +123,9 @@ class SideProcess:
         self._channel_send({"test": test, "next": following})
         heard = self._heard()
         if "workloads" in heard:
+            if todays := heard["todays"]:
+                self.stands_by = True
+                raise LostSideError(f"with {self.name} today's code was imported: {', '.join(todays[:3])}")
             self.workloads = tuple(
                 CalledWorkload(**{**each, "inputs": tuple(each["inputs"])}) for each in heard["workloads"]
             )

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 NEED_TORCH = [
     "latency/test_tokens.py",
     "parity",
+    "sides/test_answers_file.py",
     "test_batch.py",
     "test_bundles.py",
     "test_decoding.py",
