@@ -55,8 +55,11 @@ def against(config: pytest.Config) -> Iterator[Against | None]:
         there = held.enter_context(environment_for(wanted, folder, cache, progress.busy))
         scratch = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="cpuaccel-sides-")))
         companion = make_companion(scratch / "companion", SERVING)
-        ours = here(folder)
-        changes = tuple(map(_shown, differences(ours, there)))
+        both = [here(folder), there]
+        if settings.against_as == "candidate":
+            both.reverse()
+        candidate, reference = both
+        changes = tuple(map(_shown, differences(candidate, reference)))
         race = CrewRaceConfig(
             most_processes=settings.against_processes,
             threads=settings.threads,
@@ -68,9 +71,9 @@ def against(config: pytest.Config) -> Iterator[Against | None]:
             return Processes(environment.name, start)
 
         found = Against(
-            processes("here", ours),
-            processes("there", there),
-            AgainstSettings(Environments(ours.name, there.name, changes), 1 + settings.against_slowdown, race),
+            processes("candidate", candidate),
+            processes("reference", reference),
+            AgainstSettings(Environments(candidate.name, reference.name, changes), 1 + settings.against_slowdown, race),
             functools.partial(_alone, config, progress),
         )
         held.callback(found.end)
@@ -95,5 +98,5 @@ def _started(
 
 
 def _shown(difference: Difference) -> str:
-    name, ours, theirs = difference
-    return f"{name} {theirs or 'none'} -> {ours or 'none'}"
+    name, candidate, reference = difference
+    return f"{name} {reference or 'none'} -> {candidate or 'none'}"

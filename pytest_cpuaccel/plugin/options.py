@@ -72,6 +72,7 @@ class Settings(NamedTuple):
     against_packages: str | None
     against_rev: str | None
     against_processes: int
+    against_as: str
     baselines_dir: Path
     bundles: Path | None
     bundle_artifact: bool
@@ -220,6 +221,13 @@ OPTIONS = (
         _optional,
     ),
     Option("against-rev", "REVISION", "a revision of this project's code to compare with", "", _optional),
+    Option(
+        "against-as",
+        "reference|candidate",
+        "whether the other environment is what today's is held to, or is held to today's",
+        "reference",
+        one_of("reference", "candidate"),
+    ),
     Option("against-processes", "N", "the most processes a side in such a comparison, 4 to 12", "12", _processes),
     Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", folder),
     Option("bundles", "FOLDER", "where a failing verdict leaves a bundle for 'cpuaccel replay'", "", folder),
@@ -318,6 +326,7 @@ def read_settings(config: pytest.Config) -> Settings:
         against_packages=values["against-packages"],
         against_rev=values["against-rev"],
         against_processes=values["against-processes"],
+        against_as=values["against-as"],
         baselines_dir=values["baselines-dir"] or config.rootpath / ".cpuaccel" / "baselines",
         bundles=values["bundles"],
         bundle_artifact=values["bundle-artifact"],
