@@ -6,20 +6,23 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.smallest_set import smallest_set
 from pytest_cpuaccel.report.saved import read_report
 from pytest_cpuaccel.report.upgrade import Affected, effects, exit_code, names_of, summary
 
-_FAILED = (0, 1)
+_RAN_TESTS = (0, 1)
 """Exit codes of pytest after tests have run."""
+_WITHOUT_VALUE = ("-q", "-v", "-s", "-x", "-l")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
     command = commands.add_parser("upgrade", help="is it safe to install these packages? runs the suite with both")
+    command.add_argument("--bisect", action="store_true", help="find which of several changed packages makes it worse")
     command.add_argument(
         "words",
         nargs=argparse.REMAINDER,
@@ -36,26 +39,53 @@ def run(arguments: argparse.Namespace) -> int:
         UsageError: pytest did not run tests.
     """
     packages, own = _parted(arguments.words)
+    found, changes = _compared(packages, own)
+    print("\n".join(_lines(found, changes)))  # noqa: T201
+    worse = [each.test for each in found if each.is_worse]
+    if arguments.bisect and worse and len(changes) > 1:
+        print(f"upgrade: worse by {', '.join(_culprits(changes, own, worse))}")  # noqa: T201
+    return exit_code(found)
+
+
+def _compared(packages: Sequence[str], own: Sequence[str]) -> tuple[list[Affected], tuple[str, ...]]:
+    """What the packages do to each call, and what they change."""
     with tempfile.TemporaryDirectory(prefix="cpuaccel-upgrade-") as folder:
         report = Path(folder) / "report.json"
-        ended = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                *own,
-                f"--cpu-against-packages={' '.join(packages)}",
-                "--cpu-against-as=candidate",
-                f"--cpu-report={report}",
-            ],
-            check=False,
+        options = (
+            f"--cpu-against-packages={' '.join(packages)}",
+            "--cpu-against-as=candidate",
+            f"--cpu-report={report}",
         )
-        if ended.returncode not in _FAILED or not report.exists():
+        ended = subprocess.run([sys.executable, "-m", "pytest", *own, *options], check=False)
+        if ended.returncode not in _RAN_TESTS or not report.exists():
             raise UsageError(f"pytest ended with exit code {ended.returncode} and judged nothing; its lines say why")
         rows = read_report(report).rows
-    found = list(effects(rows))
-    print("\n".join(_lines(found, names_of(rows))))  # noqa: T201
-    return exit_code(found)
+    return list(effects(rows)), names_of(rows)
+
+
+def _culprits(changes: Sequence[str], own: Sequence[str], tests: Sequence[str]) -> tuple[str, ...]:
+    """The fewest changes that make one of these tests worse."""
+    options = list(_without_places(own))
+
+    def is_worse(some: Sequence[str]) -> bool | None:
+        pins = [f"{name}=={after}" for name, _, _, after in map(str.split, some) if after != "none"]
+        try:
+            found, _ = _compared(pins, [*tests, *options])
+        except UsageError:
+            return None
+        return any(each.is_worse for each in found)
+
+    return smallest_set(changes, is_worse)
+
+
+def _without_places(own: Sequence[str]) -> Iterator[str]:
+    """Arguments of pytest without files and folders of tests."""
+    before = ""
+    for word in own:
+        is_value = before.startswith("-") and "=" not in before and before not in _WITHOUT_VALUE
+        if word.startswith("-") or is_value or not Path(word.partition("::")[0]).exists():
+            yield word
+        before = word
 
 
 def _parted(given: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -70,10 +100,11 @@ def _parted(given: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(given[:at]), list(given[at + 1 :] if given[at:][:1] == ["--"] else given[at:])
 
 
-def _lines(found: Sequence[Affected], changes: Sequence[str]) -> list[str]:
+def _lines(found: Sequence[Affected], changes: Sequence[str]) -> Iterator[str]:
     from tabulate import tabulate
 
     rows = [(each.test, each.backend, each.call, each.ratio, each.effect) for each in found]
-    table = tabulate(rows, headers=("test", "backend", "call", "as long as today", "effect"), disable_numparse=True)
-    reasons = [f"{each.test}: {each.why}" for each in found if each.why]
-    return [f"upgrade: {', '.join(changes) or 'nothing differs'}", table, *reasons, f"upgrade: {summary(found)}"]
+    yield f"upgrade: {', '.join(changes) or 'nothing differs'}"
+    yield tabulate(rows, headers=("test", "backend", "call", "as long as today", "effect"), disable_numparse=True)
+    yield from (f"{each.test}: {each.why}" for each in found if each.why)
+    yield f"upgrade: {summary(found)}"

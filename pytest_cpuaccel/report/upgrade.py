@@ -29,6 +29,11 @@ class Affected:
     ratio: str
     why: str
 
+    @property
+    def is_worse(self) -> bool:
+        """Return whether it speaks against the upgrade."""
+        return self.effect in ("slower", "other answers")
+
 
 def effects(rows: Iterable[Row]) -> Iterator[Affected]:
     """Yield what was found of each call that both environments were asked for."""
@@ -44,10 +49,9 @@ def effects(rows: Iterable[Row]) -> Iterator[Affected]:
 
 def exit_code(found: Sequence[Affected]) -> int:
     """Return 1 where something is worse, 2 where something could not be told or nothing was compared, else 0."""
-    seen = {each.effect for each in found}
-    if seen & {"slower", "other answers"}:
+    if any(each.is_worse for each in found):
         return WORSE
-    return NOT_TOLD if not found or "not told" in seen else SAME
+    return NOT_TOLD if not found or any(each.effect == "not told" for each in found) else SAME
 
 
 def summary(found: Sequence[Affected]) -> str:
