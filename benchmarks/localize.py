@@ -42,7 +42,7 @@ from pytest_cpuaccel.core.call import Call
 from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.diagnose.localize import localize as localize_module
-from pytest_cpuaccel.diagnose.localize.localize import WrongCall, localize
+from pytest_cpuaccel.diagnose.localize.localize import RightAnswer, WrongCall, localize
 from pytest_cpuaccel.zoo.architectures import ARCHITECTURES
 
 EXPORTING = {backend.name: backend for backend in BUILTIN if backend.name in ("ort", "openvino")}
@@ -210,7 +210,9 @@ def _tried(case: _Case, way: str) -> tuple[str, str]:
             said = localize(wrong)
         except Exception:
             return ERROR, traceback.format_exc()
-    return _word(case, said.module, said.note), f"{said.module or '-'}; {said.note}; {said.method}"
+    if isinstance(said, RightAnswer):
+        return UNSEEN, f"{said.ratio:.1f} times eager's rounding"
+    return _word(case, said.module), f"{said.module or '-'}; {said.note}; {said.method}"
 
 
 def _wrong_call(case: _Case, way: str, scratch: Path) -> WrongCall:
@@ -277,9 +279,9 @@ def _altered(broken: nn.Module, subject: Subject) -> AlteredModel:  # noqa: ARG0
     return AlteredModel(broken, dict)
 
 
-def _word(case: _Case, module: str, note: str) -> str:
+def _word(case: _Case, module: str) -> str:
     if not module:
-        return UNSEEN if "no module stands out" in note else NOTHING
+        return NOTHING
     named = dict(case.model.named_modules(remove_duplicate=False))
     own, said = named[_called(case)], named[module.partition("#")[0]]
     if said is own or _share(said, named[case.path]) or (case.fault is NO_MASK and _is_its_core(said, own)):

@@ -132,7 +132,7 @@ def is_artifact(path: Path) -> bool:
 
 def file_digests(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file that an export wrote to a folder, by relative path."""
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in sorted(files_of(folder))}
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in sorted(files_of(folder))}
 
 
 def file_stamps(folder: Path) -> Stamps:
@@ -141,7 +141,8 @@ def file_stamps(folder: Path) -> Stamps:
     return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found}
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):

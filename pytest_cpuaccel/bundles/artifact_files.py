@@ -7,8 +7,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from pytest_cpuaccel.builder.artifact import file_digest
 from pytest_cpuaccel.bundles.bundle import Artifact, ArtifactFile
-from pytest_cpuaccel.bundles.plain_file import plain_file, sha256_of
+from pytest_cpuaccel.bundles.plain_file import plain_file
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.units import format_bytes
 
@@ -19,7 +20,9 @@ MOST_BYTES = 8 << 30
 def artifact_in(folder: Path) -> Artifact:
     """Return the files in a folder with their digests, in the order of their paths."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = (ArtifactFile(path.relative_to(folder).as_posix(), path.stat().st_size, sha256_of(path)) for path in paths)
+    files = (
+        ArtifactFile(path.relative_to(folder).as_posix(), path.stat().st_size, file_digest(path)) for path in paths
+    )
     return Artifact(tuple(files))
 
 
@@ -54,7 +57,7 @@ def check_artifact(artifact: Artifact, folder: Path) -> None:
         if name not in expected:
             raise UsageError(f"the artifact holds {name[:80]!r}, which the bundle does not name")
         file = expected.pop(name)
-        if plain_file(path, file.bytes) != file.bytes or sha256_of(path) != file.sha256:
+        if plain_file(path, file.bytes) != file.bytes or file_digest(path) != file.sha256:
             raise UsageError(f"{name[:80]!r} of the artifact is not the file whose digest the bundle has")
     if expected:
         raise UsageError(f"the artifact lacks {next(iter(expected))[:80]!r}")

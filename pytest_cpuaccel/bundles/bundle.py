@@ -118,11 +118,10 @@ class RecordedMetric:
 class Bundle:
     """``calls`` holds the call that the verdicts are about; of a model that keeps state all of its calls, in order.
 
-    ``state`` names what such a model keeps. ``asked_once_more`` tells whether the last of its calls is one that was
-    made after those of the test, to see what state they left. ``budgets`` are those of the test; ``scores`` are those
-    of an accuracy verdict, which has no call; of a ``metric`` they are its values over resampled items, None where it
-    was judged on these items alone. ``seed`` is what torch's generator was seeded with. ``artifact`` is None
-    for a backend that writes none, ``kernels`` where nobody counted.
+    ``state`` names what such a model keeps. ``budgets`` are those of the test; ``scores`` are those of an accuracy
+    verdict, which has no call; of a ``metric`` they are its values over resampled items, None where it was judged on
+    these items alone. ``seed`` is what torch's generator was seeded with. ``artifact`` is None for a backend that
+    writes none, ``kernels`` where nobody counted.
     """
 
     test: str
@@ -135,7 +134,6 @@ class Bundle:
     seed: int
     calls: tuple[RecordedCall, ...] = ()
     state: tuple[str, ...] = ()
-    asked_once_more: bool = False
     budgets: Budgets = field(default_factory=Budgets)
     scores: PairedScores | None = None
     metric: RecordedMetric | None = None
@@ -145,6 +143,11 @@ class Bundle:
     def verdict(self, kind: Kind) -> RecordedVerdict | None:
         """Return the recorded verdict of a kind; None where there is none."""
         return next((verdict for verdict in self.verdicts if verdict.kind == kind), None)
+
+    @property
+    def asked_once_more(self) -> bool:
+        """Tell whether the last call was made after those of the test, to see what state they left."""
+        return bool(self.state)
 
     @property
     def is_scored(self) -> bool:

@@ -36,8 +36,6 @@ def _check_calls(bundle: Bundle) -> None:
         raise UsageError(f"state names what is kept between calls, and calls has {len(bundle.calls)}")
     if len(bundle.calls) > 1 and not bundle.state:
         raise UsageError(f"calls has {len(bundle.calls)}, and state names nothing that is kept between them")
-    if bundle.asked_once_more != bool(bundle.state):
-        raise UsageError("asked_once_more is true of a model that keeps state, and of no other")
     if bundle.state and bundle.generates:
         raise UsageError("calls has a generate() among those of a model that keeps state")
     for number, call in enumerate(bundle.calls):

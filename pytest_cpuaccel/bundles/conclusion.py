@@ -40,10 +40,10 @@ def concluded(recorded: Sequence[RecordedVerdict], now: Sequence[Verdict], unjud
 
     A FAIL that was none is the worst. Next is one that can't be judged now, then one that is gone.
     """
-    changes = sorted(_changes(recorded, now, unjudged), key=lambda change: change.rank)
-    failed = [verdict.kind for verdict in recorded if verdict.outcome is Outcome.FAIL]
-    outcomes = {verdict.kind: verdict.outcome for verdict in now}
-    same = " and ".join(kind for kind in failed if outcomes.get(kind) is Outcome.FAIL)
+    before = {verdict.kind: verdict.outcome for verdict in recorded}
+    after = {verdict.kind: verdict.outcome for verdict in now}
+    changes = sorted(_changes(before, after, unjudged), key=lambda change: change.rank)
+    same = " and ".join(kind for kind, was in before.items() if was is after.get(kind) is Outcome.FAIL)
     if not changes:
         if not same:
             return Conclusion(Agreement.UNJUDGED, "the bundle has no FAIL")
@@ -54,10 +54,8 @@ def concluded(recorded: Sequence[RecordedVerdict], now: Sequence[Verdict], unjud
 
 
 def _changes(
-    recorded: Sequence[RecordedVerdict], now: Sequence[Verdict], unjudged: Mapping[Kind, str]
+    before: Mapping[Kind, Outcome], after: Mapping[Kind, Outcome], unjudged: Mapping[Kind, str]
 ) -> Iterator[_Change]:
-    before = {verdict.kind: verdict.outcome for verdict in recorded}
-    after = {verdict.kind: verdict.outcome for verdict in now}
     for kind in dict.fromkeys((*before, *after)):
         was, found = before.get(kind), after.get(kind)
         if found is Outcome.FAIL and was is not Outcome.FAIL:

@@ -116,7 +116,6 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
         seed=fields.count("seed", 1 << 64),
         calls=calls,
         state=fields.texts("state"),
-        asked_once_more=fields.flag("asked_once_more"),
         budgets=budgets_document.read(fields.object("budgets")),
         scores=scores,
         metric=fields.optional("metric", _read_metric),
@@ -124,6 +123,8 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
         artifact=fields.optional("artifact", _read_artifact),
     )
     check_coherent(found)
+    if fields.flag("asked_once_more") != found.asked_once_more:
+        raise UsageError("asked_once_more is true of a model that keeps state, and of no other")
     if left:
         raise UsageError(f"tensor {next(iter(left))[:40]!r} is named nowhere")
     return found

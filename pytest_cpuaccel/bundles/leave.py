@@ -109,7 +109,6 @@ def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
         seed=torch.initial_seed(),
         calls=tuple(_recorded(*pair) for pair in zip(failure.calls, answers_of(failure), strict=True)),
         state=failure.state,
-        asked_once_more=bool(failure.state),
         budgets=budgets if budgets.parity is None else replace(budgets, parity=failure.comparer.held_to),
         **({} if failure.calls else _scored(scores)),
         kernels=result.kernels,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from pathlib import Path, PurePosixPath
 
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.units import format_bytes
-
-_CHUNK = 1 << 20
 
 
 def plain_file(path: Path, most_bytes: int) -> int:
@@ -31,15 +28,6 @@ def plain_file(path: Path, most_bytes: int) -> int:
             f"{path.name!r} has {format_bytes(found.st_size)}; more than {format_bytes(most_bytes)} is not read"
         )
     return found.st_size
-
-
-def sha256_of(path: Path) -> str:
-    """Return the digest of a file's bytes, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def check_inner(path: str) -> None:

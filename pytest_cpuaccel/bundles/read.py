@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pytest_cpuaccel.builder.artifact import file_digest
 from pytest_cpuaccel.bundles import document
 from pytest_cpuaccel.bundles.bundle import DOCUMENT, LONGEST_DOCUMENT, TENSORS, Bundle
 from pytest_cpuaccel.bundles.json_text import parsed
-from pytest_cpuaccel.bundles.plain_file import plain_file, sha256_of
+from pytest_cpuaccel.bundles.plain_file import plain_file
 from pytest_cpuaccel.bundles.tensors_file import read_tensors
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.one_line import printable
@@ -25,7 +26,7 @@ def read_bundle(folder: Path) -> Bundle:
         plain_file(folder / DOCUMENT, LONGEST_DOCUMENT)
         found = parsed((folder / DOCUMENT).read_bytes(), DOCUMENT)
         bundle = document.read(found, read_tensors(folder / TENSORS))
-        if sha256_of(folder / TENSORS) != found["tensors_sha256"]:
+        if file_digest(folder / TENSORS) != found["tensors_sha256"]:
             raise UsageError(f"{TENSORS!r} is not the file whose digest {DOCUMENT!r} has")
         return bundle
     except UsageError as mistake:

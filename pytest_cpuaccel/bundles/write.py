@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_cpuaccel.builder.artifact import file_digest
 from pytest_cpuaccel.bundles.artifact_files import copy_artifact
 from pytest_cpuaccel.bundles.bundle import (
     ARTIFACT,
@@ -24,7 +25,6 @@ from pytest_cpuaccel.bundles.bundle import (
 )
 from pytest_cpuaccel.bundles.document import read, written
 from pytest_cpuaccel.bundles.json_text import parsed
-from pytest_cpuaccel.bundles.plain_file import sha256_of
 from pytest_cpuaccel.bundles.tensors_file import check_tensors, write_tensors
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.units import format_bytes
@@ -71,7 +71,7 @@ def write_bundle(bundle: Bundle, root: Path, artifact: Path | None = None) -> Pa
     try:
         write_tensors(tensors, unfinished / TENSORS)
         check_tensors(unfinished / TENSORS)
-        document["tensors_sha256"] = sha256_of(unfinished / TENSORS)
+        document["tensors_sha256"] = file_digest(unfinished / TENSORS)
         if artifact is not None and own.artifact is not None:
             copy_artifact(own.artifact, artifact, unfinished / ARTIFACT)
         (unfinished / DOCUMENT).write_text(f"{json.dumps(document, indent=1)}\n", encoding="utf-8")

@@ -234,8 +234,9 @@ def test_a_coroutine_that_nobody_runs_does_not_pass(mlp_project: pytest.Pytester
     )
 
 
-def test_coroutines_under_anyio_are_judged(mlp_project: pytest.Pytester) -> None:
+def test_coroutines_under_anyio_are_judged(mlp_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("anyio")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:benchmark")
     mlp_project.makepyfile(
         test_it=COROUTINE.replace("async def", "@pytest.mark.anyio\nasync def")
         + "\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"

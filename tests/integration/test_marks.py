@@ -359,7 +359,7 @@ TWO_UNDECIDED = UNDECIDED.replace("(score_items)", "(score_items, again)").repla
 )
 
 
-@pytest.mark.parametrize("options", [[], ["-n2"]], ids=["alone", "xdist"])
+@pytest.mark.parametrize("options", [[], ["-n2"]], ids=["alone", "two_workers"])
 def test_each_verdict_that_is_not_decided_is_a_warning_at_its_test(
     mlp_project: pytest.Pytester, options: list[str]
 ) -> None:

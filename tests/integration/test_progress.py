@@ -98,7 +98,9 @@ def terminal_of(project: pytest.Pytester, *args: str) -> str:
     return written.decode()
 
 
-@pytest.mark.parametrize("args", [(), ("-s", "-v"), ("--capture=tee-sys", "-q"), ("-n2",)])
+@pytest.mark.parametrize(
+    "args", [(), ("-s", "-v"), ("--capture=tee-sys", "-q"), ("-n2",)], ids=["alone", "loud", "tee", "two_workers"]
+)
 def test_a_log_has_whole_lines_of_what_is_done(slow_project: pytest.Pytester, args: tuple[str, ...]) -> None:
     if args == ("-n2",):
         pytest.importorskip("xdist")
@@ -127,7 +129,7 @@ def test_progress_is_in_no_report_and_in_no_captured_output(slow_project: pytest
         assert "so far" not in Path(slow_project.path, name).read_text()
 
 
-@pytest.mark.parametrize("args", [(), ("-n2",)])
+@pytest.mark.parametrize("args", [(), ("-n2",)], ids=["alone", "two_workers"])
 def test_a_terminal_shows_a_line_and_wipes_it(
     slow_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, args: tuple[str, ...]
 ) -> None:

@@ -284,7 +284,7 @@ def test_marked_without_model(request):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "two_workers"])
 def test_every_test_has_its_row(mlp_project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     mlp_project.makepyfile(test_it=ENDINGS)
     result = run(mlp_project, "--cpu-backends=twin", "--cpu-report=r.json,r.md", *workers)
@@ -569,7 +569,7 @@ def test_both(cpu_model, broken_after): cpu_model(X); assert 0
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "one_worker"])
 def test_a_test_that_fails_otherwise_than_by_its_verdict_says_so(
     mlp_project: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:

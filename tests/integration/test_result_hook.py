@@ -53,7 +53,7 @@ def collected(folder: Path) -> list[object]:
     return [json.loads(line) for line in (folder / "found.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("options", [(), ("-n2",)])
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "two_workers"])
 def test_a_conftest_hears_of_every_result(listening: pytest.Pytester, options: tuple[str, ...]) -> None:
     if options:
         pytest.importorskip("xdist")

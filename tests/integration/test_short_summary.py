@@ -47,7 +47,7 @@ def summary_of(project: pytest.Pytester, *args: str) -> dict[str, str]:
     return {match[1]: match[2] for match in found if match}
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "two_workers"])
 def test_it_begins_with_the_reason(
     mlp_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:
@@ -121,7 +121,7 @@ def test_what_is_not_wanted_is_not_printed(
     assert any(line.startswith("MLP") or "forward 2x16" in line for line in lines) is closing
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "two_workers"])
 def test_the_closing_line_counts_exports(mlp_project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     if workers:
         pytest.importorskip("xdist")

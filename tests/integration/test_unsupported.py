@@ -279,7 +279,7 @@ class TestSetUp(unittest.TestCase):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "two_workers"])
 def test_every_kind_and_phase_of_a_test_is_skipped(refused: pytest.Pytester, workers: tuple[str, ...]) -> None:
     refused.makepyfile(test_kinds=KINDS)
     run = refused.runpytest_subprocess if workers else refused.runpytest_inprocess

@@ -139,8 +139,8 @@ def alter(path: Path, keep_stamp: bool) -> None:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of files that were digested."""
     found: list[str] = []
-    digest = artifacts._digest
-    monkeypatch.setattr(artifacts, "_digest", lambda path: found.append(path.name) or digest(path))
+    digest = artifacts.file_digest
+    monkeypatch.setattr(artifacts, "file_digest", lambda path: found.append(path.name) or digest(path))
     return found
 
 

@@ -110,7 +110,7 @@ def test_the_schema_in_the_docs_takes_what_is_written(tmp_path: Path) -> None:
 
 def test_scores_and_the_calls_of_a_model_with_state_are_read_as_they_were_written(tmp_path: Path) -> None:
     (call,) = bundle(X).calls
-    whole = replace(bundle(X), calls=(call, call), state=("seen",), asked_once_more=True)
+    whole = replace(bundle(X), calls=(call, call), state=("seen",))
     found = read_bundle(write_bundle(whole, tmp_path))
     assert (len(found.calls), len(found.made_by_test), found.state) == (2, 1, ("seen",))
     scores = PairedScores((0.1, 1.0), (1.0, 1e-300))

@@ -63,16 +63,15 @@ def test_the_weights_of_a_large_model_are_not_held_in_two_types(dtype: torch.dty
     held: SimpleQueue[bool] = SimpleQueue()  # what a list has would be put back, as state of the model's hooks
 
     def look(*_: object) -> None:
-        tensors = tensors_of_shape((991, 13)) + tensors_of_shape((13, 991))
+        tensors = tensors_of_shape((991, 13), (13, 991))
         held.put(any(item.dtype is dtype for item in tensors))
 
-    for child in model:
-        child.register_forward_hook(look)
     run_eager(model, "forward", X)
-    seen = held.qsize()
+    for child in (model[0], model[2]):
+        child.register_forward_hook(look)
     answer = reference.run_in(model, X, dtype)
     assert answer is not None
-    assert held.qsize() > seen
+    assert not held.empty()
     assert not any(held.get() for _ in range(held.qsize()))
     assert torch.equal(answer.output, cast.cast_copy(model, dtype)(X.args[0].to(dtype)))
 

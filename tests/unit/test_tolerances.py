@@ -101,7 +101,7 @@ def test_a_need_travels_as_plain_values() -> None:
         ),
         ("tolerance = [3]", "entry 1: 3 is no table"),
         (FILE.replace('["test_a.py::test_it"]', "3", 1), "line 5: tests = 3 is no list of tests; write tests = ["),
-        (f"a = {'1' * 5000}", "tolerances.toml: Exceeds the limit (4300 digits) for integer string conversion: value "),
+        (f"a = {'1' * 5000}", "tolerances.toml: Exceeds the limit (4300"),  # the rest is Python's, by release
         (f"a = {'[' * 2000}", "tolerances.toml: values stand within values too deep to be read; mend it, or take "),
         (
             f"version = 0x{'f' * 5000}",
