@@ -144,6 +144,11 @@ def _optional(text: str) -> str | None:
     return text or None
 
 
+def _environment_in(base: Path, given: str | None) -> str | None:
+    """Return an environment's path; what is relative to the current folder stays as it was given."""
+    return given if given is None or base == Path.cwd() else str(_in(base, given))
+
+
 def _in(base: Path, path: str | Path) -> Path:
     """Return a path that is relative to ``base`` or to a home folder as an absolute one."""
     return Path(os.path.abspath(base / os.path.expanduser(path)))  # noqa: PTH100, PTH111  (an unknown ~name is a name)
@@ -258,11 +263,15 @@ _RESOLVE: dict[str, Callable[[Path, Any], Any]] = {
     "candidate": _model_in,
     "report": _reports_in,
     "cache-dir": _folder_in,
+    "against-env": _environment_in,
     "baselines-dir": _folder_in,
     "bundles": _folder_in,
     "tolerances": _tolerances_in,
 }
 """Option with paths -> the function that resolves its value in the folder that they are relative to."""
+
+_ENVIRONMENT = ("against-env", "against-packages", "against-rev")
+"""Options that name another environment."""
 
 _NEVER_EMPTY = {
     "backends": "names no backend; leave it out to run eager alone",
@@ -271,6 +280,9 @@ _NEVER_EMPTY = {
     "task": "names no task; leave it out for the class that the checkpoint names",
     "save": "has no name; leave the option out where no baseline is meant",
     "against": "has no name; leave the option out where no baseline is meant",
+    "against-env": "names no environment; leave the option out where none is meant",
+    "against-packages": "names no package; leave the option out where none is meant",
+    "against-rev": "names no revision; leave the option out where none is meant",
 }
 """Option -> the message for an empty value: a variable that a CI job forgot to set would silently switch a check off.
 
@@ -298,10 +310,7 @@ def read_settings(config: pytest.Config) -> Settings:
         UsageError: a value has no meaning; the text names the option or ini setting it stands in.
     """
     values = {option.name: _read(config, option) for option in OPTIONS}
-    given = config.getoption("cpu_against_slowdown")
-    others = ("against", "against-env", "against-packages", "against-rev")
-    if given is not None and all(values[name] is None for name in others):
-        raise UsageError(f"--cpu-against-slowdown={given} needs --cpu-against=NAME, or another environment")
+    _refuse_comparing_with_nothing(config, {name for name, value in values.items() if value is not None})
     if config.getoption("cpu_bundle_artifact") is not None and values["bundles"] is None:
         raise UsageError("--cpu-bundle-artifact needs --cpu-bundles=FOLDER")
     return Settings(
@@ -452,6 +461,20 @@ def current_folder(config: pytest.Config) -> Path:
 
 def _is_overridden(config: pytest.Config, option: Option) -> bool:
     return any(given.startswith(f"{option.ini}=") for given in config.getoption("override_ini") or ())
+
+
+def _refuse_comparing_with_nothing(config: pytest.Config, given: set[str]) -> None:
+    """Refuse an option about a comparison on a command line of a run that compares with nothing of the kind."""
+    environment = "another environment: --cpu-against-env, --cpu-against-packages or --cpu-against-rev"
+    needs = {
+        "slowdown": ({"against", *_ENVIRONMENT}, f"--cpu-against=NAME, or {environment}"),
+        "as": ({*_ENVIRONMENT}, environment),
+        "processes": ({*_ENVIRONMENT}, environment),
+    }
+    for name, (needed, what) in needs.items():
+        value = config.getoption(f"cpu_against_{name}")
+        if value is not None and not needed & given:
+            raise UsageError(f"--cpu-against-{name}={value} needs {what}")
 
 
 def _base(config: pytest.Config, option: Option) -> Path:
