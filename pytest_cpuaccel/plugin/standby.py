@@ -12,7 +12,7 @@ import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.option_values import Tolerances
-from pytest_cpuaccel.environments.imported import imported_from_here
+from pytest_cpuaccel.environments.imported import imported_from_elsewhere
 from pytest_cpuaccel.machine.process import end_with_parent
 from pytest_cpuaccel.plugin.options import Settings
 from pytest_cpuaccel.plugin.stash import STANDBY, session_of
@@ -69,7 +69,7 @@ class Standby:
         standing = StandingBy(evaluations, session_of(item.config).context, Path(self.place.scratch))
         moved = [(Path(tree), Path(checkout)) for tree, checkout in self.place.moved]
         with standing.ready():
-            self.channel.send({"workloads": standing.workloads(), "todays": imported_from_here(moved)})
+            self.channel.send({"workloads": standing.workloads(), "todays": imported_from_elsewhere(moved)})
             while True:
                 order = self.channel.receive()
                 name = order.pop("do")
