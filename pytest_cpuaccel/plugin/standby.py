@@ -13,6 +13,7 @@ import pytest
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.option_values import Tolerances
 from pytest_cpuaccel.environments.imported import imported_from_elsewhere
+from pytest_cpuaccel.environments.own_folder import is_own
 from pytest_cpuaccel.machine.process import end_with_parent
 from pytest_cpuaccel.plugin.options import Settings
 from pytest_cpuaccel.plugin.stash import STANDBY, session_of
@@ -41,9 +42,13 @@ class Standby:
         self._tests |= everything | {item.nodeid: item for item in items}
         return result
 
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out checkouts that lie in the user's tree, as where the cache does."""
+        return True if is_own(collection_path) else None
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self._broken.append((report.nodeid, _last_line(report.longreprtext)))
+            self._broken.append((report.nodeid, _reason(report.longreprtext)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> bool:
@@ -83,6 +88,7 @@ class Standby:
             self.channel.send({"missing": self._why_missing(test)})
             return
         self._endings.clear()
+        _end_what_is_not_shared(item)
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=self._tests.get(following or ""))
         how, why = self._endings[0] if self._endings else ("passed", "")
         self.channel.send({"ended": how, "sentence": why})
@@ -91,8 +97,8 @@ class Standby:
         file = test.partition("::")[0]
         for broken, why in self._broken:
             if file == broken or file.startswith(f"{broken}/") or broken.partition("::")[0] == file:
-                return f"{broken or 'the collection'} fails there: {why}"
-        return "there is no such test there"
+                return f"{broken or 'the suite'} can't be collected: {why}"
+        return "there is no such test"
 
 
 def without_effects(settings: Settings) -> Settings:
@@ -125,6 +131,20 @@ def _text(report: pytest.TestReport) -> str:
         return str(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)
     return str(crash.message) if crash is not None else report.longreprtext
+
+
+def _end_what_is_not_shared(item: pytest.Item) -> None:
+    """End fixtures that were kept for a test which was not ordered."""
+    standing: Any = getattr(item.session, "_setupstate", None)
+    if standing is not None:
+        standing.teardown_exact(item)
+
+
+def _reason(text: str) -> str:
+    """The exception that a report of pytest ends with, else its first line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line.removeprefix("E").strip() for line in lines if line.startswith("E  ")]
+    return (errors[-1:] or lines[:1] or [""])[0][:500]
 
 
 def _last_line(text: str) -> str:
