@@ -211,7 +211,7 @@ class Against:
     def _resources(self, places: _Pair, budgets: Budgets) -> ResourcesMeasurement:
         nothing = ResourcesMeasurement(self.settings.environments, self.settings.limit)
         try:
-            with self.alone():
+            with self.alone(), self.busy("starting fresh processes of both environments"):
                 found = tuple(resources(places.candidate, places.reference, budgets, nothing.limit))
                 return replace(nothing, resources=found)
         except BusyError:

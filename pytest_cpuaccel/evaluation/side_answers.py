@@ -70,7 +70,7 @@ def _difference(one: torch.Tensor, other: torch.Tensor) -> float:
     """The largest absolute difference; infinite where one alone has a NaN, or infinities are others."""
     ours, theirs = one.double(), other.double()
     unequal = (ours != theirs) & ~(ours.isnan() & theirs.isnan())
-    moved = (ours - theirs)[unequal].abs().nan_to_num(nan=math.inf)
+    moved = (ours - theirs)[unequal].abs().nan_to_num(nan=math.inf, posinf=math.inf)
     return float(moved.max()) if moved.numel() else 0.0
 
 
