@@ -118,9 +118,10 @@ class Against:
             verdict = self._answers(workload, comparisons, places)
             yield self._with_kernels(verdict, places) if verdict.outcome is Outcome.FAIL else verdict
         yield self._with_kernels(judge_environment(self._race(places)), places)
-        found = self._resources(places, evaluation.budgets)
-        if found.resources or found.obstacle:
-            yield judge_resources(found)
+        if evaluation.budgets.memory is not None or evaluation.budgets.startup is not None:
+            found = self._resources(places, evaluation.budgets)
+            if found.resources or found.obstacle:
+                yield judge_resources(found)
 
     def _places(self, workload: Workload, evaluation: Evaluation) -> _Pair | _Obstacle:
         """Where both sides have the workload, or why they can't be compared."""

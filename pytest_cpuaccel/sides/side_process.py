@@ -102,6 +102,7 @@ class SideProcess:
         self.workloads: tuple[CalledWorkload, ...] = ()
         """What the test called that stands by here."""
         self.stands_by = False
+        self._owes_answer = True
         self._timeout_s, self._not_started = settings.wait_s, settings.not_started
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
@@ -181,6 +182,9 @@ class SideProcess:
             LostSideError: the process died, or hangs.
         """
         self.stands_by = False
+        if self._owes_answer:  # whoever waited for it was interrupted
+            self._child.end()
+            raise LostSideError(f"with {self.name} the process was interrupted")
         self._channel_send({"do": "leave"})
         return self._ended(self._heard())
 
@@ -204,6 +208,7 @@ class SideProcess:
             raise LostSideError(f"with {self.name} the process sent what is no message: {mistake}") from None
 
     def _channel_send(self, message: Mapping[str, Any]) -> None:
+        self._owes_answer = True
         try:
             self._channel.send(message)
         except ClosedChannelError:
@@ -211,7 +216,7 @@ class SideProcess:
 
     def _heard(self) -> dict[str, Any]:
         try:
-            return self._channel.receive(self._timeout_s)
+            heard = self._channel.receive(self._timeout_s)
         except SilentChannelError:
             self._child.end()
             raise UnfitSideError(f"with {self.name} nothing was heard for {self._timeout_s:g} s") from None
@@ -220,6 +225,8 @@ class SideProcess:
             raise LostSideError(f"with {self.name} the process sent what is no message") from None
         except ClosedChannelError:
             raise self._lost() from None
+        self._owes_answer = False
+        return heard
 
     def _lost(self) -> LostSideError:
         status = self._child.wait(_LAST_WORDS_S)
