@@ -52,11 +52,12 @@ def move_imports(moved: Moved) -> None:
     """Have imports from each folder of the pairs look into the one that stands for it.
 
     This covers ``sys.path`` and the finders of editable installs, those of setuptools and of the package ``editables``.
+    A folder of links, by setuptools' strict mode, is replaced by the project's ``src``, or the project.
     Folders that such a finder reaches are appended to ``sys.path``, so that a process inherits them that is started
     with this one's.
     """
     pairs = list(moved)
-    sys.path[:] = [moved_path(path, pairs) if path else path for path in sys.path]
+    sys.path[:] = [_source_of(moved_path(path, pairs)) if path else path for path in sys.path]
     for mapping in _editable_mappings():
         for name, path in mapping.items():
             mapping[name] = new = moved_path(path, pairs)
@@ -65,6 +66,15 @@ def move_imports(moved: Moved) -> None:
     for namespaces in _editable_namespaces():
         for name, paths in namespaces.items():
             namespaces[name] = [moved_path(path, pairs) for path in paths]
+
+
+def _source_of(path: str) -> str:
+    """Where the packages of an import path are; for a folder of links that setuptools made, those they lead to."""
+    place = Path(path)
+    if place.exists() or not place.name.startswith("__editable__"):
+        return path
+    project = place.parents[1]
+    return str(project / "src" if (project / "src").is_dir() else project)
 
 
 def moved_path(path: str, moved: Moved) -> str:

@@ -9,18 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.environments.git import GitError, git
-from pytest_cpuaccel.environments.own_folder import begin, remove
+from pytest_cpuaccel.environments.place import place_in
 from pytest_cpuaccel.environments.shelf import Busy
 
 _OPTION = "--cpu-against-rev"
 _FOLDER = "revisions-1"
-_PLACES = 16
-"""Sessions that can have a checkout in the cache at the same time; a further one has it in a temporary folder."""
-
 _SHORT = 7
 _SUBMODULE = "160000"
 
@@ -69,30 +64,11 @@ def checkout_of(revision: Revision, cache: Path, busy: Busy) -> Iterator[Path]:
         UsageError: git can't write it, or a submodule can't be had.
     """
     with contextlib.ExitStack() as held:
-        folder = _place(cache / _FOLDER, held)
+        folder = place_in(cache / _FOLDER, held)
         tree = folder / revision.commit[: 2 * _SHORT]
         with busy(f"checking out {revision.label}"):
             _check_out(revision, revision.tree, revision.commit, tree)
         yield tree
-
-
-def _place(root: Path, held: contextlib.ExitStack) -> Path:
-    """An empty folder that no other session uses until ``held`` ends; other places that nobody uses are emptied."""
-    mine: Path | None = None
-    for number in range(1, _PLACES + 1):
-        place = root / str(number)
-        if mine is not None and not place.exists():
-            continue
-        with contextlib.suppress(OSError, Timeout), contextlib.ExitStack() as taking:
-            root.mkdir(parents=True, exist_ok=True)
-            taking.enter_context(FileLock(root / f"{number}.lock", is_singleton=False).acquire(timeout=0))
-            remove(place)
-            if mine is None:
-                taking.callback(remove, place)
-                begin(place)
-                held.enter_context(taking.pop_all())
-                mine = place
-    return mine or Path(held.enter_context(tempfile.TemporaryDirectory(prefix="cpuaccel-")))
 
 
 def _check_out(revision: Revision, repository: Path, commit: str, target: Path) -> None:

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import torch
-
-from pytest_cpuaccel.builder.fingerprint import inputs_digest, weights_stamp
-from pytest_cpuaccel.core import tree
-from pytest_cpuaccel.core.call import Answer, Call
+from pytest_cpuaccel.builder.fingerprint import inputs_digest, inputs_signature, weights_stamp
+from pytest_cpuaccel.core.budget import Budgets
+from pytest_cpuaccel.core.census_diff import census_diff
 from pytest_cpuaccel.core.errors import BusyError, CpuaccelError
-from pytest_cpuaccel.core.measurement.environment import AnswersMeasurement, EnvironmentMeasurement, Environments
+from pytest_cpuaccel.core.kernel_census import KernelCensus
+from pytest_cpuaccel.core.measurement.environment import (
+    AnswersMeasurement,
+    EnvironmentMeasurement,
+    Environments,
+    OfCandidate,
+    ResourcesMeasurement,
+)
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.evaluation.comparer import Comparer
+from pytest_cpuaccel.evaluation.comparisons import Comparisons
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
-from pytest_cpuaccel.judge.environment import judge_answers, judge_environment
-from pytest_cpuaccel.judge.parity.comparison import Comparison
+from pytest_cpuaccel.evaluation.side_answers import SideAnswers, first_token, largest_move
+from pytest_cpuaccel.evaluation.side_resources import Place, resources
+from pytest_cpuaccel.exchange.census import read_census
+from pytest_cpuaccel.exchange.fields import Fields
+from pytest_cpuaccel.judge.environment import judge_answers, judge_environment, judge_resources
 from pytest_cpuaccel.measure.latency.crew import Crew, Crews
 from pytest_cpuaccel.measure.latency.crew_config import CrewRaceConfig
 from pytest_cpuaccel.measure.latency.crew_race import race_crews
 from pytest_cpuaccel.recording.workload import Workload
 from pytest_cpuaccel.sides.answers_file import read_answers
 from pytest_cpuaccel.sides.processes import NotStandingError, Processes
-from pytest_cpuaccel.sides.side_process import CalledWorkload
+from pytest_cpuaccel.sides.side_process import CalledWorkload, LostSideError, UnfitSideError
+
+_MOST_SHOWN = 200
 
 Standing = tuple[CalledWorkload, ...]
 """What a test that stands by on one side called there."""
@@ -41,22 +52,34 @@ class AgainstSettings:
 
 @dataclass(frozen=True)
 class _Pair:
-    """One thing for each environment."""
+    """Where each side has a workload."""
 
-    candidate: int
-    reference: int
+    candidate: Place
+    reference: Place
+
+
+@dataclass(frozen=True)
+class _Obstacle:
+    """Why sides can't be compared; ``alone`` tells how the test ends with the candidate and not with the reference."""
+
+    sentence: str
+    alone: OfCandidate = ""
 
 
 @dataclass
 class Against:
-    """Both environments for one session. ``alone()`` is a context in which nothing else runs on this machine."""
+    """Both environments for one session.
+
+    ``alone()`` is a context in which nothing else runs on this machine, ``busy(text)`` one that shows what takes long.
+    """
 
     candidate: Processes
     reference: Processes
     settings: AgainstSettings
     alone: Callable[[], contextlib.AbstractContextManager[None]]
+    busy: Callable[[str], contextlib.AbstractContextManager[None]]
     _test: tuple[str, str | None] | None = None
-    _found: tuple[Standing, Standing] | str | None = None
+    _found: tuple[Standing, Standing] | _Obstacle | None = None
 
     @contextlib.contextmanager
     def test(self, test: str, following: str | None) -> Iterator[None]:
@@ -67,79 +90,112 @@ class Against:
         finally:
             self._test = None
             for processes in (self.candidate, self.reference):
-                with contextlib.suppress(CpuaccelError):
-                    processes.leave()
+                processes.leave()
 
-    def verdicts(self, workload: Workload, evaluation: Evaluation, comparer: Comparer) -> Iterator[Verdict]:
-        """Yield the verdicts on a workload's answers and latency with the candidate against the reference."""
+    def verdicts(self, workload: Workload, evaluation: Evaluation, comparisons: Comparisons) -> Iterator[Verdict]:
+        """Yield the verdicts on a workload's answers, latency and resources with the candidate against the reference.
+
+        Those after the answers are left out where the candidate's alone are wrong.
+        """
         about = f"{evaluation.backend.name}: {workload.label}: "
-        for verdict in self._verdicts(workload, evaluation, comparer):
+        for verdict in self._verdicts(workload, evaluation, comparisons):
             yield replace(verdict, sentence=f"{about}{verdict.sentence}")
+            if verdict.outcome is Outcome.FAIL and verdict.kind == "answers":
+                return
 
     def end(self) -> None:
         """End all processes."""
         self.candidate.end()
         self.reference.end()
 
-    def _verdicts(self, workload: Workload, evaluation: Evaluation, comparer: Comparer) -> Iterator[Verdict]:
+    def _verdicts(self, workload: Workload, evaluation: Evaluation, comparisons: Comparisons) -> Iterator[Verdict]:
         places = self._places(workload, evaluation)
+        if isinstance(places, _Obstacle):
+            nothing = EnvironmentMeasurement(self.settings.environments, self.settings.limit)
+            yield judge_environment(replace(nothing, obstacle=places.sentence, alone=places.alone))
+            return
         if evaluation.budgets.parity is not None:
-            yield self._answers(workload, comparer, places)
-        yield judge_environment(self._race(places))
+            verdict = self._answers(workload, comparisons, places)
+            yield self._with_kernels(verdict, places) if verdict.outcome is Outcome.FAIL else verdict
+        yield self._with_kernels(judge_environment(self._race(places)), places)
+        found = self._resources(places, evaluation.budgets)
+        if found.resources or found.obstacle:
+            yield judge_resources(found)
 
-    def _places(self, workload: Workload, evaluation: Evaluation) -> _Pair | str:
+    def _places(self, workload: Workload, evaluation: Evaluation) -> _Pair | _Obstacle:
         """Where both sides have the workload, or why they can't be compared."""
         if self._found is None:
             self._found = self._stand()
-        if isinstance(self._found, str):
+        if isinstance(self._found, _Obstacle):
             return self._found
         places = []
         for side, processes in zip(self._found, (self.candidate, self.reference), strict=True):
             place = _place(side, workload, evaluation)
             if isinstance(place, str):
-                return f"with {processes.name} {place}"
-            places.append(place)
+                return _Obstacle(f"with {processes.name} {place}")
+            places.append(Place(processes, place))
         return _Pair(*places)
 
-    def _stand(self) -> tuple[Standing, Standing] | str:
+    def _stand(self) -> tuple[Standing, Standing] | _Obstacle:
         """What the test called on each side, where it stands by now; or why it does not."""
+        ours, theirs = self._run(self.candidate), self._run(self.reference)
+        if isinstance(theirs, _Obstacle):
+            return ours if isinstance(ours, _Obstacle) else replace(theirs, alone="")
+        if not isinstance(ours, _Obstacle):
+            return ours, theirs
+        if ours.alone == "fails":  # once more: it may have failed by chance
+            again = self._run(self.candidate)
+            if not isinstance(again, _Obstacle):
+                return again, theirs
+            return again if again.alone == "fails" else replace(again, alone="")
+        return ours
+
+    def _run(self, processes: Processes) -> Standing | _Obstacle:
         assert self._test is not None
-        processes = self.candidate
         try:
-            ours = processes.run(*self._test, 1)
-            processes = self.reference
-            return ours, processes.run(*self._test, 1)
+            with self.busy(f"running the test with {processes.name}"):
+                return processes.run(*self._test, 1)
         except NotStandingError as instead:
             how = f"{instead.ended.how}: " if instead.ended.how else ""
-            return f"with {processes.name} {how}{instead.ended.sentence}"
-        except CpuaccelError as lost:
-            return str(lost)
-
-    def _answers(self, workload: Workload, comparer: Comparer, places: _Pair | str) -> Verdict:
-        environments = self.settings.environments
-        if isinstance(places, str):
-            nothing = AnswersMeasurement(environments, obstacle=places)
-            return judge_answers(nothing, Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE)
-        try:
-            ours = read_answers(self.candidate.answers(places.candidate))
-            theirs = read_answers(self.reference.answers(places.reference))
+            alone: OfCandidate = "fails" if "failed" in how else "is skipped" if "skipped" in how else ""
+            return _Obstacle(f"with {processes.name} {how}{instead.ended.sentence}", alone)
+        except LostSideError as lost:
+            return _Obstacle(str(lost), "" if isinstance(lost, UnfitSideError) else "fails")
         except CpuaccelError as refusal:
-            nothing = AnswersMeasurement(environments, obstacle=str(refusal))
-            return judge_answers(nothing, Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE)
-        candidate, reference = (_worst(comparer, workload.calls, answers) for answers in (ours, theirs))
-        measured = AnswersMeasurement(environments, candidate.figure, reference.figure, _largest_move(ours, theirs))
+            return _Obstacle(str(refusal))
+
+    def _answers(self, workload: Workload, comparisons: Comparisons, places: _Pair) -> Verdict:
+        nothing = AnswersMeasurement(self.settings.environments)
+        if comparisons.state:
+            kept = f"the model keeps state from call to call ({', '.join(comparisons.state)})"
+            return judge_answers(replace(nothing, obstacle=kept), Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE)
+        try:
+            ours, theirs = (
+                SideAnswers(workload.calls, read_answers(place.processes.answers(place.workload)))
+                for place in (places.candidate, places.reference)
+            )
+        except CpuaccelError as refusal:
+            told = replace(nothing, obstacle=str(refusal))
+            return judge_answers(told, Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE)
+        candidate, reference = (side.worst(comparisons.comparer) for side in (ours, theirs))
+        measured = AnswersMeasurement(
+            self.settings.environments,
+            candidate.figure,
+            reference.figure,
+            largest_move(ours, theirs),
+            first_token(ours, theirs),
+        )
         return judge_answers(measured, candidate.outcome, reference.outcome)
 
-    def _race(self, places: _Pair | str) -> EnvironmentMeasurement:
+    def _race(self, places: _Pair) -> EnvironmentMeasurement:
         nothing = EnvironmentMeasurement(self.settings.environments, self.settings.limit)
-        if isinstance(places, str):
-            return replace(nothing, obstacle=places)
 
         def grow(count: int) -> Crews:
             crews = []
-            for processes, place in ((self.candidate, places.candidate), (self.reference, places.reference)):
-                processes.grow(count)
-                crews.append(Crew(tuple(processes.sides(place, count))))
+            for place in (places.candidate, places.reference):
+                with self.busy(f"running the test in {count} processes with {place.processes.name}"):
+                    place.processes.grow(count)
+                crews.append(Crew(tuple(place.processes.sides(place.workload, count))))
             return Crews(*crews)
 
         try:
@@ -152,45 +208,61 @@ class Against:
         except CpuaccelError as lost:
             return replace(nothing, obstacle=str(lost))
 
+    def _resources(self, places: _Pair, budgets: Budgets) -> ResourcesMeasurement:
+        nothing = ResourcesMeasurement(self.settings.environments, self.settings.limit)
+        try:
+            with self.alone(), self.busy("starting fresh processes of both environments"):
+                found = tuple(resources(places.candidate, places.reference, budgets, nothing.limit))
+                return replace(nothing, resources=found)
+        except BusyError:
+            raise
+        except CpuaccelError as refusal:
+            return replace(nothing, obstacle=str(refusal))
+
+    def _with_kernels(self, verdict: Verdict, places: _Pair) -> Verdict:
+        """A verdict with the kernels that changed; with their times too where the latency did."""
+        try:
+            before, after = (
+                place.processes.ask("kernels", {"workload": place.workload}, _census)
+                for place in (places.reference, places.candidate)
+            )
+        except CpuaccelError:
+            return verdict
+        if before is None or after is None:
+            return verdict
+        lines = census_diff(before, after, with_times=_is_other_speed(verdict))
+        return replace(verdict, evidence=(*verdict.evidence, *(f"kernels: {line}" for line in lines)))
+
+
+def _census(found: Fields) -> KernelCensus | None:
+    return found.optional("answer", read_census)
+
+
+def _is_other_speed(verdict: Verdict) -> bool:
+    found = verdict.measurement
+    if not isinstance(found, EnvironmentMeasurement) or found.race is None:
+        return False
+    return found.race.shown is Shown.ABOVE or found.race.interval[1] < 1
+
 
 def _place(side: Standing, workload: Workload, evaluation: Evaluation) -> int | str:
     """Where a side has a workload, with the same inputs and weights; or why it has none."""
-    alike = [at for at, each in enumerate(side) if each.label == workload.label]
+    own = evaluation.backend.name
+    alike = [at for at, each in enumerate(side) if each.label == workload.label and each.backend == own]
     wanted = tuple(inputs_digest(call.inputs) for call in workload.calls)
     found = [at for at in alike if side[at].inputs == wanted]
     if not alike:
         return f"the test makes no call {workload.label}"
     if not found:
-        return f"the test's {workload.label} takes other inputs"
-    if side[found[0]].weights != weights_stamp(evaluation.model):
-        return "the model has other weights"
-    return found[0]
+        return f"the test's {workload.label} takes other inputs{_other_inputs(side[alike[0]], workload)}"
+    weights = weights_stamp(evaluation.model)
+    same = [at for at in found if side[at].weights == weights]
+    return same[0] if same else "the model has other weights"
 
 
-def _worst(comparer: Comparer, calls: Sequence[Call], answers: Sequence[Answer]) -> Comparison:
-    return max(
-        (_compared(comparer, call, answer) for call, answer in zip(calls, answers, strict=True)),
-        key=lambda found: found.outcome.severity,
-    )
-
-
-def _compared(comparer: Comparer, call: Call, answer: Answer) -> Comparison:
-    asked = replace(call, output=answer.output, written=answer.written)
-    if call.method == "generate":
-        return comparer.compare_generated(asked)
-    return comparer.compare(asked, comparer.references(call))
-
-
-def _largest_move(ours: Sequence[Answer], theirs: Sequence[Answer]) -> float | None:
-    """The largest difference between answers; None where they have tensors of other names or shapes."""
-    moves = [_move(*pair) for pair in zip(ours, theirs, strict=True)]
-    return None if None in moves else max((move for move in moves if move is not None), default=None)
-
-
-def _move(one: Answer, other: Answer) -> float | None:
-    ours = {name: leaf for name, leaf in tree.named_leaves(one.output) if isinstance(leaf, torch.Tensor)}
-    theirs = {name: leaf for name, leaf in tree.named_leaves(other.output) if isinstance(leaf, torch.Tensor)}
-    if {name: leaf.shape for name, leaf in ours.items()} != {name: leaf.shape for name, leaf in theirs.items()}:
-        return None
-    moved = [float((leaf.double() - theirs[name].double()).abs().max()) for name, leaf in ours.items() if leaf.numel()]
-    return max(moved, default=0.0)
+def _other_inputs(called: CalledWorkload, workload: Workload) -> str:
+    """What differs between the inputs by name, type and shape; "" where only values do."""
+    ours, theirs = (set(each.split("; ")) for each in (inputs_signature(workload.sample.inputs), called.signature))
+    only = {"there": theirs - ours, "here": ours - theirs}
+    told = [f"{', '.join(sorted(some))} {where}" for where, some in only.items() if some]
+    return f": {'; '.join(told)}"[:_MOST_SHOWN] if told else ""

@@ -79,9 +79,9 @@ class Comparer:
         terms = Terms(budget, evaluation.backend.precision, pooled or {}, in_full)
         return _unless_by_chance(compare(actual, expected, call.inputs, terms), references, evaluation.reference)
 
-    def compare_generated(self, call: Call) -> Comparison:
-        """Compare a ``generate()`` call."""
-        return compare_generated(call, self.evaluation, self.context.builder)
+    def compare_generated(self, call: Call, *, by_build: bool = True) -> Comparison:
+        """Compare a ``generate()`` call, by the logits of the build in use too unless another one answered it."""
+        return compare_generated(call, self.evaluation, self.context.builder, by_build=by_build)
 
     def compare_in_sequence(self, calls: Sequence[Call], state: tuple[str, ...]) -> Iterator[Comparison]:
         """Yield the comparison of each of forward calls in a row, from one to the next of which ``state`` is kept."""

@@ -36,8 +36,10 @@ ONE_CALL = 1e-3
 """Relative to the largest logit: how far one forward call over a text may be from the steps of a loop with a cache."""
 
 
-def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> Comparison:
+def compare_generated(call: Call, evaluation: Evaluation, builder: Builder, *, by_build: bool = True) -> Comparison:
     """Compare a ``generate()`` call with eager's, run from the same generator state.
+
+    Without ``by_build`` the answer is another build's, whose logits are not known.
 
     Logits are teacher-forced: one forward call over eager's own tokens, under eager and under the backend. Those
     of a candidate are held to what int8 is: it differs from the reference by more than rounding. Where one forward
@@ -57,7 +59,7 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder) -> C
         logits = _eagers_logits(model, forced, tokens.shape[1], asked)
         if logits is None:
             return None
-        answer = _backend_output(call, evaluation, forced, builder)
+        answer = _backend_output(call, evaluation, forced, builder) if by_build else None
         return replace(logits, actual=_logits(answer, tokens.shape[1]))
 
     logits, start = both(expected), max(step.ids.shape[1], 1)

@@ -17,7 +17,12 @@ from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
+from pytest_cpuaccel.evaluation.isolated_run import dispatched
+from pytest_cpuaccel.evaluation.kernels import census_of
+from pytest_cpuaccel.evaluation.memory import artifact_of
 from pytest_cpuaccel.evaluation.timed_models import timed
+from pytest_cpuaccel.exchange.census import written_census
+from pytest_cpuaccel.isolated.process import TIMEOUT_S, run
 from pytest_cpuaccel.measure.latency.side import LocalSide
 from pytest_cpuaccel.measure.latency.turn import Burst
 from pytest_cpuaccel.measure.latency.undisturbed import no_collection
@@ -42,6 +47,8 @@ class StandingBy:
     context: EvaluationContext
     scratch: Path
     _sides: dict[int, LocalSide] = field(default_factory=dict)
+    _dispatched: dict[int, Path] = field(default_factory=dict)
+    _opened: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __post_init__(self) -> None:
         self._standing = [
@@ -58,6 +65,7 @@ class StandingBy:
             for evaluation in self.evaluations:
                 opened.enter_context(untouched(evaluation.model))
             opened.enter_context(no_collection())
+            opened.enter_context(self._opened)
             yield
 
     def workloads(self) -> list[dict[str, Any]]:
@@ -102,6 +110,38 @@ class StandingBy:
         write_answers([Answer(call.output, call.written) for call in calls], file)
         return file.name
 
+    def kernels(self, workload: int) -> dict[str, Any] | None:
+        """Return the census of a workload's call; None where the backend has none."""
+        standing = self._standing[workload]
+        census = census_of(standing.evaluation, standing.workload.sample, self.context)
+        return None if census is None else written_census(census)
+
+    def artifact(self, workload: int) -> int:
+        """Return the bytes of a workload's artifact, 0 where there is none."""
+        standing = self._standing[workload]
+        found = artifact_of(standing.workload, standing.evaluation, self.context)
+        return found.bytes
+
+    def fresh(self, workload: int, task: str) -> list[dict[str, Any]]:
+        """Have a fresh process load the workload's model and answer its call ("start"), or build it ("build").
+
+        Returns its stages.
+        """
+        if workload not in self._dispatched:
+            standing = self._standing[workload]
+            opened = dispatched(standing.workload.sample, standing.evaluation, self.context)
+            self._dispatched[workload] = self._opened.enter_context(opened)
+        report = run(self._dispatched[workload], task, threads=self.context.race.threads, timeout_s=TIMEOUT_S)
+        return [
+            {
+                "name": stage.name,
+                "ns": stage.ns,
+                "queued_ns": stage.queued_ns,
+                "peak_bytes": stage.memory.peak_bytes if stage.memory else None,
+            }
+            for stage in report.stages
+        ]
+
     def order(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """Do what is ordered by name.
 
@@ -114,6 +154,9 @@ class StandingBy:
             "take_turn": self.take_turn,
             "threads_used": self.threads_used,
             "answers": self.answers,
+            "kernels": self.kernels,
+            "artifact": self.artifact,
+            "fresh": self.fresh,
         }
         if name not in orders:
             raise UsageError(f"a test that stands by knows no order {name!r}")

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from statistics import median
 
-from pytest_cpuaccel.core.measurement.environment import AnswersMeasurement, EnvironmentMeasurement, Environments
+from pytest_cpuaccel.core.measurement.environment import (
+    AnswersMeasurement,
+    EnvironmentMeasurement,
+    Environments,
+    Resource,
+    ResourcesMeasurement,
+)
+from pytest_cpuaccel.core.units import format_bytes, format_duration
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.judge.crew_race import judge_crews
+from pytest_cpuaccel.judge.latency import outcome_of
+from pytest_cpuaccel.judge.partial_verdict import PartialVerdict, verdict
 
 
 def judge_answers(found: AnswersMeasurement, candidate: Outcome, reference: Outcome) -> Verdict:
@@ -16,30 +26,33 @@ def judge_answers(found: AnswersMeasurement, candidate: Outcome, reference: Outc
     """
     names = found.environments
     if found.obstacle:
-        sentence = f"answers not compared with {names.reference}: {found.obstacle}"
+        sentence = f"answers not compared: {found.obstacle}"
         return Verdict("answers", Outcome.INCONCLUSIVE, sentence, measurement=found)
     both = (
         f"off eager by {found.candidate} with {names.candidate} and by {found.reference} with {names.reference}"
-        f"{_moved(found.move)}"
+        f"{_moved(found)}"
     )
-    verdict = Verdict("answers", Outcome.PASS, both, measurement=found)
+    equal = Verdict("answers", Outcome.PASS, both, measurement=found)
     if candidate is Outcome.FAIL and reference is Outcome.FAIL:
-        return replace(verdict, outcome=Outcome.INCONCLUSIVE, sentence=f"wrong with both: {both}")
+        return replace(equal, outcome=Outcome.INCONCLUSIVE, sentence=f"wrong with both: {both}")
     if candidate is Outcome.FAIL and reference is Outcome.PASS:
         sentence = f"wrong with {names.candidate}: {both}{_changes(names)}"
-        return replace(verdict, outcome=Outcome.FAIL, sentence=sentence)
+        return replace(equal, outcome=Outcome.FAIL, sentence=sentence)
     if candidate is Outcome.PASS and reference is Outcome.FAIL:
-        return replace(verdict, sentence=f"wrong with {names.reference} alone: {both}")
+        return replace(equal, sentence=f"wrong with {names.reference} alone: {both}")
     if candidate is Outcome.PASS and reference is Outcome.PASS:
-        return verdict
-    return replace(verdict, outcome=Outcome.INCONCLUSIVE, sentence=f"can't be told: {both}")
+        return equal
+    return replace(equal, outcome=Outcome.INCONCLUSIVE, sentence=f"can't be told: {both}")
 
 
 def judge_environment(found: EnvironmentMeasurement) -> Verdict:
     """Return the verdict on what a call takes with the candidate over what it takes with the reference."""
     names = found.environments
     if found.race is None:
-        sentence = f"not raced against {names.reference}: {found.obstacle}"
+        if found.alone == "fails":
+            sentence = f"the test fails, as it does not with {names.reference}: {found.obstacle}{_changes(names)}"
+            return Verdict("environment", Outcome.FAIL, sentence, measurement=found)
+        sentence = f"not compared: {found.obstacle}"
         return Verdict("environment", Outcome.INCONCLUSIVE, sentence, measurement=found)
     part = judge_crews(found.race, found.limit, names.reference)
     changed = _changes(names) if part.outcome is Outcome.FAIL else ""
@@ -47,11 +60,39 @@ def judge_environment(found: EnvironmentMeasurement) -> Verdict:
     return Verdict("environment", part.outcome, f"{part.sentence}{changed}", evidence, measurement=found)
 
 
+def judge_resources(found: ResourcesMeasurement) -> Verdict:
+    """Return the verdict on starts, memory and artifacts: the worst of them."""
+    if found.obstacle:
+        sentence = f"starts and memory not compared: {found.obstacle}"
+        return Verdict("resources", Outcome.INCONCLUSIVE, sentence, measurement=found)
+    told = verdict("resources", [_resource(each, found) for each in found.resources], found)
+    changed = _changes(found.environments) if told.outcome is Outcome.FAIL else ""
+    return replace(told, sentence=f"{told.sentence}{changed}")
+
+
+def _resource(each: Resource, found: ResourcesMeasurement) -> PartialVerdict:
+    show = format_duration if each.quantity in ("cold start", "build") else format_bytes
+    ratio = "" if each.ratio is None else f" ({each.ratio:.2f}x)"
+    sentence = (
+        f"{each.quantity} {show(median(each.candidate))} against {show(median(each.reference))} with "
+        f"{found.environments.reference}{ratio}, limit {found.limit:.4g}x"
+    )
+    outcome = outcome_of(each.shown)
+    if outcome is Outcome.INCONCLUSIVE:
+        sentence = f"{sentence}; {len(each.candidate)} processes a side lie on both sides of it"
+    if len(each.candidate) == 1 and len(each.reference) == 1:
+        return PartialVerdict(outcome, sentence)
+    ours, theirs = (f"{show(min(side))} to {show(max(side))}" for side in (each.candidate, each.reference))
+    return PartialVerdict(outcome, sentence, f"{each.quantity} of fresh processes: {ours} against {theirs}")
+
+
 def _changes(names: Environments) -> str:
     return f"; what differs: {', '.join(names.changes)}" if names.changes else ""
 
 
-def _moved(move: float | None) -> str:
-    if move is None:
+def _moved(found: AnswersMeasurement) -> str:
+    if found.first_token is not None:
+        return f"; the first token that differs between the two is number {found.first_token + 1}"
+    if found.move is None:
         return ""
-    return "; both are the same, bit for bit" if move == 0 else f"; they differ by up to {move:.2g}"
+    return "; both are equal" if found.move == 0 else f"; they differ by up to {found.move:.2g}"

@@ -17,7 +17,7 @@ from pytest_cpuaccel.plugin.fixture_names import takes_score_items
 from pytest_cpuaccel.plugin.marks.budgets import budgets_of
 from pytest_cpuaccel.plugin.marks.checks import versus_of
 from pytest_cpuaccel.plugin.marks.names import judged, on_test_itself
-from pytest_cpuaccel.plugin.stash import FOLLOWING, STANDBY, choice_of, session_of
+from pytest_cpuaccel.plugin.stash import FOLLOWING, STANDBY, against_of, choice_of, session_of
 from pytest_cpuaccel.plugin.unsupported import skips
 from pytest_cpuaccel.report.properties import properties_of
 
@@ -76,11 +76,11 @@ def _results(item: pytest.Item, models: ModelsUnderTest, refused: bool) -> Gener
     if refusals:
         evaluations = [each for each in evaluations if not each.refusal]
     held = [replace(evaluation, test=item.nodeid, budgets=_holding(item, evaluation)) for evaluation in evaluations]
-    context = session_of(item.config).context
-    following = item.config.stash[FOLLOWING]
+    against, following = against_of(item.config), item.config.stash[FOLLOWING]
+    context = replace(session_of(item.config).context, against=against)
     with contextlib.ExitStack() as standing:
-        if context.against is not None:
-            standing.enter_context(context.against.test(item.nodeid, following.nodeid if following else None))
+        if against is not None:
+            standing.enter_context(against.test(item.nodeid, following.nodeid if following else None))
         yield from evaluate_test(held, context)
     if refusals:
         raise refusals[0]

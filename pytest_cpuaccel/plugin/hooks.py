@@ -18,10 +18,10 @@ from pytest_cpuaccel.plugin.marks.names import DECLARATIONS, on_test_itself
 from pytest_cpuaccel.plugin.real_output import real_output
 from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, reporter_of
 from pytest_cpuaccel.plugin.stash import (
-    AGAINST,
     EVALUATED_TEST,
     FOLLOWING,
     IS_OURS,
+    OTHER,
     OUTPUT,
     RUNNING,
     SETTINGS,
@@ -122,7 +122,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     awaited = [f"cpuaccel: {', '.join(selection.unknown)}: for a conftest.py below to add"] if selection.unknown else []
     excess = questioned_threads(config)
     questioned = [f"cpuaccel: {excess}"] if excess else []
-    return [*header(selection.chosen, selection.missing, chosen.threads, width), *questioned, *awaited]
+    lines = [*header(selection.chosen, selection.missing, chosen.threads, width), *questioned, *awaited]
+    if not chosen.is_against_another:
+        return lines
+    from pytest_cpuaccel.plugin.other import header_line
+
+    return [*lines, f"cpuaccel: {header_line(chosen)}"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -160,6 +165,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if uses_backend(item) or on_test_itself(item):
                 check_marks(item, backend_name(item) or sole_backend(item).name, selection)
+        if config.stash[SETTINGS].is_against_another and STANDBY not in config.stash and not config.option.collectonly:
+            from pytest_cpuaccel.plugin.other import open_other
+
+            open_other(config)
 
 
 def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
@@ -175,8 +184,12 @@ def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker, which may run in another folder, where paths start; and where its progress is shown."""
+    """Tell an xdist worker what it can't know: where paths start, where its progress is shown, what a side gets."""
     node.workerinput[options.CONTROLLERS_FOLDER] = str(options.current_folder(node.config))
+    if node.config.stash[SETTINGS].is_against_another:
+        from pytest_cpuaccel.plugin.side_arguments import ARGUMENTS, arguments_for_sides
+
+        node.workerinput[ARGUMENTS] = arguments_for_sides(node.config)
     from pytest_cpuaccel.plugin.worker_progress import receiver_of
 
     receiver = receiver_of(node.config, progress_of(node.config).display)
@@ -210,8 +223,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if AGAINST in config.stash:
-        config.stash[AGAINST].close()
+    if OTHER in config.stash:
+        config.stash[OTHER].close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -79,6 +79,11 @@ class Settings(NamedTuple):
     tolerances: Tolerances
     wait_s: float
 
+    @property
+    def is_against_another(self) -> bool:
+        """Return whether the run is compared with another environment."""
+        return any((self.against_env, self.against_packages, self.against_rev))
+
 
 class Option(NamedTuple):
     """``--cpu-NAME`` on the command line, ``cpu_NAME`` in the ini file; the command line wins.

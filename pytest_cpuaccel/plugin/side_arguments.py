@@ -59,13 +59,25 @@ _LONG = (
 _SHORT = ("-n", "-x", "-f", "-d")
 
 
-def side_arguments(config: pytest.Config, scratch: Path) -> tuple[str, ...]:
-    """Return the arguments of pytest for one process, whose temporary files lie in ``scratch``."""
+ARGUMENTS = "cpuaccel_side_arguments"
+"""The key under which an xdist worker, which has no command line, is told what its controller's leaves for a side."""
+
+
+def arguments_for_sides(config: pytest.Config) -> list[str]:
+    """Return what the session's command line, and its ``addopts``, leave for a side."""
+    told = getattr(config, "workerinput", {}).get(ARGUMENTS)
+    if told is not None:
+        return list(told)
     positional = set(config.known_args_namespace.file_or_dir)
     given = [*config.getini("addopts"), *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
     given += map(str, config.invocation_params.args)
+    return list(_kept(given, positional))
+
+
+def side_arguments(config: pytest.Config, scratch: Path) -> tuple[str, ...]:
+    """Return the arguments of pytest for one process, whose temporary files lie in ``scratch``."""
     return (
-        *_kept(given, positional),
+        *arguments_for_sides(config),
         "-o",
         "addopts=",
         "-o",

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.core.option_values import Tolerances
-from pytest_cpuaccel.environments.imported import imported_from_here
+from pytest_cpuaccel.environments.imported import imported_from_elsewhere
 from pytest_cpuaccel.environments.own_folder import is_own
 from pytest_cpuaccel.machine.process import end_with_parent
 from pytest_cpuaccel.plugin.options import Settings
@@ -74,7 +74,7 @@ class Standby:
         standing = StandingBy(evaluations, session_of(item.config).context, Path(self.place.scratch))
         moved = [(Path(tree), Path(checkout)) for tree, checkout in self.place.moved]
         with standing.ready():
-            self.channel.send({"workloads": standing.workloads(), "todays": imported_from_here(moved)})
+            self.channel.send({"workloads": standing.workloads(), "todays": imported_from_elsewhere(moved)})
             while True:
                 order = self.channel.receive()
                 name = order.pop("do")
@@ -85,7 +85,7 @@ class Standby:
     def _run(self, test: str, following: str | None) -> None:
         item = self._tests.get(test)
         if item is None:
-            self.channel.send({"missing": self._why_missing(test)})
+            self.channel.send(self._why_missing(test))
             return
         self._endings.clear()
         _end_what_is_not_shared(item)
@@ -93,12 +93,12 @@ class Standby:
         how, why = self._endings[0] if self._endings else ("passed", "")
         self.channel.send({"ended": how, "sentence": why})
 
-    def _why_missing(self, test: str) -> str:
+    def _why_missing(self, test: str) -> dict[str, str]:
         file = test.partition("::")[0]
         for broken, why in self._broken:
             if file == broken or file.startswith(f"{broken}/") or broken.partition("::")[0] == file:
-                return f"{broken or 'the suite'} can't be collected: {why}"
-        return "there is no such test"
+                return {"ended": "collection failed", "sentence": f"{broken or 'the suite'}: {why}"}
+        return {"missing": "there is no such test"}
 
 
 def without_effects(settings: Settings) -> Settings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import pytest
@@ -12,10 +11,12 @@ import pytest
 from pytest_cpuaccel.plugin.options import Settings, is_set, source_of
 
 if TYPE_CHECKING:
+    from pytest_cpuaccel.evaluation.against import Against
     from pytest_cpuaccel.evaluation.session import Session
     from pytest_cpuaccel.machine.lock import MachineLock
     from pytest_cpuaccel.plugin.added_backends import Offer
     from pytest_cpuaccel.plugin.evaluated_test import EvaluatedTest
+    from pytest_cpuaccel.plugin.other import Other
     from pytest_cpuaccel.plugin.progress import Display, Progress
     from pytest_cpuaccel.plugin.selection import BackendSelection
     from pytest_cpuaccel.plugin.standby import Standby
@@ -42,8 +43,9 @@ RUN_FAILURES = pytest.StashKey[list[str]]()
 """Sentences that say why the run fails though no test did."""
 STANDBY: pytest.StashKey[Standby] = pytest.StashKey()
 """What this process stands by for, where another one commands it."""
-AGAINST: pytest.StashKey[contextlib.ExitStack] = pytest.StashKey()
-"""The other environment of this run and its processes, while there are any."""
+OTHER: pytest.StashKey[Other] = pytest.StashKey()
+"""The other environment of this run, once tests are collected that are to be compared with it."""
+_AGAINST: pytest.StashKey[Against] = pytest.StashKey()
 FOLLOWING = pytest.StashKey["pytest.Item | None"]()
 """The test after the current one."""
 _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
@@ -152,16 +154,21 @@ def session_of(config: pytest.Config) -> Session:
         from pytest_cpuaccel.plugin.tolerance_lock import locks_of
 
         session = open_session(config.stash[SETTINGS], progress_of(config), lock_of(config), locks_of(config))
-        if STANDBY not in config.stash:
-            from pytest_cpuaccel.plugin.against import against
-
-            config.stash[AGAINST] = contextlib.ExitStack()
-            other = config.stash[AGAINST].enter_context(against(config))
-            session.context = replace(session.context, against=other)
         config.stash[_SESSION] = session
         if excess := questioned_threads(config):
             session.notes.append(excess)
     return config.stash[_SESSION]
+
+
+def against_of(config: pytest.Config) -> Against | None:
+    """Return what compares this run with the other environment; None where it is compared with none."""
+    if OTHER not in config.stash:
+        return None
+    if _AGAINST not in config.stash:
+        from pytest_cpuaccel.plugin.against import against
+
+        config.stash[_AGAINST] = against(config, config.stash[OTHER])
+    return config.stash[_AGAINST]
 
 
 def open_session_of(config: pytest.Config) -> Session | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
 from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
-from pytest_cpuaccel.core.measurement.environment import EnvironmentMeasurement
+from pytest_cpuaccel.core.measurement.environment import EnvironmentMeasurement, ResourcesMeasurement
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
 from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
@@ -84,7 +84,7 @@ def _cells(row: Row) -> list[str]:
         _accuracy(row.measured(AccuracyMeasurement)),
         *_latency(row.measured(LatencyMeasurement), row.measured(ParitySummary)),
         _baseline(row.measured(BaselineMeasurement)),
-        _environment(row.measured(EnvironmentMeasurement)),
+        _environment(row.measured(EnvironmentMeasurement), row.measured(ResourcesMeasurement)),
         *_startup(row.measured(StartupMeasurement)),
         *_memory(row.measured(MemoryMeasurement)),
         row.verdict,
@@ -99,11 +99,14 @@ def _accuracy(found: AccuracyMeasurement | None) -> str:
     return "" if found is None else accuracy.figure(found)
 
 
-def _environment(found: EnvironmentMeasurement | None) -> str:
+def _environment(found: EnvironmentMeasurement | None, fresh: ResourcesMeasurement | None) -> str:
+    """The latency over that in the other environment, then starts and memory."""
     if found is None:
         return ""
     estimate = None if found.race is None else found.race.estimate
-    return "not raced" if estimate is None else f"{estimate} as long"
+    raced = "not raced" if estimate is None else f"{estimate} as long"
+    others = [] if fresh is None else [f"{each.ratio:.2f}x {each.quantity}" for each in fresh.resources if each.ratio]
+    return ", ".join((raced, *others))
 
 
 def _startup(found: StartupMeasurement | None) -> list[str]:

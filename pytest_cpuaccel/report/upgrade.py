@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from pytest_cpuaccel.core.measurement.environment import AnswersMeasurement, EnvironmentMeasurement
+from pytest_cpuaccel.core.measurement.environment import (
+    AnswersMeasurement,
+    EnvironmentMeasurement,
+    ResourcesMeasurement,
+)
 from pytest_cpuaccel.core.measurement.shown import Shown
-from pytest_cpuaccel.core.verdict import Outcome, Verdict
+from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.report.row import Row
 
-Effect = Literal["same", "faster", "slower", "other answers", "not told"]
-"""``same``: no slower than allowed, and not shown to be faster. ``not told``: it could not be compared."""
+Effect = Literal["same", "faster", "slower", "needs more", "other answers", "broken", "refused", "not told"]
+"""``same``: no slower than allowed, and not shown to be faster. ``needs more``: a longer start, more memory or disk.
+``broken``: the test fails with the upgrade alone. ``refused``: it is skipped with the upgrade alone. ``not told``: it
+could not be compared."""
+
+_WORSE = ("slower", "needs more", "other answers", "broken")
 
 SAME, WORSE, NOT_TOLD = 0, 1, 2
 """Exit codes."""
+
+
+_EFFECTS: Mapping[Kind, Effect] = {
+    "answers": "other answers",
+    "environment": "slower",
+    "resources": "needs more",
+}
+"""What a FAIL of a kind of verdict says."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +48,18 @@ class Affected:
     @property
     def is_worse(self) -> bool:
         """Return whether it speaks against the upgrade."""
-        return self.effect in ("slower", "other answers")
+        return self.effect in _WORSE
 
 
 def effects(rows: Iterable[Row]) -> Iterator[Affected]:
     """Yield what was found of each call that both environments were asked for."""
     for row in rows:
         verdicts = {verdict.kind: verdict for verdict in row.result.verdicts}
-        answers, environment = verdicts.get("answers"), verdicts.get("environment")
-        if answers is None and environment is None:
+        environment = verdicts.get("environment")
+        found = [verdicts[kind] for kind in _EFFECTS if kind in verdicts]
+        if not found:
             continue
-        effect, decisive = _effect(answers, environment)
+        effect, decisive = _effect(found)
         why = "" if effect in ("same", "faster") or decisive is None else decisive.sentence
         yield Affected(row.test, row.result.backend, row.result.call, effect, _ratio(environment), why)
 
@@ -51,29 +68,34 @@ def exit_code(found: Sequence[Affected]) -> int:
     """Return 1 where something is worse, 2 where something could not be told or nothing was compared, else 0."""
     if any(each.is_worse for each in found):
         return WORSE
-    return NOT_TOLD if not found or any(each.effect == "not told" for each in found) else SAME
+    return NOT_TOLD if not found or any(each.effect in ("not told", "refused") for each in found) else SAME
 
 
 def summary(found: Sequence[Affected]) -> str:
     """Return the counts in one line."""
-    order: tuple[Effect, ...] = ("same", "faster", "slower", "other answers", "not told")
+    order: tuple[Effect, ...] = get_args(Effect)
     counts = {effect: sum(each.effect == effect for each in found) for effect in order}
     return ", ".join(f"{count} {effect}" for effect, count in counts.items() if count) or "nothing was compared"
 
 
-def _effect(answers: Verdict | None, environment: Verdict | None) -> tuple[Effect, Verdict | None]:
-    if answers is not None and answers.outcome is Outcome.FAIL:
-        return "other answers", answers
-    if environment is not None and environment.outcome is Outcome.FAIL:
-        return "slower", environment
-    for verdict in (answers, environment):
-        if verdict is not None and verdict.outcome is Outcome.INCONCLUSIVE:
-            return "not told", verdict
-    return ("faster" if _is_faster(environment) else "same"), environment
+def _effect(found: Sequence[Verdict]) -> tuple[Effect, Verdict]:
+    """The effect, and the verdict that it comes from: the first of the worst."""
+    decisive = max(found, key=lambda verdict: verdict.outcome.severity)
+    if decisive.outcome is Outcome.FAIL:
+        return ("broken" if _alone(decisive) else _EFFECTS[decisive.kind]), decisive
+    if decisive.outcome is Outcome.INCONCLUSIVE:
+        return ("refused" if _alone(decisive) else "not told"), decisive
+    return ("faster" if any(map(_is_faster, found)) else "same"), decisive
 
 
-def _is_faster(environment: Verdict | None) -> bool:
-    found = None if environment is None else environment.measurement
+def _alone(verdict: Verdict) -> str:
+    """How the test ends with the upgrade alone."""
+    found = verdict.measurement
+    return found.alone if isinstance(found, EnvironmentMeasurement) else ""
+
+
+def _is_faster(verdict: Verdict) -> bool:
+    found = verdict.measurement
     if not isinstance(found, EnvironmentMeasurement) or found.race is None or found.race.shown is not Shown.BELOW:
         return False
     return found.race.interval[1] < 1
@@ -90,6 +112,6 @@ def names_of(rows: Iterable[Row]) -> tuple[str, ...]:
     """Return what differs between the environments, as the first verdict that knows tells it."""
     for row in rows:
         for verdict in row.result.verdicts:
-            if isinstance(verdict.measurement, (AnswersMeasurement, EnvironmentMeasurement)):
+            if isinstance(verdict.measurement, (AnswersMeasurement, EnvironmentMeasurement, ResourcesMeasurement)):
                 return verdict.measurement.environments.changes
     return ()

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pytest_cpuaccel.core.errors import CpuaccelError
+from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
+from pytest_cpuaccel.exchange.fields import Fields
 from pytest_cpuaccel.machine.child_process import ChildProcess, Program
 from pytest_cpuaccel.sides.channel import Channel, ClosedChannelError, GarbledChannelError, SilentChannelError
+
+T = TypeVar("T")
 
 VARIABLE = "CPUACCEL_SIDE"
 """The environment variable by which a side is told what :class:`Place` holds, as JSON."""
 SERVING = "pytest_cpuaccel.plugin.standby"
 _LAST_WORDS_S = 5.0
+_MOST_NAMED = 3
 _EXITS = {2: "the run was interrupted", 3: "pytest had an internal error", 4: "pytest refuses its command line"}
 
 
 class LostSideError(CpuaccelError):
     """A side died, hangs, or said what nobody understands; the text is one sentence. It can't be asked again."""
+
+
+class UnfitSideError(LostSideError):
+    """A side that hangs, is too slow, or can't start pytest: this says nothing of how the test would end."""
 
 
 class RefusedOrderError(CpuaccelError):
@@ -72,11 +81,15 @@ class Place:
 
 @dataclass(frozen=True)
 class SideSettings:
-    """``name`` is that of the environment, for sentences. Nothing is waited for longer than ``wait_s``."""
+    """``name`` is that of the environment, for sentences. Nothing is waited for longer than ``wait_s``.
+
+    A program that can't start pytest ends with the exit code ``not_started``.
+    """
 
     name: str
     scratch: Path
     wait_s: float
+    not_started: int
     moved: tuple[tuple[Path, Path], ...] = ()
 
 
@@ -89,7 +102,7 @@ class SideProcess:
         self.workloads: tuple[CalledWorkload, ...] = ()
         """What the test called that stands by here."""
         self.stands_by = False
-        self._timeout_s = settings.wait_s
+        self._timeout_s, self._not_started = settings.wait_s, settings.not_started
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
         self._channel = Channel(ours_in, ours_out)
@@ -112,7 +125,9 @@ class SideProcess:
         Raises:
             LostSideError: it never is.
         """
-        return int(self._heard()["tests"])
+        heard = self._heard()
+        with self._understood():
+            return Fields(heard, "").count("tests")
 
     def run(self, test: str, following: str | None) -> tuple[CalledWorkload, ...] | Ended:
         """Have a test run; return what it called where it stands by now, else how it ended.
@@ -123,30 +138,31 @@ class SideProcess:
         self._channel_send({"test": test, "next": following})
         heard = self._heard()
         if "workloads" in heard:
-            if todays := heard["todays"]:
-                self.stands_by = True
-                raise LostSideError(f"with {self.name} today's code was imported: {', '.join(todays[:3])}")
-            self.workloads = tuple(
-                CalledWorkload(**{**each, "inputs": tuple(each["inputs"])}) for each in heard["workloads"]
-            )
             self.stands_by = True
+            with self._understood():
+                found = Fields(heard, "")
+                todays, self.workloads = found.texts("todays"), tuple(map(_called, found.objects("workloads")))
+            if todays:
+                self.leave()
+                return Ended("", f"the same code is imported as today: {', '.join(todays[:_MOST_NAMED])}")
             return self.workloads
         if "missing" in heard:
             return Ended("", str(heard["missing"]))
-        return Ended(str(heard["ended"]), str(heard["sentence"]))
+        return self._ended(heard)
 
-    def ask(self, order: str, arguments: Mapping[str, Any]) -> Any:
-        """Return the answer of a test that stands by.
+    def ask(self, order: str, arguments: Mapping[str, Any], read: Callable[[Fields], T]) -> T:
+        """Return what ``read`` makes of the field ``answer`` that a test gives which stands by.
 
         Raises:
             RefusedOrderError: it can't be done there.
-            LostSideError: the process died, or hangs.
+            LostSideError: the process died, hangs, or answers something else.
         """
         self._channel_send({"do": order, **arguments})
         heard = self._heard()
         if "refusal" in heard:
-            raise RefusedOrderError(str(heard["refusal"]))
-        return heard["answer"]
+            raise RefusedOrderError(f"with {self.name} {heard['refusal']}")
+        with self._understood():
+            return read(Fields(heard, ""))
 
     def answers(self, workload: int) -> Path:
         """Return the file with what the test's calls answered.
@@ -155,7 +171,8 @@ class SideProcess:
             RefusedOrderError: they can't be written.
             LostSideError: the process died, or hangs.
         """
-        return self._scratch / Path(str(self.ask("answers", {"workload": workload}))).name
+        name = self.ask("answers", {"workload": workload}, lambda found: found.text("answer"))
+        return self._scratch / Path(name).name
 
     def leave(self) -> Ended:
         """End the test that stands by.
@@ -165,13 +182,26 @@ class SideProcess:
         """
         self.stands_by = False
         self._channel_send({"do": "leave"})
-        heard = self._heard()
-        return Ended(str(heard["ended"]), str(heard["sentence"]))
+        return self._ended(self._heard())
 
     def end(self) -> None:
         """End the process, and all that it started."""
         self._child.end()
         self._channel.close()
+
+    def _ended(self, heard: dict[str, Any]) -> Ended:
+        with self._understood():
+            found = Fields(heard, "")
+            return Ended(found.text("ended"), found.text("sentence"))
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Turn a message that is none of this protocol into the loss of the process."""
+        try:
+            yield
+        except UsageError as mistake:
+            self._child.end()
+            raise LostSideError(f"with {self.name} the process sent what is no message: {mistake}") from None
 
     def _channel_send(self, message: Mapping[str, Any]) -> None:
         try:
@@ -184,7 +214,7 @@ class SideProcess:
             return self._channel.receive(self._timeout_s)
         except SilentChannelError:
             self._child.end()
-            raise LostSideError(f"with {self.name} nothing was heard for {self._timeout_s:g} s") from None
+            raise UnfitSideError(f"with {self.name} nothing was heard for {self._timeout_s:g} s") from None
         except GarbledChannelError:
             self._child.end()
             raise LostSideError(f"with {self.name} the process sent what is no message") from None
@@ -197,8 +227,17 @@ class SideProcess:
         if status is None:
             return LostSideError(f"with {self.name} the process closed its channel")
         said = _reason(self._log)
+        if status.code == self._not_started:
+            return UnfitSideError(f"with {self.name} {said}")
         how = _EXITS.get(status.code, str(status).partition(": ")[0])
         return LostSideError(f"with {self.name} the process is gone: {how}{f': {said}' if said else ''}")
+
+
+def _called(fields: Fields) -> CalledWorkload:
+    names = ("name", "backend", "method", "label", "signature", "weights")
+    name, backend, method, label, signature, weights = map(fields.text, names)
+    inputs, versions = fields.texts("inputs"), fields.texts_by_name("versions")
+    return CalledWorkload(fields.count("model"), name, backend, method, label, signature, inputs, weights, versions)
 
 
 def _reason(log: Path) -> str:

@@ -19,6 +19,7 @@ NEED_TORCH = [
     "test_pool.py",
     "test_private_copy.py",
     "test_reference.py",
+    "test_side_answers.py",
     "test_snapshot.py",
     "test_stream.py",
     "test_tree.py",

@@ -19,7 +19,7 @@ import pytest
 from pytest_cpuaccel.environments.bootstrap import ENTRY_POINT, NOT_STARTED, PLUGIN, move_imports, moved_path
 from pytest_cpuaccel.environments.companion import Companion, make_companion
 from pytest_cpuaccel.environments.environment import Environment, here
-from pytest_cpuaccel.environments.imported import imported_from_here
+from pytest_cpuaccel.environments.imported import imported_from_elsewhere
 
 TEST = f"""
 import json, sys
@@ -154,7 +154,40 @@ def test_what_is_imported_from_the_users_tree_all_the_same_is_named(
         module = types.ModuleType(name)
         module.__file__ = str(path)
         monkeypatch.setitem(sys.modules, name, module)
-    assert imported_from_here([(tree, checkout)]) == ["today"]
+    assert imported_from_elsewhere([(tree, checkout)]) == ["today"]
+
+
+@pytest.mark.parametrize("root", ["", "src"])
+def test_a_copy_that_is_installed_in_place_of_the_checkout_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    tree, checkout, installed = (tmp_path / name for name in ("tree", "checkout", "site-packages"))
+    for folder in (checkout / root, installed):
+        (folder / "own").mkdir(parents=True)
+        for name in ("__init__.py", "net.py"):
+            (folder / "own" / name).touch()
+    for name, path in (
+        ("own", installed / "own" / "__init__.py"),
+        ("own.net", installed / "own" / "net.py"),
+        ("own.compiled", installed / "own" / "compiled.so"),
+        ("other", installed / "other.py"),
+    ):
+        module = types.ModuleType(name)
+        module.__file__ = str(path)
+        monkeypatch.setitem(sys.modules, name, module)
+    assert imported_from_elsewhere([(tree, checkout)]) == ["own", "own.net"]
+
+
+def test_a_folder_of_links_to_an_editable_project_leads_to_its_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, checkout = tmp_path / "tree", tmp_path / "checkout"
+    (checkout / "flat").mkdir(parents=True)
+    (checkout / "lib" / "src").mkdir(parents=True)
+    links = [f"{tree}/{project}/build/__editable__.{project}-1.0-py3-none-any" for project in ("flat", "lib")]
+    monkeypatch.setattr(sys, "path", links)
+    move_imports([(str(tree), str(checkout))])
+    assert sys.path == [f"{checkout}/flat", f"{checkout}/lib/src"]
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from pytest_cpuaccel.core.measurement.environment import AnswersMeasurement, EnvironmentMeasurement, Environments
+from pytest_cpuaccel.core.measurement.environment import (
+    AnswersMeasurement,
+    EnvironmentMeasurement,
+    Environments,
+    Resource,
+    ResourcesMeasurement,
+)
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.core.result import Result
-from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.environment import judge_answers, judge_environment
+from pytest_cpuaccel.core.verdict import Kind, Outcome
+from pytest_cpuaccel.judge.environment import judge_answers, judge_environment, judge_resources
 from pytest_cpuaccel.report.facts.result import facts_of, result_of
+from pytest_cpuaccel.report.problem import MARKS
 
 NAMES = Environments("this environment", "old", ("onnxruntime 1.22.1 -> 1.31.1",))
 PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
@@ -52,3 +62,46 @@ def test_both_verdicts_come_back_from_facts() -> None:
     )
     result = Result("Mlp", "ort", "forward 2x3", verdicts)
     assert result_of(dict(facts_of(result))).verdicts == verdicts
+
+
+def test_a_test_that_fails_with_the_candidate_alone_is_a_fail_and_one_that_is_skipped_there_is_not() -> None:
+    why = "with new call failed: ImportError: gone"
+    failing = judge_environment(EnvironmentMeasurement(NAMES, 1.05, obstacle=why, alone="fails"))
+    assert failing.outcome is FAIL
+    assert why in failing.sentence
+    assert NAMES.changes[0] in failing.sentence
+    skipped = judge_environment(EnvironmentMeasurement(NAMES, 1.05, obstacle=why, alone="is skipped"))
+    assert skipped.outcome is INCONCLUSIVE
+
+
+def test_the_first_token_that_differs_is_told() -> None:
+    found = judge_answers(AnswersMeasurement(NAMES, "8 of 8 tokens", "7 of 8 tokens", 3, 7), PASS, PASS)
+    assert "token that differs between the two is number 8" in found.sentence
+
+
+def resources(*given: Resource) -> ResourcesMeasurement:
+    return ResourcesMeasurement(NAMES, 1.05, given)
+
+
+def test_resources_are_as_bad_as_the_worst_and_name_both_figures() -> None:
+    start = Resource("cold start", (2e9, 2.2e9), (2e9, 2.1e9), Shown.OPEN)
+    memory = Resource("peak memory", (300e6, 310e6), (200e6, 201e6), Shown.ABOVE)
+    artifact = Resource("artifact", (100e6,), (100e6,), Shown.BELOW)
+    assert judge_resources(resources(artifact)).outcome is PASS
+    assert judge_resources(resources(artifact, start)).outcome is INCONCLUSIVE
+    found = judge_resources(resources(artifact, start, memory))
+    assert found.outcome is FAIL
+    assert "peak memory 305 MB against 200 MB with old (1.52x), limit 1.05x; what differs: onnx" in found.sentence
+    assert "cold start" not in found.sentence
+    assert found.evidence == ("peak memory of fresh processes: 300 MB to 310 MB against 200 MB to 201 MB",)
+
+
+def test_the_figures_of_resources_come_back_from_facts_as_medians() -> None:
+    found = judge_resources(resources(Resource("cold start", (1e9, 3e9), (2e9, 2e9), Shown.BELOW)))
+    result = Result("Mlp", "ort", "forward 2x3", (found,))
+    (read,) = result_of(dict(facts_of(result))).verdicts
+    assert read.measurement == resources(Resource("cold start", (2e9,), (2e9,), Shown.BELOW))
+
+
+def test_every_kind_of_verdict_is_a_problem_of_some_mark() -> None:
+    assert set(MARKS) == set(get_args(Kind))

@@ -56,6 +56,7 @@ ALLOWED = {
         "judge",
         "baselines",
         "diagnose",
+        "exchange",
         "sides",
         "evaluation",
     ),

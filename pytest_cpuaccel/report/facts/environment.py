@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import inf
+from statistics import median
+from typing import get_args
 
 from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.measurement.crew_race import CrewRaceMeasurement
-from pytest_cpuaccel.core.measurement.environment import AnswersMeasurement, EnvironmentMeasurement, Environments
+from pytest_cpuaccel.core.measurement.environment import (
+    AnswersMeasurement,
+    EnvironmentMeasurement,
+    Environments,
+    OfCandidate,
+    Quantity,
+    Resource,
+    ResourcesMeasurement,
+)
 from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.report.facts.scalars import Facts, count, known, number, text
 
@@ -18,7 +29,8 @@ def flat_answers(found: AnswersMeasurement) -> dict[str, Scalar]:
     facts = {
         "off": found.candidate or None,
         "reference_off": found.reference or None,
-        "move": found.move,
+        "move": None if found.move == inf else found.move,
+        "first_token": found.first_token,
         "obstacle": found.obstacle or None,
     }
     return _names(found.environments) | known(facts)
@@ -30,12 +42,17 @@ def read_answers(facts: Facts) -> AnswersMeasurement | None:
     if environments is None:
         return None
     off, reference, obstacle = (text(facts, name) or "" for name in ("off", "reference_off", "obstacle"))
-    return AnswersMeasurement(environments, off, reference, number(facts, "move"), obstacle)
+    move, first_token = number(facts, "move"), count(facts, "first_token")
+    return AnswersMeasurement(environments, off, reference, move, first_token, obstacle)
 
 
 def flat(found: EnvironmentMeasurement) -> dict[str, Scalar]:
     """Return the numbers of a race; what was not measured is left out."""
-    facts: dict[str, Scalar | None] = {"allowed": found.limit, "obstacle": found.obstacle or None}
+    facts: dict[str, Scalar | None] = {
+        "allowed": found.limit,
+        "obstacle": found.obstacle or None,
+        "alone": found.alone or None,
+    }
     if (race := found.race) is not None:
         facts |= {
             "ratio": race.ratio,
@@ -61,7 +78,44 @@ def read(facts: Facts) -> EnvironmentMeasurement | None:
     environments, limit = _environments(facts), number(facts, "allowed")
     if environments is None or limit is None:
         return None
-    return EnvironmentMeasurement(environments, limit, _race(facts), text(facts, "obstacle") or "")
+    alone: OfCandidate = next((each for each in get_args(OfCandidate) if each == text(facts, "alone")), "")
+    return EnvironmentMeasurement(environments, limit, _race(facts), text(facts, "obstacle") or "", alone)
+
+
+def flat_resources(found: ResourcesMeasurement) -> dict[str, Scalar]:
+    """Return the medians of both sides, in ns or bytes, and what was shown."""
+    facts: dict[str, Scalar | None] = {"allowed": found.limit, "obstacle": found.obstacle or None}
+    for each in found.resources:
+        name = _fact(each.quantity)
+        facts |= {
+            name: median(each.candidate),
+            f"reference_{name}": median(each.reference),
+            f"{name}_shown": each.shown.value,
+        }
+    return _names(found.environments) | known(facts)
+
+
+def read_resources(facts: Facts) -> ResourcesMeasurement | None:
+    """Return the measurement that facts tell of, with the medians alone; None where there was none."""
+    environments, limit = _environments(facts), number(facts, "allowed")
+    if environments is None or limit is None:
+        return None
+    return ResourcesMeasurement(environments, limit, tuple(_resources(facts)), text(facts, "obstacle") or "")
+
+
+def _resources(facts: Facts) -> Iterator[Resource]:
+    quantities: tuple[Quantity, ...] = get_args(Quantity)
+    for quantity in quantities:
+        name = _fact(quantity)
+        ours, theirs = number(facts, name), number(facts, f"reference_{name}")
+        shown = next((each for each in Shown if each.value == text(facts, f"{name}_shown")), None)
+        if ours is not None and theirs is not None and shown is not None:
+            yield Resource(quantity, (ours,), (theirs,), shown)
+
+
+def _fact(quantity: Quantity) -> str:
+    unit = "ns" if quantity in ("cold start", "build") else "bytes"
+    return f"{quantity.replace(' ', '_')}_{unit}"
 
 
 def _race(facts: Facts) -> CrewRaceMeasurement | None:

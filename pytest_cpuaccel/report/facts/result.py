@@ -44,6 +44,7 @@ _FORMS: Mapping[Kind, _Form] = {
     "kernels": _Form(lambda _: {}, lambda _: None),
     "answers": _Form(environment.flat_answers, environment.read_answers),
     "environment": _Form(environment.flat, environment.read),
+    "resources": _Form(environment.flat_resources, environment.read_resources),
 }
 """A verdict on kernels has no measurement of its own: the result has the census."""
 
