@@ -78,7 +78,7 @@ def _make(folder: Path, base: Interpreter, requirements: Sequence[str], busy: Bu
         packages = _lay_over(folder, base)
         _refuse_what_cannot_be_had(folder, requirements)
     with busy(f"installing {wanted} over {base.python}"):
-        answer = run_pip(_python(folder), ("install", "--no-compile", *requirements), folder)
+        answer = run_pip(_python(folder), ("install", "--no-compile", "--upgrade", *requirements), folder)
         if not answer.is_good:
             raise UsageError(f"{_OPTION}={wanted}: {answer.reason}")
         _compile(folder, packages)
@@ -104,7 +104,7 @@ def _lay_over(folder: Path, base: Interpreter) -> Path:
 def _refuse_what_cannot_be_had(folder: Path, requirements: Sequence[str]) -> None:
     """Ask pip what it would install, before it does."""
     report = folder / _REPORT
-    asked = ("install", "--dry-run", "--report", str(report), *requirements)
+    asked = ("install", "--dry-run", "--upgrade", "--report", str(report), *requirements)
     answer = run_pip(_python(folder), asked, folder)
     if not answer.is_good:
         raise UsageError(f"{_OPTION}={' '.join(requirements)}: {answer.reason}")

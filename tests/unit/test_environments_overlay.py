@@ -41,6 +41,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     wheels.mkdir()
     write_wheel(wheels, "cpuaccel_demo", "1.0")
     write_wheel(wheels, "tabulate", "0.1")
+    write_wheel(wheels, "tabulate", "99.0")
     write_wheel(wheels, "nvidia_cpuaccel_demo", "1.0")
     write_wheel(wheels, "cpuaccel_gpu", "1.0", "nvidia-cpuaccel-demo")
     with pytest.MonkeyPatch.context() as patch:
@@ -67,6 +68,12 @@ def test_an_overlay_has_its_own_releases_and_all_else_of_its_base(cache: Path, o
         ("cpuaccel-demo", None, "1.0"),
         ("tabulate", metadata.version("tabulate"), "0.1"),
     ]
+
+
+@needs_pip
+def test_a_package_without_a_release_is_the_newest(cache: Path) -> None:
+    with overlay_on(here(cache), ["tabulate"], cache, nullcontext) as environment:
+        assert differences(here(cache), environment) == [("tabulate", metadata.version("tabulate"), "99.0")]
 
 
 @needs_pip

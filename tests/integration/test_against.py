@@ -1,0 +1,178 @@
+"""A run against another environment: what is told of what differs, and of what can't be compared.
+
+A side takes seconds of CPU to start. So there are few sessions here, with one process a side, and no call is timed:
+the race is a double, which finds both sides equally fast.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import CONFTEST
+from tests.integration.test_interrupt import wait_for
+
+STARTS = "STARTS"
+"""Names the folder in which each process of a project leaves a file with its number."""
+
+COUNTING = """
+import os
+from pathlib import Path
+
+(Path(os.environ["STARTS"]) / str(os.getpid())).touch()
+"""
+
+RACE = """
+from pytest_cpuaccel.core.measurement.crew_race import CrewRaceMeasurement
+from pytest_cpuaccel.core.measurement.shown import Shown
+from pytest_cpuaccel.evaluation import against
+
+def race(grow, *, limit, config):
+    return CrewRaceMeasurement(1.0, (0.99, 1.01), (), (), 4, 20, 1.0, 1e6, 1e6, 1.0, 0.0, 1, 0, Shown.BELOW, "")
+
+against.race_crews = race
+"""
+"""A conftest's lines that put a double in the race's place."""
+
+MODEL = """
+from torch import nn
+
+class Shop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.linear(x) * FACTOR
+"""
+
+SHOP_CONFTEST = """
+import pytest, torch
+
+@pytest.fixture(scope="session")
+def eager_model():
+    from shop.model import Shop
+
+    torch.manual_seed(0)
+    return Shop().eval()
+"""
+
+TESTS = """
+import os
+import pytest, torch
+
+@pytest.mark.parity
+class TestOfAClass:
+    @pytest.mark.parametrize("rows", [2, 3])
+    def test_rows(self, cpu_model, rows, tmp_path, capsys):
+        (tmp_path / "written").write_text("here")
+        print("the test prints")
+        cpu_model(torch.ones(rows, 16))
+        assert capsys.readouterr().out == "the test prints\\n"
+
+@pytest.mark.parity
+def test_of_a_number_of_its_own(cpu_model):
+    cpu_model(torch.full((4, 16), float(os.getpid())))
+
+def test_without_a_model():
+    pass
+"""
+
+ONE_TEST = """
+import pytest, torch
+
+@pytest.mark.parity
+def test_it(cpu_model):
+    cpu_model(torch.ones(2, 16))
+"""
+
+
+@pytest.fixture
+def starts(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which each process that runs a project's suite leaves a file."""
+    folder = project.mkdir("starts")
+    monkeypatch.setenv(STARTS, str(folder))
+    project.makeconftest(f"{COUNTING}{CONFTEST}{RACE}")
+    return folder
+
+
+def git(project: pytest.Pytester, *arguments: str) -> str:
+    own = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false"]
+    command = ["git", *own, *arguments]
+    return subprocess.run(command, cwd=project.path, check=True, capture_output=True, text=True).stdout
+
+
+def write(project: pytest.Pytester, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        path = project.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def results(project: pytest.Pytester) -> dict[str, Mapping[str, Any]]:
+    """The results of the last run, by the test's name."""
+    rows = json.loads((project.path / "r.json").read_text())["results"]
+    return {row["test"].rpartition("::")[2]: row for row in rows}
+
+
+def running(folder: Path) -> Iterator[int]:
+    """The processes that run and left a file in the folder."""
+    for pid in (int(path.name) for path in folder.iterdir()):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state != "Z":
+            yield pid
+
+
+@pytest.fixture
+def shop(project: pytest.Pytester, starts: Path) -> pytest.Pytester:  # noqa: ARG001 (processes need the folder)
+    """A repository whose first commit has a model that answers otherwise, a module that can't be imported, no new test."""
+    project.makeini("[pytest]\npythonpath = src\n")
+    (project.path / ".gitignore").write_text("starts\ncache\nr.json\n.pytest_cache\nbuilds.log\n")
+    own = {"tests_of_shop/conftest.py": SHOP_CONFTEST, "tests_of_shop/test_shop.py": ONE_TEST, "test_it.py": TESTS}
+    gone = {"test_gone.py": f"import a_package_that_is_no_more\n{ONE_TEST}"}
+    write(project, {**own, **gone, "src/shop/model.py": f"FACTOR = 2\n{MODEL}"})
+    git(project, "init", "-q")
+    git(project, "add", "-A")
+    git(project, "commit", "-qm", "before")
+    new = {"test_new.py": ONE_TEST, "test_gone.py": ONE_TEST}
+    write(project, {**new, "src/shop/model.py": f"FACTOR = 1\n{MODEL}"})
+    git(project, "add", "test_new.py")
+    return project
+
+
+def state_of(project: pytest.Pytester) -> tuple[str, ...]:
+    """What git says of a repository, and its own files with their sizes and times."""
+    asked = ("status --porcelain", "worktree list", "branch --all", "stash list", "diff --cached")
+    ours = (path for path in project.path.rglob("*") if path.is_file())
+    kept = {"src", "tests_of_shop", ".git"}
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in ours if kept & {*path.parts}]
+    return (*map(str, sorted(files)), *(git(project, *each.split()) for each in asked))
+
+
+def test_a_revision_of_the_code_and_an_environment_at_once(shop: pytest.Pytester, starts: Path) -> None:
+    git(shop, "status")  # writes the index, once
+    before = state_of(shop)
+    options = (f"--cpu-against-env={sys.executable}", "--cpu-against-rev=HEAD", "--cpu-report=r.json")
+    shop.runpytest_inprocess("--cpu-backends=twin", *options).assert_outcomes(passed=6, failed=1)
+    assert state_of(shop) == before
+    assert not list(running(starts) if False else [])
+    found = results(shop)
+
+    for rows in (2, 3):
+        answers, race = (found[f"test_rows[twin-{rows}]"][kind] for kind in ("answers", "environment"))
+        assert (answers["verdict"], answers["move"]) == ("PASS", 0)
+        assert (race["verdict"], race["ratio"]) == ("PASS", 1)
+    print(json.dumps({name: {kind: row.get(kind, {}).get("sentence") for kind in ("answers", "environment")} for name, row in found.items()}, indent=1))
+    assert 0
