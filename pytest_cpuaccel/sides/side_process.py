@@ -145,7 +145,8 @@ class SideProcess:
                 todays, self.workloads = found.texts("todays"), tuple(map(_called, found.objects("workloads")))
             if todays:
                 self.leave()
-                return Ended("", f"the same code is imported as today: {', '.join(todays[:_MOST_NAMED])}")
+                named = ", ".join(todays[:_MOST_NAMED])
+                return Ended("", f"{named} is not imported from that revision; install the project by pip install -e")
             return self.workloads
         if "missing" in heard:
             return Ended("", str(heard["missing"]))

@@ -7,19 +7,15 @@ the race is a double, which finds both sides equally fast.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import CONFTEST
-from tests.integration.test_interrupt import wait_for
 
 STARTS = "STARTS"
 """Names the folder in which each process of a project leaves a file with its number."""
@@ -174,5 +170,13 @@ def test_a_revision_of_the_code_and_an_environment_at_once(shop: pytest.Pytester
         answers, race = (found[f"test_rows[twin-{rows}]"][kind] for kind in ("answers", "environment"))
         assert (answers["verdict"], answers["move"]) == ("PASS", 0)
         assert (race["verdict"], race["ratio"]) == ("PASS", 1)
-    print(json.dumps({name: {kind: row.get(kind, {}).get("sentence") for kind in ("answers", "environment")} for name, row in found.items()}, indent=1))
+    print(
+        json.dumps(
+            {
+                name: {kind: row.get(kind, {}).get("sentence") for kind in ("answers", "environment")}
+                for name, row in found.items()
+            },
+            indent=1,
+        )
+    )
     assert 0
