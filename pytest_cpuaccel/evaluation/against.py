@@ -33,7 +33,7 @@ from pytest_cpuaccel.measure.latency.crew_race import race_crews
 from pytest_cpuaccel.recording.workload import Workload
 from pytest_cpuaccel.sides.answers_file import read_answers
 from pytest_cpuaccel.sides.processes import NotStandingError, Processes
-from pytest_cpuaccel.sides.side_process import CalledWorkload, LostSideError, UnfitSideError
+from pytest_cpuaccel.sides.side_process import CalledWorkload, Ended, LostSideError, UnfitSideError
 
 _MOST_SHOWN = 200
 
@@ -157,9 +157,7 @@ class Against:
             with self.busy(f"running the test with {processes.name}"):
                 return processes.run(*self._test, 1)
         except NotStandingError as instead:
-            how = f"{instead.ended.how}: " if instead.ended.how else ""
-            alone: OfCandidate = "fails" if "failed" in how else "is skipped" if "skipped" in how else ""
-            return _Obstacle(f"with {processes.name} {how}{instead.ended.sentence}", alone)
+            return _obstacle(processes.name, instead.ended)
         except LostSideError as lost:
             return _Obstacle(str(lost), "" if isinstance(lost, UnfitSideError) else "fails")
         except CpuaccelError as refusal:
@@ -233,6 +231,19 @@ class Against:
             return verdict
         lines = census_diff(before, after, with_times=_is_other_speed(verdict))
         return replace(verdict, evidence=(*verdict.evidence, *(f"kernels: {line}" for line in lines)))
+
+
+def _obstacle(name: str, ended: Ended) -> _Obstacle:
+    """How a test ended in an environment, in one sentence."""
+    phase, _, outcome = ended.how.partition(" ")
+    if outcome == "failed":
+        how = {"call": "the test fails", "collection": "the test can't be collected"}.get(phase, f"its {phase} fails")
+        return _Obstacle(f"with {name} {how}: {ended.sentence}", "fails")
+    if outcome == "skipped":
+        return _Obstacle(f"with {name} the test is skipped: {ended.sentence.removeprefix('Skipped: ')}", "is skipped")
+    if ended.how == "passed":
+        return _Obstacle(f"with {name} the test does not come to be judged")
+    return _Obstacle(f"with {name} {ended.sentence}")
 
 
 def _census(found: Fields) -> KernelCensus | None:

@@ -93,6 +93,10 @@ say({{"ended": "passed", "sentence": ""}})
     ("program", "sentence"),
     [
         ("os.kill(os.getpid(), signal.SIGSEGV)", "with old the process is gone: killed by SIGSEGV"),
+        (
+            "import faulthandler as f; f.enable(); exec(compile('os.kill(os.getpid(), 11)', 'test_a.py', 'exec'))",
+            'killed by SIGSEGV: File "test_a.py", line 1 in <module>',
+        ),
         ("print('ERROR: no such option: --x'); sys.exit(4)", "pytest refuses its command line: ERROR: no such option"),
         ("say('no json')", "with old the process sent what is no message"),
         ("say({'tests': 'many'})", "with old the process sent what is no message: tests is a str"),
@@ -106,13 +110,11 @@ def test_one_that_is_lost_says_how(start: Start, program: str, sentence: str) ->
     assert not isinstance(raised.value, UnfitSideError)
 
 
-def test_one_that_hangs_says_nothing_of_the_test(tmp_path: Path) -> None:
-    side = SideProcess(
-        Program(("-c", SPEAKS + "time.sleep(60)")), SideSettings("old", tmp_path, 0.2, not_started=NOT_STARTED)
-    )
+def test_one_that_hangs_says_nothing_of_the_test(start: Start) -> None:
+    side = start("say({'tests': 1}); time.sleep(60)", 0.2)
+    side.await_start()
     with pytest.raises(UnfitSideError, match=r"with old nothing was heard for 0\.2 s"):
-        side.await_start()
-    side.end()
+        side.run("test_a", None)
 
 
 def test_one_that_has_no_pytest_says_nothing_of_the_test(start: Start) -> None:
