@@ -141,7 +141,7 @@ class Against:
         """What the test called on each side, where it stands by now; or why it does not."""
         ours, theirs = self._run(self.candidate), self._run(self.reference)
         if isinstance(theirs, _Obstacle):
-            return ours if isinstance(ours, _Obstacle) else replace(theirs, alone="")
+            return replace(ours if isinstance(ours, _Obstacle) else theirs, alone="")
         if not isinstance(ours, _Obstacle):
             return ours, theirs
         if ours.alone == "fails":  # once more: it may have failed by chance
@@ -173,10 +173,10 @@ class Against:
                 SideAnswers(workload.calls, read_answers(place.processes.answers(place.workload)))
                 for place in (places.candidate, places.reference)
             )
+            candidate, reference = (side.worst(comparisons.comparer) for side in (ours, theirs))
         except CpuaccelError as refusal:
             told = replace(nothing, obstacle=str(refusal))
             return judge_answers(told, Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE)
-        candidate, reference = (side.worst(comparisons.comparer) for side in (ours, theirs))
         measured = AnswersMeasurement(
             self.settings.environments,
             candidate.figure,
