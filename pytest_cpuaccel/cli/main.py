@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (doctor, compare, gate, matrix, replay, upgrade):
         command.add(commands)
-    chosen = parser.parse_args(arguments)
+    chosen = upgrade.parsed(parser, sys.argv[1:] if arguments is None else arguments)
     try:
         with _ended_in_order():
             exit_code: int = chosen.run(chosen)

@@ -16,20 +16,50 @@ from pytest_cpuaccel.report.upgrade import Affected, effects, exit_code, names_o
 
 _RAN_TESTS = (0, 1)
 """Exit codes of pytest after tests have run."""
+_REPORT = "--cpu-report"
 _WITHOUT_VALUE = ("-q", "-v", "-s", "-x", "-l")
+
+
+_OWN_BACKENDS = ("--cpu-backends=ort,openvino", "--cpu-missing=skip")
+"""The backends of a checkpoint's test where none are named."""
+
+_CHECKPOINT_TEST = """\
+import pytest
+
+from pytest_cpuaccel.gate.examples import examined_checkpoint
+
+
+@pytest.mark.parity
+def test_checkpoint(cpu_model, eager_model):
+    for example in examined_checkpoint({folder!r}, eager_model, {task!r}).examples:
+        given = example.inputs.clone()
+        run = cpu_model.generate if example.method == "generate" else cpu_model
+        run(*given.args, **given.kwargs)
+"""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
-    command = commands.add_parser("upgrade", help="is it safe to install these packages? runs the suite with both")
-    command.add_argument("--bisect", action="store_true", help="find which of several changed packages makes it worse")
-    command.add_argument(
-        "words",
-        nargs=argparse.REMAINDER,
-        metavar="PACKAGE ... [-- ARGUMENTS OF PYTEST]",
-        help='what to install, such as "onnxruntime==1.31.1"',
+    command = commands.add_parser(
+        "upgrade",
+        help="is it safe to install these packages? runs the suite with both",
+        usage="cpuaccel upgrade [--bisect] [--gate FOLDER [--task TASK]] PACKAGE ... [-- ARGUMENTS OF PYTEST]",
     )
-    command.set_defaults(run=run)
+    command.add_argument("--bisect", action="store_true", help="find which of several changed packages makes it worse")
+    command.add_argument("--gate", metavar="FOLDER", help="compare a checkpoint, in place of the suite in this folder")
+    command.add_argument("--task", help="the checkpoint's task, such as 'text-classification'")
+    command.add_argument(
+        "packages", nargs="+", metavar="PACKAGE", help='what to install, such as "onnxruntime==1.31.1"'
+    )
+    command.set_defaults(run=run, own=[])
+
+
+def parsed(parser: argparse.ArgumentParser, given: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments of any command; of this one, those after ``--`` are pytest's own."""
+    at = given.index("--") if "--" in given and given[0] == "upgrade" else len(given)
+    chosen = parser.parse_args(list(given[:at]))
+    chosen.own = list(given[at + 1 :])
+    return chosen
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,44 +68,74 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: pytest did not run tests.
     """
-    packages, own = _parted(arguments.words)
-    found, changes = _compared(packages, own)
-    print("\n".join(_lines(found, changes)))  # noqa: T201
-    worse = [each.test for each in found if each.is_worse]
-    if arguments.bisect and worse and len(changes) > 1:
-        print(f"upgrade: worse by {', '.join(_culprits(changes, own, worse))}")  # noqa: T201
+    with tempfile.TemporaryDirectory(prefix="cpuaccel-upgrade-") as scratch:
+        own = [*arguments.own] if arguments.gate is None else list(_of_checkpoint(arguments, Path(scratch)))
+        found, changes = _compared(arguments.packages, own)
+        print("\n".join(_lines(found, changes)))  # noqa: T201
+        worse = [each.test for each in found if each.is_worse]
+        if arguments.bisect and worse and len(changes) > 1:
+            print(f"upgrade: worse by {', '.join(_culprits(changes, own, worse))}")  # noqa: T201
     return exit_code(found)
+
+
+def _of_checkpoint(arguments: argparse.Namespace, scratch: Path) -> Iterator[str]:
+    """The arguments of pytest for a test of a checkpoint, which is written to a folder."""
+    folder = Path(arguments.gate).expanduser().absolute()
+    if not folder.is_dir():
+        raise UsageError(f"--gate={arguments.gate}: there is no folder {folder}")
+    file = scratch / "test_checkpoint.py"
+    file.write_text(_CHECKPOINT_TEST.format(folder=str(folder), task=arguments.task), encoding="utf-8")
+    yield from (str(file), f"--rootdir={scratch}", f"--cpu-model={folder}")
+    if arguments.task is not None:
+        yield f"--cpu-task={arguments.task}"
+    if not any(word.startswith("--cpu-backends") for word in arguments.own):
+        yield from _OWN_BACKENDS
+    yield from arguments.own
 
 
 def _compared(packages: Sequence[str], own: Sequence[str]) -> tuple[list[Affected], tuple[str, ...]]:
     """What the packages do to each call, and what they change."""
     with tempfile.TemporaryDirectory(prefix="cpuaccel-upgrade-") as folder:
         report = Path(folder) / "report.json"
-        options = (
-            f"--cpu-against-packages={' '.join(packages)}",
-            "--cpu-against-as=candidate",
-            f"--cpu-report={report}",
-        )
-        ended = subprocess.run([sys.executable, "-m", "pytest", *own, *options], check=False)
+        options = (f"--cpu-against-packages={' '.join(packages)}", "--cpu-against-as=candidate")
+        command = [sys.executable, "-m", "pytest", *_reporting_to(report, own), *options]
+        ended = subprocess.run(command, check=False)
         if ended.returncode not in _RAN_TESTS or not report.exists():
             raise UsageError(f"pytest ended with exit code {ended.returncode} and judged nothing; its lines say why")
         rows = read_report(report).rows
     return list(effects(rows)), names_of(rows)
 
 
+def _reporting_to(report: Path, own: Sequence[str]) -> Iterator[str]:
+    """Arguments of pytest with one more report, besides those that the user names there."""
+    files = [str(report)]
+    for word, before in zip(own, ("", *own), strict=False):
+        if before == _REPORT:
+            files.append(word)
+        elif word.startswith(f"{_REPORT}="):
+            files.append(word.partition("=")[2])
+        elif word != _REPORT:
+            yield word
+    yield f"{_REPORT}={','.join(files)}"
+
+
 def _culprits(changes: Sequence[str], own: Sequence[str], tests: Sequence[str]) -> tuple[str, ...]:
-    """The fewest changes that make one of these tests worse."""
-    options = list(_without_places(own))
+    """The fewest changes that make one of these tests worse.
+
+    Ids of tests begin at pytest's rootdir; where that is another folder, the whole suite runs each time.
+    """
+    begin_here = all(Path(test.partition("::")[0]).exists() for test in tests)
+    asked = [*tests, *_without_places(own)] if begin_here else own
 
     def is_worse(some: Sequence[str]) -> bool | None:
-        pins = [f"{name}=={after}" for name, _, _, after in map(str.split, some) if after != "none"]
+        pins = [f"{name}=={after}" for name, _, _, after in map(str.split, some)]
         try:
-            found, _ = _compared(pins, [*tests, *options])
+            found, _ = _compared(pins, asked)
         except UsageError:
             return None
         return any(each.is_worse for each in found)
 
-    return smallest_set(changes, is_worse)
+    return smallest_set([change for change in changes if not change.endswith(" none")], is_worse)
 
 
 def _without_places(own: Sequence[str]) -> Iterator[str]:
@@ -86,18 +146,6 @@ def _without_places(own: Sequence[str]) -> Iterator[str]:
         if word.startswith("-") or is_value or not Path(word.partition("::")[0]).exists():
             yield word
         before = word
-
-
-def _parted(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Packages and arguments of pytest, which begin after ``--`` or with the first option.
-
-    Raises:
-        UsageError: no package is named.
-    """
-    at = next((place for place, word in enumerate(given) if word.startswith("-")), len(given))
-    if at == 0:
-        raise UsageError("names no package; write one, such as cpuaccel upgrade onnxruntime==1.31.1")
-    return list(given[:at]), list(given[at + 1 :] if given[at:][:1] == ["--"] else given[at:])
 
 
 def _lines(found: Sequence[Affected], changes: Sequence[str]) -> Iterator[str]:

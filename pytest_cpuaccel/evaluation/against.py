@@ -34,7 +34,7 @@ from pytest_cpuaccel.measure.latency.crew_race import race_crews
 from pytest_cpuaccel.recording.workload import Workload
 from pytest_cpuaccel.sides.answers_file import read_answers
 from pytest_cpuaccel.sides.processes import NotStandingError, Processes
-from pytest_cpuaccel.sides.side_process import CalledWorkload, LostSideError, UnfitSideError
+from pytest_cpuaccel.sides.side_process import CalledWorkload, Ended, LostSideError, UnfitSideError
 
 _MOST_SHOWN = 200
 
@@ -119,9 +119,10 @@ class Against:
             verdict = self._answers(workload, comparisons, places)
             yield self._with_kernels(verdict, places) if verdict.outcome is Outcome.FAIL else verdict
         yield self._with_kernels(judge_environment(self._race(places)), places)
-        found = self._resources(places, evaluation.budgets)
-        if found.resources or found.obstacle:
-            yield judge_resources(found)
+        if evaluation.budgets.memory is not None or evaluation.budgets.startup is not None:
+            found = self._resources(places, evaluation.budgets)
+            if found.resources or found.obstacle:
+                yield judge_resources(found)
 
     def _places(self, workload: Workload, evaluation: Evaluation) -> _Pair | _Obstacle:
         """Where both sides have the workload, or why they can't be compared."""
@@ -141,7 +142,7 @@ class Against:
         """What the test called on each side, where it stands by now; or why it does not."""
         ours, theirs = self._run(self.candidate), self._run(self.reference)
         if isinstance(theirs, _Obstacle):
-            return ours if isinstance(ours, _Obstacle) else replace(theirs, alone="")
+            return replace(ours if isinstance(ours, _Obstacle) else theirs, alone="")
         if not isinstance(ours, _Obstacle):
             return ours, theirs
         if ours.alone == "fails":  # once more: it may have failed by chance
@@ -157,9 +158,7 @@ class Against:
             with self.busy(f"running the test with {processes.name}"):
                 return processes.run(*self._test, 1)
         except NotStandingError as instead:
-            how = f"{instead.ended.how}: " if instead.ended.how else ""
-            alone: OfCandidate = "fails" if "failed" in how else "is skipped" if "skipped" in how else ""
-            return _Obstacle(f"with {processes.name} {how}{instead.ended.sentence}", alone)
+            return _obstacle(processes.name, instead.ended)
         except LostSideError as lost:
             return _Obstacle(str(lost), "" if isinstance(lost, UnfitSideError) else "fails")
         except CpuaccelError as refusal:
@@ -175,15 +174,19 @@ class Against:
                 SideAnswers(workload.calls, read_answers(place.processes.answers(place.workload)))
                 for place in (places.candidate, places.reference)
             )
+            candidate, reference = (side.worst(comparisons.comparer) for side in (ours, theirs))
         except CpuaccelError as refusal:
             told = replace(nothing, obstacle=str(refusal))
             return judge_answers(told, Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE)
+<<<<<<< HEAD
         candidate, reference = (side.worst(comparisons.comparer) for side in (ours, theirs))
         wrong = {
             (Outcome.FAIL, Outcome.PASS): places.candidate,
             (Outcome.PASS, Outcome.FAIL): places.reference,
         }.get((candidate.outcome, reference.outcome))
         eager = None if wrong is None else _of_eager(wrong, workload, comparisons)
+=======
+>>>>>>> upgrade
         measured = AnswersMeasurement(
             self.settings.environments,
             candidate.figure,
@@ -241,6 +244,7 @@ class Against:
         return replace(verdict, evidence=(*verdict.evidence, *(f"kernels: {line}" for line in lines)))
 
 
+<<<<<<< HEAD
 def _of_eager(place: Place, workload: Workload, comparisons: Comparisons) -> Comparison | None:
     """How far the eager model of a side is off this one's; None where it can't answer."""
     try:
@@ -248,6 +252,19 @@ def _of_eager(place: Place, workload: Workload, comparisons: Comparisons) -> Com
     except CpuaccelError:
         return None
     return SideAnswers(workload.calls, answers).worst(comparisons.comparer)
+=======
+def _obstacle(name: str, ended: Ended) -> _Obstacle:
+    """How a test ended in an environment, in one sentence."""
+    phase, _, outcome = ended.how.partition(" ")
+    if outcome == "failed":
+        how = {"call": "the test fails", "collection": "the test can't be collected"}.get(phase, f"its {phase} fails")
+        return _Obstacle(f"with {name} {how}: {ended.sentence}", "fails")
+    if outcome == "skipped":
+        return _Obstacle(f"with {name} the test is skipped: {ended.sentence.removeprefix('Skipped: ')}", "is skipped")
+    if ended.how == "passed":
+        return _Obstacle(f"with {name} the test does not come to be judged")
+    return _Obstacle(f"with {name} {ended.sentence}")
+>>>>>>> upgrade
 
 
 def _census(found: Fields) -> KernelCensus | None:

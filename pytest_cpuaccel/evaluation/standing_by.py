@@ -17,6 +17,7 @@ from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.builder.state.snapshot import untouched
 from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
 from pytest_cpuaccel.evaluation.isolated_run import dispatched
@@ -107,9 +108,12 @@ class StandingBy:
         return self._side(workload).threads_used(told)
 
     def answers(self, workload: int) -> str:
-        """Write what the calls of a workload answered in the test; return the file's name in the scratch folder."""
+        """Write what the calls of a workload answered in the test; return the file's name in the scratch folder.
+
+        Caches are left out: they are state, and no answer.
+        """
         calls, file = self._standing[workload].workload.calls, self.scratch / f"answers-{workload}"
-        write_answers([Answer(call.output, call.written) for call in calls], file)
+        write_answers([Answer(without_state(call.output), without_state(dict(call.written))) for call in calls], file)
         return file.name
 
     def eager_answers(self, workload: int) -> str:

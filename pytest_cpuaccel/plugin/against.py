@@ -59,8 +59,9 @@ def _started(environment: Environment, other: Other, config: pytest.Config, numb
     side = "candidate" if environment is other.candidate else "reference"
     own = other.scratch / side / str(number)
     own.mkdir(parents=True)
-    python, *arguments = environment.command(other.companion, side_arguments(config, own))
+    settings = config.stash[SETTINGS]
+    cache = [] if settings.cache_dir is None else [f"--cpu-cache-dir={settings.cache_dir}"]
+    python, *arguments = environment.command(other.companion, [*side_arguments(config, own), *cache])
     variables = {**environment.variables(), "PYTEST_ADDOPTS": ""}
     program = Program(tuple(arguments), variables, interpreter=python, folder=environment.folder)
-    wait_s = config.stash[SETTINGS].wait_s
-    return SideProcess(program, SideSettings(environment.name, own, wait_s, NOT_STARTED, environment.moved))
+    return SideProcess(program, SideSettings(environment.name, own, settings.wait_s, NOT_STARTED, environment.moved))

@@ -21,7 +21,9 @@ VARIABLE = "CPUACCEL_SIDE"
 """The environment variable by which a side is told what :class:`Place` holds, as JSON."""
 SERVING = "pytest_cpuaccel.plugin.standby"
 _LAST_WORDS_S = 5.0
+_LONGEST_START_S = 600.0
 _MOST_NAMED = 3
+_LONGEST_REASON = 300
 _EXITS = {2: "the run was interrupted", 3: "pytest had an internal error", 4: "pytest refuses its command line"}
 
 
@@ -81,9 +83,10 @@ class Place:
 
 @dataclass(frozen=True)
 class SideSettings:
-    """``name`` is that of the environment, for sentences. Nothing is waited for longer than ``wait_s``.
+    """``name`` is that of the environment, for sentences.
 
-    A program that can't start pytest ends with the exit code ``not_started``.
+    Nothing is waited for longer than ``wait_s``, but the start, which takes long where much else runs. A program that
+    can't start pytest ends with the exit code ``not_started``.
     """
 
     name: str
@@ -102,6 +105,7 @@ class SideProcess:
         self.workloads: tuple[CalledWorkload, ...] = ()
         """What the test called that stands by here."""
         self.stands_by = False
+        self._owes_answer = True
         self._timeout_s, self._not_started = settings.wait_s, settings.not_started
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
@@ -125,7 +129,7 @@ class SideProcess:
         Raises:
             LostSideError: it never is.
         """
-        heard = self._heard()
+        heard = self._heard(max(self._timeout_s, _LONGEST_START_S))
         with self._understood():
             return Fields(heard, "").count("tests")
 
@@ -144,7 +148,8 @@ class SideProcess:
                 todays, self.workloads = found.texts("todays"), tuple(map(_called, found.objects("workloads")))
             if todays:
                 self.leave()
-                return Ended("", f"the same code is imported as today: {', '.join(todays[:_MOST_NAMED])}")
+                named = ", ".join(todays[:_MOST_NAMED])
+                return Ended("", f"{named} is not imported from that revision; install the project by pip install -e")
             return self.workloads
         if "missing" in heard:
             return Ended("", str(heard["missing"]))
@@ -182,6 +187,9 @@ class SideProcess:
             LostSideError: the process died, or hangs.
         """
         self.stands_by = False
+        if self._owes_answer:  # whoever waited for it was interrupted
+            self._child.end()
+            raise LostSideError(f"with {self.name} the process was interrupted")
         self._channel_send({"do": "leave"})
         return self._ended(self._heard())
 
@@ -205,22 +213,26 @@ class SideProcess:
             raise LostSideError(f"with {self.name} the process sent what is no message: {mistake}") from None
 
     def _channel_send(self, message: Mapping[str, Any]) -> None:
+        self._owes_answer = True
         try:
             self._channel.send(message)
         except ClosedChannelError:
             raise self._lost() from None
 
-    def _heard(self) -> dict[str, Any]:
+    def _heard(self, longest_s: float | None = None) -> dict[str, Any]:
+        wait_s = longest_s or self._timeout_s
         try:
-            return self._channel.receive(self._timeout_s)
+            heard = self._channel.receive(wait_s)
         except SilentChannelError:
             self._child.end()
-            raise UnfitSideError(f"with {self.name} nothing was heard for {self._timeout_s:g} s") from None
+            raise UnfitSideError(f"with {self.name} nothing was heard for {wait_s:g} s") from None
         except GarbledChannelError:
             self._child.end()
             raise LostSideError(f"with {self.name} the process sent what is no message") from None
         except ClosedChannelError:
             raise self._lost() from None
+        self._owes_answer = False
+        return heard
 
     def _lost(self) -> LostSideError:
         status = self._child.wait(_LAST_WORDS_S)
@@ -242,7 +254,9 @@ def _called(fields: Fields) -> CalledWorkload:
 
 
 def _reason(log: Path) -> str:
-    """The line of a log that says most likely what went wrong."""
+    """The line of a log that says most likely what went wrong; of a crash, the frame that it happened in."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    crash = next((at for at, line in enumerate(lines) if line.startswith("Fatal Python error")), len(lines))
+    frames = [line for line in lines[crash:] if line.startswith('File "')]
     errors = [line for line in lines if line.startswith(("ERROR:", "E  ")) or "Error: " in line]
-    return (errors or lines or [""])[-1][:300]
+    return (frames[:1] or errors or lines[-1:] or [""])[0 if frames else -1][:_LONGEST_REASON]
