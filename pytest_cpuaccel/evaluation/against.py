@@ -178,15 +178,11 @@ class Against:
         except CpuaccelError as refusal:
             told = replace(nothing, obstacle=str(refusal))
             return judge_answers(told, Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE)
-<<<<<<< HEAD
-        candidate, reference = (side.worst(comparisons.comparer) for side in (ours, theirs))
         wrong = {
             (Outcome.FAIL, Outcome.PASS): places.candidate,
             (Outcome.PASS, Outcome.FAIL): places.reference,
         }.get((candidate.outcome, reference.outcome))
         eager = None if wrong is None else _of_eager(wrong, workload, comparisons)
-=======
->>>>>>> upgrade
         measured = AnswersMeasurement(
             self.settings.environments,
             candidate.figure,
@@ -249,9 +245,9 @@ def _of_eager(place: Place, workload: Workload, comparisons: Comparisons) -> Com
     """How far the eager model of a side is off this one's; None where it can't answer."""
     try:
         answers = read_answers(place.processes.answers(place.workload, of_eager=True))
+        return SideAnswers(workload.calls, answers).worst(comparisons.comparer)
     except CpuaccelError:
         return None
-    return SideAnswers(workload.calls, answers).worst(comparisons.comparer)
 =======
 def _obstacle(name: str, ended: Ended) -> _Obstacle:
     """How a test ended in an environment, in one sentence."""
