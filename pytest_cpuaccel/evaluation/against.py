@@ -240,7 +240,6 @@ class Against:
         return replace(verdict, evidence=(*verdict.evidence, *(f"kernels: {line}" for line in lines)))
 
 
-<<<<<<< HEAD
 def _of_eager(place: Place, workload: Workload, comparisons: Comparisons) -> Comparison | None:
     """How far the eager model of a side is off this one's; None where it can't answer."""
     try:
@@ -248,7 +247,8 @@ def _of_eager(place: Place, workload: Workload, comparisons: Comparisons) -> Com
         return SideAnswers(workload.calls, answers).worst(comparisons.comparer)
     except CpuaccelError:
         return None
-=======
+
+
 def _obstacle(name: str, ended: Ended) -> _Obstacle:
     """How a test ended in an environment, in one sentence."""
     phase, _, outcome = ended.how.partition(" ")
@@ -260,7 +260,6 @@ def _obstacle(name: str, ended: Ended) -> _Obstacle:
     if ended.how == "passed":
         return _Obstacle(f"with {name} the test does not come to be judged")
     return _Obstacle(f"with {name} {ended.sentence}")
->>>>>>> upgrade
 
 
 def _census(found: Fields) -> KernelCensus | None:
