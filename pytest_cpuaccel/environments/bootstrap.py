@@ -21,7 +21,8 @@ NOT_STARTED = 96
 
 ENTRY_POINT, PLUGIN = "cpuaccel", "pytest_cpuaccel.plugin.hooks"
 COMPANION_MARKER = ".cpuaccel-companion"
-_NOT_OF_A_TREE = ("pyvenv.cfg", "conda-meta", COMPANION_MARKER)
+OWN_MARKER = ".cpuaccel-environment"
+_NOT_OF_A_TREE = ("pyvenv.cfg", "conda-meta", COMPANION_MARKER, OWN_MARKER)
 """What a folder holds that is no code of the user's, though it may lie in the user's tree."""
 
 Moved = Iterable[tuple[str, str]]
@@ -80,7 +81,7 @@ def _source_of(path: str) -> str:
 def moved_path(path: str, moved: Moved) -> str:
     """Return where a path of a moved folder stands now, and any other as it is.
 
-    A virtual environment isn't moved, though it may lie in the user's tree.
+    A virtual environment isn't moved, though it may lie in the user's tree, nor is what was made in a cache there.
     """
     for tree, checkout in moved:
         for form in (os.path.abspath(path), os.path.realpath(path)):  # noqa: PTH100 (a link may lie in it, or lead to it)

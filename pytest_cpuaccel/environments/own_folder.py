@@ -6,7 +6,9 @@ import contextlib
 import shutil
 from pathlib import Path
 
-_MARKER = ".cpuaccel-environment"
+from pytest_cpuaccel.environments.bootstrap import OWN_MARKER
+
+_MARKER = OWN_MARKER
 """The first file of such a folder and the last that goes; it holds the folder's name."""
 
 

@@ -27,6 +27,7 @@ from pytest_cpuaccel.evaluation.side_resources import Place, resources
 from pytest_cpuaccel.exchange.census import read_census
 from pytest_cpuaccel.exchange.fields import Fields
 from pytest_cpuaccel.judge.environment import judge_answers, judge_environment, judge_resources
+from pytest_cpuaccel.judge.parity.comparison import Comparison
 from pytest_cpuaccel.measure.latency.crew import Crew, Crews
 from pytest_cpuaccel.measure.latency.crew_config import CrewRaceConfig
 from pytest_cpuaccel.measure.latency.crew_race import race_crews
@@ -177,14 +178,20 @@ class Against:
         except CpuaccelError as refusal:
             told = replace(nothing, obstacle=str(refusal))
             return judge_answers(told, Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE)
+        wrong = {
+            (Outcome.FAIL, Outcome.PASS): places.candidate,
+            (Outcome.PASS, Outcome.FAIL): places.reference,
+        }.get((candidate.outcome, reference.outcome))
+        eager = None if wrong is None else _of_eager(wrong, workload, comparisons)
         measured = AnswersMeasurement(
             self.settings.environments,
             candidate.figure,
             reference.figure,
             largest_move(ours, theirs),
             first_token(ours, theirs),
+            "" if eager is None else eager.figure,
         )
-        return judge_answers(measured, candidate.outcome, reference.outcome)
+        return judge_answers(measured, candidate.outcome, reference.outcome, None if eager is None else eager.outcome)
 
     def _race(self, places: _Pair) -> EnvironmentMeasurement:
         nothing = EnvironmentMeasurement(self.settings.environments, self.settings.limit)
@@ -231,6 +238,15 @@ class Against:
             return verdict
         lines = census_diff(before, after, with_times=_is_other_speed(verdict))
         return replace(verdict, evidence=(*verdict.evidence, *(f"kernels: {line}" for line in lines)))
+
+
+def _of_eager(place: Place, workload: Workload, comparisons: Comparisons) -> Comparison | None:
+    """How far the eager model of a side is off this one's; None where it can't answer."""
+    try:
+        answers = read_answers(place.processes.answers(place.workload, of_eager=True))
+        return SideAnswers(workload.calls, answers).worst(comparisons.comparer)
+    except CpuaccelError:
+        return None
 
 
 def _obstacle(name: str, ended: Ended) -> _Obstacle:

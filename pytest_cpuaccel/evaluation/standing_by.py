@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from pytest_cpuaccel.builder.eager import answer_of
 from pytest_cpuaccel.builder.fingerprint import inputs_digest, inputs_signature, weights_stamp
 from pytest_cpuaccel.builder.process_state import process_kept
 from pytest_cpuaccel.builder.state.snapshot import untouched
-from pytest_cpuaccel.core.call import Answer
+from pytest_cpuaccel.core.call import Answer, Call
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.evaluation.context import EvaluationContext
@@ -114,6 +116,12 @@ class StandingBy:
         write_answers([Answer(without_state(call.output), without_state(dict(call.written))) for call in calls], file)
         return file.name
 
+    def eager_answers(self, workload: int) -> str:
+        """Write what the eager model of this environment answers to these calls; return the file's name."""
+        standing, file = self._standing[workload], self.scratch / f"eager-{workload}"
+        write_answers([_of_eager(standing.evaluation.reference, call) for call in standing.workload.calls], file)
+        return file.name
+
     def kernels(self, workload: int) -> dict[str, Any] | None:
         """Return the census of a workload's call; None where the backend has none."""
         standing = self._standing[workload]
@@ -158,6 +166,7 @@ class StandingBy:
             "take_turn": self.take_turn,
             "threads_used": self.threads_used,
             "answers": self.answers,
+            "eager_answers": self.eager_answers,
             "kernels": self.kernels,
             "artifact": self.artifact,
             "fresh": self.fresh,
@@ -173,3 +182,10 @@ class StandingBy:
             built = self.context.builder.built(standing.evaluation.request(call))
             self._sides[workload] = LocalSide(timed(built, call))
         return self._sides[workload]
+
+
+def _of_eager(model: nn.Module, call: Call) -> Answer:
+    with torch.random.fork_rng(devices=[]):
+        if call.rng_state is not None:
+            torch.set_rng_state(call.rng_state)
+        return answer_of(model, call.method, call.inputs)

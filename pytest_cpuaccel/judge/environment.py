@@ -19,30 +19,46 @@ from pytest_cpuaccel.judge.latency import outcome_of
 from pytest_cpuaccel.judge.partial_verdict import PartialVerdict, verdict
 
 
-def judge_answers(found: AnswersMeasurement, candidate: Outcome, reference: Outcome) -> Verdict:
+def judge_answers(
+    found: AnswersMeasurement, candidate: Outcome, reference: Outcome, eager: Outcome | None = None
+) -> Verdict:
     """Return the verdict on answers, given the outcomes of each side's comparison with eager.
 
-    A FAIL says that the candidate's answer is wrong and the reference's is not.
+    Where one of them alone fails, ``eager`` is the outcome for that environment's own eager model, None where that is
+    not known. A FAIL says that the candidate alone is wrong, or that eager itself answers otherwise in one of the two.
     """
     names = found.environments
     if found.obstacle:
         sentence = f"answers not compared: {found.obstacle}"
         return Verdict("answers", Outcome.INCONCLUSIVE, sentence, measurement=found)
+    outcome, opening = _told(found, candidate, reference, eager)
     both = (
         f"off eager by {found.candidate} with {names.candidate} and by {found.reference} with {names.reference}"
         f"{_moved(found)}"
     )
-    equal = Verdict("answers", Outcome.PASS, both, measurement=found)
-    if candidate is Outcome.FAIL and reference is Outcome.FAIL:
-        return replace(equal, outcome=Outcome.INCONCLUSIVE, sentence=f"wrong with both: {both}")
-    if candidate is Outcome.FAIL and reference is Outcome.PASS:
-        sentence = f"wrong with {names.candidate}: {both}{_changes(names)}"
-        return replace(equal, outcome=Outcome.FAIL, sentence=sentence)
-    if candidate is Outcome.PASS and reference is Outcome.FAIL:
-        return replace(equal, sentence=f"wrong with {names.reference} alone: {both}")
-    if candidate is Outcome.PASS and reference is Outcome.PASS:
-        return equal
-    return replace(equal, outcome=Outcome.INCONCLUSIVE, sentence=f"can't be told: {both}")
+    changed = _changes(names) if outcome is Outcome.FAIL else ""
+    return Verdict("answers", outcome, f"{opening}{both}{changed}", measurement=found)
+
+
+def _told(
+    found: AnswersMeasurement, candidate: Outcome, reference: Outcome, eager: Outcome | None
+) -> tuple[Outcome, str]:
+    """The outcome, and how its sentence begins."""
+    names = found.environments
+    match candidate, reference:
+        case Outcome.PASS, Outcome.PASS:
+            return Outcome.PASS, ""
+        case Outcome.FAIL, Outcome.FAIL:
+            return (Outcome.PASS if found.move == 0 else Outcome.INCONCLUSIVE), "wrong with both: "
+        case Outcome.FAIL, Outcome.PASS:
+            moved = f"eager itself answers otherwise with {names.candidate}: "
+            return Outcome.FAIL, moved if eager is Outcome.FAIL else f"wrong with {names.candidate}: "
+        case Outcome.PASS, Outcome.FAIL if eager is Outcome.PASS:
+            return Outcome.PASS, f"wrong with {names.reference} alone: "
+        case Outcome.PASS, Outcome.FAIL if eager is Outcome.FAIL:
+            return Outcome.FAIL, f"eager itself answers otherwise with {names.reference}: "
+        case _:
+            return Outcome.INCONCLUSIVE, "can't be told: "
 
 
 def judge_environment(found: EnvironmentMeasurement) -> Verdict:

@@ -82,15 +82,15 @@ class Processes:
         with self._losing():
             return self.processes[0].ask(order, arguments, read)
 
-    def answers(self, workload: int) -> Path:
-        """Return the file with the answers that the first process found in the test.
+    def answers(self, workload: int, *, of_eager: bool = False) -> Path:
+        """Return the file with the answers that the first process found in the test, or those of its eager model.
 
         Raises:
-            RefusedOrderError: they can't be written.
+            RefusedOrderError: they can't be written, or the eager model raises.
             LostSideError: the process is gone.
         """
         with self._losing():
-            return self.processes[0].answers(workload)
+            return self.processes[0].answers(workload, of_eager=of_eager)
 
     def leave(self) -> None:
         """End the test everywhere it stands by."""

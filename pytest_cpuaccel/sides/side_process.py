@@ -169,14 +169,15 @@ class SideProcess:
         with self._understood():
             return read(Fields(heard, ""))
 
-    def answers(self, workload: int) -> Path:
-        """Return the file with what the test's calls answered.
+    def answers(self, workload: int, *, of_eager: bool = False) -> Path:
+        """Return the file with what the test's calls answered, or with what the eager model there answers to them.
 
         Raises:
-            RefusedOrderError: they can't be written.
+            RefusedOrderError: they can't be written, or the eager model raises.
             LostSideError: the process died, or hangs.
         """
-        name = self.ask("answers", {"workload": workload}, lambda found: found.text("answer"))
+        order = "eager_answers" if of_eager else "answers"
+        name = self.ask(order, {"workload": workload}, lambda found: found.text("answer"))
         return self._scratch / Path(name).name
 
     def leave(self) -> Ended:

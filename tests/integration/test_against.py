@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import CONFTEST
+from tests.integration.test_interrupt import wait_for
 
+BOTH = ("answers", "environment")
 STARTS = "STARTS"
 """Names the folder in which each process of a project leaves a file with its number."""
 
@@ -91,6 +95,16 @@ def test_it(cpu_model):
     cpu_model(torch.ones(2, 16))
 """
 
+WAITING = """
+    import os, time
+    from pathlib import Path
+
+    if len([*Path(os.environ["STARTS"]).iterdir()]) > 2:  # besides the session and its worker
+        Path("waits").touch()
+        time.sleep(600)
+"""
+"""The end of a test that hangs on a side."""
+
 
 @pytest.fixture
 def starts(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -115,9 +129,9 @@ def write(project: pytest.Pytester, files: Mapping[str, str]) -> None:
 
 
 def results(project: pytest.Pytester) -> dict[str, Mapping[str, Any]]:
-    """The results of the last run, by the test's name."""
+    """The results of the last run, by test."""
     rows = json.loads((project.path / "r.json").read_text())["results"]
-    return {row["test"].rpartition("::")[2]: row for row in rows}
+    return {row["test"]: row for row in rows}
 
 
 def running(folder: Path) -> Iterator[int]:
@@ -133,7 +147,7 @@ def running(folder: Path) -> Iterator[int]:
 
 @pytest.fixture
 def shop(project: pytest.Pytester, starts: Path) -> pytest.Pytester:  # noqa: ARG001 (processes need the folder)
-    """A repository whose first commit has a model that answers otherwise, a module that can't be imported, no new test."""
+    """A repository whose commit lacks a test, has one that can't be imported, and a model that answers otherwise."""
     project.makeini("[pytest]\npythonpath = src\n")
     (project.path / ".gitignore").write_text("starts\ncache\nr.json\n.pytest_cache\nbuilds.log\n")
     own = {"tests_of_shop/conftest.py": SHOP_CONFTEST, "tests_of_shop/test_shop.py": ONE_TEST, "test_it.py": TESTS}
@@ -157,26 +171,75 @@ def state_of(project: pytest.Pytester) -> tuple[str, ...]:
     return (*map(str, sorted(files)), *(git(project, *each.split()) for each in asked))
 
 
-def test_a_revision_of_the_code_and_an_environment_at_once(shop: pytest.Pytester, starts: Path) -> None:
-    git(shop, "status")  # writes the index, once
+def test_a_revision_of_the_code_and_an_environment_at_once(shop: pytest.Pytester) -> None:
+    git(shop, "status")  # which may write the index, once
     before = state_of(shop)
     options = (f"--cpu-against-env={sys.executable}", "--cpu-against-rev=HEAD", "--cpu-report=r.json")
     shop.runpytest_inprocess("--cpu-backends=twin", *options).assert_outcomes(passed=6, failed=1)
     assert state_of(shop) == before
-    assert not list(running(starts) if False else [])
     found = results(shop)
 
     for rows in (2, 3):
-        answers, race = (found[f"test_rows[twin-{rows}]"][kind] for kind in ("answers", "environment"))
+        answers, race = (found[f"test_it.py::TestOfAClass::test_rows[twin-{rows}]"][kind] for kind in BOTH)
         assert (answers["verdict"], answers["move"]) == ("PASS", 0)
         assert (race["verdict"], race["ratio"]) == ("PASS", 1)
-    print(
-        json.dumps(
-            {
-                name: {kind: row.get(kind, {}).get("sentence") for kind in ("answers", "environment")}
-                for name, row in found.items()
-            },
-            indent=1,
-        )
-    )
-    assert 0
+
+    moved = found["tests_of_shop/test_shop.py::test_it[twin]"]
+    assert moved["answers"]["verdict"] == "FAIL"
+    assert f"eager itself answers otherwise with HEAD, {sys.executable}: off eager by" in moved["answers"]["sentence"]
+    assert "environment" not in moved
+
+    broken = "ModuleNotFoundError: No module named 'a_package_that_is_no_more'"
+    for test, why in {
+        "test_it.py::test_of_a_number_of_its_own[twin]": "the test's forward 4x16 takes other inputs",
+        "test_new.py::test_it[twin]": "there is no such test",
+        "test_gone.py::test_it[twin]": f"test_gone.py: {broken}",
+    }.items():
+        assert "answers" not in found[test]
+        assert found[test]["environment"]["verdict"] == "INCONCLUSIVE"
+        assert found[test]["environment"]["sentence"].endswith(why)
+
+
+def test_a_killed_session_leaves_no_process(project: pytest.Pytester, starts: Path) -> None:
+    pytest.importorskip("xdist")
+    project.makepyfile(test_it=f"{ONE_TEST}{WAITING}")
+    command = [sys.executable, "-m", "pytest", "-n1", "--cpu-backends=twin", f"--cpu-against-env={sys.executable}"]
+    with subprocess.Popen(command, cwd=project.path, stdout=subprocess.DEVNULL) as session:
+        wait_for(project.path / "waits", session)
+        assert len([*running(starts)]) == 3
+        session.kill()
+    give_up_s = time.monotonic() + 60
+    while left := [*running(starts)]:
+        assert time.monotonic() < give_up_s, left
+        time.sleep(0.05)
+
+
+MISTAKES = {
+    "--cpu-against-env=nowhere": "there is no *nowhere; name a virtual environment's folder or a Python",
+    "--cpu-against-rev=nowhere": "*: * is in no git repository with files (*",
+    "--cpu-against-packages=--pre": "*: --pre is an option of pip; name packages, such as *",
+    "--cpu-against-rev=": "* names no revision; leave the option out where none is meant",
+    "--cpu-against-as=candidate": "* needs another environment: --cpu-against-env, *",
+    "--cpu-against-processes=3": "*: '3' is no number of processes; write one from 4 to 12",
+}
+
+
+@pytest.mark.parametrize("option", MISTAKES)
+def test_what_cannot_be_had_is_told_in_one_line(project: pytest.Pytester, option: str) -> None:
+    project.makeconftest(CONFTEST)
+    project.makepyfile(test_it=ONE_TEST)
+    result = project.runpytest_inprocess("--cpu-backends=twin", option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = (line for line in result.errlines if line.strip())
+    assert fnmatchcase(line, f"ERROR: cpuaccel: {option.partition('=')[0]}*{MISTAKES[option]}")
+
+
+def test_an_environment_in_the_file_is_relative_to_it(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.makeconftest(CONFTEST)
+    project.makeini("[pytest]\ncpu_against_env = old\n")
+    project.makepyfile(**{"deeper/test_it": ONE_TEST})
+    monkeypatch.chdir(project.path / "deeper")
+    result = project.runpytest_inprocess("--cpu-backends=twin")
+    result.stderr.fnmatch_lines([f"*there is no {project.path / 'old'}; name *"])

@@ -25,25 +25,37 @@ PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
-    ("candidate", "reference", "outcome"),
+    ("candidate", "reference", "eager", "outcome", "opening"),
     [
-        (PASS, PASS, PASS),
-        (PASS, FAIL, PASS),
-        (FAIL, PASS, FAIL),
-        (FAIL, FAIL, INCONCLUSIVE),
-        (FAIL, INCONCLUSIVE, INCONCLUSIVE),
-        (PASS, INCONCLUSIVE, INCONCLUSIVE),
-        (INCONCLUSIVE, PASS, INCONCLUSIVE),
+        (PASS, PASS, None, PASS, "off eager by"),
+        (PASS, FAIL, PASS, PASS, "wrong with old alone:"),
+        (PASS, FAIL, FAIL, FAIL, "eager itself answers otherwise with old:"),
+        (PASS, FAIL, INCONCLUSIVE, INCONCLUSIVE, "can't be told:"),
+        (PASS, FAIL, None, INCONCLUSIVE, "can't be told:"),
+        (FAIL, PASS, PASS, FAIL, "wrong with this environment:"),
+        (FAIL, PASS, None, FAIL, "wrong with this environment:"),
+        (FAIL, PASS, FAIL, FAIL, "eager itself answers otherwise with this environment:"),
+        (FAIL, FAIL, None, INCONCLUSIVE, "wrong with both:"),
+        (FAIL, INCONCLUSIVE, None, INCONCLUSIVE, "can't be told:"),
+        (PASS, INCONCLUSIVE, None, INCONCLUSIVE, "can't be told:"),
+        (INCONCLUSIVE, PASS, None, INCONCLUSIVE, "can't be told:"),
     ],
 )
-def test_an_answer_fails_where_the_candidate_alone_is_wrong(
-    candidate: Outcome, reference: Outcome, outcome: Outcome
+def test_an_answer_fails_where_the_candidate_alone_is_wrong_or_eager_moved(
+    candidate: Outcome, reference: Outcome, eager: Outcome | None, outcome: Outcome, opening: str
 ) -> None:
-    found = judge_answers(AnswersMeasurement(NAMES, "2e-7", "1e-7", 3e-7), candidate, reference)
+    found = judge_answers(AnswersMeasurement(NAMES, "2e-7", "1e-7", 3e-7), candidate, reference, eager)
     assert found.outcome is outcome
+    assert found.sentence.startswith(opening)
     assert "2e-7" in found.sentence
     assert "1e-7" in found.sentence
     assert ("onnxruntime 1.22.1 -> 1.31.1" in found.sentence) == (outcome is FAIL)
+
+
+def test_what_is_wrong_in_the_same_way_is_no_worse() -> None:
+    found = judge_answers(AnswersMeasurement(NAMES, "2.0", "2.0", 0.0), FAIL, FAIL)
+    assert found.outcome is PASS
+    assert found.sentence.startswith("wrong with both:")
 
 
 def test_what_was_not_compared_is_inconclusive_and_says_why() -> None:
@@ -75,7 +87,7 @@ def test_a_test_that_fails_with_the_candidate_alone_is_a_fail_and_one_that_is_sk
 
 
 def test_the_first_token_that_differs_is_told() -> None:
-    found = judge_answers(AnswersMeasurement(NAMES, "8 of 8 tokens", "7 of 8 tokens", 3, 7), PASS, PASS)
+    found = judge_answers(AnswersMeasurement(NAMES, "8 of 8 tokens", "7 of 8 tokens", 3, 7, "6 of 8 tokens"), PASS, FAIL, FAIL)
     assert "token that differs between the two is number 8" in found.sentence
 
 

@@ -68,7 +68,7 @@ MEASURED: list[tuple[Kind, Measurement | None]] = [
     ("startup", None),
     ("kernels", None),
     ("memory", MemoryMeasurement(PROCESS, ArtifactSize(12))),
-    ("answers", AnswersMeasurement(NAMES, "2e-7", "1e-7", 3e-7, 4)),
+    ("answers", AnswersMeasurement(NAMES, "2e-7", "1e-7", 3e-7, 4, "1.0")),
     ("answers", AnswersMeasurement(NAMES, move=inf, obstacle="there is no such test")),
     ("environment", EnvironmentMeasurement(NAMES, 1.05, obstacle="gone", alone="fails")),
     ("environment", EnvironmentMeasurement(NAMES, 1.05, RACE)),

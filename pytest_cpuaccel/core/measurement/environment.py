@@ -34,7 +34,8 @@ class AnswersMeasurement:
     ``candidate`` and ``reference`` say in few words how far the worst answer is off there. ``move`` is the largest
     absolute difference between the two answers, None where they can't be subtracted. ``first_token`` is the first
     place, from 0, at which the tokens of ``generate()`` differ between the two; None where they don't, or are none.
-    ``obstacle`` says why they were not compared.
+    Where one alone is wrong, ``eager`` says how far the answer of that environment's own eager model is off; "" where
+    that is not known. ``obstacle`` says why they were not compared.
     """
 
     environments: Environments
@@ -42,6 +43,7 @@ class AnswersMeasurement:
     reference: str = ""
     move: float | None = None
     first_token: int | None = None
+    eager: str = ""
     obstacle: str = ""
 
 

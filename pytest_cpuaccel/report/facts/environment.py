@@ -31,6 +31,7 @@ def flat_answers(found: AnswersMeasurement) -> dict[str, Scalar]:
         "reference_off": found.reference or None,
         "move": None if found.move == inf else found.move,
         "first_token": found.first_token,
+        "eager_off": found.eager or None,
         "obstacle": found.obstacle or None,
     }
     return _names(found.environments) | known(facts)
@@ -41,9 +42,10 @@ def read_answers(facts: Facts) -> AnswersMeasurement | None:
     environments = _environments(facts)
     if environments is None:
         return None
-    off, reference, obstacle = (text(facts, name) or "" for name in ("off", "reference_off", "obstacle"))
+    names = ("off", "reference_off", "eager_off", "obstacle")
+    off, reference, eager, obstacle = (text(facts, name) or "" for name in names)
     move, first_token = number(facts, "move"), count(facts, "first_token")
-    return AnswersMeasurement(environments, off, reference, move, first_token, obstacle)
+    return AnswersMeasurement(environments, off, reference, move, first_token, eager, obstacle)
 
 
 def flat(found: EnvironmentMeasurement) -> dict[str, Scalar]:
