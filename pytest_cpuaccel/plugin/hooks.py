@@ -127,7 +127,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return lines
     from pytest_cpuaccel.plugin.other import header_line
 
-    return [*lines, f"cpuaccel: {header_line(chosen)}"]
+    return [*lines, f"cpuaccel: {header_line(config)}"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -67,8 +67,9 @@ def wanted_by(settings: Settings) -> Wanted:
     return Wanted(settings.against_env, packages, settings.against_rev)
 
 
-def header_line(settings: Settings) -> str:
+def header_line(config: pytest.Config) -> str:
     """Return which environments are compared, and how many processes run for each."""
+    settings = config.stash[SETTINGS]
     wanted = wanted_by(settings)
     parts = [
         f"revision {wanted.revision}" if wanted.revision else "",
@@ -77,7 +78,8 @@ def header_line(settings: Settings) -> str:
     ]
     there, here_ = ", ".join(filter(None, parts)), "this environment"
     pair = f"{there} against {here_}" if settings.against_as == "candidate" else f"{here_} against {there}"
-    return f"{pair}: 1 to {settings.against_processes} processes of each, as many as a test needs"
+    workers = " for every xdist worker" if config.getoption("dist", "no") != "no" else ""
+    return f"{pair}: 1 to {settings.against_processes} processes of each{workers}, as many as a test needs"
 
 
 def _shown(difference: Difference) -> str:
