@@ -25,10 +25,11 @@ _SIDES = "sides-1"
 class Other:
     """Both environments, what differs between them, what is brought to each, and a folder for their processes.
 
-    ``name`` is that of the other one. ``held`` keeps all of it, and ends the processes.
+    ``name`` is that of the other one, ``notes`` say what is wrong with it. ``held`` keeps all, and ends the processes.
     """
 
     name: str
+    notes: tuple[str, ...]
     candidate: Environment
     reference: Environment
     changes: tuple[str, ...]
@@ -58,7 +59,9 @@ def open_other(config: pytest.Config) -> None:
         with progress.busy(f"asking {there.name} for its packages"):
             changes = tuple(map(_shown, differences(candidate, reference)))
         companion = make_companion(scratch / "companion", SERVING)
-        config.stash[OTHER] = Other(there.name, candidate, reference, changes, companion, scratch, held.pop_all())
+        config.stash[OTHER] = Other(
+            there.name, there.notes, candidate, reference, changes, companion, scratch, held.pop_all()
+        )
 
 
 def wanted_by(settings: Settings) -> Wanted:
