@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+from packaging.utils import canonicalize_name
 
 from pytest_cpuaccel.environments.companion import Companion, make_companion
 from pytest_cpuaccel.environments.distributions import Difference, differences
@@ -15,7 +16,7 @@ from pytest_cpuaccel.environments.environment import Environment, here
 from pytest_cpuaccel.environments.place import place_in
 from pytest_cpuaccel.environments.wanted import Wanted, environment_for
 from pytest_cpuaccel.plugin.options import Settings, current_folder
-from pytest_cpuaccel.plugin.stash import OTHER, SETTINGS, progress_of
+from pytest_cpuaccel.plugin.stash import OTHER, SETTINGS, choice_of, progress_of
 from pytest_cpuaccel.sides.side_process import SERVING
 
 _SIDES = "sides-1"
@@ -25,7 +26,8 @@ _SIDES = "sides-1"
 class Other:
     """Both environments, what differs between them, what is brought to each, and a folder for their processes.
 
-    ``name`` is that of the other one, ``notes`` say what is wrong with it. ``held`` keeps all, and ends the processes.
+    ``name`` is that of the other one, ``notes`` say what is wrong with it. ``changes`` begin with what backends of the
+    run need. ``held`` keeps all of it, and ends the processes.
     """
 
     name: str
@@ -57,10 +59,11 @@ def open_other(config: pytest.Config) -> None:
         if settings.against_as == "candidate":
             candidate, reference = reference, candidate
         with progress.busy(f"asking {there.name} for its packages"):
-            changes = tuple(map(_shown, differences(candidate, reference)))
+            needed = {canonicalize_name(name) for backend in choice_of(config).chosen for name in backend.versions}
+            found = sorted(differences(candidate, reference), key=lambda each: each[0] not in needed)
         companion = make_companion(scratch / "companion", SERVING)
         config.stash[OTHER] = Other(
-            there.name, there.notes, candidate, reference, changes, companion, scratch, held.pop_all()
+            there.name, there.notes, candidate, reference, tuple(map(_shown, found)), companion, scratch, held.pop_all()
         )
 
 
