@@ -87,7 +87,9 @@ def test_a_test_that_fails_with_the_candidate_alone_is_a_fail_and_one_that_is_sk
 
 
 def test_the_first_token_that_differs_is_told() -> None:
-    found = judge_answers(AnswersMeasurement(NAMES, "8 of 8 tokens", "7 of 8 tokens", 3, 7, "6 of 8 tokens"), PASS, FAIL, FAIL)
+    found = judge_answers(
+        AnswersMeasurement(NAMES, "8 of 8 tokens", "7 of 8 tokens", 3, 7, "6 of 8 tokens"), PASS, FAIL, FAIL
+    )
     assert "token that differs between the two is number 8" in found.sentence
 
 
