@@ -24,7 +24,7 @@ _LAST_WORDS_S = 5.0
 _LONGEST_START_S = 600.0
 _MOST_NAMED = 3
 _LONGEST_REASON = 300
-_EXITS = {2: "the run was interrupted", 3: "pytest had an internal error", 4: "pytest refuses its command line"}
+_EXITS = {2: "the run was interrupted", 3: "pytest had an internal error", 4: "pytest can't start"}
 
 
 class LostSideError(CpuaccelError):
@@ -256,7 +256,8 @@ def _called(fields: Fields) -> CalledWorkload:
 def _reason(log: Path) -> str:
     """The line of a log that says most likely what went wrong; of a crash, the frame that it happened in."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    crash = next((at for at, line in enumerate(lines) if line.startswith("Fatal Python error")), len(lines))
+    crash = next((at for at, line in enumerate(lines) if line.startswith("Current thread")), len(lines))
     frames = [line for line in lines[crash:] if line.startswith('File "')]
     errors = [line for line in lines if line.startswith(("ERROR:", "E  ")) or "Error: " in line]
-    return (frames[:1] or errors or lines[-1:] or [""])[0 if frames else -1][:_LONGEST_REASON]
+    found = (frames[:1] or errors or lines[-1:] or [""])[0 if frames else -1]
+    return found.removeprefix("E  ").lstrip()[:_LONGEST_REASON]

@@ -97,7 +97,11 @@ say({{"ended": "passed", "sentence": ""}})
             "import faulthandler as f; f.enable(); exec(compile('os.kill(os.getpid(), 11)', 'test_a.py', 'exec'))",
             'killed by SIGSEGV: File "test_a.py", line 1 in <module>',
         ),
-        ("print('ERROR: no such option: --x'); sys.exit(4)", "pytest refuses its command line: ERROR: no such option"),
+        ("print('ERROR: no such option: --x'); sys.exit(4)", "pytest can't start: ERROR: no such option"),
+        (
+            "print('E   ModuleNotFoundError: no torch'); sys.exit(4)",
+            "pytest can't start: ModuleNotFoundError: no torch",
+        ),
         ("say('no json')", "with old the process sent what is no message"),
         ("say({'tests': 'many'})", "with old the process sent what is no message: tests is a str"),
         ("say({})", "with old the process sent what is no message: tests is missing"),
