@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from pytest_cpuaccel.judge.distribution import binomial_upper, t_quantile
+from pytest_cpuaccel.core.distribution import binomial_upper, t_quantile
 from pytest_cpuaccel.judge.mean import Scale, mean_bounds
 
 Array = npt.NDArray[np.float64]

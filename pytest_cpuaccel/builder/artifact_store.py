@@ -27,9 +27,9 @@ from pytest_cpuaccel.builder.artifact import (
     is_artifact,
     last_use,
     manifest_of,
-    size_of,
     write_manifest,
 )
+from pytest_cpuaccel.core.folder_size import size_of
 from pytest_cpuaccel.machine.lock_holder import holder_of
 from pytest_cpuaccel.machine.process import described
 

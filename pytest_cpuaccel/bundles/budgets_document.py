@@ -8,7 +8,6 @@ from dataclasses import asdict
 from dataclasses import fields as fields_of
 from typing import Any
 
-from pytest_cpuaccel.bundles.fields import Fields
 from pytest_cpuaccel.core import budget_values as values
 from pytest_cpuaccel.core.budget import (
     AccuracyBudget,
@@ -23,6 +22,7 @@ from pytest_cpuaccel.core.budget import (
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.tolerance_lock import Lock
 from pytest_cpuaccel.core.tolerances import TOLERANCES
+from pytest_cpuaccel.exchange.fields import Fields
 
 _NO_LIMIT = {"float": "inf"}
 """How a value says infinity in the document: what is measured, and held to nothing."""

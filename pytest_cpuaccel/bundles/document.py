@@ -24,17 +24,17 @@ from pytest_cpuaccel.bundles.bundle import (
     RecordedVerdict,
 )
 from pytest_cpuaccel.bundles.coherence import check_coherent
-from pytest_cpuaccel.bundles.description import Describer
-from pytest_cpuaccel.bundles.fields import Fields
 from pytest_cpuaccel.bundles.plain_file import check_inner
-from pytest_cpuaccel.bundles.restoration import restored
 from pytest_cpuaccel.core.call import Answer, Method
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.inputs import Inputs
-from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
 from pytest_cpuaccel.core.measurement.accuracy import PairedScores
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Kind, Outcome
+from pytest_cpuaccel.exchange.census import read_census, written_census
+from pytest_cpuaccel.exchange.description import Describer
+from pytest_cpuaccel.exchange.fields import Fields
+from pytest_cpuaccel.exchange.restoration import restored
 
 _MOST_THREADS = 1024
 _ANSWERS = ("actual", "expected", "expected64", "rounding")
@@ -76,7 +76,7 @@ def written(bundle: Bundle) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         ],
         "budgets": budgets_document.written(bundle.budgets),
         "place": {**asdict(bundle.place), "isa": list(bundle.place.isa)},
-        "kernels": None if bundle.kernels is None else _census(bundle.kernels),
+        "kernels": None if bundle.kernels is None else written_census(bundle.kernels),
         "artifact": None if bundle.artifact is None else asdict(bundle.artifact),
         "tensors_sha256": "",
     }, describer.tensors
@@ -119,7 +119,7 @@ def read(document: Any, tensors: Mapping[str, torch.Tensor]) -> Bundle:
         budgets=budgets_document.read(fields.object("budgets")),
         scores=scores,
         metric=fields.optional("metric", _read_metric),
-        kernels=fields.optional("kernels", _read_census),
+        kernels=fields.optional("kernels", read_census),
         artifact=fields.optional("artifact", _read_artifact),
     )
     check_coherent(found)
@@ -245,36 +245,6 @@ def _read_place(fields: Fields) -> Place:
         system=fields.text("system"),
         python=fields.text("python"),
         versions=fields.texts_by_name("versions"),
-    )
-
-
-def _census(census: KernelCensus) -> dict[str, Any]:
-    plain = asdict(census)
-    return {**plain, "kernels": list(plain["kernels"]), "fallbacks": list(census.fallbacks)}
-
-
-def _read_census(fields: Fields) -> KernelCensus:
-    fields.only(*_names(KernelCensus))
-    breaks = None if fields.get("graph_breaks") is None else fields.count("graph_breaks")
-    return KernelCensus(
-        fields.text("source"),
-        tuple(map(_read_kernel, fields.objects("kernels"))),
-        fields.flag("is_complete"),
-        fields.texts("fallbacks"),
-        fields.optional_text("isa"),
-        breaks,
-    )
-
-
-def _read_kernel(fields: Fields) -> Kernel:
-    fields.only(*_names(Kernel))
-    return Kernel(
-        fields.text("op"),
-        fields.count("count"),
-        fields.optional_text("compute"),
-        fields.optional_text("stored"),
-        fields.optional_text("implementation"),
-        fields.number("us"),
     )
 
 

@@ -31,6 +31,7 @@ from pytest_cpuaccel.core.errors import CpuaccelError, UsageError
 from pytest_cpuaccel.core.kv_cache import without_state
 from pytest_cpuaccel.core.measurement.accuracy import PairedScores
 from pytest_cpuaccel.core.one_line import one_line
+from pytest_cpuaccel.core.verdict import AGAINST_ANOTHER, Outcome
 from pytest_cpuaccel.evaluation.failure import Failure
 from pytest_cpuaccel.evaluation.generation import repeatable
 from pytest_cpuaccel.evaluation.scores import Scores
@@ -92,6 +93,8 @@ def answers_of(failure: Failure) -> list[Answers]:
 
 def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
     evaluation, result = failure.comparer.evaluation, failure.result
+    if {verdict.kind for verdict in result.verdicts if verdict.outcome is Outcome.FAIL} <= AGAINST_ANOTHER:
+        raise UsageError("it fails against another environment alone, which is not in a bundle")
     budgets, scores = evaluation.budgets, evaluation.scores
     if not failure.calls and scores.by_metric is None and not scores.actual:
         raise UsageError("nothing was scored")
@@ -104,7 +107,11 @@ def _bundle_of(failure: Failure, artifact: Path | None) -> Bundle:
         model=RecordedModel(result.model, key, evaluation.is_of_candidate, kept.patterns),
         backend=evaluation.backend.name,
         precision=evaluation.backend.precision,
-        verdicts=tuple(RecordedVerdict(verdict.kind, verdict.outcome, verdict.sentence) for verdict in result.verdicts),
+        verdicts=tuple(
+            RecordedVerdict(verdict.kind, verdict.outcome, verdict.sentence)
+            for verdict in result.verdicts
+            if verdict.kind not in AGAINST_ANOTHER
+        ),
         place=place_of(evaluation.backend, failure.comparer.context.builder.threads),
         seed=torch.initial_seed(),
         calls=tuple(_recorded(*pair) for pair in zip(failure.calls, answers_of(failure), strict=True)),

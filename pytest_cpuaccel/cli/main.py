@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pytest_cpuaccel.cli import compare, doctor, gate, matrix, replay
+from pytest_cpuaccel.cli import compare, doctor, gate, matrix, replay, upgrade
 from pytest_cpuaccel.core.backend import Requirement
 from pytest_cpuaccel.core.errors import CpuaccelError, Terminated
 
@@ -32,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     version = f"pytest-cpuaccel {Requirement('pytest-cpuaccel').installed or '(not installed)'}"
     parser.add_argument("--version", action="version", version=f"{version}, Python {platform.python_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (doctor, compare, gate, matrix, replay):
+    for command in (doctor, compare, gate, matrix, replay, upgrade):
         command.add(commands)
-    chosen = parser.parse_args(arguments)
+    chosen = upgrade.parsed(parser, sys.argv[1:] if arguments is None else arguments)
     try:
         with _ended_in_order():
             exit_code: int = chosen.run(chosen)

@@ -348,6 +348,13 @@ INTERNALS: tuple[Internal, ...] = (
     ),
     Internal(
         "pytest",
+        "pytest.Session._setupstate",
+        "end fixtures that the next test doesn't share, in a process of another environment",
+        "9.2.0",
+        without="a test after one without a verdict may not be compared with the other environment",
+    ),
+    Internal(
+        "pytest",
         "_pytest.unittest.TestCaseFunction._excinfo",
         "see that the body of a unittest.TestCase failed",
         "9.2.0",

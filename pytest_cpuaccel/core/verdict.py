@@ -13,20 +13,42 @@ from pytest_cpuaccel.core.kernel_census import KernelCensus
 from pytest_cpuaccel.core.localization import Localization
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
 from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
+from pytest_cpuaccel.core.measurement.environment import (
+    AnswersMeasurement,
+    EnvironmentMeasurement,
+    ResourcesMeasurement,
+)
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
 from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
 from pytest_cpuaccel.core.parity_summary import ParitySummary
 from pytest_cpuaccel.core.sensitivity import Sensitivity
 
-Kind = Literal["parity", "accuracy", "latency", "baseline", "startup", "memory", "kernels"]
+Kind = Literal[
+    "parity",
+    "accuracy",
+    "latency",
+    "baseline",
+    "startup",
+    "memory",
+    "kernels",
+    "answers",
+    "environment",
+    "resources",
+]
+AGAINST_ANOTHER: frozenset[Kind] = frozenset({"answers", "environment", "resources"})
+"""Kinds of verdicts on another environment."""
+
 Measurement = (
     AccuracyMeasurement
+    | AnswersMeasurement
     | BaselineMeasurement
+    | EnvironmentMeasurement
     | KernelCensus
     | LatencyMeasurement
     | MemoryMeasurement
     | ParitySummary
+    | ResourcesMeasurement
     | StartupMeasurement
 )
 

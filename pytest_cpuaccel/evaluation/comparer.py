@@ -21,7 +21,7 @@ from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.evaluation.comparison import compare
 from pytest_cpuaccel.evaluation.context import EvaluationContext
 from pytest_cpuaccel.evaluation.evaluation import Evaluation
-from pytest_cpuaccel.evaluation.generation import LogitsTerms, compare_generated
+from pytest_cpuaccel.evaluation.generation import NO_LOCK, LogitsTerms, compare_generated
 from pytest_cpuaccel.judge.parity.comparison import Comparison
 from pytest_cpuaccel.judge.parity.terms import Terms
 from pytest_cpuaccel.measure.parity.references import References
@@ -76,10 +76,10 @@ class Comparer:
         terms = Terms(budget, evaluation.backend.precision, pooled or {}, in_full)
         return _unless_by_chance(compare(actual, expected, call.inputs, terms), references, evaluation.reference)
 
-    def compare_generated(self, call: Call) -> Comparison:
-        """Compare a ``generate()`` call."""
-        logits = LogitsTerms(self.budget.logits_lock, self.context.tolerances.is_asked)
-        return compare_generated(call, self.evaluation, self.context.builder, logits)
+    def compare_generated(self, call: Call, *, by_build: bool = True) -> Comparison:
+        """Compare a ``generate()`` call, by the logits of the build in use too unless another one answered it."""
+        held = LogitsTerms(self.budget.logits_lock, self.context.tolerances.is_asked) if by_build else NO_LOCK
+        return compare_generated(call, self.evaluation, self.context.builder, held, by_build=by_build)
 
     def compare_in_sequence(self, calls: Sequence[Call], state: tuple[str, ...]) -> Iterator[Comparison]:
         """Yield the comparison of each of forward calls in a row, from one to the next of which ``state`` is kept."""

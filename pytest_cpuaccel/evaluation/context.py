@@ -16,6 +16,7 @@ from pytest_cpuaccel.evaluation.tolerance_book import ToleranceBook
 from pytest_cpuaccel.measure.latency.config import RaceConfig
 
 if TYPE_CHECKING:
+    from pytest_cpuaccel.evaluation.against import Against
     from pytest_cpuaccel.evaluation.failure import Failure
 
 
@@ -31,7 +32,7 @@ class EvaluationContext:
     ``self_checks`` holds what the session's A/A check found, once there was need of it.
     ``localizing`` tells which wrong answers are followed to the module in which they begin.
     ``keep`` is told of every result that fails and returns notes for its verdict. ``tolerances`` are those of a
-    tolerance lock.
+    tolerance lock. ``against`` is the other environment that each workload is held to, if there is one.
     """
 
     builder: Builder
@@ -43,3 +44,4 @@ class EvaluationContext:
     localizing: Localizing = field(default_factory=Localizing)
     keep: Callable[[Failure], tuple[str, ...]] = keep_nothing
     tolerances: ToleranceBook = field(default_factory=ToleranceBook)
+    against: Against | None = None

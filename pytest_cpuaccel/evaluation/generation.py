@@ -51,8 +51,12 @@ class LogitsTerms:
 NO_LOCK = LogitsTerms()
 
 
-def compare_generated(call: Call, evaluation: Evaluation, builder: Builder, held: LogitsTerms = NO_LOCK) -> Comparison:
+def compare_generated(
+    call: Call, evaluation: Evaluation, builder: Builder, held: LogitsTerms = NO_LOCK, *, by_build: bool = True
+) -> Comparison:
     """Compare a ``generate()`` call with eager's, run from the same generator state.
+
+    Without ``by_build`` the answer is another build's, whose logits are not known.
 
     Logits are teacher-forced: one forward call over eager's own tokens, under eager and under the backend. Those
     of a candidate are held to what int8 is: it differs from the reference by more than rounding. Where one forward
@@ -72,7 +76,7 @@ def compare_generated(call: Call, evaluation: Evaluation, builder: Builder, held
         logits = _eagers_logits(model, forced, tokens.shape[1], asked)
         if logits is None:
             return None
-        answer = _backend_output(call, evaluation, forced, builder)
+        answer = _backend_output(call, evaluation, forced, builder) if by_build else None
         return replace(logits, actual=_logits(answer, tokens.shape[1]))
 
     logits, start = both(expected), max(step.ids.shape[1], 1)

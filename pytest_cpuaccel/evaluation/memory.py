@@ -34,7 +34,7 @@ def evaluate_memory(
         held_to = budget if measured else replace(budget, peak_bytes=None)
         if held_to == MemoryBudget():
             return None
-        artifact = None if budget.artifact_bytes is None else _artifact(workload, evaluation, context)
+        artifact = None if budget.artifact_bytes is None else artifact_of(workload, evaluation, context)
         measurement = MemoryMeasurement(measured.process if measured else None, artifact)
         return judge_memory(measurement, held_to, about)
 
@@ -47,7 +47,8 @@ def _process(workload: Workload, evaluation: Evaluation, context: EvaluationCont
     return process_memory({stage.name: stage.memory for stage in report.stages})
 
 
-def _artifact(workload: Workload, evaluation: Evaluation, context: EvaluationContext) -> ArtifactSize:
+def artifact_of(workload: Workload, evaluation: Evaluation, context: EvaluationContext) -> ArtifactSize:
+    """Return the size of the artifact behind a workload; of no bytes where its backend writes none."""
     with context.builder.artifact(evaluation.request(workload.sample)) as folder:
         return artifact_size(_sizes(folder) if folder else {})
 

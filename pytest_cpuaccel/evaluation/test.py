@@ -116,6 +116,9 @@ def _verdicts(kernels: WorkloadKernels, comparisons: Comparisons) -> Iterator[Ve
         yield withholding(verdict, withheld) if withheld else verdict
     if budgets.kernels is not None:
         yield kernels.judged(budgets.kernels)
+    if context.against is not None and (budgets.parity is not None or budgets.of_performance):
+        found = context.against.verdicts(workload, evaluation, comparisons)
+        yield from _unless_busy("environment", workload, evaluation, found)
     if is_wrong:
         return
     if budgets.latency is not None:

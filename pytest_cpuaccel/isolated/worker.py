@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import pickle
-import signal
 import sys
 import tempfile
 import time
@@ -16,13 +14,11 @@ from pytest_cpuaccel.backends.toolkit import upstream
 from pytest_cpuaccel.core.errors import CpuaccelError
 from pytest_cpuaccel.isolated.report import EXPORT, FIRST_CALL, IMPORTS, LOAD, REPORT, Report, Stage
 from pytest_cpuaccel.machine.memory import read_memory
+from pytest_cpuaccel.machine.process import end_with_parent
 from pytest_cpuaccel.machine.run_queue import queued_ns
 
 if TYPE_CHECKING:
     from pytest_cpuaccel.isolated.bundle import Bundle
-
-_PR_SET_PDEATHSIG = 1
-"""As in Linux's ``sys/prctl.h``."""
 
 
 def main(bundle: Path, scratch: Path, task: str, began_ns: int) -> None:
@@ -30,7 +26,7 @@ def main(bundle: Path, scratch: Path, task: str, began_ns: int) -> None:
 
     ``began_ns`` is the start of the process, by the clock that all processes share.
     """
-    _end_with_parent()
+    end_with_parent()
     try:
         with upstream.contained():
             outcome: Report | CpuaccelError = _report(_TASKS[task](bundle), began_ns)
@@ -39,12 +35,6 @@ def main(bundle: Path, scratch: Path, task: str, began_ns: int) -> None:
     partial = scratch / f"{REPORT}.partial"
     partial.write_bytes(pickle.dumps(outcome))
     partial.rename(scratch / REPORT)
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end this process when its parent is killed; only Linux can do this."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def start(folder: Path) -> Iterator[str]:

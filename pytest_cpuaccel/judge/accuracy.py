@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from pytest_cpuaccel.core.bounds import Bounds
 from pytest_cpuaccel.core.budget import AccuracyBudget
+from pytest_cpuaccel.core.distribution import binomial_lower, binomial_upper
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
-from pytest_cpuaccel.judge.distribution import binomial_lower, binomial_upper
 from pytest_cpuaccel.judge.flip_lines import flip_lines
 from pytest_cpuaccel.judge.mean import Scale, mean_bounds, scale_of, values_to_tell
 from pytest_cpuaccel.judge.metric import metric_promises

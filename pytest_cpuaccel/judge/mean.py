@@ -19,7 +19,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from pytest_cpuaccel.judge.distribution import binomial_upper
+from pytest_cpuaccel.core.distribution import binomial_upper
 
 Array = npt.NDArray[np.float64]
 

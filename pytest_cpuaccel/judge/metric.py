@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from pytest_cpuaccel.core.bounds import Bounds
 from pytest_cpuaccel.core.budget import AccuracyBudget
+from pytest_cpuaccel.core.distribution import binomial_upper
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
 from pytest_cpuaccel.core.verdict import Outcome
-from pytest_cpuaccel.judge.distribution import binomial_upper
 from pytest_cpuaccel.judge.mean import scale_of
 from pytest_cpuaccel.judge.promise import (
     ALPHA,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pytest_cpuaccel.judge.distribution import binomial_lower, binomial_upper
+from pytest_cpuaccel.core.distribution import binomial_lower, binomial_upper
 
 NUISANCE_ALPHA = 1e-4
 """Part of a p-value that pays for bounding the rate of gains (Berger and Boos, 1994)."""

@@ -17,13 +17,17 @@ class Program:
     """A command line of Python: ``arguments`` follow the interpreter.
 
     ``environment`` is added to that of this process. ``log`` takes what the program prints; None discards it.
-    ``descriptors`` are open files of this process that the program inherits under their numbers.
+    ``descriptors`` are open files of this process that the program inherits under their numbers. ``interpreter`` is
+    another Python, which imports from where it does by itself; "" for this one, which imports from where this process
+    does. It is started in ``folder``, by default in that of this process.
     """
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     log: Path | None = None
     descriptors: tuple[int, ...] = ()
+    interpreter: str = ""
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,12 @@ class ChildProcess:
         with contextlib.ExitStack() as opened:
             output = opened.enter_context(program.log.open("wb")) if program.log else subprocess.DEVNULL
             self._process = subprocess.Popen(
-                [sys.executable, *program.arguments],
+                [program.interpreter or sys.executable, *program.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **_imports_as_here(), **program.environment},
+                env={**_environment(program), **program.environment},
+                cwd=program.folder,
                 pass_fds=program.descriptors,
                 start_new_session=True,
             )
@@ -90,5 +95,8 @@ def run_program(program: Program, timeout_s: float) -> ExitStatus | None:
         child.end()
 
 
-def _imports_as_here() -> dict[str, str]:
-    return {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+def _environment(program: Program) -> dict[str, str]:
+    here = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if program.interpreter:
+        return {name: value for name, value in here.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    return {**here, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONSAFEPATH": "1"}

@@ -1,11 +1,16 @@
-"""Processes: the ancestors of this one, and a description for people."""
+"""Processes: the ancestors of this one, a description for people, and an end together with the parent."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 from pathlib import Path
 
 LONGEST_COMMAND = 80
+_PR_SET_PDEATHSIG = 1
+"""As in Linux's ``sys/prctl.h``."""
 _XDIST_WORKER = "exec(eval(sys.stdin.readline()))"
 """In the command of a worker of pytest-xdist, which tells nobody what it is."""
 
@@ -46,3 +51,9 @@ def _parent(root: Path, pid: int) -> int:
     except OSError:
         return 0
     return int(text.rpartition(")")[2].split()[1])
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process when its parent is killed; only Linux can do this."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

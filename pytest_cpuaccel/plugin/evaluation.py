@@ -17,7 +17,7 @@ from pytest_cpuaccel.plugin.fixture_names import takes_score_items
 from pytest_cpuaccel.plugin.marks.budgets import budgets_of
 from pytest_cpuaccel.plugin.marks.checks import versus_of
 from pytest_cpuaccel.plugin.marks.names import judged, on_test_itself
-from pytest_cpuaccel.plugin.stash import choice_of, session_of
+from pytest_cpuaccel.plugin.stash import FOLLOWING, STANDBY, against_of, choice_of, session_of
 from pytest_cpuaccel.plugin.unsupported import skips
 from pytest_cpuaccel.report.properties import properties_of
 
@@ -37,6 +37,9 @@ def evaluate(item: pytest.Item, models: ModelsUnderTest, *, refused: bool = Fals
         BuildError: a backend refuses to build or run the model again. Verdicts found before count if that skips.
             It refused every call, and that skips.
     """
+    if STANDBY in item.config.stash:
+        item.config.stash[STANDBY].stand_by(list(models.evaluations(Budgets(), models.backend)), item)
+        return
     results, findings = [], findings_for(item)
     try:
         with contextlib.closing(_results(item, models, refused)) as found:
@@ -73,7 +76,12 @@ def _results(item: pytest.Item, models: ModelsUnderTest, refused: bool) -> Gener
     if refusals:
         evaluations = [each for each in evaluations if not each.refusal]
     held = [replace(evaluation, test=item.nodeid, budgets=_holding(item, evaluation)) for evaluation in evaluations]
-    yield from evaluate_test(held, session_of(item.config).context)
+    against, following = against_of(item.config), item.config.stash[FOLLOWING]
+    context = replace(session_of(item.config).context, against=against)
+    with contextlib.ExitStack() as standing:
+        if against is not None:
+            standing.enter_context(against.test(item.nodeid, following.nodeid if following else None))
+        yield from evaluate_test(held, context)
     if refusals:
         raise refusals[0]
 

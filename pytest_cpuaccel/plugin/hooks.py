@@ -19,11 +19,14 @@ from pytest_cpuaccel.plugin.real_output import real_output
 from pytest_cpuaccel.plugin.reporter import EAGER_ONLY, NAME, Reporter, reporter_of
 from pytest_cpuaccel.plugin.stash import (
     EVALUATED_TEST,
+    FOLLOWING,
     IS_OURS,
+    OTHER,
     OUTPUT,
     RUNNING,
     SETTINGS,
     SHARES_MACHINE,
+    STANDBY,
     STANDING,
     THREADS,
     WORKER_DISPLAY,
@@ -83,6 +86,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     with _usage_errors(config):
         config.stash[SETTINGS] = options.read_settings(config)
+        if STANDBY in config.stash:
+            from pytest_cpuaccel.plugin.standby import without_effects
+
+            config.stash[SETTINGS] = without_effects(config.stash[SETTINGS])
         if config.stash[SETTINGS].unsupported == "skip":
             from pytest_cpuaccel.plugin import unsupported
 
@@ -91,7 +98,8 @@ def pytest_configure(config: pytest.Config) -> None:
                 from pytest_cpuaccel.plugin import ran_backends
 
                 config.pluginmanager.register(ran_backends.RanBackends(config), ran_backends.NAME)
-        if config.stash[SETTINGS].backends and not names_may_come(config):
+        is_checked = config.stash[SETTINGS].backends and STANDBY not in config.stash
+        if is_checked and not names_may_come(config):
             check_names(config)
         if not is_worker(config):
             options.check_reports(config.stash[SETTINGS], options.source_of(config, "report"))
@@ -101,7 +109,8 @@ def pytest_configure(config: pytest.Config) -> None:
                 from pytest_cpuaccel.plugin.tolerance_lock import check_writable
 
                 check_writable(config)
-            config.pluginmanager.register(Reporter(config), NAME)
+            if STANDBY not in config.stash:
+                config.pluginmanager.register(Reporter(config), NAME)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -114,7 +123,12 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     awaited = [f"cpuaccel: {', '.join(selection.unknown)}: for a conftest.py below to add"] if selection.unknown else []
     excess = questioned_threads(config)
     questioned = [f"cpuaccel: {excess}"] if excess else []
-    return [*header(selection.chosen, selection.missing, chosen.threads, width), *questioned, *awaited]
+    lines = [*header(selection.chosen, selection.missing, chosen.threads, width), *questioned, *awaited]
+    if not chosen.is_against_another:
+        return lines
+    from pytest_cpuaccel.plugin.other import header_line
+
+    return [*lines, f"cpuaccel: {header_line(config)}"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -136,7 +150,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     with _usage_errors(config):
-        if config.stash[SETTINGS].backends:
+        if config.stash[SETTINGS].backends and STANDBY not in config.stash:
             check_names(config)
         if not _is_ours(config, items):
             return
@@ -152,6 +166,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if uses_backend(item) or on_test_itself(item):
                 check_marks(item, backend_name(item) or sole_backend(item).name, selection)
+        if config.stash[SETTINGS].is_against_another and STANDBY not in config.stash and not config.option.collectonly:
+            from pytest_cpuaccel.plugin.other import open_other
+
+            open_other(config)
 
 
 def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
@@ -167,8 +185,12 @@ def _is_ours(config: pytest.Config, items: list[pytest.Item]) -> bool:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker, which may run in another folder, where paths start; and where its progress is shown."""
+    """Tell an xdist worker what it can't know: where paths start, where its progress is shown, what a side gets."""
     node.workerinput[options.CONTROLLERS_FOLDER] = str(options.current_folder(node.config))
+    if node.config.stash[SETTINGS].is_against_another:
+        from pytest_cpuaccel.plugin.side_arguments import ARGUMENTS, arguments_for_sides
+
+        node.workerinput[ARGUMENTS] = arguments_for_sides(node.config)
     from pytest_cpuaccel.plugin.worker_progress import receiver_of
 
     receiver = receiver_of(node.config, progress_of(node.config).display)
@@ -185,11 +207,11 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Wait while another xdist worker, or another session, times a model."""
-    item.config.stash[RUNNING] = item
+    item.config.stash[RUNNING], item.config.stash[FOLLOWING] = item, nextitem
     with contextlib.ExitStack() as item.stash[THREADS]:
-        if SHARES_MACHINE not in item.config.stash:
+        if SHARES_MACHINE not in item.config.stash or STANDBY in item.config.stash:
             return (yield)
         progress = progress_of(item.config)
         progress.test = item.nodeid
@@ -199,6 +221,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             if refusal:
                 findings.findings_for(item).notes.append(f"{item.nodeid} ran beside a timing: {refusal}")
             return (yield)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if OTHER in config.stash:
+        config.stash[OTHER].close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -68,11 +68,21 @@ class Settings(NamedTuple):
     save: str | None
     against: str | None
     against_slowdown: float
+    against_env: str | None
+    against_packages: str | None
+    against_rev: str | None
+    against_processes: int
+    against_as: str
     baselines_dir: Path
     bundles: Path | None
     bundle_artifact: bool
     tolerances: Tolerances
     wait_s: float
+
+    @property
+    def is_against_another(self) -> bool:
+        """Return whether the run is compared with another environment."""
+        return any((self.against_env, self.against_packages, self.against_rev))
 
 
 class Option(NamedTuple):
@@ -129,8 +139,19 @@ def _baseline_name(text: str) -> str | None:
     return checked_name(text)
 
 
+def _processes(text: str) -> int:
+    if not text.isdecimal() or not 4 <= int(text) <= 12:
+        raise UsageError(f"{text!r} is no number of processes; write one from 4 to 12")
+    return int(text)
+
+
 def _optional(text: str) -> str | None:
     return text or None
+
+
+def _environment_in(base: Path, given: str | None) -> str | None:
+    """Return an environment's path; what is relative to the current folder stays as it was given."""
+    return given if given is None or base == Path.cwd() else str(_in(base, given))
 
 
 def _in(base: Path, path: str | Path) -> Path:
@@ -200,7 +221,24 @@ OPTIONS = (
     Option("cache-verify", "", "read exported models whole before use, not only their size and time", "false", _flag),
     Option("save", "NAME", "baseline to save: figures, and the artifacts that were timed", "", _saved_name),
     Option("against", "NAME", "baseline to compare latencies with, by races against its artifacts", "", _baseline_name),
-    Option("against-slowdown", "PERCENT", "how much longer a call may take than in that baseline", "5%", _percentage),
+    Option("against-slowdown", "PERCENT", "how much longer a call may take than there", "5%", _percentage),
+    Option("against-env", "FOLDER", "another environment to compare with: a venv or a Python", "", _optional),
+    Option(
+        "against-packages",
+        "PACKAGES",
+        "packages to compare with, laid over this environment: 'onnxruntime==1.22.1'",
+        "",
+        _optional,
+    ),
+    Option("against-rev", "REVISION", "a revision of this project's code to compare with", "", _optional),
+    Option(
+        "against-as",
+        "reference|candidate",
+        "whether the other environment is what today's is held to, or is held to today's",
+        "reference",
+        one_of("reference", "candidate"),
+    ),
+    Option("against-processes", "N", "the most processes a side in such a comparison, 4 to 12", "12", _processes),
     Option("baselines-dir", "FOLDER", "where baselines are kept (.cpuaccel/baselines in rootdir)", "", folder),
     Option("bundles", "FOLDER", "where a failing verdict leaves a bundle for 'cpuaccel replay'", "", folder),
     Option("bundle-artifact", "", "put the exported model, with its weights, into each bundle", "false", _flag),
@@ -220,6 +258,7 @@ _NATIVE = {
     "threads": NUMBER,
     "cache-limit": NUMBER,
     "against-slowdown": NUMBER,
+    "against-processes": NUMBER,
     "wait": NUMBER,
 }
 """Option -> the types that its setting may have in a TOML file; any other takes a string, a flag a boolean too."""
@@ -229,11 +268,15 @@ _RESOLVE: dict[str, Callable[[Path, Any], Any]] = {
     "candidate": _model_in,
     "report": _reports_in,
     "cache-dir": _folder_in,
+    "against-env": _environment_in,
     "baselines-dir": _folder_in,
     "bundles": _folder_in,
     "tolerances": _tolerances_in,
 }
 """Option with paths -> the function that resolves its value in the folder that they are relative to."""
+
+_ENVIRONMENT = ("against-env", "against-packages", "against-rev")
+"""Options that name another environment."""
 
 _NEVER_EMPTY = {
     "backends": "names no backend; leave it out to run eager alone",
@@ -242,6 +285,9 @@ _NEVER_EMPTY = {
     "task": "names no task; leave it out for the class that the checkpoint names",
     "save": "has no name; leave the option out where no baseline is meant",
     "against": "has no name; leave the option out where no baseline is meant",
+    "against-env": "names no environment; leave the option out where none is meant",
+    "against-packages": "names no package; leave the option out where none is meant",
+    "against-rev": "names no revision; leave the option out where none is meant",
 }
 """Option -> the message for an empty value: a variable that a CI job forgot to set would silently switch a check off.
 
@@ -269,9 +315,7 @@ def read_settings(config: pytest.Config) -> Settings:
         UsageError: a value has no meaning; the text names the option or ini setting it stands in.
     """
     values = {option.name: _read(config, option) for option in OPTIONS}
-    given = config.getoption("cpu_against_slowdown")
-    if given is not None and values["against"] is None:
-        raise UsageError(f"--cpu-against-slowdown={given} needs --cpu-against=NAME")
+    _refuse_comparing_with_nothing(config, {name for name, value in values.items() if value is not None})
     if config.getoption("cpu_bundle_artifact") is not None and values["bundles"] is None:
         raise UsageError("--cpu-bundle-artifact needs --cpu-bundles=FOLDER")
     return Settings(
@@ -292,6 +336,11 @@ def read_settings(config: pytest.Config) -> Settings:
         save=values["save"],
         against=values["against"],
         against_slowdown=values["against-slowdown"],
+        against_env=values["against-env"],
+        against_packages=values["against-packages"],
+        against_rev=values["against-rev"],
+        against_processes=values["against-processes"],
+        against_as=values["against-as"],
         baselines_dir=values["baselines-dir"] or config.rootpath / ".cpuaccel" / "baselines",
         bundles=values["bundles"],
         bundle_artifact=values["bundle-artifact"],
@@ -417,6 +466,20 @@ def current_folder(config: pytest.Config) -> Path:
 
 def _is_overridden(config: pytest.Config, option: Option) -> bool:
     return any(given.startswith(f"{option.ini}=") for given in config.getoption("override_ini") or ())
+
+
+def _refuse_comparing_with_nothing(config: pytest.Config, given: set[str]) -> None:
+    """Refuse an option about a comparison on a command line of a run that compares with nothing of the kind."""
+    environment = "another environment: --cpu-against-env, --cpu-against-packages or --cpu-against-rev"
+    needs = {
+        "slowdown": ({"against", *_ENVIRONMENT}, f"--cpu-against=NAME, or {environment}"),
+        "as": ({*_ENVIRONMENT}, environment),
+        "processes": ({*_ENVIRONMENT}, environment),
+    }
+    for name, (needed, what) in needs.items():
+        value = config.getoption(f"cpu_against_{name}")
+        if value is not None and not needed & given:
+            raise UsageError(f"--cpu-against-{name}={value} needs {what}")
 
 
 def _base(config: pytest.Config, option: Option) -> Path:

@@ -11,12 +11,15 @@ import pytest
 from pytest_cpuaccel.plugin.options import Settings, is_set, source_of
 
 if TYPE_CHECKING:
+    from pytest_cpuaccel.evaluation.against import Against
     from pytest_cpuaccel.evaluation.session import Session
     from pytest_cpuaccel.machine.lock import MachineLock
     from pytest_cpuaccel.plugin.added_backends import Offer
     from pytest_cpuaccel.plugin.evaluated_test import EvaluatedTest
+    from pytest_cpuaccel.plugin.other import Other
     from pytest_cpuaccel.plugin.progress import Display, Progress
     from pytest_cpuaccel.plugin.selection import BackendSelection
+    from pytest_cpuaccel.plugin.standby import Standby
 
 SETTINGS = pytest.StashKey[Settings]()
 _OFFERS: pytest.StashKey[dict[str, Offer]] = pytest.StashKey()
@@ -38,6 +41,13 @@ OUTPUT: pytest.StashKey[TextIO | None] = pytest.StashKey()
 """The standard output, past pytest's capture; None where pytest writes nothing there."""
 RUN_FAILURES = pytest.StashKey[list[str]]()
 """Sentences that say why the run fails though no test did."""
+STANDBY: pytest.StashKey[Standby] = pytest.StashKey()
+"""What this process stands by for, where another one commands it."""
+OTHER: pytest.StashKey[Other] = pytest.StashKey()
+"""The other environment of this run, once tests are collected that are to be compared with it."""
+_AGAINST: pytest.StashKey[Against] = pytest.StashKey()
+FOLLOWING = pytest.StashKey["pytest.Item | None"]()
+"""The test after the current one."""
 _LOCK: pytest.StashKey[MachineLock] = pytest.StashKey()
 _PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 WORKER_DISPLAY = "cpuaccel_display"
@@ -148,6 +158,19 @@ def session_of(config: pytest.Config) -> Session:
         if excess := questioned_threads(config):
             session.notes.append(excess)
     return config.stash[_SESSION]
+
+
+def against_of(config: pytest.Config) -> Against | None:
+    """Return what compares this run with the other environment; None where it is compared with none."""
+    if OTHER not in config.stash:
+        return None
+    if _AGAINST not in config.stash:
+        from pytest_cpuaccel.plugin.against import against
+
+        other = config.stash[OTHER]
+        config.stash[_AGAINST] = against(config, other)
+        session_of(config).notes.extend(f"{other.name}: {note}" for note in other.notes)
+    return config.stash[_AGAINST]
 
 
 def open_session_of(config: pytest.Config) -> Session | None:

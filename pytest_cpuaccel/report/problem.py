@@ -19,8 +19,11 @@ MARKS: dict[Kind, str] = {
     "startup": "latency_budget",
     "memory": "memory_budget",
     "kernels": "kernels",
+    "answers": "parity",
+    "environment": "latency_budget",
+    "resources": "memory_budget",
 }
-"""Kind of verdict -> the mark that asks for it."""
+"""Kind of verdict -> the mark that asks for it, or for the same figure."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement
 from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
+from pytest_cpuaccel.core.measurement.environment import EnvironmentMeasurement, ResourcesMeasurement
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
 from pytest_cpuaccel.core.measurement.memory import MemoryMeasurement
 from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
@@ -31,6 +32,7 @@ COLUMNS = (
     "tpot",
     "vs eager",
     "vs baseline",
+    "vs environment",
     "cold start",
     "build",
     "peak memory",
@@ -82,6 +84,7 @@ def _cells(row: Row) -> list[str]:
         _accuracy(row.measured(AccuracyMeasurement)),
         *_latency(row.measured(LatencyMeasurement), row.measured(ParitySummary)),
         _baseline(row.measured(BaselineMeasurement)),
+        _environment(row.measured(EnvironmentMeasurement), row.measured(ResourcesMeasurement)),
         *_startup(row.measured(StartupMeasurement)),
         *_memory(row.measured(MemoryMeasurement)),
         row.verdict,
@@ -94,6 +97,16 @@ def _parity(found: ParitySummary | None) -> str:
 
 def _accuracy(found: AccuracyMeasurement | None) -> str:
     return "" if found is None else accuracy.figure(found)
+
+
+def _environment(found: EnvironmentMeasurement | None, fresh: ResourcesMeasurement | None) -> str:
+    """The latency over that in the other environment, then starts and memory."""
+    if found is None:
+        return ""
+    estimate = None if found.race is None else found.race.estimate
+    raced = "not raced" if estimate is None else f"{estimate} as long"
+    others = [] if fresh is None else [f"{each.ratio:.2f}x {each.quantity}" for each in fresh.resources if each.ratio]
+    return ", ".join((raced, *others))
 
 
 def _startup(found: StartupMeasurement | None) -> list[str]:

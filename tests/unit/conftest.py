@@ -12,6 +12,7 @@ from tests import core
 NEED_TORCH = [
     "latency/test_tokens.py",
     "parity",
+    "sides/test_answers_file.py",
     "test_batch.py",
     "test_bundles.py",
     "test_decoding.py",
@@ -23,6 +24,7 @@ NEED_TORCH = [
     "test_pool.py",
     "test_private_copy.py",
     "test_reference.py",
+    "test_side_answers.py",
     "test_snapshot.py",
     "test_stream.py",
     "test_tree.py",

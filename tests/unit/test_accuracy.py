@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from pytest_cpuaccel.core.budget import AccuracyBudget
+from pytest_cpuaccel.core.distribution import binomial_lower, binomial_upper, t_quantile
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, PairedScores
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.judge.accuracy import judge_accuracy
-from pytest_cpuaccel.judge.distribution import binomial_lower, binomial_upper, t_quantile
 from pytest_cpuaccel.judge.looks import looks
 from pytest_cpuaccel.judge.paired import paired_p_value, paired_upper
 from pytest_cpuaccel.measure.accuracy import compare_scores
@@ -512,6 +512,10 @@ def test_quantiles_and_bounds_agree_with_the_tables():
     assert t_quantile(0.05, 1) == pytest.approx(6.3138, abs=1e-4)
     assert t_quantile(0.05, 10) == pytest.approx(1.8125, abs=1e-4)
     assert t_quantile(0.025, 120) == pytest.approx(1.9799, abs=1e-4)
+    assert t_quantile(0.005, 3) == pytest.approx(5.8409, abs=1e-4)
+    assert t_quantile(0.001, 6) == pytest.approx(5.2076, abs=1e-4)
+    assert t_quantile(0.0005, 22) == pytest.approx(3.7921, abs=1e-4)
+    assert t_quantile(0.005, 3.5) == pytest.approx(5.0857, abs=1e-4)
     assert binomial_lower(8, 10, 0.025) == pytest.approx(0.4439, abs=1e-4)
     assert binomial_upper(8, 10, 0.025) == pytest.approx(0.9748, abs=1e-4)
     assert binomial_lower(0, 10, 0.05) == 0

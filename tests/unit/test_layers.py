@@ -33,6 +33,7 @@ HEAVY = {
 ALLOWED = {
     "core": ("core",),
     "machine": ("core", "machine"),
+    "environments": ("core", "machine", "environments"),
     "measure": ("core", "machine", "measure"),
     "backends.toolkit": ("core", "machine.child_process", "backends.toolkit", "measure.parity", "judge.parity"),
     "backends": ("core", "backends"),
@@ -40,6 +41,8 @@ ALLOWED = {
     "recording": ("core", "backends.toolkit", "builder", "recording"),
     "isolated": ("core", "machine", "backends.toolkit", "builder.export_chain", "isolated"),
     "judge": ("core", "judge"),
+    "exchange": ("core", "exchange"),
+    "sides": ("core", "machine", "measure.latency", "builder.fingerprint", "exchange", "sides"),
     "baselines": ("core", "machine", "builder", "report", "baselines"),
     "diagnose": ("core", "measure.parity", "backends", "builder", "judge.parity", "diagnose"),
     "evaluation": (
@@ -53,6 +56,8 @@ ALLOWED = {
         "judge",
         "baselines",
         "diagnose",
+        "exchange",
+        "sides",
         "evaluation",
     ),
     "report": ("core", "machine", "report"),
@@ -67,6 +72,7 @@ ALLOWED = {
         "judge",
         "evaluation",
         "report.environment",
+        "exchange",
         "bundles",
     ),
     "zoo": ("core", "backends.toolkit", "zoo"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,7 +15,17 @@ from pytest_cpuaccel.core.bounds import Bounds
 from pytest_cpuaccel.core.kernel_census import Kernel, KernelCensus
 from pytest_cpuaccel.core.localization import Localization, ModuleError
 from pytest_cpuaccel.core.measurement.accuracy import AccuracyMeasurement, Flip
+from pytest_cpuaccel.core.measurement.crew_race import CrewRaceMeasurement
+from pytest_cpuaccel.core.measurement.environment import (
+    AnswersMeasurement,
+    EnvironmentMeasurement,
+    Environments,
+    Quantity,
+    Resource,
+    ResourcesMeasurement,
+)
 from pytest_cpuaccel.core.measurement.memory import ArtifactSize, MemoryMeasurement
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.core.measurement.startup import StartupMeasurement
 from pytest_cpuaccel.core.parity_summary import OutputCounts, OutputSummary, ParitySummary, TokenSummary
 from pytest_cpuaccel.core.precision import Precision
@@ -43,6 +53,11 @@ WORST = OutputSummary(
 )
 TOKENS = TokenSummary(5, 4, 0.1, 0.9, 0.8, 3, 0, 17, 18, 0.2, 0.1, -0.1, 4, 3)
 FLIPS = (Flip(0, 0.0, 1.0), Flip(7, 1.0, 0.0, "yes", "no"))
+NAMES = Environments("this environment", "old", ("onnxruntime 1.22.1 -> 1.31.1",))
+RACE = CrewRaceMeasurement(
+    1.1, (1.0, 1.2), (0.1,), (0.1,), 4, 20, 2.5, 1e6, 1.1e6, 1.05, 0.5, 1, 0, Shown.OPEN, "short"
+)
+RESOURCES = tuple(Resource(quantity, (1.5, 2), (3,), Shown.BELOW) for quantity in get_args(Quantity))
 MEASURED: list[tuple[Kind, Measurement | None]] = [
     ("parity", PARITY),
     ("parity", ParitySummary("far", Precision.BF16, OutputCounts("y", 2, 1, 9, 1), None, WORST, 3, ("latency",))),
@@ -53,6 +68,12 @@ MEASURED: list[tuple[Kind, Measurement | None]] = [
     ("startup", None),
     ("kernels", None),
     ("memory", MemoryMeasurement(PROCESS, ArtifactSize(12))),
+    ("answers", AnswersMeasurement(NAMES, "2e-7", "1e-7", 3e-7, 4, "1.0")),
+    ("answers", AnswersMeasurement(NAMES, move=inf, obstacle="there is no such test")),
+    ("environment", EnvironmentMeasurement(NAMES, 1.05, obstacle="gone", alone="fails")),
+    ("environment", EnvironmentMeasurement(NAMES, 1.05, RACE)),
+    ("environment", EnvironmentMeasurement(NAMES, 1.05, replace(RACE, ratio=None, interval=(0.0, inf)))),
+    ("resources", ResourcesMeasurement(NAMES, 1.05, RESOURCES)),
     ("accuracy", SCORES),
     ("accuracy", AccuracyMeasurement(3, nan, 0.5, nan)),
     ("accuracy", AccuracyMeasurement(3, 0.5, 1.0, 0.5, flipped=FLIPS, given=9, metric="F1")),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_cpuaccel.core.backend import Scalar
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.report.closing import closing
 from pytest_cpuaccel.report.ending import Ending
@@ -49,6 +50,10 @@ FACTS = {
     "baseline.how": "unchanged",
     "baseline.allowed": 1.05,
     "baseline.figure": "unchanged",
+    "environment.verdict": "PASS",
+    "environment.candidate": "this environment",
+    "environment.reference": "old",
+    "environment.allowed": 1.05,
     "startup.cold_start_attempts_ns": "3000000000",
     "startup.build_attempts_ns": "7000000000 6000000000",
     "memory.peak_bytes": 2.5e8,
@@ -61,7 +66,7 @@ FACTS = {
 }
 
 
-def row(backend: str, **facts: str) -> Row:
+def row(backend: str, **facts: Scalar) -> Row:
     result = result_of({**FACTS, "backend": backend, **facts})
     return Row(f"test_it.py::test_it[{backend}]", "passed", result)
 
@@ -145,3 +150,14 @@ def test_tests_without_a_verdict_are_told_of_by_backend_and_reason() -> None:
     assert closing([replace(row, outcome="xfailed") for row in rows[:2]]) == "2 xfail"
     skipped = [replace(row, outcome="skipped") for row in rows]
     assert list(summary(skipped, ()))[4:] == [("refused ort (2 tests): no such operator", "yellow")]
+
+
+def test_the_column_of_another_environment_has_what_fresh_processes_take_too() -> None:
+    names = {"candidate": "new", "reference": "old", "allowed": 1.05}
+    facts = {f"{kind}.{name}": value for kind in ("environment", "resources") for name, value in names.items()}
+    facts |= {"resources.verdict": "PASS", "resources.peak_memory_bytes": 2.2e8}
+    facts |= {"resources.reference_peak_memory_bytes": 2e8, "resources.peak_memory_bytes_shown": "above"}
+    facts |= {"environment.ratio": 1.1, "environment.ratio_low": 1.0, "environment.ratio_high": 1.2}
+    facts |= {"environment.processes": 4, "environment.seconds": 2.5}
+    headings, lines = table([row("ort", **facts)])
+    assert lines[0][headings.index("vs environment")] == "1.10x [1.00, 1.20] as long, 1.10x peak memory"

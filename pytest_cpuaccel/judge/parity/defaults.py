@@ -6,8 +6,8 @@ import functools
 import math
 
 from pytest_cpuaccel.core.budget import Tolerance
+from pytest_cpuaccel.core.distribution import t_quantile
 from pytest_cpuaccel.core.rounding import INT8_COSINE, INT8_SQNR_DB
-from pytest_cpuaccel.judge.distribution import t_quantile
 
 COMPRESSED = Tolerance(cosine=INT8_COSINE, sqnr_db=INT8_SQNR_DB)
 """The tolerance of a candidate, another checkpoint in the model's place: it differs by more than rounding."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from resource import RUSAGE_SELF, getrusage
-from statistics import mean, median
+from statistics import fmean, median
 from time import perf_counter_ns, process_time_ns
 
 from pytest_cpuaccel.machine.run_queue import queued_ns
@@ -59,7 +59,7 @@ class Turn:
     @property
     def mean_ns(self) -> float:
         """The mean reading, which CPU time and waiting add up to."""
-        return mean(self.calls_ns)
+        return fmean(self.calls_ns)
 
 
 def burst_for(call_ns: float) -> Burst:

@@ -13,6 +13,7 @@ from pytest_cpuaccel.report.facts import (
     baseline,
     bounds,
     census,
+    environment,
     explanation,
     latency,
     localization,
@@ -41,6 +42,9 @@ _FORMS: Mapping[Kind, _Form] = {
     "startup": _Form(startup.flat, startup.read),
     "memory": _Form(memory.flat, memory.read),
     "kernels": _Form(lambda _: {}, lambda _: None),
+    "answers": _Form(environment.flat_answers, environment.read_answers),
+    "environment": _Form(environment.flat, environment.read),
+    "resources": _Form(environment.flat_resources, environment.read_resources),
 }
 """A verdict on kernels has no measurement of its own: the result has the census."""
 

@@ -32,7 +32,7 @@ def binomial_upper(successes: int, n: int, alpha: float) -> float:
     return 1 - binomial_lower(n - successes, n, alpha)
 
 
-def t_quantile(alpha: float, degrees: int) -> float:
+def t_quantile(alpha: float, degrees: float) -> float:
     """Return what Student's t with ``degrees`` degrees of freedom exceeds with chance alpha < 1/2."""
     # P(T > t) = I_x(degrees / 2, 1 / 2) / 2 at x = degrees / (degrees + t^2): DLMF 8.17(i), t distribution.
     x = _root(lambda x: incomplete_beta(x, degrees / 2, 0.5) / 2 - alpha, 0, 1)

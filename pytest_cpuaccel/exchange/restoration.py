@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from pytest_cpuaccel.bundles.description import LONGEST_INTEGER, MODEL_OUTPUTS
 from pytest_cpuaccel.core.errors import UsageError
+from pytest_cpuaccel.exchange.description import LONGEST_INTEGER, MODEL_OUTPUTS
 
 DEEPEST = 50
 """The most containers in each other."""

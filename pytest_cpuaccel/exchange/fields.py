@@ -74,6 +74,18 @@ class Fields:
             raise UsageError(f"{self._at(name)} is no finite number")
         return float(value)
 
+    def figure(self, name: str) -> float:
+        """Return a finite number, which can't be null."""
+        value = self.number(name)
+        if value is None:
+            raise UsageError(f"{self._at(name)} is null, which it can't be")
+        return value
+
+    def figures(self, name: str) -> tuple[float, ...]:
+        """Return a list of finite numbers."""
+        items = Fields({str(at): item for at, item in enumerate(self.items(name))}, self._at(name))
+        return tuple(map(items.figure, items.values))
+
     def meant(self, name: str, parse: Callable[[Any], T]) -> T | None:
         """Return what ``parse`` makes of a number, or None for null; its message follows the field's name.
 

@@ -1,0 +1,1 @@
+"""The processes of two environments that run one suite, and that a session commands: started, asked, and ended."""
