@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.smallest_set import smallest_set
 from pytest_cpuaccel.report.saved import read_report
-from pytest_cpuaccel.report.upgrade import Affected, effects, exit_code, names_of, summary
+from pytest_cpuaccel.report.upgrade import Upgrade, upgrade_of
 
 _RAN_TESTS = (0, 1)
 """Exit codes of pytest after tests have run."""
@@ -70,12 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="cpuaccel-upgrade-") as scratch:
         own = [*arguments.own] if arguments.gate is None else list(_of_checkpoint(arguments, Path(scratch)))
-        found, changes = _compared(arguments.packages, own)
-        print("\n".join(_lines(found, changes)))  # noqa: T201
-        worse = [each.test for each in found if each.is_worse]
-        if arguments.bisect and worse and len(changes) > 1:
-            print(f"upgrade: worse by {', '.join(_culprits(changes, own, worse))}")  # noqa: T201
-    return exit_code(found)
+        found = _compared(arguments.packages, own)
+        print("\n".join(_lines(found)))  # noqa: T201
+        if arguments.bisect and found.worse and len(found.changes) > 1:
+            culprits = _culprits(found.changes, own, [each.test for each in found.worse])
+            print(f"upgrade: worse by {', '.join(culprits)}")  # noqa: T201
+    return found.exit_code
 
 
 def _of_checkpoint(arguments: argparse.Namespace, scratch: Path) -> Iterator[str]:
@@ -93,30 +93,33 @@ def _of_checkpoint(arguments: argparse.Namespace, scratch: Path) -> Iterator[str
     yield from arguments.own
 
 
-def _compared(packages: Sequence[str], own: Sequence[str]) -> tuple[list[Affected], tuple[str, ...]]:
-    """What the packages do to each call, and what they change."""
+def _compared(packages: Sequence[str], own: Sequence[str]) -> Upgrade:
+    """What the packages do to the suite."""
     with tempfile.TemporaryDirectory(prefix="cpuaccel-upgrade-") as folder:
         report = Path(folder) / "report.json"
-        options = (f"--cpu-against-packages={' '.join(packages)}", "--cpu-against-as=candidate")
-        command = [sys.executable, "-m", "pytest", *_reporting_to(report, own), *options]
-        ended = subprocess.run(command, check=False)
+        others, files = _with_reports(own)
+        options = (
+            f"--cpu-against-packages={' '.join(packages)}",
+            "--cpu-against-as=candidate",
+            f"{_REPORT}={','.join((str(report), *files))}",
+        )
+        ended = subprocess.run([sys.executable, "-m", "pytest", *others, *options], check=False)
         if ended.returncode not in _RAN_TESTS or not report.exists():
             raise UsageError(f"pytest ended with exit code {ended.returncode} and judged nothing; its lines say why")
-        rows = read_report(report).rows
-    return list(effects(rows)), names_of(rows)
+        return upgrade_of(read_report(report).rows)
 
 
-def _reporting_to(report: Path, own: Sequence[str]) -> Iterator[str]:
-    """Arguments of pytest with one more report, besides those that the user names there."""
-    files = [str(report)]
+def _with_reports(own: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Arguments of pytest without the reports that the user names there, and these."""
+    others, files = [], []
     for word, before in zip(own, ("", *own), strict=False):
         if before == _REPORT:
             files.append(word)
         elif word.startswith(f"{_REPORT}="):
             files.append(word.partition("=")[2])
         elif word != _REPORT:
-            yield word
-    yield f"{_REPORT}={','.join(files)}"
+            others.append(word)
+    return others, files
 
 
 def _culprits(changes: Sequence[str], own: Sequence[str], tests: Sequence[str]) -> tuple[str, ...]:
@@ -125,15 +128,14 @@ def _culprits(changes: Sequence[str], own: Sequence[str], tests: Sequence[str]) 
     Ids of tests begin at pytest's rootdir; where that is another folder, the whole suite runs each time.
     """
     begin_here = all(Path(test.partition("::")[0]).exists() for test in tests)
-    asked = [*tests, *_without_places(own)] if begin_here else own
+    asked, _ = _with_reports([*tests, *_without_places(own)] if begin_here else own)
 
     def is_worse(some: Sequence[str]) -> bool | None:
         pins = [f"{name}=={after}" for name, _, _, after in map(str.split, some)]
         try:
-            found, _ = _compared(pins, asked)
+            return bool(_compared(pins, asked).worse)
         except UsageError:
             return None
-        return any(each.is_worse for each in found)
 
     return smallest_set([change for change in changes if not change.endswith(" none")], is_worse)
 
@@ -148,11 +150,14 @@ def _without_places(own: Sequence[str]) -> Iterator[str]:
         before = word
 
 
-def _lines(found: Sequence[Affected], changes: Sequence[str]) -> Iterator[str]:
+def _lines(found: Upgrade) -> Iterator[str]:
     from tabulate import tabulate
 
-    rows = [(each.test, each.backend, each.call, each.ratio, each.effect) for each in found]
-    yield f"upgrade: {', '.join(changes) or 'nothing differs'}"
+    rows = [(each.test, each.backend, each.call, each.ratio, each.effect) for each in found.affected]
+    yield f"upgrade: {', '.join(found.changes) or 'nothing differs'}"
     yield tabulate(rows, headers=("test", "backend", "call", "as long as today", "effect"), disable_numparse=True)
-    yield from (f"{each.test}: {each.why}" for each in found if each.why)
-    yield f"upgrade: {summary(found)}"
+    yield from (f"{each.test}: {each.why}" for each in found.affected if each.why)
+    if found.left_out:
+        tests = f"{found.left_out} test{'s' * (found.left_out > 1)}"
+        yield f"upgrade: {tests} had nothing to compare: no mark on answers or latency, or no verdict today"
+    yield f"upgrade: {found.summary}"

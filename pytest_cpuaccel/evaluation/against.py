@@ -285,12 +285,12 @@ def _place(side: Standing, workload: Workload, evaluation: Evaluation) -> int | 
         return f"the test's {workload.label} takes other inputs{_other_inputs(side[alike[0]], workload)}"
     weights = weights_stamp(evaluation.model)
     same = [at for at in found if side[at].weights == weights]
-    return same[0] if same else "the model has other weights"
+    return same[0] if same else "the model has other weights: call torch.manual_seed before it is made at random"
 
 
 def _other_inputs(called: CalledWorkload, workload: Workload) -> str:
-    """What differs between the inputs by name, type and shape; "" where only values do."""
+    """What differs between the inputs by name, type and shape; advice where only values do."""
     ours, theirs = (set(each.split("; ")) for each in (inputs_signature(workload.sample.inputs), called.signature))
     only = {"there": theirs - ours, "here": ours - theirs}
     told = [f"{', '.join(sorted(some))} {where}" for where, some in only.items() if some]
-    return f": {'; '.join(told)}"[:_MOST_SHOWN] if told else ""
+    return f": {'; '.join(told)}"[:_MOST_SHOWN] if told else " of the same shapes: seed what the test draws at random"

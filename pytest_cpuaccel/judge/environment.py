@@ -18,6 +18,9 @@ from pytest_cpuaccel.judge.crew_race import judge_crews
 from pytest_cpuaccel.judge.latency import outcome_of
 from pytest_cpuaccel.judge.partial_verdict import PartialVerdict, verdict
 
+_MOST_CHANGES = 6
+"""Distributions named in a sentence; the measurement has all."""
+
 
 def judge_answers(
     found: AnswersMeasurement, candidate: Outcome, reference: Outcome, eager: Outcome | None = None
@@ -103,7 +106,10 @@ def _resource(each: Resource, found: ResourcesMeasurement) -> PartialVerdict:
 
 
 def _changes(names: Environments) -> str:
-    return f"; what differs: {', '.join(names.changes)}" if names.changes else ""
+    if not names.changes:
+        return ""
+    more = f" and {len(names.changes) - _MOST_CHANGES} more" if len(names.changes) > _MOST_CHANGES else ""
+    return f"; what differs: {', '.join(names.changes[:_MOST_CHANGES])}{more}"
 
 
 def _moved(found: AnswersMeasurement) -> str:

@@ -98,7 +98,8 @@ def pytest_configure(config: pytest.Config) -> None:
                 from pytest_cpuaccel.plugin import ran_backends
 
                 config.pluginmanager.register(ran_backends.RanBackends(config), ran_backends.NAME)
-        if config.stash[SETTINGS].backends and not names_may_come(config):
+        is_checked = config.stash[SETTINGS].backends and STANDBY not in config.stash
+        if is_checked and not names_may_come(config):
             check_names(config)
         if not is_worker(config):
             options.check_reports(config.stash[SETTINGS], options.source_of(config, "report"))
@@ -127,7 +128,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return lines
     from pytest_cpuaccel.plugin.other import header_line
 
-    return [*lines, f"cpuaccel: {header_line(chosen)}"]
+    return [*lines, f"cpuaccel: {header_line(config)}"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -149,7 +150,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     with _usage_errors(config):
-        if config.stash[SETTINGS].backends:
+        if config.stash[SETTINGS].backends and STANDBY not in config.stash:
             check_names(config)
         if not _is_ours(config, items):
             return

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+from packaging.utils import canonicalize_name
 
 from pytest_cpuaccel.environments.companion import Companion, make_companion
 from pytest_cpuaccel.environments.distributions import Difference, differences
@@ -15,7 +16,7 @@ from pytest_cpuaccel.environments.environment import Environment, here
 from pytest_cpuaccel.environments.place import place_in
 from pytest_cpuaccel.environments.wanted import Wanted, environment_for
 from pytest_cpuaccel.plugin.options import Settings, current_folder
-from pytest_cpuaccel.plugin.stash import OTHER, SETTINGS, progress_of
+from pytest_cpuaccel.plugin.stash import OTHER, SETTINGS, choice_of, progress_of
 from pytest_cpuaccel.sides.side_process import SERVING
 
 _SIDES = "sides-1"
@@ -25,10 +26,12 @@ _SIDES = "sides-1"
 class Other:
     """Both environments, what differs between them, what is brought to each, and a folder for their processes.
 
-    ``name`` is that of the other one. ``held`` keeps all of it, and ends the processes.
+    ``name`` is that of the other one, ``notes`` say what is wrong with it. ``changes`` begin with what backends of the
+    run need. ``held`` keeps all of it, and ends the processes.
     """
 
     name: str
+    notes: tuple[str, ...]
     candidate: Environment
     reference: Environment
     changes: tuple[str, ...]
@@ -56,9 +59,12 @@ def open_other(config: pytest.Config) -> None:
         if settings.against_as == "candidate":
             candidate, reference = reference, candidate
         with progress.busy(f"asking {there.name} for its packages"):
-            changes = tuple(map(_shown, differences(candidate, reference)))
+            needed = {canonicalize_name(name) for backend in choice_of(config).chosen for name in backend.versions}
+            found = sorted(differences(candidate, reference), key=lambda each: each[0] not in needed)
         companion = make_companion(scratch / "companion", SERVING)
-        config.stash[OTHER] = Other(there.name, candidate, reference, changes, companion, scratch, held.pop_all())
+        config.stash[OTHER] = Other(
+            there.name, there.notes, candidate, reference, tuple(map(_shown, found)), companion, scratch, held.pop_all()
+        )
 
 
 def wanted_by(settings: Settings) -> Wanted:
@@ -67,8 +73,9 @@ def wanted_by(settings: Settings) -> Wanted:
     return Wanted(settings.against_env, packages, settings.against_rev)
 
 
-def header_line(settings: Settings) -> str:
+def header_line(config: pytest.Config) -> str:
     """Return which environments are compared, and how many processes run for each."""
+    settings = config.stash[SETTINGS]
     wanted = wanted_by(settings)
     parts = [
         f"revision {wanted.revision}" if wanted.revision else "",
@@ -77,7 +84,8 @@ def header_line(settings: Settings) -> str:
     ]
     there, here_ = ", ".join(filter(None, parts)), "this environment"
     pair = f"{there} against {here_}" if settings.against_as == "candidate" else f"{here_} against {there}"
-    return f"{pair}: 1 to {settings.against_processes} processes of each, as many as a test needs"
+    workers = " for every xdist worker" if config.getoption("dist", "no") != "no" else ""
+    return f"{pair}: 1 to {settings.against_processes} processes of each{workers}, as many as a test needs"
 
 
 def _shown(difference: Difference) -> str:

@@ -167,7 +167,9 @@ def against_of(config: pytest.Config) -> Against | None:
     if _AGAINST not in config.stash:
         from pytest_cpuaccel.plugin.against import against
 
-        config.stash[_AGAINST] = against(config, config.stash[OTHER])
+        other = config.stash[OTHER]
+        config.stash[_AGAINST] = against(config, other)
+        session_of(config).notes.extend(f"{other.name}: {note}" for note in other.notes)
     return config.stash[_AGAINST]
 
 

@@ -64,18 +64,43 @@ def effects(rows: Iterable[Row]) -> Iterator[Affected]:
         yield Affected(row.test, row.result.backend, row.result.call, effect, _ratio(environment), why)
 
 
-def exit_code(found: Sequence[Affected]) -> int:
-    """Return 1 where something is worse, 2 where something could not be told or nothing was compared, else 0."""
-    if any(each.is_worse for each in found):
-        return WORSE
-    return NOT_TOLD if not found or any(each.effect in ("not told", "refused") for each in found) else SAME
+@dataclass(frozen=True)
+class Upgrade:
+    """What it does to each call. ``left_out`` is the number of tests of which nothing could be compared.
+
+    ``changes`` are the distributions that differ, such as ``onnxruntime 1.22.1 -> 1.31.1``.
+    """
+
+    affected: tuple[Affected, ...]
+    changes: tuple[str, ...] = ()
+    left_out: int = 0
+
+    @property
+    def worse(self) -> list[Affected]:
+        """Return what speaks against it."""
+        return [each for each in self.affected if each.is_worse]
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 where something is worse, 2 where something could not be told or nothing was compared, else 0."""
+        if self.worse:
+            return WORSE
+        is_open = any(each.effect in ("not told", "refused") for each in self.affected)
+        return NOT_TOLD if is_open or not self.affected else SAME
+
+    @property
+    def summary(self) -> str:
+        """Return the counts in one line."""
+        order: tuple[Effect, ...] = get_args(Effect)
+        counts = {effect: sum(each.effect == effect for each in self.affected) for effect in order}
+        return ", ".join(f"{count} {effect}" for effect, count in counts.items() if count) or "nothing was compared"
 
 
-def summary(found: Sequence[Affected]) -> str:
-    """Return the counts in one line."""
-    order: tuple[Effect, ...] = get_args(Effect)
-    counts = {effect: sum(each.effect == effect for each in found) for effect in order}
-    return ", ".join(f"{count} {effect}" for effect, count in counts.items() if count) or "nothing was compared"
+def upgrade_of(rows: Sequence[Row]) -> Upgrade:
+    """Return what an upgrade does to a suite, from the rows of its run."""
+    affected = tuple(effects(rows))
+    left_out = {row.test for row in rows} - {each.test for each in affected}
+    return Upgrade(affected, _changes(rows), len(left_out))
 
 
 def _effect(found: Sequence[Verdict]) -> tuple[Effect, Verdict]:
@@ -108,8 +133,8 @@ def _ratio(environment: Verdict | None) -> str:
     return str(found.race.estimate)
 
 
-def names_of(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Return what differs between the environments, as the first verdict that knows tells it."""
+def _changes(rows: Iterable[Row]) -> tuple[str, ...]:
+    """What differs between the environments, as the first verdict that knows tells it."""
     for row in rows:
         for verdict in row.result.verdicts:
             if isinstance(verdict.measurement, (AnswersMeasurement, EnvironmentMeasurement, ResourcesMeasurement)):

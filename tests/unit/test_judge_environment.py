@@ -87,9 +87,8 @@ def test_a_test_that_fails_with_the_candidate_alone_is_a_fail_and_one_that_is_sk
 
 
 def test_the_first_token_that_differs_is_told() -> None:
-    found = judge_answers(
-        AnswersMeasurement(NAMES, "8 of 8 tokens", "7 of 8 tokens", 3, 7, "6 of 8 tokens"), PASS, FAIL, FAIL
-    )
+    measured = AnswersMeasurement(NAMES, "8 of 8 tokens", "7 of 8 tokens", 3, 7, "6 of 8 tokens")
+    found = judge_answers(measured, PASS, FAIL, FAIL)
     assert "token that differs between the two is number 8" in found.sentence
 
 
@@ -119,3 +118,9 @@ def test_the_figures_of_resources_come_back_from_facts_as_medians() -> None:
 
 def test_every_kind_of_verdict_is_a_problem_of_some_mark() -> None:
     assert set(MARKS) == set(get_args(Kind))
+
+
+def test_of_many_changes_the_first_are_named() -> None:
+    names = Environments("new", "old", tuple(f"package-{number} 1 -> 2" for number in range(9)))
+    found = judge_environment(EnvironmentMeasurement(names, 1.05, obstacle="with new the test fails", alone="fails"))
+    assert found.sentence.endswith("package-4 1 -> 2, package-5 1 -> 2 and 3 more")

@@ -12,7 +12,7 @@ from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Kind, Outcome, Verdict
 from pytest_cpuaccel.report.row import Row
-from pytest_cpuaccel.report.upgrade import Effect, effects, exit_code, summary
+from pytest_cpuaccel.report.upgrade import Effect, upgrade_of
 
 NAMES = Environments("new", "this environment", ("onnxruntime 1.22.1 -> 1.31.1",))
 
@@ -69,14 +69,22 @@ PASS, FAIL, INCONCLUSIVE = Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE
     ],
 )
 def test_the_effect_is_that_of_the_worst_verdict(verdicts: list[Verdict], effect: Effect, code: int) -> None:
-    (found,) = effects([Row("test_a", "passed", Result("Net", "ort", "forward 1x2", tuple(verdicts)))])
-    assert found.effect == effect
-    assert exit_code([found]) == code
-    assert summary([found]) == f"1 {effect}"
-    assert bool(found.why) == (effect not in ("same", "faster"))
+    found = upgrade_of([Row("test_a", "passed", Result("Net", "ort", "forward 1x2", tuple(verdicts)))])
+    (affected,) = found.affected
+    assert affected.effect == effect
+    assert found.exit_code == code
+    assert found.summary == f"1 {effect}"
+    assert bool(affected.why) == (effect not in ("same", "faster"))
+    assert len(found.worse) == (code == 1)
 
 
-def test_what_was_judged_by_its_own_marks_alone_is_not_compared() -> None:
-    found = list(effects([Row("test_a", "passed", Result("Net", "ort", "forward 1x2", (other("parity", FAIL),)))]))
-    assert not found
-    assert exit_code(found) == 2
+def test_a_test_of_which_nothing_is_compared_is_counted() -> None:
+    rows = [
+        Row("test_a", "passed", Result("Net", "ort", "forward 1x2", (raced(1.0, PASS),))),
+        Row("test_b", "passed", Result("Net", "ort", "forward 1x2", (other("accuracy", PASS),))),
+        Row("test_b", "passed", Result("Net", "ort", "forward 3x2", (other("accuracy", PASS),))),
+    ]
+    found = upgrade_of(rows)
+    assert (found.left_out, found.exit_code, found.changes) == (1, 0, NAMES.changes)
+    nothing = upgrade_of(rows[1:])
+    assert (nothing.left_out, nothing.exit_code, nothing.summary) == (1, 2, "nothing was compared")

@@ -32,15 +32,15 @@ def test_packages_are_compulsory(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "expected"),
+    ("own", "reports"),
     [
-        (["tests"], ["tests", "--cpu-report=own.json"]),
-        (["--cpu-report=a.html,b.md", "tests"], ["tests", "--cpu-report=own.json,a.html,b.md"]),
-        (["--cpu-report", "a.html", "tests"], ["tests", "--cpu-report=own.json,a.html"]),
+        (["tests", "-q"], []),
+        (["--cpu-report=a.html,b.md", "tests", "-q"], ["a.html,b.md"]),
+        (["tests", "--cpu-report", "a.html", "-q"], ["a.html"]),
     ],
 )
-def test_reports_that_the_user_asks_for_are_written_too(own: list[str], expected: list[str]) -> None:
-    assert list(upgrade._reporting_to(Path("own.json"), own)) == expected
+def test_reports_that_the_user_asks_for_are_told_from_other_arguments(own: list[str], reports: list[str]) -> None:
+    assert upgrade._with_reports(own) == (["tests", "-q"], reports)
 
 
 def test_a_checkpoint_has_a_test_of_its_own(tmp_path: Path) -> None:
