@@ -26,12 +26,20 @@ _OWN_BACKENDS = ("--cpu-backends=ort,openvino", "--cpu-missing=skip")
 _CHECKPOINT_TEST = """\
 import pytest
 
+from pytest_cpuaccel.builder.load_model import eager_model_of
 from pytest_cpuaccel.gate.examples import examined_checkpoint
+
+FOLDER, TASK = {folder!r}, {task!r}
+
+
+@pytest.fixture(scope="module")
+def eager_model():
+    return eager_model_of(FOLDER, TASK, of="--gate")
 
 
 @pytest.mark.parity
 def test_checkpoint(cpu_model, eager_model):
-    for example in examined_checkpoint({folder!r}, eager_model, {task!r}).examples:
+    for example in examined_checkpoint(FOLDER, eager_model, TASK).examples:
         given = example.inputs.clone()
         run = cpu_model.generate if example.method == "generate" else cpu_model
         run(*given.args, **given.kwargs)
@@ -85,9 +93,7 @@ def _of_checkpoint(arguments: argparse.Namespace, scratch: Path) -> Iterator[str
         raise UsageError(f"--gate={arguments.gate}: there is no folder {folder}")
     file = scratch / "test_checkpoint.py"
     file.write_text(_CHECKPOINT_TEST.format(folder=str(folder), task=arguments.task), encoding="utf-8")
-    yield from (str(file), f"--rootdir={scratch}", f"--cpu-model={folder}")
-    if arguments.task is not None:
-        yield f"--cpu-task={arguments.task}"
+    yield from (str(file), f"--rootdir={scratch}")
     if not any(word.startswith("--cpu-backends") for word in arguments.own):
         yield from _OWN_BACKENDS
     yield from arguments.own

@@ -69,7 +69,7 @@ def judge_environment(found: EnvironmentMeasurement) -> Verdict:
     names = found.environments
     if found.race is None:
         if found.alone == "fails":
-            sentence = f"the test fails, as it does not with {names.reference}: {found.obstacle}{_changes(names)}"
+            sentence = f"{found.obstacle}; with {names.reference} it runs{_changes(names)}"
             return Verdict("environment", Outcome.FAIL, sentence, measurement=found)
         sentence = f"not compared: {found.obstacle}"
         return Verdict("environment", Outcome.INCONCLUSIVE, sentence, measurement=found)

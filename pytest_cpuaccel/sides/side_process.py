@@ -256,7 +256,7 @@ def _called(fields: Fields) -> CalledWorkload:
 def _reason(log: Path) -> str:
     """The line of a log that says most likely what went wrong; of a crash, the frame that it happened in."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    crash = next((at for at, line in enumerate(lines) if line.startswith("Fatal Python error")), len(lines))
+    crash = next((at for at, line in enumerate(lines) if line.startswith("Current thread")), len(lines))
     frames = [line for line in lines[crash:] if line.startswith('File "')]
     errors = [line for line in lines if line.startswith(("ERROR:", "E  ")) or "Error: " in line]
     found = (frames[:1] or errors or lines[-1:] or [""])[0 if frames else -1]

@@ -42,6 +42,11 @@ def test_defaults(pytester: pytest.Pytester) -> None:
         save=None,
         against=None,
         against_slowdown=0.05,
+        against_env=None,
+        against_packages=None,
+        against_rev=None,
+        against_processes=12,
+        against_as="reference",
         baselines_dir=pytester.path / ".cpuaccel" / "baselines",
         bundles=None,
         bundle_artifact=False,
@@ -68,6 +73,11 @@ cpu_cache_verify = true
 cpu_save = next
 cpu_against = main
 cpu_against_slowdown = 10%
+cpu_against_env = ../old
+cpu_against_packages = onnxruntime==1.22.1
+cpu_against_rev = main
+cpu_against_processes = 6
+cpu_against_as = candidate
 cpu_baselines_dir = held
 cpu_bundles = left
 cpu_bundle_artifact = true
@@ -94,6 +104,11 @@ cpu_wait = 30 s
         save="next",
         against="main",
         against_slowdown=0.1,
+        against_env="../old",
+        against_packages="onnxruntime==1.22.1",
+        against_rev="main",
+        against_processes=6,
+        against_as="candidate",
         baselines_dir=Path.cwd() / "held",
         bundles=Path.cwd() / "left",
         bundle_artifact=True,
