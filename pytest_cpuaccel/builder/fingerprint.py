@@ -70,9 +70,10 @@ def inputs_signature(inputs: Inputs) -> str:
 
 
 def inputs_digest(inputs: Inputs) -> str:
-    """Return a digest of the inputs with every value in them."""
-    digest = hashlib.sha256(inputs_signature(inputs).encode())
-    for tensor in tree.tensors([inputs.args, dict(inputs.kwargs)]):
+    """Return a digest of the inputs with every value in them; in which order keywords are given makes no difference."""
+    named = Inputs(inputs.args, dict(sorted(inputs.kwargs.items())))
+    digest = hashlib.sha256(inputs_signature(named).encode())
+    for tensor in tree.tensors([named.args, dict(named.kwargs)]):
         digest.update(tensor_bytes(tensor))
     return digest.hexdigest()
 

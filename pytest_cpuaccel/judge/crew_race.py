@@ -19,14 +19,13 @@ def judge_crews(found: CrewRaceMeasurement, limit: float | None, versus: str) ->
         return PartialVerdict(Outcome.INCONCLUSIVE, f"not told from {versus}: {found.reason}")
     allowed = "no limit" if limit is None else f"limit {limit:.4g}x"
     interval = found.estimate.interval(limit)
-    sentence = (
-        f"{found.estimate.value:.2f}x as long as with {versus} {interval}, {allowed}; "
-        f"{found.processes} processes a side, {found.seconds:.2g} s"
-    )
     outcome = Outcome.PASS if limit is None else outcome_of(found.shown or Shown.OPEN)
-    if outcome is Outcome.INCONCLUSIVE:
-        sentence = "; ".join((sentence, found.reason, *_circumstances(found)))
-    return PartialVerdict(outcome, sentence, _evidence(found))
+    if outcome is Outcome.INCONCLUSIVE and found.reason:
+        ending = (found.reason, *_circumstances(found))
+    else:
+        ending = (f"{found.processes} processes a side, {found.seconds:.2g} s",)
+    sentence = f"{found.estimate.value:.2f}x as long as with {versus} {interval}, {allowed}"
+    return PartialVerdict(outcome, "; ".join((sentence, *ending)), _evidence(found))
 
 
 def _circumstances(found: CrewRaceMeasurement) -> Iterator[str]:

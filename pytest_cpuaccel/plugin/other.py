@@ -20,6 +20,7 @@ from pytest_cpuaccel.plugin.stash import OTHER, SETTINGS, choice_of, progress_of
 from pytest_cpuaccel.sides.side_process import SERVING
 
 _SIDES = "sides-1"
+_SHOWN = 12
 
 
 @dataclass
@@ -38,6 +39,13 @@ class Other:
     companion: Companion
     scratch: Path
     held: contextlib.ExitStack
+
+    def told(self) -> tuple[str, ...]:
+        """Return what a run says of both environments: what differs, and what is wrong with the other one."""
+        more = f" and {len(self.changes) - _SHOWN} more" if len(self.changes) > _SHOWN else ""
+        differ = f"{', '.join(self.changes[:_SHOWN])}{more}" if self.changes else "no installed distribution differs"
+        pair = f"{self.candidate.name} against {self.reference.name}"
+        return (f"{pair}: {differ}", *(f"{self.name}: {note}" for note in self.notes))
 
     def close(self) -> None:
         """End the processes, and remove what was made for this session alone."""

@@ -217,7 +217,7 @@ class Reporter:
         from pytest_cpuaccel.report.report import Report
 
         failures = self._config.stash.get(RUN_FAILURES, ())
-        return Report(self._run.finished(), self._environment(), self.rows(), failures)
+        return Report(self._run.finished(), self._environment(), self.rows(), failures, tuple(self._notes))
 
     def rows(self) -> list[Row]:
         """Return the rows by test, and for each test by backend in the chosen order: xdist's arrive in any order."""

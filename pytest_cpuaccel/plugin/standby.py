@@ -70,7 +70,7 @@ class Standby:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed or report.skipped:
-            self._endings.append((f"{report.when} {report.outcome}", _last_line(_text(report))))
+            self._endings.append((f"{report.when} {report.outcome}", _why(report)))
 
     def stand_by(self, evaluations: list[Evaluation], item: pytest.Item) -> None:
         """Tell what the test called, and make these calls again as told, until the test may end."""
@@ -135,11 +135,12 @@ def _answered(order: Any, name: str, arguments: dict[str, Any]) -> dict[str, Any
         return {"refusal": f"{type(error).__name__}: {_last_line(str(error))}"}
 
 
-def _text(report: pytest.TestReport) -> str:
+def _why(report: pytest.TestReport) -> str:
+    """The reason of a skip, or the first line of what a test raised; of an assertion, that says what was compared."""
     if isinstance(report.longrepr, tuple):
-        return str(report.longrepr[2])
+        return _last_line(str(report.longrepr[2]))
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message) if crash is not None else report.longreprtext
+    return _reason(report.longreprtext) if crash is None else str(crash.message).partition("\n")[0][:500]
 
 
 def _end_what_is_not_shared(item: pytest.Item) -> None:

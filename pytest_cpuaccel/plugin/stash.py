@@ -169,7 +169,7 @@ def against_of(config: pytest.Config) -> Against | None:
 
         other = config.stash[OTHER]
         config.stash[_AGAINST] = against(config, other)
-        session_of(config).notes.extend(f"{other.name}: {note}" for note in other.notes)
+        session_of(config).notes.extend(other.told())
     return config.stash[_AGAINST]
 
 

@@ -142,6 +142,12 @@ def test_transformers_configs_count() -> None:
     assert model_key(model) != before
 
 
+def test_a_digest_does_not_hang_on_the_order_of_keywords() -> None:
+    x, y = torch.ones(2), torch.zeros(2)
+    assert inputs_digest(Inputs((), {"x": x, "y": y})) == inputs_digest(Inputs((), {"y": y, "x": x}))
+    assert inputs_digest(Inputs((), {"x": x, "y": y})) != inputs_digest(Inputs((), {"x": y, "y": x}))
+
+
 def test_inputs_are_told_apart_by_shape_type_and_constants_and_digests_also_by_values() -> None:
     ones, zeros = Inputs((torch.ones(2, 3),)), Inputs((torch.zeros(2, 3),))
     assert inputs_signature(ones) == inputs_signature(zeros)

@@ -48,7 +48,7 @@ def test_the_outcome_is_what_was_shown(shown: Shown, outcome: Outcome) -> None:
 def test_an_inconclusive_says_why_and_what_disturbed() -> None:
     found = replace(FOUND, shown=Shown.OPEN, reason="12 processes could not tell", queued_share=0.24)
     sentence = judge_crews(found, 1.05, "torch 2.8").sentence
-    assert sentence.endswith("4.2 s; 12 processes could not tell; calls waited for a processor 24 % of their time")
+    assert sentence.endswith("1.05x; 12 processes could not tell; calls waited for a processor 24 % of their time")
 
 
 def test_without_a_limit_the_sentence_says_what_was_found() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_cpuaccel.plugin.side_arguments import side_arguments
+from pytest_cpuaccel.plugin.side_arguments import ARGUMENTS, arguments_for_sides, side_arguments
 
 
 def given_to_side(pytester: pytest.Pytester, *arguments: str) -> list[str]:
@@ -37,3 +37,13 @@ def test_addopts_go_the_same_way(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\naddopts = -q --junitxml=x.xml --strict-markers")
     found = given_to_side(pytester)
     assert found[:2] == ["-q", "--strict-markers"]
+
+
+def test_a_worker_of_xdist_has_them_from_its_controller(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    controller = pytester.parseconfig("tests", "-n", "2", "--cpu-backends=ort", "-k", "a")
+    told = arguments_for_sides(controller)
+    worker = pytester.parseconfig("tests")
+    worker.workerinput = {ARGUMENTS: told}  # type: ignore[attr-defined]
+    found = side_arguments(worker, pytester.path)
+    assert list(found[: len(told)]) == told == ["tests", "--cpu-backends=ort", "-k", "a"]

@@ -8,7 +8,9 @@ from itertools import groupby
 
 from pytest_cpuaccel.core.estimate import Estimate
 from pytest_cpuaccel.core.measurement.baseline import BaselineMeasurement
+from pytest_cpuaccel.core.measurement.environment import EnvironmentMeasurement
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
+from pytest_cpuaccel.core.units import format_duration
 from pytest_cpuaccel.core.verdict import Kind
 from pytest_cpuaccel.report.html.bar import Bar, bar_of
 from pytest_cpuaccel.report.html.distribution import Distribution, distribution_of
@@ -17,7 +19,7 @@ from pytest_cpuaccel.report.html.signal import OF_OUTCOME, SIGNS, Colour, colour
 from pytest_cpuaccel.report.row import Row
 from pytest_cpuaccel.report.table import short_names, table
 
-SPEED, BASELINE = "vs eager", "vs baseline"
+ENVIRONMENT, SPEED, BASELINE = _BARS = ("vs environment", "vs eager", "vs baseline")
 _APART = ("test", "model", "call", "backend", "verdict")
 """Columns that stand in the heading of a group, or are always in view."""
 _BAR_WIDTH = 150.0
@@ -76,7 +78,7 @@ def table_of(rows: Sequence[Row], anchors: Mapping[int, str]) -> Table:
     """Return the table; ``anchors`` holds the card of a row by the row's ``id()``."""
     headings, filled = table(rows)
     columns = _ordered([name for name in headings if name not in _APART])
-    speeds = {name: list(_known(rows, name)) for name in (SPEED, BASELINE)}
+    speeds = {name: list(_known(rows, name)) for name in _BARS}
     scales = {name: scale_for(known, _BAR_WIDTH) for name, known in speeds.items() if known}
     lines = [
         _line(row, [_cell(row, name, dict(zip(headings, texts, strict=True)), scales) for name in columns], anchors)
@@ -88,7 +90,7 @@ def table_of(rows: Sequence[Row], anchors: Mapping[int, str]) -> Table:
 
 def _ordered(columns: Sequence[str]) -> tuple[str, ...]:
     """The columns with those that have bars in front."""
-    return tuple(sorted(columns, key=lambda name: name not in (SPEED, BASELINE)))
+    return tuple(sorted(columns, key=lambda name: _BARS.index(name) if name in _BARS else len(_BARS)))
 
 
 def _known(rows: Sequence[Row], column: str) -> Iterator[float]:
@@ -104,6 +106,10 @@ def _speed(row: Row, column: str) -> Estimate | None:
     if column == SPEED:
         latency = row.measured(LatencyMeasurement)
         return None if latency is None or latency.race is None else latency.race.estimate.inverse
+    if column == ENVIRONMENT:
+        found = row.measured(EnvironmentMeasurement)
+        estimate = None if found is None or found.race is None else found.race.estimate
+        return None if estimate is None else estimate.inverse
     baseline = row.measured(BaselineMeasurement)
     if baseline is None:
         return None
@@ -115,12 +121,25 @@ def _cell(row: Row, column: str, texts: Mapping[str, str], scales: Mapping[str, 
     speed = _speed(row, column) if column in scales else None
     if speed is None:
         return Cell(column, texts[column])
+    if column == ENVIRONMENT:
+        found = row.measured(EnvironmentMeasurement)
+        assert found is not None
+        bar = bar_of(speed, scales[column], 1 / found.limit)
+        return Cell(column, f"{texts[column]}{_both(found)}", _colour(row, "environment"), bar)
     kind: Kind = "latency" if column == SPEED else "baseline"
     baseline = row.measured(BaselineMeasurement) if column == BASELINE else None
     allowed = 1 / baseline.limit if baseline else None
     latency = row.measured(LatencyMeasurement) if column == SPEED else None
     pairs = distribution_of(latency.race.pairs_ns) if latency and latency.race else None
     return Cell(column, texts[column], _colour(row, kind), bar_of(speed, scales[column], allowed), pairs)
+
+
+def _both(found: EnvironmentMeasurement) -> str:
+    """The medians of both sides."""
+    race = found.race
+    if race is None or race.p50_ns is None or race.reference_p50_ns is None:
+        return ""
+    return f", {format_duration(race.p50_ns)} against {format_duration(race.reference_p50_ns)}"
 
 
 def _colour(row: Row, kind: Kind) -> Colour:
