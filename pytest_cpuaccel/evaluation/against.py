@@ -44,11 +44,15 @@ Standing = tuple[CalledWorkload, ...]
 
 @dataclass(frozen=True)
 class AgainstSettings:
-    """``limit`` is the most that a call may take with the candidate, over the reference; ``race`` of each race."""
+    """``limit`` is the most that a call may take with the candidate, over the reference; ``race`` of each race.
+
+    ``is_candidate_here``: the candidate is the environment of this session, in which the test came to be judged.
+    """
 
     environments: Environments
     limit: float
     race: CrewRaceConfig
+    is_candidate_here: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,8 @@ class Against:
             return replace(ours if isinstance(ours, _Obstacle) else theirs, alone="")
         if not isinstance(ours, _Obstacle):
             return ours, theirs
+        if self.settings.is_candidate_here:  # what keeps it from running in a process of its own is no fault of it
+            return replace(ours, alone="")
         if ours.alone == "fails":  # once more: it may have failed by chance
             again = self._run(self.candidate)
             if not isinstance(again, _Obstacle):

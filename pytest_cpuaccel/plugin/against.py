@@ -41,7 +41,7 @@ def against(config: pytest.Config, other: Other) -> Against:
     found = Against(
         processes(other.candidate),
         processes(other.reference),
-        AgainstSettings(environments, 1 + settings.against_slowdown, race),
+        AgainstSettings(environments, 1 + settings.against_slowdown, race, settings.against_as == "reference"),
         functools.partial(_alone, config, progress),
         progress.busy,
     )

@@ -13,6 +13,7 @@ NEED_TORCH = [
     "latency/test_tokens.py",
     "parity",
     "sides/test_answers_file.py",
+    "test_against.py",
     "test_batch.py",
     "test_bundles.py",
     "test_decoding.py",
