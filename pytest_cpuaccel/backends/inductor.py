@@ -169,9 +169,10 @@ def _compiled(function: Callable[..., Any], compiler: Compiler) -> Callable[...,
     import torch
     from torch._dynamo import config
 
-    if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
-        return torch.compile(function, backend=compiler, isolate_recompiles=True)
-    compiled = torch.compile(function, backend=compiler)
+    compiles: Callable[..., Callable[..., Any]] = torch.compile
+    if "isolate_recompiles" in inspect.signature(compiles).parameters:
+        return compiles(function, backend=compiler, isolate_recompiles=True)
+    compiled = compiles(function, backend=compiler)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
