@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -141,8 +142,6 @@ def load_module(module: Any, subject: Subject, folder: Path | None, backend: str
 
 def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
     """Have every call of ``module``, those of its own ``generate()`` too, run compiled; return the compiler."""
-    import torch
-
     from pytest_cpuaccel.backends.toolkit import upstream
     from pytest_cpuaccel.backends.toolkit.run_once import rehearse
 
@@ -150,7 +149,7 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
     compiler = Compiler(subject.options, backend)
     with upstream.contained():
         # Silent in later calls too: dynamo warns whenever it compiles, which it does again for new shapes.
-        forward = _refusing(upstream.silent(torch.compile(with_own_code(module.forward), backend=compiler)))
+        forward = _refusing(upstream.silent(_compiled(with_own_code(module.forward), compiler)))
         module.forward = freezing(forward) if freezes else forward
         with compiler.counting_breaks():
             rehearse(module, subject.inputs)
@@ -159,6 +158,31 @@ def compile_module(module: Any, subject: Subject, backend: str) -> Compiler:
     if freezes and not compiler.frozen_weights:
         raise NothingToDoError(f"{_name(subject)} has no weights that a compiled graph could freeze")
     return compiler
+
+
+def _compiled(function: Callable[..., Any], compiler: Compiler) -> Callable[..., Any]:
+    """Return ``function`` compiled on its own, however often code that it calls was compiled for other models.
+
+    Dynamo counts recompilations of a part behind a graph break for all models of a session together, and runs it in
+    Python from the ninth on. A release that can't count apart gets a higher limit during each call.
+    """
+    import torch
+    from torch._dynamo import config
+
+    compiles: Callable[..., Callable[..., Any]] = torch.compile
+    if "isolate_recompiles" in inspect.signature(compiles).parameters:
+        return compiles(function, backend=compiler, isolate_recompiles=True)
+    compiled = compiles(function, backend=compiler)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        before, config.recompile_limit = config.recompile_limit, config.accumulated_recompile_limit
+        try:
+            return compiled(*args, **kwargs)
+        finally:
+            config.recompile_limit = before
+
+    return call
 
 
 def observe(subject: Subject, folder: Path | None, inputs: Inputs) -> ObservedRun:

@@ -199,3 +199,31 @@ def test_each_call_of_a_module_is_seen_at_a_place_of_its_own() -> None:
     seen = inductor.observe(given, None, given.inputs)
     assert list(seen.outputs) == ["layer", "layer#2", "layer#3"]
     assert torch.equal(seen.outputs["layer#3"], seen.output)
+
+
+class Broken(torch.nn.Module):
+    """Its graph breaks within a part, which dynamo compiles by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = Pausing()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.part(x)  # type: ignore[no-any-return]
+
+
+class Pausing(torch.nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found = super().forward(x)
+        torch._dynamo.graph_break()
+        return found + 1
+
+
+def test_a_part_behind_a_graph_break_is_compiled_for_any_number_of_models() -> None:
+    models_of_a_session = [Broken().eval() for _ in range(10)]
+    with torch.no_grad():
+        graphs = [inductor.compile_module(each, subject(each, x=X), "eager").runs for each in models_of_a_session]
+    assert graphs == [graphs[0]] * 10
