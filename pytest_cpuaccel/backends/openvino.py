@@ -168,7 +168,8 @@ def without_rule(summary: str) -> str:
 
 def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int, *, counts: bool) -> RuntimeSession:
     import openvino
-    import torch
+
+    from pytest_cpuaccel.backends.toolkit.openvino_tensors import from_openvino, to_openvino
 
     compiled = openvino.Core().compile_model(folder / FILE, "CPU", _config(precision, threads, counts=counts))
     request = compiled.create_infer_request()
@@ -177,9 +178,9 @@ def _open(precision: str, folder: Path, inputs: Sequence[str], threads: int, *, 
 
     def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
         for place in places:
-            request.set_input_tensor(place, openvino.Tensor(tensors[place].numpy(), shared_memory=True))
+            request.set_input_tensor(place, to_openvino(tensors[place]))
         request.infer()
-        return [torch.from_numpy(request.get_output_tensor(place).data.copy()) for place in outputs]
+        return [from_openvino(request.get_output_tensor(place)) for place in outputs]
 
     return RuntimeSession(run, _read_back(precision, [compiled]))
 
@@ -189,7 +190,8 @@ def _open_tapped(
 ) -> RuntimeSession:
     """A session that also returns the wanted values, so far as the graph has them, into ``values``."""
     import openvino
-    import torch
+
+    from pytest_cpuaccel.backends.toolkit.openvino_tensors import from_openvino, to_openvino
 
     core = openvino.Core()
     model = core.read_model(folder / FILE)
@@ -203,9 +205,9 @@ def _open_tapped(
 
     def run(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
         for place in range(len(inputs)):
-            request.set_input_tensor(place, openvino.Tensor(tensors[place].numpy(), shared_memory=True))
+            request.set_input_tensor(place, to_openvino(tensors[place]))
         request.infer()
-        found = [torch.from_numpy(request.get_output_tensor(place).data.copy()) for place in range(len(places))]
+        found = [from_openvino(request.get_output_tensor(place)) for place in range(len(places))]
         values.update((name, found[places[_place(port)]]) for name, port in ports.items())
         return found[:count]
 

@@ -16,7 +16,7 @@ from pytest_cpuaccel.backends.toolkit.keeping_fp32 import holds_factor, holds_ma
 from pytest_cpuaccel.backends.toolkit.rewriting import rewrite
 from pytest_cpuaccel.backends.toolkit.runtime import Converter, Ports, ReadBack, Runtime, RuntimeSession, Steps
 from pytest_cpuaccel.core.backend import Backend, BuiltModel, Requirement, Subject
-from pytest_cpuaccel.core.errors import BackendUnavailableError
+from pytest_cpuaccel.core.errors import BackendUnavailableError, BuildError
 from pytest_cpuaccel.core.inputs import Inputs
 from pytest_cpuaccel.core.observed_run import ObservedRun
 from pytest_cpuaccel.core.precision import Precision
@@ -127,9 +127,16 @@ def _open_with(options: Callable[[int], Any], folder: Path, inputs: Sequence[str
 
 
 def _runner(session: Any, inputs: Sequence[str]) -> Callable[[tuple[torch.Tensor, ...]], list[torch.Tensor]]:
-    """A function that runs a session on tensors in the order of ``inputs``, some of which its graph may not have."""
+    """A function that runs a session on tensors in the order of ``inputs``, some of which its graph may not have.
+
+    Raises:
+        BuildError: one of its inputs or outputs is bfloat16, of which ONNX Runtime can't make an array.
+    """
     import torch
 
+    for kind, items in (("input", session.get_inputs()), ("output", session.get_outputs())):
+        if any(item.type == "tensor(bfloat16)" for item in items):
+            raise BuildError(f"an {kind} is bfloat16, of which ONNX Runtime makes no array; cast it outside the model")
     used = {item.name for item in session.get_inputs()}
     names = [(place, name) for place, name in enumerate(inputs) if name in used]
 

@@ -71,8 +71,10 @@ def _check(items: object) -> None:
 
 def _of(found: Mapping[Any, Any]) -> str:
     """What to give in place of a dict: a split of several data sets, or the rows of columns."""
+    if not found:
+        return f"it is empty; {WANTED} in a list"
     parts = ", ".join(list(map(str, found))[:3])
-    if found and all(hasattr(part, "column_names") for part in found.values()):
+    if all(hasattr(part, "column_names") for part in found.values()):
         return f"give one of its splits ({parts})"
     counts = {len(column) if hasattr(column, "__len__") else 0 for column in found.values()}
     rows = ""

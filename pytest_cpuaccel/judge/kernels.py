@@ -100,7 +100,7 @@ def _fallbacks(census: KernelCensus) -> PartialVerdict:
 def _graph_breaks(census: KernelCensus, most: int) -> PartialVerdict:
     found = census.graph_breaks
     if found is None:
-        return PartialVerdict(Outcome.INCONCLUSIVE, f"{census.source} tells nothing of graph breaks")
+        return PartialVerdict(Outcome.INCONCLUSIVE, f"nothing is known of graph breaks from {census.source}")
     outcome = Outcome.PASS if found <= most else Outcome.FAIL
     return PartialVerdict(outcome, f"{found} graph break{'s' * (found != 1)}, allowed {most}")
 
@@ -160,7 +160,7 @@ def _by_names(census: KernelCensus) -> str:
     """What names were looked at, where the census has none of implementations."""
     if any(kernel.implementation for kernel in census.kernels):
         return ""
-    return f", by the names of operations: {census.source} names no implementations"
+    return f", by the names of operations: no implementations are known from {census.source}"
 
 
 def _may_lack(census: KernelCensus) -> str:

@@ -198,6 +198,7 @@ MISTAKES = {
     "score_items(lambda m, xs: {'score': one(m, xs)}, [1], batch_size=2)": "*returned a dict * for a batch of 1 *",
     "score_items(lambda m, xs: [one(m, x) * math.nan for x in xs], [1], batch_size=2)": "*item 0 scored nan under *",
     "score_items(one, {'train': [1], 'test': [2]})": "*in the place of the items; give one of its parts (train, *",
+    "score_items(one, {})": "*a dict stands in the place of the items; it is empty; give *in a list",
     "score_items(one, torch.utils.data.DataLoader(X, batch_size=8))": "*gives batches, not items; give its .dataset, *",
     "score_items(one, [1]); score_items(pair, [1], metric=lambda p, r: 1)": "*was called before in this test; *",
 }

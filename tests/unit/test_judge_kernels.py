@@ -91,7 +91,7 @@ def test_names_are_those_of_operations_implementations_and_precisions(pattern: s
 
 def test_a_census_without_implementations_says_what_names_were_looked_at() -> None:
     assert judged(FP32, absent=("ref*",)).sentence.endswith(
-        "by the names of operations: a profiler names no implementations"
+        "by the names of operations: no implementations are known from a profiler"
     )
 
 
@@ -103,6 +103,7 @@ def test_fallbacks_and_graph_breaks() -> None:
     assert outcome(FP32, of={"graph_breaks": 0}, max_graph_breaks=0) == "PASS"
     assert outcome(FP32, of={"graph_breaks": 2}, max_graph_breaks=1) == "FAIL"
     assert outcome(FP32, max_graph_breaks=0) == "INCONCLUSIVE"
+    assert "nothing is known of graph breaks from " in judged(FP32, max_graph_breaks=0).sentence
 
 
 def test_the_worst_part_is_the_verdict() -> None:

@@ -45,6 +45,11 @@ def test_without_a_module_the_reason_is_one_line() -> None:
     assert lines(Localization(note="too large")) == ("no module is named as the first wrong one: too large",)
 
 
+def test_an_error_without_end_is_said_in_a_word() -> None:
+    text = "\n".join(lines(Localization(module="a", type="A", at_output=inf, at_input=0.0)))
+    assert "infinite at its output, 0.0x at its input" in text
+
+
 def test_facts_read_back_what_was_found_even_an_error_without_end() -> None:
     endless = ModuleError("head", "Linear", inf, 1e-7)
     for found in (FOUND, Localization(note="too large"), Localization(growth=(endless,))):

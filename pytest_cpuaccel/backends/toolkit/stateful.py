@@ -12,6 +12,7 @@ from openvino.passes import MakeStateful, Manager
 from transformers.cache_utils import DynamicLayer
 
 from pytest_cpuaccel.backends.toolkit.kv_cache import CacheLayout
+from pytest_cpuaccel.backends.toolkit.openvino_tensors import from_openvino, to_openvino
 from pytest_cpuaccel.core.errors import BuildError
 
 ROWS = "beam_idx"
@@ -122,9 +123,9 @@ def run_of(compiled: Any, inputs: Sequence[str], count: int) -> Callable[[Tensor
             layer.reset()
         rows = layer.step(*tensors[0].shape)
         for place, tensor in zip(places, (*tensors, rows), strict=True):
-            layer.request.set_input_tensor(place, openvino.Tensor(tensor.numpy(), shared_memory=True))
+            layer.request.set_input_tensor(place, to_openvino(tensor))
         layer.request.infer()
-        return [torch.from_numpy(layer.request.get_output_tensor(place).data.copy()) for place in range(count)]
+        return [from_openvino(layer.request.get_output_tensor(place)) for place in range(count)]
 
     return run
 

@@ -141,7 +141,9 @@ class FloatFigures:
     fp64 where that is known (``has_exact``), else from eager itself. ``longest`` is the number of terms of the longest
     sum that was computed in another order, ``longest_kept`` that of those that were not.
 
-    What follows ``longest_kept`` is None unless it was asked for. ``neighbours`` are None of anything but a matrix.
+    ``of_type`` is the relative error that rounding to the output's own type may cause: 0 of fp32 and fp64.
+
+    What follows ``of_type`` is None unless it was asked for. ``neighbours`` are None of anything but a matrix.
     ``spread`` is the root mean square by which eager's rows differ from their mean, None of few rows.
     """
 
@@ -163,6 +165,7 @@ class FloatFigures:
     lost: Mismatch | None = None
     longest: int = 0
     longest_kept: int = 0
+    of_type: float = 0.0
     worst: WorstElement | None = None
     constants: Constants | None = None
     largest_relative: float | None = None

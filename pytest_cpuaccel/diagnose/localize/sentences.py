@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isinf
 
 from pytest_cpuaccel.core.localization import Localization, ModuleError
 
@@ -41,7 +42,9 @@ def _at_input(found: Localization) -> str:
 
 
 def _ratio(ratio: float | None) -> str:
-    return "?" if ratio is None else f"{ratio:,.1f}x" if ratio < 100 else f"{ratio:,.0f}x"
+    if ratio is None or isinf(ratio):
+        return "?" if ratio is None else "infinite"
+    return f"{ratio:,.1f}x" if ratio < 100 else f"{ratio:,.0f}x"
 
 
 def _shown(found: Localization) -> Sequence[ModuleError]:

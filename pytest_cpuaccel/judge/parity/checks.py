@@ -59,7 +59,7 @@ def worst_limit(figures: FloatFigures, tolerance: Tolerance, precision: Precisio
     bar, loop = BARS[precision], figures.off.running
     scale = figures.expected.rms(figures.count) or 1.0
     by_loop = 0.0 if loop is None else loop.largest / (figures.reference.largest or 1.0)
-    return bar.rtol, scale * max(bar.scaled_atol, OTHER_ORDER * by_loop)
+    return max(bar.rtol, figures.of_type), scale * max(bar.scaled_atol, figures.of_type, OTHER_ORDER * by_loop)
 
 
 def asks_for_constants(figures: FloatFigures, tolerance: Tolerance, precision: Precision) -> bool:

@@ -114,7 +114,9 @@ def _justified(measure: Measure, figures: FloatFigures, precision: Precision) ->
         return round_up(max(min(wanted, most), measure.value, BARS[Precision.FP32].floor))
     bar = BARS[precision]
     most = measure.allowed(bar, figures) if is_judged_by_rounding(figures, precision) else math.inf
-    return round_up(max(min(max(wanted, bar.floor, measure.of_long_sums(figures)), most), measure.value))
+    return round_up(
+        max(min(max(wanted, bar.floor, figures.of_type, measure.of_long_sums(figures)), most), measure.value)
+    )
 
 
 def _own(figures: FloatFigures, precision: Precision) -> Size | None:

@@ -85,7 +85,7 @@ def rounding_check(figures: FloatFigures, precision: Precision) -> Check:
         below = times = f" ({_times(worst.value / own)} {precision.value} rounding)"
         allowed_times = f" ({allowed / own:,.0f}x)"
     elif rmse > 0:
-        below = f" (floor {bar.floor:.0e})"
+        below = f" (floor {max(bar.floor, figures.of_type):.0e})"
     summed = f" by a sum over {figures.longest} elements" if figures.longest else ""
     scale, peak = figures.reference.rms(figures.count) or 1.0, figures.reference.largest or 1.0
     return Check(
@@ -179,7 +179,7 @@ class Measure:
         """Return what an output of these elements may be off by."""
         count = figures.count
         few = min(widened(bar.k, count) * self.own, bar.few_elements)
-        return min(max(bar.k * self.own, few, bar.floor, self.of_long_sums(figures)), bar.ceiling)
+        return min(max(bar.k * self.own, few, bar.floor, figures.of_type, self.of_long_sums(figures)), bar.ceiling)
 
     def of_long_sums(self, figures: FloatFigures) -> float:
         """Return what another order of long sums may be off: by running sums, by length where none was computed."""

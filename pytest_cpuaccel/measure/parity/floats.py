@@ -22,6 +22,8 @@ from pytest_cpuaccel.core.measurement.parity import (
     WorstElement,
 )
 from pytest_cpuaccel.core.parity_questions import ElementLimit, LikelyLimit, ParityQuestions
+from pytest_cpuaccel.core.precision import Precision
+from pytest_cpuaccel.core.rounding import BARS
 from pytest_cpuaccel.measure.parity.elements import Elements
 from pytest_cpuaccel.measure.parity.leaves import OutputPair
 from pytest_cpuaccel.measure.parity.neighbours import neighbours
@@ -32,6 +34,8 @@ from pytest_cpuaccel.measure.parity.top1 import top1_share
 
 _STEPS = 4
 """Most different numbers of an output that a step function gives: three of ``sign``."""
+
+_OF_TYPE = {torch.float16: BARS[Precision.FP16].floor, torch.bfloat16: BARS[Precision.BF16].floor}
 
 
 @dataclass
@@ -67,6 +71,7 @@ class Floats:
             lost=self._mismatch(elements, elements.lost),
             longest=self.pair.longest,
             longest_kept=self.pair.longest_kept,
+            of_type=_OF_TYPE.get(self.pair.expected.dtype, 0.0),
             worst=None if asked.worst is None else self._worst_of(elements, asked.worst),
             constants=self._constants if asked.constants else None,
             largest_relative=elements.largest_relative if asked.relative else None,

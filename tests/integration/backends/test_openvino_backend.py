@@ -36,6 +36,15 @@ class TestOpenvino(ExportingBackend):
     def test_reads_its_precision_back(self, tmp_path: Path) -> None:
         assert build(OPENVINO, subject(models.mlp(), x=X), tmp_path).facts["precision"] == "f32"
 
+    def test_bfloat16_comes_in_and_goes_out_as_it_is(self, tmp_path: Path) -> None:
+        class Cast(nn.Module):
+            def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                return x * 2, (x.float() * 2).bfloat16()
+
+        given = torch.tensor([[1.0, -2.5, 0.375]], dtype=torch.bfloat16)
+        for found in build(OPENVINO, subject(Cast(), x=given), tmp_path).forward(x=given):
+            assert torch.equal(found, given * 2)
+
     def test_sends_no_telemetry(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("openvino")
         telemetry = pytest.importorskip("openvino_telemetry")

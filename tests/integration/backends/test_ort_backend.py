@@ -266,3 +266,14 @@ def test_a_size_that_the_code_branches_on_is_refused(tmp_path: Path) -> None:
 def test_without_onnxscript_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailableError, match="pip install onnxscript"):
         build(ORT, subject(models.mlp(), x=X), tmp_path)
+
+
+@needs_onnxscript
+def test_bfloat16_among_inputs_or_outputs_is_refused(tmp_path: Path) -> None:
+    class Cast(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.float() * 2 if x.dtype is torch.bfloat16 else (x * 2).bfloat16()
+
+    for number, (kind, dtype) in enumerate({"input": torch.bfloat16, "output": torch.float32}.items()):
+        with pytest.raises(BuildError, match=f"an {kind} is bfloat16, of which ONNX Runtime makes no array"):
+            build(ORT, subject(Cast(), x=torch.ones(2, 3, dtype=dtype)), tmp_path / str(number))

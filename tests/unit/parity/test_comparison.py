@@ -54,6 +54,18 @@ def test_eager_itself_is_one_rounding_off():
     assert facts(result)["compared_elements"] == EAGER.numel()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_an_output_in_a_coarse_type_may_be_off_by_one_rounding_to_it(dtype):
+    eager = EAGER.to(dtype)
+    other = eager.clone()
+    largest = int(eager.abs().argmax())
+    other.view(-1)[largest] = torch.nextafter(eager.view(-1)[largest], torch.zeros((), dtype=dtype))
+    for exact in (eager.double(), None):
+        assert judge(other, eager, exact).outcome is Outcome.PASS
+        assert judge((EAGER * 1.1).to(dtype), eager, exact).outcome is Outcome.FAIL
+    assert judge(other.float(), eager.float(), eager.double()).outcome is Outcome.FAIL
+
+
 def test_a_few_roundings_off_passes_and_bf16_passed_off_as_fp32_fails():
     coarse = noisy(1e-4)
     kept = judge(noisy(5e-4), coarse, EXACT)
