@@ -204,7 +204,7 @@ def test_a_revision_of_the_code_and_an_environment_at_once(shop: pytest.Pytester
     }.items():
         assert "answers" not in found[test]
         assert found[test]["environment"]["verdict"] == "INCONCLUSIVE"
-        assert found[test]["environment"]["sentence"].endswith(why)
+        assert why in found[test]["environment"]["sentence"]
 
 
 def test_a_killed_session_leaves_no_process(project: pytest.Pytester, starts: Path) -> None:
