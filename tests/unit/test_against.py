@@ -1,4 +1,4 @@
-"""A test that ends otherwise on one side is told of, and blamed on the candidate only where nothing else explains it."""
+"""A test that ends otherwise on one side is told of, and blamed on the candidate only where that is the reason."""
 
 from __future__ import annotations
 
