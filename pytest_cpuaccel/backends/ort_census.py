@@ -79,8 +79,7 @@ def count(load: Load, subject: Subject, folder: Path | None, method: Method, inp
 def _run(built: BuiltModel, method: Method, inputs: Inputs) -> None:
     import torch
 
-    function = built.forward if method == "forward" else built.generate
-    assert function is not None
+    function = built.method(method)
     try:
         for _ in range(_CALLS):
             with torch.no_grad(), torch.random.fork_rng(devices=[]):

@@ -56,8 +56,7 @@ def count_built(built: BuiltModel, method: Method, inputs: Inputs) -> KernelCens
     """
     from pytest_cpuaccel.backends.toolkit.library_lines import library_lines
 
-    function = built.forward if method == "forward" else built.generate
-    assert function is not None
+    function = built.method(method)
     record(function, inputs)  # the first call prepares what later ones find
     with library_lines() as lines:
         counted = record(function, inputs, lines)

@@ -132,6 +132,17 @@ class BuiltModel:
             object.__setattr__(self, "threads", self.facts["threads"])
             object.__setattr__(self, "facts", rest)
 
+    def method(self, name: Method) -> Callable[..., Any]:
+        """Return ``forward`` or ``generate``.
+
+        Raises:
+            TypeError: the build has no ``generate``.
+        """
+        found = self.forward if name == "forward" else self.generate
+        if found is None:
+            raise TypeError("a build without generate() can't generate")
+        return found
+
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:

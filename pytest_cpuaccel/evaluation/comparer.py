@@ -99,8 +99,7 @@ class Comparer:
         listener = None if call.heard is None else Listener()
         told = {} if listener is None else {"streamer": listener}
         given = private_inputs(Inputs(call.inputs.args, {**call.inputs.kwargs, **told}))
-        run = built.forward if call.method == "forward" else built.generate
-        assert run is not None
+        run = built.method(call.method)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             if call.rng_state is not None:
                 torch.set_rng_state(call.rng_state)

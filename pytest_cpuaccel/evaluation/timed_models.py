@@ -65,9 +65,7 @@ def _as_built(evaluation: Evaluation) -> BuiltModel:
 def timed(built: BuiltModel, call: Call) -> Callable[[], object]:
     """Return a call of a build, without arguments; a ``generate()`` starts from the generator state of the record."""
     inputs = repeatable(call.inputs)
-    run = built.forward if call.method == "forward" else built.generate
-    if run is None:
-        raise TypeError("a build without generate() can't be timed generating")
+    run = built.method(call.method)
     if call.method == "generate":
         return partial(_seeded, run, inputs, call.rng_state)
     if call.written or _holds_cache(inputs):

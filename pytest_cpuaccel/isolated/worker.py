@@ -48,8 +48,7 @@ def start(folder: Path) -> Iterator[str]:
     built = bundle.backend.load(bundle.subject, bundle.artifact)
     check_built(built, bundle.subject.threads, bundle.call.method)
     yield LOAD
-    run = built.forward if bundle.call.method == "forward" else built.generate
-    assert run is not None
+    run = built.method(bundle.call.method)
     if bundle.call.rng_state is not None:
         torch.set_rng_state(bundle.call.rng_state)
     with torch.no_grad():

@@ -116,9 +116,9 @@ def _promises(sample: _Sample, budget: AccuracyBudget) -> Iterator[Promise]:
         yield promise
     if budget.min_score is not None:
         eager = float(sample.expected.mean())
-        if sample.scale is None:
-            _check_least(budget.min_score)
         found.check_least(budget.min_score, eager)
+        if sample.scale is None:
+            _check_allows_not_any(budget.min_score)
         if budget.of is not None:
             yield beside_eager(_score_of_these(sample, budget.min_score), eager, (eager, eager))
         else:
@@ -133,12 +133,7 @@ def _drop(sample: _Sample, budget: AccuracyBudget, allowed: float) -> Promise:
     return _drop_of_graded(sample, sample.scale, allowed)
 
 
-def _check_least(least: float) -> None:
-    if least > 1:
-        raise UsageError(
-            f"accuracy_budget(min_score=): right/wrong scores are 0 or 1 and never reach {number(least)}; "
-            f"write {number(least / 100)} for {number(least)} %"
-        )
+def _check_allows_not_any(least: float) -> None:
     if least <= 0:
         raise UsageError(
             f"accuracy_budget(min_score=): right/wrong scores are 0 or 1, so that {number(least)} would allow any; "

@@ -153,10 +153,9 @@ class CallRecord:
 
     def _answer(self, latest: Latest, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         built, call = latest.build.model, latest.call
-        run = built.forward if call.method == "forward" else built.generate
         try:
             with torch.no_grad():
-                output = run(*args, **kwargs)  # type: ignore[misc]
+                output = built.method(call.method)(*args, **kwargs)
         except CpuaccelError:
             raise
         except Exception as error:
