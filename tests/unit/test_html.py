@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from pytest_cpuaccel.core.diagnosis import Diagnosis
+from pytest_cpuaccel.core.measurement.crew_race import CrewRaceMeasurement
+from pytest_cpuaccel.core.measurement.environment import EnvironmentMeasurement, Environments
 from pytest_cpuaccel.core.measurement.latency import LatencyMeasurement
+from pytest_cpuaccel.core.measurement.shown import Shown
 from pytest_cpuaccel.core.result import Result
 from pytest_cpuaccel.core.verdict import Outcome, Verdict
 from pytest_cpuaccel.report.ending import Ending
@@ -238,6 +241,17 @@ def test_a_bar_has_the_colour_of_the_verdict_on_the_speed(outcome: Outcome, colo
     (cell,) = [cell for cell in page_of(row(PASS, raced(outcome, 0.5))).all("td") if cell.all("rect")]
     assert colour in cell.classes
     assert "2.00x [1.82, 2.22]" in cell.text
+
+
+def test_another_environment_comes_first_with_a_bar_and_both_medians() -> None:
+    levels: tuple[float, ...] = ()
+    race = CrewRaceMeasurement(1.25, (1.2, 1.3), levels, levels, 4, 20, 9.0, 291e3, 215e3, 1.2, 0.0, 1, 0, Shown.ABOVE)
+    measured = EnvironmentMeasurement(Environments("this environment", "old"), 1.05, race)
+    slower = Verdict("environment", Outcome.FAIL, "ort: 1.25x as long as with old", measurement=measured)
+    page = page_of(row(raced(Outcome.PASS, 0.5), slower))
+    first, *_ = [cell for cell in page.all("td") if cell.all("rect")]
+    assert "fail" in first.classes
+    assert "1.25x [1.20, 1.30] as long, 291 us against 215 us" in first.text
 
 
 def test_bars_begin_at_1x_and_twice_as_fast_is_as_long_as_half_as_fast() -> None:
