@@ -39,6 +39,8 @@ _LEFT_OUT = frozenset(
 
 _TEXT = frozenset({"input_ids", "attention_mask", "position_ids", "decoder_input_ids", "decoder_attention_mask"})
 
+_HOOKS = ("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs")
+
 _NOT_FOR_FORWARD = frozenset({"cache_position", "labels"})
 
 
@@ -173,8 +175,12 @@ def _watched(model: Any) -> tuple[Any, dict[str, Any]]:
 
 @contextlib.contextmanager
 def _left_as_it_was(model: nn.Module) -> Iterator[None]:
-    """Restore the random state and the attributes that a loop sets (Qwen2-VL's ``rope_deltas``)."""
+    """Restore the random state, and attributes and hooks that a loop sets (Qwen2-VL's ``rope_deltas``).
+
+    transformers hooks the parts of an encoder when hidden states are first asked for.
+    """
     before = [(vars(part), dict(vars(part))) for part in model.modules()]
+    hooks = [(found, dict(found)) for _, kept in before for name in _HOOKS if (found := kept.get(name)) is not None]
     try:
         with generators_kept(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -184,6 +190,10 @@ def _left_as_it_was(model: nn.Module) -> Iterator[None]:
             if any(now.get(name) is not value for name, value in kept.items()) or len(now) != len(kept):
                 now.clear()
                 now.update(kept)
+        for found, were in hooks:
+            if found.keys() != were.keys():
+                found.clear()
+                found.update(were)
 
 
 @contextlib.contextmanager

@@ -174,6 +174,11 @@ def test_a_streamer_has_to_hear_what_is_returned(project: pytest.Pytester) -> No
     )
 
 
+TWINS = """
+@pytest.hookimpl(optionalhook=True)
+def pytest_cpuaccel_backends(config):
+    return [doubles.TWIN]
+"""
 TELLERS = """
 import pytest, torch
 from dataclasses import replace
@@ -225,6 +230,23 @@ def test_scores_that_a_call_returns_are_compared_too(project: pytest.Pytester) -
     result.assert_outcomes(passed=2, failed=2)
     for name in ("scaled", "miscounts"):
         result.stdout.fnmatch_lines([f"{name}: generate 1x3: 3 of 3 tokens agree, but over them 'logits' is off by *"])
+
+
+def test_hidden_states_of_an_encoder_decoder_leave_the_users_model_as_it_is(project: pytest.Pytester) -> None:
+    project.makeconftest(f"import pytest\nfrom tests import doubles\n{TWINS}")
+    project.makepyfile(
+        test_it="""
+        import pytest, torch
+        from tests import exports
+
+        @pytest.mark.parity
+        def test_it(cpu_accelerate):
+            model, asked = exports.tiny_t5(), {"output_hidden_states": True, "return_dict_in_generate": True}
+            cpu_accelerate(model).generate(torch.tensor([[11, 12, 13]]), max_new_tokens=3, do_sample=False, **asked)
+            assert not any(part._forward_hooks for part in model.modules())
+        """
+    )
+    project.runpytest_inprocess("--cpu-backends=twin").assert_outcomes(passed=1)
 
 
 def test_a_failing_generate_names_the_first_token_both_margins_and_how_far_apart_logits_are(
