@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pytest_cpuaccel.core.errors import UsageError
 from pytest_cpuaccel.core.smallest_set import smallest_set
+from pytest_cpuaccel.environments.wanted import requirements_in
 from pytest_cpuaccel.report.saved import read_report
 from pytest_cpuaccel.report.upgrade import Upgrade, upgrade_of
 
@@ -74,8 +75,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the suite and print what the upgrade does: 0 nothing is worse, 1 something is, 2 it could not be told.
 
     Raises:
-        UsageError: pytest did not run tests.
+        UsageError: pytest did not run tests, or an argument is not one package.
     """
+    for text in arguments.packages:
+        if len(requirements_in(text, Path.cwd())) > 1:
+            raise UsageError(f"{text!r} names several packages; write each as an argument of its own")
     with tempfile.TemporaryDirectory(prefix="cpuaccel-upgrade-") as scratch:
         own = [*arguments.own] if arguments.gate is None else list(_of_checkpoint(arguments, Path(scratch)))
         found = _compared(arguments.packages, own)

@@ -125,6 +125,7 @@ ALLOWED = {
         "gate",
         "evaluation",
         "bundles",
+        "environments",
         "cli",
     ),
 }

@@ -55,3 +55,8 @@ def test_a_checkpoint_has_a_test_of_its_own(tmp_path: Path) -> None:
 def test_a_checkpoint_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
         list(upgrade._of_checkpoint(parsed("--gate", str(tmp_path / "no"), "numpy"), tmp_path))
+
+
+def test_each_argument_is_one_package() -> None:
+    with pytest.raises(UsageError, match=r"^'onnx runtime' names several packages; write each as an argument"):
+        upgrade.run(parsed("numpy >= 2", "onnx runtime"))
