@@ -313,7 +313,7 @@ def test_a_run_that_timed_nothing_saves_nothing(rounds_project: pytest.Pytester,
         (["--cpu-save=a.partial"], "--cpu-save: 'a.partial' ends in '.partial', *"),
         (["--cpu-save=main", "--cpu-against=main"], "--cpu-save and --cpu-against both name 'main': *"),
         (["--cpu-against=main", "--cpu-against-slowdown=5"], "--cpu-against-slowdown: '5' has no unit; *"),
-        (["--cpu-against-slowdown=3%"], "--cpu-against-slowdown=3% needs --cpu-against=NAME"),
+        (["--cpu-against-slowdown=3%"], "--cpu-against-slowdown=3% needs --cpu-against=NAME, or another *"),
         (["--cpu-against=torn"], "--cpu-against: *torn/baseline.json: is damaged, or no report in JSON: *"),
         (
             ["--cpu-against=newer"],
