@@ -10,6 +10,7 @@ import torch
 
 from pytest_cpuaccel.core import tree
 from pytest_cpuaccel.core.call import Answer, Call
+from pytest_cpuaccel.core.equality import equal
 from pytest_cpuaccel.core.precision import Precision
 from pytest_cpuaccel.core.verdict import Outcome
 from pytest_cpuaccel.evaluation.comparer import Comparer
@@ -30,7 +31,10 @@ class SideAnswers:
 
 
 def largest_move(ours: SideAnswers, theirs: SideAnswers) -> float | None:
-    """Return the largest difference between answers; None where they have tensors of other names or shapes."""
+    """Return the largest difference between answers, and between what the model wrote to its inputs.
+
+    None where they have tensors of other names or shapes, or other values that aren't equal.
+    """
     moves = [_move(*pair) for pair in zip(ours.answers, theirs.answers, strict=True)]
     return None if None in moves else max((move for move in moves if move is not None), default=None)
 
@@ -60,10 +64,17 @@ def _tensors(answer: Answer) -> dict[str, torch.Tensor]:
 
 
 def _move(one: Answer, other: Answer) -> float | None:
-    ours, theirs = _tensors(one), _tensors(other)
-    if {name: leaf.shape for name, leaf in ours.items()} != {name: leaf.shape for name, leaf in theirs.items()}:
+    ours, theirs = (dict(tree.named_leaves([answer.output, dict(answer.written)])) for answer in (one, other))
+    if ours.keys() != theirs.keys():
         return None
-    return max((_difference(leaf, theirs[name]) for name, leaf in ours.items()), default=0.0)
+    moves = [_distance(leaf, theirs[name]) for name, leaf in ours.items()]
+    return None if None in moves else max((move for move in moves if move is not None), default=0.0)
+
+
+def _distance(one: tree.Leaf, other: tree.Leaf) -> float | None:
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return _difference(one, other) if one.shape == other.shape else None
+    return 0.0 if one is other or equal(one, other) else None
 
 
 def _difference(one: torch.Tensor, other: torch.Tensor) -> float:

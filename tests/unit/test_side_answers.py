@@ -29,11 +29,19 @@ def side(*outputs: object, method: Method = "forward") -> SideAnswers:
         ({"a": torch.ones(2), "b": None}, {"a": torch.ones(2), "b": None}, 0.0),
         (torch.zeros(2), torch.zeros(3), None),
         ({"a": torch.zeros(2)}, {"b": torch.zeros(2)}, None),
+        ({"a": torch.zeros(2), "label": "cat"}, {"a": torch.zeros(2), "label": "dog"}, None),
+        ((torch.zeros(2), 3), (torch.zeros(2), 4), None),
     ],
 )
 def test_the_largest_move(one: object, other: object, expected: float | None) -> None:
     assert largest_move(side(one), side(other)) == expected
     assert largest_move(side(one, one), side(one, other)) == expected
+
+
+def test_what_the_model_wrote_to_its_inputs_moves_too() -> None:
+    calls = [Call("forward", Inputs((), {}), None)]
+    ours, theirs = (SideAnswers(calls, [Answer(1, written={"x": torch.full((2,), value)})]) for value in (1.0, 3.0))
+    assert largest_move(ours, theirs) == 2.0
 
 
 @pytest.mark.parametrize(
