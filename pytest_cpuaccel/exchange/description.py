@@ -16,7 +16,7 @@ MODEL_OUTPUTS = "transformers.modeling_outputs"
 LONGEST_INTEGER = 64
 """Bits that no integer in a bundle has."""
 
-_STRIDED = (
+TYPES = (
     torch.float64,
     torch.float32,
     torch.float16,
@@ -28,6 +28,7 @@ _STRIDED = (
     torch.uint8,
     torch.bool,
 )
+"""Types of tensors that are described."""
 
 
 class Describer:
@@ -75,7 +76,7 @@ class Describer:
 
     def _tensor(self, tensor: torch.Tensor, place: str) -> dict[str, Any]:
         is_plain = type(tensor) in (torch.Tensor, torch.nn.Parameter) and tensor.layout is torch.strided
-        if not is_plain or tensor.device.type != "cpu" or tensor.dtype not in _STRIDED or tensor.is_nested:
+        if not is_plain or tensor.device.type != "cpu" or tensor.dtype not in TYPES or tensor.is_nested:
             kind = f"{tensor.dtype} {type(tensor).__name__} on {tensor.device.type}, {tensor.layout}"
             raise UsageError(f"{place} is a {kind.replace('torch.', '')}, which a bundle can't hold")
         order = _order(tensor)

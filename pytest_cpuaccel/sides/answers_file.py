@@ -13,25 +13,11 @@ import torch
 from pytest_cpuaccel.builder.fingerprint import tensor_bytes
 from pytest_cpuaccel.core.call import Answer
 from pytest_cpuaccel.core.errors import UsageError
-from pytest_cpuaccel.exchange.description import Describer
+from pytest_cpuaccel.exchange.description import TYPES, Describer
 from pytest_cpuaccel.exchange.restoration import restored
 
 _LONGEST_HEADER = 1 << 24
-_TYPES = {
-    str(kind).removeprefix("torch."): kind
-    for kind in (
-        torch.float64,
-        torch.float32,
-        torch.float16,
-        torch.bfloat16,
-        torch.int64,
-        torch.int32,
-        torch.int16,
-        torch.int8,
-        torch.uint8,
-        torch.bool,
-    )
-}
+_TYPES = {str(kind).removeprefix("torch."): kind for kind in TYPES}
 
 
 def write_answers(answers: Sequence[Answer], file: Path) -> None:
