@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +33,10 @@ class LostSideError(CpuaccelError):
 
 
 class UnfitSideError(LostSideError):
-    """A side that hangs, is too slow, or can't start pytest: this says nothing of how the test would end."""
+    """A side that hangs, is too slow, or can't start pytest: this says nothing of how the test would end.
+
+    Nor does SIGKILL, which the system sends where memory is short, to whichever process it chooses.
+    """
 
 
 class RefusedOrderError(CpuaccelError):
@@ -243,7 +247,8 @@ class SideProcess:
         if status.code == self._not_started:
             return UnfitSideError(f"with {self.name} {said}")
         how = _EXITS.get(status.code, str(status).partition(": ")[0])
-        return LostSideError(f"with {self.name} the process is gone: {how}{f': {said}' if said else ''}")
+        kind = UnfitSideError if status.code == -signal.SIGKILL else LostSideError
+        return kind(f"with {self.name} the process is gone: {how}{f': {said}' if said else ''}")
 
 
 def _called(fields: Fields) -> CalledWorkload:

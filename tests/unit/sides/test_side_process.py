@@ -121,6 +121,11 @@ def test_one_that_hangs_says_nothing_of_the_test(start: Start) -> None:
         side.run("test_a", None)
 
 
+def test_one_that_the_system_may_have_killed_for_its_memory_says_nothing_of_the_test(start: Start) -> None:
+    with pytest.raises(UnfitSideError, match="with old the process is gone: killed by SIGKILL"):
+        start("os.kill(os.getpid(), signal.SIGKILL)").await_start()
+
+
 def test_one_that_has_no_pytest_says_nothing_of_the_test(start: Start) -> None:
     with pytest.raises(UnfitSideError, match="with old pytest can't be started"):
         start(f"print('pytest can\\'t be started: none'); sys.exit({NOT_STARTED})").await_start()
